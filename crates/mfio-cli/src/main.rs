@@ -1,0 +1,2 @@
+//! The `mfio` command (in progress).
+fn main() {}

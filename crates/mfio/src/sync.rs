@@ -1,0 +1,19 @@
+//! The atomics shim: everything that synchronises goes through here, so that loom can replace it.
+//!
+//! `--cfg mfio_loom` swaps in loom's types (its own cfg name, because dependencies react to `loom`).
+
+#[cfg(not(mfio_loom))]
+mod imp {
+    pub(crate) use alloc::sync::Arc;
+    pub(crate) use core::cell::UnsafeCell;
+    pub(crate) use core::sync::atomic;
+}
+
+#[cfg(mfio_loom)]
+mod imp {
+    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::sync::Arc;
+    pub(crate) use loom::sync::atomic;
+}
+
+pub(crate) use imp::*;
