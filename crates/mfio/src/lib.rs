@@ -19,6 +19,7 @@
 
 extern crate alloc;
 
+mod lock;
 mod sync;
 
 pub mod backend;
