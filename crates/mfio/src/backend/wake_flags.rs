@@ -11,7 +11,8 @@
 //! 1. A wake touches the descriptor only when it finds no bit set; so N wakes make one write.
 //! 2. Nobody clears another party's bit. Every transition is a read-modify-write, so none loses one, and each both
 //!    acquires and releases: what was written before a wake is seen by the round that consumes it.
-//! 3. `WOKEN` is consumed before the round that answers it, never after.
+//! 3. `WOKEN` is consumed before the round that answers it, never after; and nobody waits on the descriptor who has not
+//!    seen `WOKEN` clear after its last round, for a set `WOKEN` may be all that a drained descriptor left of a wake.
 //! 4. `POLLING` goes only together with a look at `WOKEN`, in one operation: a wake recorded without touching the
 //!    descriptor is always found by the party on whose `POLLING` it relied.
 //! 5. The byte is public, and safe code may store anything in it at any time. So no transition loops on it, and
@@ -63,9 +64,12 @@ pub(crate) fn close(byte: &impl FlagByte) {
     byte.set(CLOSED);
 }
 
-/// Consumes a wake, before a round that does not set [`POLLING`]. True: there was one.
+/// Consumes a wake. True: there was one.
 ///
-/// For rounds on a shared backend: a wake during the round makes the descriptor ready and is seen by whoever watches.
+/// For rounds that do not set [`POLLING`]: consume, poll, and *consume again, polling again if there was one*. A wake
+/// that arrives during the round makes the descriptor readable, and the round may have drained that already; as
+/// long as [`WOKEN`] stays set, no other wake makes it readable again (invariant 3).
+#[must_use = "a wake during the round may have been drained with it: after a round, true means another round"]
 pub(crate) fn consume_wake(byte: &impl FlagByte) -> bool {
     byte.clear(WOKEN) & WOKEN != 0
 }
@@ -210,6 +214,13 @@ mod models {
     use loom::sync::{Arc, Condvar, Mutex};
     use loom::thread;
 
+    /// Every interleaving with at most this many preemptions (without a bound two wakers take minutes).
+    fn model(f: impl Fn() + Send + Sync + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(f);
+    }
+
     /// A poll loop, its wakers and the descriptor between them.
     #[derive(Default)]
     struct Model {
@@ -257,7 +268,7 @@ mod models {
     #[test]
     fn no_wake_is_lost_between_round_and_park() {
         for n in 1..=2 {
-            loom::model(move || {
+            model(move || {
                 let model = Arc::new(Model::default());
                 let wakers = wakers(&model, n);
                 'done: loop {
@@ -282,15 +293,15 @@ mod models {
     #[test]
     fn no_wake_is_lost_in_rounds_that_only_consume() {
         for n in 1..=2 {
-            loom::model(move || {
+            model(move || {
                 let model = Arc::new(Model::default());
                 let wakers = wakers(&model, n);
-                loop {
-                    let _ = consume_wake(&model.byte);
-                    if model.round(n) {
-                        break;
+                let _ = consume_wake(&model.byte);
+                while !model.round(n) {
+                    if !consume_wake(&model.byte) {
+                        model.park();
+                        let _ = consume_wake(&model.byte);
                     }
-                    model.park();
                 }
                 wakers.into_iter().for_each(|waker| waker.join().unwrap());
             });
@@ -299,7 +310,7 @@ mod models {
 
     #[test]
     fn many_wakes_make_one_write() {
-        loom::model(|| {
+        model(|| {
             let model = Arc::new(Model::default());
             let wakers = wakers(&model, 2);
             wakers.into_iter().for_each(|waker| waker.join().unwrap());
@@ -309,7 +320,7 @@ mod models {
 
     #[test]
     fn a_wake_handed_on_reaches_the_next_holder() {
-        loom::model(|| {
+        model(|| {
             let model = Arc::new(Model::default());
             let wakers = wakers(&model, 1);
             let mut first = enter_round(&model.byte);
