@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The core without std, on targets that have no std at all: whatever names it, in us or in a dependency, fails to build.
+# usage: no-std.sh       TARGETS overrides the list.
+. "$(dirname "$0")/lib.sh"
+use_debian_rust
+for target in ${TARGETS:-x86_64-unknown-none thumbv7em-none-eabihf}; do
+    for features in "" bytes; do
+        cargo check -Zbuild-std=core,alloc --target "$target" -p mfio --lib --no-default-features --features "$features"
+        echo "no_std: ok on $target, features '$features'"
+    done
+done

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Windows (x86_64-pc-windows-gnu), std built from source.
+# usage: windows.sh [check|clippy] [ARGUMENT OF cargo...]       default: clippy of what is meant to build there
+#        windows.sh test [ARGUMENT OF cargo test...]            builds with mingw and runs under Wine
+. "$(dirname "$0")/lib.sh"
+command=${1:-check}
+[ $# -eq 0 ] || shift
+
+# Wine 8 lacks bcryptprimitives.dll, which Rust's std links for its hash seeds: make one.
+wine_prefix() {
+    export WINEPREFIX=${WINEPREFIX:-$target_base/wine} WINEDEBUG=-all
+    mkdir -p "$(dirname "$WINEPREFIX")"
+    if [ ! -f "$WINEPREFIX/system.reg" ]; then
+        WINEDLLOVERRIDES="mscoree,mshtml=" wineboot -i </dev/null >/dev/null 2>&1 || true
+        wineserver -w
+    fi
+    local dll=$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll scratch
+    [ -f "$dll" ] && return
+    scratch=$(mktemp -d)
+    cat >"$scratch/random.c" <<'C'
+#include <windows.h>
+BOOLEAN NTAPI SystemFunction036(PVOID, ULONG); /* RtlGenRandom, in advapi32 */
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE p, SIZE_T n) {
+  while (n) {
+    ULONG chunk = n > 0x10000 ? 0x10000 : (ULONG)n;
+    if (!SystemFunction036(p, chunk)) return FALSE;
+    p += chunk;
+    n -= chunk;
+  }
+  return TRUE;
+}
+C
+    x86_64-w64-mingw32-gcc -O2 -s -shared -o "$dll" "$scratch/random.c" -ladvapi32
+    rm -r "$scratch"
+}
+
+case $command in
+check | clippy)
+    use_debian_rust
+    [ $# -gt 0 ] || set -- -p mfio
+    ;;
+test)
+    use_debian_rust gcc-mingw-w64-x86-64-win32 wine64 wine
+    wine_prefix
+    export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc
+    export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=wine
+    [ $# -gt 0 ] || set -- -p mfio
+    ;;
+*) die "unknown command '$command'; there are check, clippy and test" ;;
+esac
+cargo "$command" -Zbuild-std=std,panic_unwind,test --target x86_64-pc-windows-gnu "$@"
+echo "windows: $command ok"
