@@ -122,12 +122,17 @@ mod tests {
     #[test]
     fn exactly_the_io_uring_calls_are_refused() {
         let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+        let calls = [
+            libc::SYS_io_uring_setup,
+            libc::SYS_io_uring_enter,
+            libc::SYS_io_uring_register,
+        ];
         for nr in 0..1000 {
-            let expected = match IO_URING_CALLS.contains(&nr) {
+            let expected = match calls.contains(&libc::c_long::from(nr)) {
                 true => refused,
                 false => libc::SECCOMP_RET_ALLOW,
             };
-            assert_eq!(decide(ARCH, nr), expected, "call {nr}");
+            assert_eq!(decide(ARCH, nr as u32), expected, "call {nr}");
         }
     }
 
@@ -136,12 +141,5 @@ mod tests {
         for nr in 400..450 {
             assert_eq!(decide(ARCH ^ 1, nr), libc::SECCOMP_RET_ALLOW);
         }
-    }
-
-    #[test]
-    fn the_numbers_are_those_of_the_system() {
-        assert_eq!(libc::SYS_io_uring_setup, 425);
-        assert_eq!(libc::SYS_io_uring_enter, 426);
-        assert_eq!(libc::SYS_io_uring_register, 427);
     }
 }

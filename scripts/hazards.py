@@ -1,0 +1,95 @@
+"""Checks docs/hazards.md against the lists of tests. Called by hazards.sh, from the root of the repository.
+
+usage: hazards.py TESTS LOOM     what `cargo test -- --list` and `loom.sh -- --list` print
+
+A row of a table is: hazard | test | seen to fail. The second cell names tests in backticks, by the end of their path;
+a doctest as `FILE - ITEM`. The third names `mutation.patch` files in backticks, or says `loom`, `ASan` or `must not compile`.
+"""
+
+import pathlib
+import re
+import sys
+
+MUTATIONS = pathlib.Path("scripts/mutations")
+problems = []
+
+
+def listed(path):
+    """The names in a listing; of doctests without the line number."""
+    names = set()
+    for line in pathlib.Path(path).read_text().splitlines():
+        if found := re.fullmatch(r"(.*): test", line):
+            names.add(re.sub(r" \(line \d+\)", "", found[1]))
+    return names
+
+
+def rows():
+    """(line number, cells) of every row with three cells, heads and rules excluded."""
+    for number, line in enumerate(pathlib.Path("docs/hazards.md").read_text().splitlines(), 1):
+        if not line.startswith("|"):
+            continue
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if len(cells) != 3:
+            problems.append(f"line {number}: {len(cells)} cells instead of 3")
+        elif cells[0] != "hazard" and not set(cells[0]) <= set("-: "):
+            yield number, cells
+
+
+def find(name, names):
+    """The listed tests that a name in the table stands for."""
+    return {full for full in names if full == name or full.endswith("::" + name) or full.startswith(name + " ")}
+
+
+def command_of(patch):
+    """The test command of a mutation."""
+    found = re.search(r"^# test: *(.*)$", patch.read_text(), re.MULTILINE)
+    return found[1] if found else ""
+
+
+def check_row(number, cells, tests, loom):
+    """One hazard; returns the mutations that it names."""
+    hazard, test_cell, proof = cells
+    where = f"line {number} ({hazard[:50]})"
+    meant = set()
+    for name in re.findall(r"`([^`]+)`", test_cell):
+        found = find(name, tests | loom)
+        if not found:
+            problems.append(f"{where}: there is no test `{name}`")
+        meant |= found
+    if not re.search(r"`[^`]+`", test_cell):
+        problems.append(f"{where}: names no test")
+    patches = [name for name in re.findall(r"`([^`]+)`", proof) if name.endswith(".patch")]
+    for name in patches:
+        patch = MUTATIONS / name
+        if not patch.is_file():
+            problems.append(f"{where}: there is no mutation {name}")
+        elif not any(word in full for word in command_of(patch).split() if "_" in word for full in meant):
+            problems.append(f"{where}: {name} does not run a test of this row: {command_of(patch)}")
+    if "loom" in proof and not meant & loom:
+        problems.append(f"{where}: says loom, and none of its tests is a model")
+    if "must not compile" in proof and not any("compile fail" in full for full in meant):
+        problems.append(f"{where}: says that it must not compile, and none of its tests is a compile_fail doctest")
+    if not patches and not re.search(r"loom|ASan|must not compile", proof):
+        problems.append(f"{where}: does not say how its test was seen to fail")
+    return patches
+
+
+def main():
+    tests, loom = listed(sys.argv[1]), listed(sys.argv[2])
+    named, count = set(), 0
+    for number, cells in rows():
+        count += 1
+        named.update(check_row(number, cells, tests, loom))
+    for patch in sorted(MUTATIONS.glob("*.patch")):
+        if patch.name not in named:
+            problems.append(f"{patch.name}: no row names this mutation")
+    if count == 0:
+        problems.append("no hazard in the table")
+    for problem in problems:
+        print(f"docs/hazards.md: {problem}", file=sys.stderr)
+    if problems:
+        sys.exit(1)
+    print(f"hazards: ok, {count} with {len(named)} mutations, among {len(tests)} tests and {len(loom)} models")
+
+
+main()

@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+# The proof that the hazards' tests can fail: applies each scripts/mutations/NAME.patch to a copy of the tree and requires
+# that the test which it names fails there, and passes without it.
+# usage: mutations.sh [--list] [--only NAME]...
+#
+# A patch is a unified diff after lines of the form `# key: value`:
+#   test     the command; it must understand cargo's --no-run, unless it tests doctests (--doc)
+#   timeout  seconds after which its tests count as hanging, which is failing (default 120)
+#   expect   `no-compile` where the compiler is what must refuse
+# What survives (the tests pass), does not apply, or fails for another reason than its test, fails this script.
+. "$(dirname "$0")/lib.sh"
+need git "apt-get install git"
+need timeout "it is part of coreutils"
+
+work=$target_base/mutations
+tree=$work/tree
+logs=$work/logs
+only=()
+list=
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --only)
+        [ $# -ge 2 ] || die "--only needs a name"
+        only+=("$root/scripts/mutations/$(basename "$2" .patch).patch")
+        shift 2
+        ;;
+    --list)
+        list=yes
+        shift
+        ;;
+    *) die "unknown argument '$1'; there are --list and --only NAME" ;;
+    esac
+done
+
+# header FILE KEY DEFAULT: the value of a line `# KEY: VALUE` before the diff.
+header() {
+    local value
+    value=$(sed -n "/^\(---\|diff\) /q; s/^# $2: *//p" "$1" | head -n 1)
+    echo "${value:-$3}"
+}
+
+# copy_tree: what git knows or would add, with times kept, so that only what is mutated is built again.
+copy_tree() {
+    rm -rf "$tree" "$logs"
+    mkdir -p "$tree" "$logs"
+    git ls-files -z --cached --others --exclude-standard |
+        while IFS= read -r -d '' file; do
+            if [ -e "$file" ]; then printf '%s\0' "$file"; fi
+        done |
+        tar --null -T - -cf - | tar -xf - -C "$tree"
+}
+
+# in_tree SECONDS COMMAND: runs it in the copy; 0 means no limit.
+in_tree() (
+    cd "$tree"
+    export CARGO_TARGET_DIR=$work/target RUST_BACKTRACE=0
+    timeout --kill-after=10 "$1" bash -c "$2" </dev/null
+)
+
+# without_run COMMAND: the same, only building.
+without_run() {
+    case $1 in
+    *" -- "*) echo "${1%% -- *} --no-run -- ${1#* -- }" ;;
+    *) echo "$1 --no-run" ;;
+    esac
+}
+
+# The copy lies below a work tree of git's; git must not find that one.
+apply() (
+    cd "$tree"
+    GIT_CEILING_DIRECTORIES=$work git apply --recount -C2 "$@"
+)
+
+# verdict COMMAND SECONDS LOG: builds, runs, and says what came of it, in one or two words.
+verdict() {
+    local status=0
+    case $1 in
+    *--doc*) ;;
+    *)
+        if ! in_tree 0 "$(without_run "$1")" >"$3" 2>&1; then
+            if grep -q '^error: could not compile' "$3"; then echo no-compile; else echo broken; fi
+            return
+        fi
+        ;;
+    esac
+    in_tree "$2" "$1" >>"$3" 2>&1 || status=$?
+    if [ $status -eq 124 ] || [ $status -eq 137 ]; then
+        echo hangs
+    elif [ $status -ne 0 ]; then
+        if grep -qE '^test result: FAILED|\(signal: [0-9]+|AddressSanitizer' "$3"; then
+            echo fails
+        elif grep -q '^error: could not compile' "$3"; then
+            echo no-compile
+        else
+            echo broken
+        fi
+    elif grep -qE '^test result: ok\. [1-9][0-9]* passed' "$3"; then
+        echo passes
+    else
+        echo "no test"
+    fi
+}
+
+shopt -s nullglob
+patches=("${only[@]}")
+[ ${#patches[@]} -gt 0 ] || patches=("$root"/scripts/mutations/*.patch)
+[ ${#patches[@]} -gt 0 ] || die "there is no mutation under scripts/mutations"
+for patch in "${patches[@]}"; do
+    [ -f "$patch" ] || die "there is no mutation '$(basename "$patch" .patch)'"
+    [ -n "$(header "$patch" test "")" ] || die "$(basename "$patch"): no line '# test: COMMAND'"
+    if [ -n "$list" ]; then echo "$(basename "$patch" .patch): $(header "$patch" test "")"; fi
+done
+[ -z "$list" ] || exit 0
+
+copy_tree
+bad=0
+
+# A test that fails anyway proves nothing: each command has to pass first.
+declare -A clean
+number=0
+for patch in "${patches[@]}"; do
+    command=$(header "$patch" test "")
+    [ -z "${clean[$command]:-}" ] || continue
+    number=$((number + 1))
+    clean[$command]=$(verdict "$command" 600 "$logs/unmutated-$number.log")
+    if [ "${clean[$command]}" != passes ]; then
+        echo "without a mutation: ${clean[$command]}: $command (see $logs/unmutated-$number.log)"
+    fi
+done
+
+printf '%-58s %-12s %4s\n' mutation result s
+for patch in "${patches[@]}"; do
+    name=$(basename "$patch" .patch)
+    command=$(header "$patch" test "")
+    expected=$(header "$patch" expect fails)
+    began=$SECONDS
+    note=
+    if [ "${clean[$command]}" != passes ]; then
+        result="not proven" note="its test does not pass without it"
+    elif ! apply "$patch" 2>"$logs/$name.log"; then
+        result="stale" note="the diff does not apply: make it anew"
+    else
+        result=$(verdict "$command" "$(header "$patch" timeout 120)" "$logs/$name.log")
+        apply --reverse "$patch"
+        case $expected:$result in
+        fails:fails | fails:hangs | no-compile:no-compile) result="caught: $result" ;;
+        fails:passes | no-compile:passes) note="SURVIVES: $command" ;;
+        *) note="expected $expected: see $logs/$name.log" ;;
+        esac
+    fi
+    [ -z "$note" ] || bad=$((bad + 1))
+    printf '%-58s %-12s %4d  %s\n' "$name" "$result" $((SECONDS - began)) "$note"
+done
+echo "mutations: $((${#patches[@]} - bad)) of ${#patches[@]} caught"
+[ $bad -eq 0 ]
