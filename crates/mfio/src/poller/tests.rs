@@ -1,0 +1,106 @@
+use super::*;
+use alloc::task::Wake;
+use core::future::poll_fn;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::task::Waker;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// Ready at the second poll; the first gives its waker to `first`.
+async fn after_wake(first: impl FnOnce(Waker)) {
+    let mut first = Some(first);
+    poll_fn(|cx| match first.take() {
+        Some(first) => {
+            first(cx.waker().clone());
+            Poll::Pending
+        }
+        None => Poll::Ready(()),
+    })
+    .await;
+}
+
+fn parker_address() -> usize {
+    Arc::as_ptr(&Parker::of_this_thread()).addr()
+}
+
+#[test]
+fn calls_one_after_the_other_share_a_parker() {
+    let first = parker_address();
+    block_on(after_wake(Waker::wake));
+    assert_eq!(parker_address(), first);
+}
+
+#[test]
+fn a_nested_call_has_its_own() {
+    let outer = Parker::of_this_thread();
+    let inner = Parker::of_this_thread();
+    assert!(!Arc::ptr_eq(&outer, &inner));
+}
+
+#[test]
+fn a_waker_that_is_left_behind_reaches_no_later_call() {
+    let mut left = None;
+    block_on(after_wake(|waker| {
+        waker.wake_by_ref();
+        left = Some(waker);
+    }));
+    let polls = AtomicUsize::new(0);
+    block_on(async {
+        left.take().unwrap().wake();
+        poll_fn(|cx| match polls.fetch_add(1, Ordering::Relaxed) {
+            0 => {
+                let waker = cx.waker().clone();
+                thread::spawn(move || {
+                    thread::sleep(Duration::from_millis(20));
+                    waker.wake();
+                });
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        })
+        .await;
+    });
+    assert_eq!(polls.into_inner(), 2);
+}
+
+#[test]
+fn a_thread_that_watches_is_reached_by_its_bell() {
+    struct Bell(mpsc::Sender<()>);
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            let _ = self.0.send(());
+        }
+    }
+    let (bell, rung) = mpsc::channel();
+    let bell = Waker::from(Arc::new(Bell(bell)));
+    let lease = Parker::of_this_thread();
+    assert!(lease.begin_watch(&bell));
+    lease.promote();
+    lease.waker().wake_by_ref();
+    assert_eq!(rung.try_iter().count(), 1);
+    lease.end_watch();
+    assert!(!lease.begin_watch(&bell), "there are reasons");
+    assert!(lease.take_notified() && !lease.take_notified());
+    assert!(!lease.begin_watch(&bell), "there is a reason");
+    assert!(lease.take_promoted());
+    assert!(lease.begin_watch(&bell));
+    lease.end_watch();
+    lease.waker().wake_by_ref();
+    assert_eq!(rung.try_iter().count(), 0, "nobody watches any more");
+    let reason = lease.park();
+    assert_eq!((reason.notified, reason.promoted), (true, false));
+}
+
+#[test]
+fn the_bell_is_not_kept_after_the_call() {
+    struct Bell;
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {}
+    }
+    let bell = Arc::new(Bell);
+    let lease = Parker::of_this_thread();
+    assert!(lease.begin_watch(&Waker::from(bell.clone())));
+    drop(lease);
+    assert_eq!(Arc::strong_count(&bell), 1);
+}
