@@ -1,1 +1,239 @@
-//! (in progress)
+//! Errors: [`Cause`] inside packets, [`Error`] where the user meets it.
+//!
+//! Inside a packet a failure is eight bytes and `Copy`, so that a driver records it without allocating. The context that
+//! a person needs (which operation, on what, where, through which driver) is added once, on failure only, by the call
+//! that the user made.
+//!
+//! ```
+//! use mfio::error::{Cause, Error, ErrorKind};
+//!
+//! let error = Error::new(Cause::new(ErrorKind::UnexpectedEof), "read")
+//!     .object("/tmp/x")
+//!     .offset(8192)
+//!     .len(4096)
+//!     .driver("memory");
+//! assert_eq!(
+//!     error.to_string(),
+//!     "read of 4096 bytes at offset 8192 of /tmp/x failed: unexpected end of data [memory]"
+//! );
+//! ```
+
+mod cause;
+#[cfg(feature = "std")]
+mod std_io;
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+
+pub use cause::{Cause, ErrorKind};
+
+/// What the calls of this crate return.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+/// A failed operation, with what is known about it. One pointer wide.
+///
+/// Made on failure only; see the [module](self) for an example.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Context>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Context {
+    cause: Cause,
+    operation: &'static str,
+    object: Option<String>,
+    offset: Option<u64>,
+    len: Option<u64>,
+    driver: Option<&'static str>,
+    help: Option<&'static str>,
+}
+
+impl Error {
+    /// An error of `operation`, a verb such as `"read"`, with nothing else known yet.
+    #[cold]
+    pub fn new(cause: impl Into<Cause>, operation: &'static str) -> Self {
+        Self(Box::new(Context {
+            cause: cause.into(),
+            operation,
+            object: None,
+            offset: None,
+            len: None,
+            driver: None,
+            help: None,
+        }))
+    }
+
+    /// Names what the operation was on: a path, an address.
+    #[must_use]
+    pub fn object(mut self, object: impl Into<String>) -> Self {
+        self.0.object = Some(object.into());
+        self
+    }
+
+    /// Says where in the object the failure is.
+    #[must_use]
+    pub fn offset(mut self, offset: u64) -> Self {
+        self.0.offset = Some(offset);
+        self
+    }
+
+    /// Says how many bytes the operation was about.
+    #[must_use]
+    pub fn len(mut self, len: u64) -> Self {
+        self.0.len = Some(len);
+        self
+    }
+
+    /// Names the driver that was in charge.
+    #[must_use]
+    pub fn driver(mut self, driver: &'static str) -> Self {
+        self.0.driver = Some(driver);
+        self
+    }
+
+    /// Says what the user can do about it.
+    #[must_use]
+    pub fn help(mut self, help: &'static str) -> Self {
+        self.0.help = Some(help);
+        self
+    }
+
+    /// Adds what an object says of itself, where it says anything.
+    #[must_use]
+    pub fn identity(mut self, identity: crate::io::Identity<'_>) -> Self {
+        if let Some(object) = identity.object {
+            self.0.object = Some(Cow::into_owned(object));
+        }
+        self.0.driver = identity.driver.or(self.0.driver);
+        self
+    }
+
+    /// The cause as the packet carried it.
+    pub fn cause(&self) -> Cause {
+        self.0.cause
+    }
+
+    /// The kind of the cause.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.cause.kind()
+    }
+
+    /// The operating system's number, where it was the one who failed.
+    pub fn errno(&self) -> Option<i32> {
+        self.0.cause.errno()
+    }
+
+    /// The operation: a verb such as `"read"`.
+    pub fn get_operation(&self) -> &'static str {
+        self.0.operation
+    }
+
+    /// What the operation was on.
+    pub fn get_object(&self) -> Option<&str> {
+        self.0.object.as_deref()
+    }
+
+    /// Where in the object the failure is.
+    pub fn get_offset(&self) -> Option<u64> {
+        self.0.offset
+    }
+
+    /// How many bytes the operation was about.
+    pub fn get_len(&self) -> Option<u64> {
+        self.0.len
+    }
+
+    /// The driver that was in charge.
+    pub fn get_driver(&self) -> Option<&'static str> {
+        self.0.driver
+    }
+
+    /// What can be done about it.
+    pub fn get_help(&self) -> Option<&'static str> {
+        self.0.help
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let c = &*self.0;
+        f.write_str(c.operation)?;
+        if let Some(len) = c.len {
+            write!(f, " of {len} bytes")?;
+        }
+        if let Some(offset) = c.offset {
+            write!(f, " at offset {offset}")?;
+        }
+        match (&c.object, c.len.is_some() || c.offset.is_some()) {
+            (Some(object), true) => write!(f, " of {object}")?,
+            (Some(object), false) => write!(f, " {object}")?,
+            (None, _) => {}
+        }
+        write!(f, " failed: {}", c.cause)?;
+        if let Some(driver) = c.driver {
+            write!(f, " [{driver}]")?;
+        }
+        if let Some(help) = c.help {
+            write!(f, "; {help}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("message", &format_args!("{self}"))
+            .field("kind", &self.kind())
+            .field("errno", &self.errno())
+            .finish()
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<Error> for Cause {
+    /// Drops the context.
+    fn from(error: Error) -> Self {
+        error.cause()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn says_what_is_known_and_no_more() {
+        let bare = Error::new(ErrorKind::Cancelled, "sync");
+        assert_eq!(bare.to_string(), "sync failed: cancelled");
+        let named = bare.clone().object("/tmp/x").help("open it again");
+        assert_eq!(
+            named.to_string(),
+            "sync /tmp/x failed: cancelled; open it again"
+        );
+        let placed = named.offset(7);
+        assert_eq!(
+            placed.to_string(),
+            "sync at offset 7 of /tmp/x failed: cancelled; open it again"
+        );
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+        assert_eq!(size_of::<Option<Error>>(), size_of::<usize>());
+    }
+
+    #[cfg(all(feature = "std", unix))]
+    #[test]
+    fn an_errno_is_shown_as_the_system_says_it() {
+        let error = Error::new(Cause::from_errno(5), "read")
+            .object("/tmp/x")
+            .offset(8192)
+            .len(4096)
+            .driver("io_uring");
+        assert_eq!(
+            error.to_string(),
+            "read of 4096 bytes at offset 8192 of /tmp/x failed: Input/output error (os error 5) [io_uring]"
+        );
+    }
+}

@@ -1,1 +1,187 @@
-//! (in progress)
+//! [`PacketIo`], the one I/O primitive, and what it speaks of: directions, positions, identities.
+
+use crate::error::Cause;
+use crate::packet::{PacketPool, View};
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt::Debug;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Read {}
+    impl Sealed for super::Write {}
+}
+
+/// Which way bytes go, as the initiator sees it: [`Read`] or [`Write`].
+pub trait Direction: sealed::Sealed + Sized + Send + Sync + Unpin + 'static {
+    /// Borrowed memory for this direction: `&mut [u8]` to read into, `&[u8]` to write from.
+    type Slice<'a>: Send;
+    /// The verb in errors.
+    const VERB: &'static str;
+}
+
+/// From the object into the initiator's memory.
+#[derive(Debug)]
+pub enum Read {}
+
+/// From the initiator's memory to the object.
+#[derive(Debug)]
+pub enum Write {}
+
+impl Direction for Read {
+    type Slice<'a> = &'a mut [u8];
+    const VERB: &'static str = "read";
+}
+
+impl Direction for Write {
+    type Slice<'a> = &'a [u8];
+    const VERB: &'static str = "write";
+}
+
+/// Where in an object a request begins.
+pub trait Position: Copy + Send + Sync + Unpin + Debug + 'static {
+    /// The position `bytes` further on; `None` where there is no such position.
+    fn advance(self, bytes: usize) -> Option<Self>;
+
+    /// The position as an offset, for messages; `None` where there is none.
+    fn offset(self) -> Option<u64>;
+}
+
+macro_rules! positions {
+    ($($int:ty),*) => {$(
+        impl Position for $int {
+            #[inline]
+            fn advance(self, bytes: usize) -> Option<Self> {
+                self.checked_add(bytes.try_into().ok()?)
+            }
+
+            #[inline]
+            fn offset(self) -> Option<u64> {
+                self.try_into().ok()
+            }
+        }
+    )*};
+}
+positions!(u64, u32, usize);
+
+/// What an object says of itself in errors.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// A path, an address, a name.
+    pub object: Option<Cow<'a, str>>,
+    /// Who does the work: `"io_uring"`, `"memory"`.
+    pub driver: Option<&'static str>,
+}
+
+/// Something that moves bytes: the one primitive on which all reading and writing is built.
+///
+/// Users call the methods of [`IoRead`](crate::traits::IoRead) and [`IoWrite`](crate::traits::IoWrite), which every
+/// `PacketIo` has. Implementors take views and end each of them exactly once, at any time, on any thread.
+///
+/// ```
+/// use mfio::error::ErrorKind;
+/// use mfio::io::{PacketIo, Read};
+/// use mfio::packet::{Packet, View};
+///
+/// /// An endless run of one byte, except that the address space ends somewhere.
+/// struct Repeat(u8);
+///
+/// impl PacketIo<Read> for Repeat {
+///     fn send_io(&self, pos: u64, mut view: View<Read>) {
+///         match pos.checked_add(view.len() as u64) {
+///             Some(_) => {
+///                 view.bytes_mut().fill(self.0);
+///                 view.done();
+///             }
+///             None => view.fail(ErrorKind::UnexpectedEof),
+///         }
+///     }
+/// }
+///
+/// let (in_flight, view) = Packet::new(vec![0; 4]).start::<Read>();
+/// Repeat(7).send_io(0, view);
+/// let ended = in_flight.try_end().expect("it ended inline");
+/// assert!(ended.outcome.is_success());
+/// assert_eq!(ended.packet.into_buffer(), [7; 4]);
+/// ```
+pub trait PacketIo<D: Direction, P: Position = u64> {
+    /// Takes a request over: the bytes of `view` are to be moved from, or to, `pos` and the following.
+    ///
+    /// Never blocks and never panics, whatever it is given: what cannot be done ends the view with a failure. It may end
+    /// the view at once.
+    fn send_io(&self, pos: P, view: View<D>);
+
+    /// Where the borrowed and the typed calls take their packets from. `None`: they allocate.
+    fn pool(&self) -> Option<&PacketPool> {
+        None
+    }
+
+    /// What to call this object in errors.
+    fn identity(&self) -> Identity<'_> {
+        Identity::default()
+    }
+
+    /// A short cut for blocking calls: moves bytes on this thread, now, without any packet, as `pread` does.
+    ///
+    /// `Some(Ok(n))` when the first `n` bytes were moved (0: the data ends at `pos`, or nothing was asked for). `None`
+    /// when there is no short cut; the caller then sends a packet. It must not touch memory after it has returned.
+    fn transfer_blocking(&self, pos: P, bytes: D::Slice<'_>) -> Option<Result<usize, Cause>> {
+        let _ = (pos, bytes);
+        None
+    }
+}
+
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<D: Direction, P: Position, T: PacketIo<D, P> + ?Sized> PacketIo<D, P> for $pointer {
+            #[inline]
+            fn send_io(&self, pos: P, view: View<D>) {
+                (**self).send_io(pos, view)
+            }
+
+            #[inline]
+            fn pool(&self) -> Option<&PacketPool> {
+                (**self).pool()
+            }
+
+            fn identity(&self) -> Identity<'_> {
+                (**self).identity()
+            }
+
+            #[inline]
+            fn transfer_blocking(&self, pos: P, bytes: D::Slice<'_>) -> Option<Result<usize, Cause>> {
+                (**self).transfer_blocking(pos, bytes)
+            }
+        }
+    )*};
+}
+forward!(&T, Arc<T>, Box<T>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_end_where_their_type_ends() {
+        assert_eq!(5u64.advance(3), Some(8));
+        assert_eq!(u64::MAX.advance(1), None);
+        assert_eq!(u32::MAX.advance(0), Some(u32::MAX));
+        assert_eq!(0u32.advance(usize::MAX), None);
+        assert_eq!(7usize.offset(), Some(7));
+    }
+
+    #[test]
+    fn the_primitive_can_be_a_trait_object() {
+        fn object(io: &dyn PacketIo<Read>) -> Identity<'_> {
+            io.identity()
+        }
+        struct Nothing;
+        impl PacketIo<Read> for Nothing {
+            fn send_io(&self, _: u64, view: View<Read>) {
+                drop(view);
+            }
+        }
+        assert_eq!(object(&Arc::new(Nothing)), Identity::default());
+    }
+}

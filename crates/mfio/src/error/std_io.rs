@@ -1,0 +1,148 @@
+//! Conversions to and from `std::io::Error`; the errno survives both ways.
+
+use super::{Cause, Error, ErrorKind};
+use std::io;
+
+/// The kind that belongs to a number of the operating system.
+pub(super) fn kind_of_errno(errno: i32) -> ErrorKind {
+    #[cfg(any(unix, target_os = "wasi"))]
+    match errno {
+        libc::ECANCELED => return ErrorKind::Cancelled,
+        libc::EMFILE | libc::ENFILE | libc::ENOBUFS => return ErrorKind::LimitReached,
+        libc::EBADF => return ErrorKind::InvalidInput,
+        _ => {}
+    }
+    kind_of_std(io::Error::from_raw_os_error(errno).kind())
+}
+
+fn kind_of_std(kind: io::ErrorKind) -> ErrorKind {
+    use ErrorKind as K;
+    match kind {
+        io::ErrorKind::NotFound => K::NotFound,
+        io::ErrorKind::PermissionDenied => K::PermissionDenied,
+        io::ErrorKind::AlreadyExists => K::AlreadyExists,
+        io::ErrorKind::InvalidInput => K::InvalidInput,
+        io::ErrorKind::InvalidData => K::InvalidData,
+        io::ErrorKind::UnexpectedEof => K::UnexpectedEof,
+        io::ErrorKind::WriteZero => K::WriteZero,
+        io::ErrorKind::OutOfMemory => K::OutOfMemory,
+        io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge => K::StorageFull,
+        io::ErrorKind::ReadOnlyFilesystem => K::ReadOnly,
+        io::ErrorKind::Unsupported => K::NotSupported,
+        io::ErrorKind::Interrupted => K::Interrupted,
+        io::ErrorKind::WouldBlock => K::WouldBlock,
+        io::ErrorKind::TimedOut => K::TimedOut,
+        io::ErrorKind::ResourceBusy | io::ErrorKind::ExecutableFileBusy => K::Busy,
+        io::ErrorKind::QuotaExceeded => K::LimitReached,
+        io::ErrorKind::IsADirectory => K::IsADirectory,
+        io::ErrorKind::NotADirectory => K::NotADirectory,
+        io::ErrorKind::BrokenPipe => K::BrokenPipe,
+        _ => K::Other,
+    }
+}
+
+impl From<&io::Error> for Cause {
+    /// Finds the number also where an [`Error`] or a [`Cause`] of this crate is wrapped.
+    #[cold]
+    fn from(error: &io::Error) -> Self {
+        if let Some(errno) = error.raw_os_error() {
+            return Self::from_errno(errno);
+        }
+        if let Some(inner) = error.get_ref() {
+            if let Some(ours) = inner.downcast_ref::<Error>() {
+                return ours.cause();
+            }
+            if let Some(cause) = inner.downcast_ref::<Cause>() {
+                return *cause;
+            }
+        }
+        Self::new(kind_of_std(error.kind()))
+    }
+}
+
+impl From<io::Error> for Cause {
+    #[cold]
+    fn from(error: io::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<Cause> for io::Error {
+    /// With an errno the plain error of the system; otherwise an error that carries the cause.
+    #[cold]
+    fn from(cause: Cause) -> Self {
+        match cause.errno() {
+            Some(errno) => io::Error::from_raw_os_error(errno),
+            None => io::Error::new(cause.kind().to_std(), cause),
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    /// Where nothing is lost by it, the plain error of the system (`raw_os_error` is then the errno). Otherwise an error
+    /// that carries this one, from which [`Cause::from`] and [`io::Error::downcast`] get everything back.
+    #[cold]
+    fn from(error: Error) -> Self {
+        let bare = error.get_object().is_none()
+            && error.get_offset().is_none()
+            && error.get_len().is_none()
+            && error.get_driver().is_none()
+            && error.get_help().is_none();
+        match error.errno() {
+            Some(errno) if bare => io::Error::from_raw_os_error(errno),
+            Some(errno) => io::Error::new(io::Error::from_raw_os_error(errno).kind(), error),
+            None => io::Error::new(error.kind().to_std(), error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_errno_survives_a_round_trip_through_std() {
+        for errno in 1..134 {
+            let cause = Cause::from_errno(errno);
+            assert_eq!(io::Error::from(cause).raw_os_error(), Some(errno));
+            let bare = io::Error::from(Error::new(cause, "read"));
+            assert_eq!(bare.raw_os_error(), Some(errno));
+            let full = io::Error::from(Error::new(cause, "read").offset(3));
+            assert_eq!(full.raw_os_error(), None, "the context is kept instead");
+            assert_eq!(Cause::from(&full), cause);
+            assert_eq!(
+                full.kind(),
+                io::Error::from_raw_os_error(errno).kind(),
+                "errno {errno}"
+            );
+        }
+    }
+
+    #[test]
+    fn kinds_survive_a_round_trip_through_std() {
+        for &kind in ErrorKind::ALL {
+            let cause = Cause::new(kind);
+            assert_eq!(Cause::from(io::Error::from(cause)), cause);
+            let through_kind = kind_of_std(kind.to_std());
+            assert!(through_kind == kind || through_kind == ErrorKind::Other);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn numbers_that_std_does_not_tell_apart_have_kinds() {
+        assert_eq!(
+            Cause::from_errno(libc::ECANCELED).kind(),
+            ErrorKind::Cancelled
+        );
+        assert_eq!(
+            Cause::from_errno(libc::EMFILE).kind(),
+            ErrorKind::LimitReached
+        );
+        assert_eq!(
+            Cause::from_errno(libc::EINTR).kind(),
+            ErrorKind::Interrupted
+        );
+        assert_eq!(Cause::from_errno(libc::EIO).kind(), ErrorKind::Other);
+    }
+}

@@ -1,0 +1,217 @@
+//! [`Packet`]: the heap block of a request while nothing is in flight.
+//!
+//! Invariants are those of [`header`](super::header); in addition
+//! 1. A `Packet` means: COUNT is 0, the block is this packet's alone, and both waker places are empty.
+//! 2. The block of a `Packet<B>` is a `Block<B>`, made by `Packet::new`.
+#![allow(unsafe_code)]
+
+use super::buffer::{Buffer, BufferFor, ReadBuffer};
+use super::header::{Header, VTable};
+use super::in_flight::InFlight;
+use super::view::View;
+use crate::io::Direction;
+use alloc::boxed::Box;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+
+/// The head first, so that a pointer to the block is one to its head.
+#[repr(C)]
+struct Block<B: Buffer> {
+    header: Header,
+    parts: ManuallyDrop<B::Parts>,
+}
+
+impl<B: Buffer> Block<B> {
+    const VTABLE: VTable = VTable { free: free::<B> };
+}
+
+/// Frees a block and drops its buffer, in this order: the drop may run code of the user.
+///
+/// # Safety
+/// `header` heads a `Block<B>` that is the caller's alone, who gives it up.
+unsafe fn free<B: Buffer>(header: NonNull<Header>) {
+    // SAFETY: the caller's promise is passed on.
+    drop(unsafe { take_apart::<B>(header) });
+}
+
+/// Frees a block and gives its buffer back.
+///
+/// # Safety
+/// As for [`free`].
+unsafe fn take_apart<B: Buffer>(header: NonNull<Header>) -> B {
+    // SAFETY: the block came from `Box::into_raw` of a `Block<B>` (invariant 2), and nobody else has it.
+    let block = unsafe { Box::from_raw(header.cast::<Block<B>>().as_ptr()) };
+    // SAFETY: the parts were made by `into_parts` and nobody uses the region any more.
+    unsafe { B::from_parts(ManuallyDrop::into_inner(block.parts)) }
+}
+
+/// A buffer in a heap block of its own, ready to be sent, again and again: one allocation for any number of requests.
+///
+/// ```
+/// use mfio::packet::Packet;
+///
+/// let mut packet = Packet::new(vec![0u8; 3]);
+/// packet.buffer_mut().copy_from_slice(b"abc");
+/// assert_eq!(packet.into_buffer(), b"abc");
+/// ```
+pub struct Packet<B: Buffer> {
+    header: NonNull<Header>,
+    buffer: PhantomData<B>,
+}
+
+// SAFETY: the block is the packet's alone (invariant 1), and its buffer is `Send` by its trait.
+unsafe impl<B: Buffer> Send for Packet<B> {}
+// SAFETY: `&Packet` gives shared reads of plain bytes only.
+unsafe impl<B: Buffer> Sync for Packet<B> {}
+
+impl<B: Buffer> Packet<B> {
+    /// Puts a buffer into a new packet. Allocates.
+    pub fn new(buffer: B) -> Self {
+        let raw = Box::into_raw(Box::new(Block::<B> {
+            header: Header::new(core::ptr::null_mut(), 0, &Block::<B>::VTABLE),
+            parts: ManuallyDrop::new(buffer.into_parts()),
+        }));
+        // SAFETY: `Box::into_raw` gives a pointer that is not null.
+        let header = unsafe { NonNull::new_unchecked(raw) }.cast();
+        let mut this = Self {
+            header,
+            buffer: PhantomData,
+        };
+        this.locate();
+        this
+    }
+
+    /// How many bytes the buffer has.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.region().1
+    }
+
+    /// Whether the buffer has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of the buffer.
+    #[inline]
+    pub fn buffer(&self) -> &[u8] {
+        let (data, len) = self.region();
+        // SAFETY: initialised and in place (header 6), and reached only through this packet (invariant 1); a buffer that
+        // others read too is never written (its trait says so).
+        unsafe { core::slice::from_raw_parts(data, len) }
+    }
+
+    /// The bytes of the buffer, to be changed.
+    #[inline]
+    pub fn buffer_mut(&mut self) -> &mut [u8]
+    where
+        B: ReadBuffer,
+    {
+        let (data, len) = self.region();
+        // SAFETY: as in `buffer`; `self` is borrowed exclusively, and a `ReadBuffer` may be written.
+        unsafe { core::slice::from_raw_parts_mut(data, len) }
+    }
+
+    /// Takes the buffer out and frees the packet.
+    pub fn into_buffer(self) -> B {
+        // SAFETY: the block is this packet's alone and of this kind (invariants 1, 2); the packet is not dropped.
+        unsafe { take_apart::<B>(self.into_raw()) }
+    }
+
+    /// Exchanges the buffer and keeps the packet: how owned buffers that come and go are sent without allocating.
+    pub fn replace(&mut self, buffer: B) -> B {
+        let new = ManuallyDrop::new(buffer.into_parts());
+        // SAFETY: the block is this packet's alone (invariants 1, 2), so the parts may be moved out and in; what is moved
+        // out came from `into_parts`.
+        let old = unsafe {
+            let old = core::ptr::replace(self.parts().cast(), new);
+            B::from_parts(ManuallyDrop::into_inner(old))
+        };
+        self.locate();
+        old
+    }
+
+    /// Starts an operation on the whole buffer: the view is to be sent, the future awaited.
+    ///
+    /// This is the low level; most users call [`read_packet`](crate::traits::IoRead::read_packet) and
+    /// [`write_packet`](crate::traits::IoWrite::write_packet). Allocates nothing.
+    #[inline]
+    pub fn start<D: Direction>(self) -> (InFlight<B, D>, View<D>)
+    where
+        B: BufferFor<D>,
+    {
+        let len = self.len();
+        self.start_prefix(len)
+    }
+
+    /// Starts an operation on the first `len` bytes of the buffer, or on all where there are not so many.
+    #[inline]
+    pub fn start_prefix<D: Direction>(self, len: usize) -> (InFlight<B, D>, View<D>)
+    where
+        B: BufferFor<D>,
+    {
+        let len = len.min(self.len());
+        let header = self.into_raw();
+        // SAFETY: the block was the packet's alone (invariant 1) and is handed over: one unit of COUNT to the view, the
+        // initiator's side to the future. The buffer suits `D`, and `len` is within it.
+        unsafe {
+            (*header.as_ptr()).len = len;
+            (*header.as_ptr()).state.start();
+            (InFlight::new(header), View::first(header, len))
+        }
+    }
+
+    /// Gives the block up as a pointer.
+    #[inline]
+    pub(super) fn into_raw(self) -> NonNull<Header> {
+        ManuallyDrop::new(self).header
+    }
+
+    /// Takes a block up again.
+    ///
+    /// # Safety
+    /// `header` heads a block made for `B`, in the state of an idle packet (invariants 1 and 2), and is given up.
+    #[inline]
+    pub(super) unsafe fn from_raw(header: NonNull<Header>) -> Self {
+        Self {
+            header,
+            buffer: PhantomData,
+        }
+    }
+
+    fn parts(&self) -> *mut B::Parts {
+        // SAFETY: the pointer is to a live `Block<B>` (invariant 2); `ManuallyDrop` is transparent.
+        unsafe { (&raw mut (*self.header.cast::<Block<B>>().as_ptr()).parts).cast() }
+    }
+
+    #[inline]
+    fn region(&self) -> (*mut u8, usize) {
+        // SAFETY: the parts were made by `into_parts` and are in place.
+        unsafe { B::region(self.parts()) }
+    }
+
+    /// Writes down where the buffer is, after it was put in.
+    fn locate(&mut self) {
+        let (data, len) = self.region();
+        // SAFETY: the block is this packet's alone (header 3).
+        unsafe {
+            (*self.header.as_ptr()).data = data;
+            (*self.header.as_ptr()).len = len;
+        }
+    }
+}
+
+impl<B: Buffer> Drop for Packet<B> {
+    fn drop(&mut self) {
+        // SAFETY: the block is this packet's alone and of this kind (invariants 1, 2), and nobody uses it afterwards.
+        unsafe { free::<B>(self.header) }
+    }
+}
+
+impl<B: Buffer> fmt::Debug for Packet<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Packet").field("len", &self.len()).finish()
+    }
+}

@@ -1,0 +1,179 @@
+//! [`AlignedBuf`]: zeroed memory at an alignment of the user's choice.
+//!
+//! Invariants:
+//! 1. `ptr` came from `alloc_zeroed` with the layout (`len`, `align`), or dangles where `len` is 0.
+//! 2. An `AlignedBuf` is the only claim on its memory, and frees it once, on drop.
+#![allow(unsafe_code)]
+
+use super::{Buffer, ReadBuffer, WriteBuffer};
+use crate::error::{Cause, ErrorKind};
+use alloc::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use core::fmt;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+
+/// The page size for which buffers are aligned unless told otherwise.
+const PAGE: usize = 4096;
+
+/// A byte buffer with an alignment: what unbuffered file I/O needs. Zeroed, of fixed length.
+///
+/// ```
+/// use mfio::packet::AlignedBuf;
+///
+/// let mut buf = AlignedBuf::new(8192);
+/// assert_eq!(buf.as_ptr() as usize % 4096, 0);
+/// buf[8191] = 1;
+/// ```
+pub struct AlignedBuf {
+    ptr: NonNull<u8>,
+    len: usize,
+    align: usize,
+}
+
+impl AlignedBuf {
+    /// `len` zeroed bytes, aligned to 4096.
+    ///
+    /// # Panics
+    /// Where `len` is more than the address space holds. Where memory is missing it ends as every allocation does.
+    pub fn new(len: usize) -> Self {
+        Self::with_alignment(len, PAGE)
+    }
+
+    /// `len` zeroed bytes, aligned to `align`.
+    ///
+    /// # Panics
+    /// Where `align` is not a power of two, or `len` is more than the address space holds.
+    pub fn with_alignment(len: usize, align: usize) -> Self {
+        let layout = Layout::from_size_align(len, align)
+            .expect("an alignment is a power of two, and a buffer fits the address space");
+        Self::allocate(layout).unwrap_or_else(|| handle_alloc_error(layout))
+    }
+
+    /// As [`with_alignment`](Self::with_alignment), for a length or alignment from outside.
+    ///
+    /// # Errors
+    /// `InvalidInput` where there is no such layout, `OutOfMemory` where memory is missing.
+    pub fn try_with_alignment(len: usize, align: usize) -> Result<Self, Cause> {
+        let layout =
+            Layout::from_size_align(len, align).map_err(|_| Cause::new(ErrorKind::InvalidInput))?;
+        Self::allocate(layout).ok_or(Cause::new(ErrorKind::OutOfMemory))
+    }
+
+    fn allocate(layout: Layout) -> Option<Self> {
+        let ptr = if layout.size() == 0 {
+            NonNull::without_provenance(core::num::NonZero::new(layout.align())?)
+        } else {
+            // SAFETY: the size is not zero.
+            NonNull::new(unsafe { alloc_zeroed(layout) })?
+        };
+        Some(Self {
+            ptr,
+            len: layout.size(),
+            align: layout.align(),
+        })
+    }
+
+    /// The alignment that was asked for.
+    pub fn alignment(&self) -> usize {
+        self.align
+    }
+}
+
+impl Drop for AlignedBuf {
+    fn drop(&mut self) {
+        if self.len != 0 {
+            // SAFETY: allocated with this very layout, which was valid then (invariant 1); freed once (invariant 2).
+            unsafe {
+                let layout = Layout::from_size_align_unchecked(self.len, self.align);
+                dealloc(self.ptr.as_ptr(), layout);
+            }
+        }
+    }
+}
+
+// SAFETY: it owns plain memory (invariant 2); `&AlignedBuf` gives only shared reads.
+unsafe impl Send for AlignedBuf {}
+// SAFETY: as above.
+unsafe impl Sync for AlignedBuf {}
+
+impl Deref for AlignedBuf {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `len` initialised bytes (invariant 1) that this owns (invariant 2).
+        unsafe { core::slice::from_raw_parts(self.ptr.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for AlignedBuf {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `deref`, and `self` is borrowed exclusively.
+        unsafe { core::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) }
+    }
+}
+
+impl fmt::Debug for AlignedBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AlignedBuf")
+            .field("len", &self.len)
+            .field("align", &self.align)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Parts of an [`AlignedBuf`].
+#[derive(Debug)]
+pub struct AlignedParts(ManuallyDrop<AlignedBuf>);
+
+// SAFETY: the parts hold a raw pointer, which claims nothing (3), to memory that stays (2); `region` copies fields (1).
+unsafe impl Buffer for AlignedBuf {
+    type Parts = AlignedParts;
+
+    fn into_parts(self) -> AlignedParts {
+        AlignedParts(ManuallyDrop::new(self))
+    }
+
+    unsafe fn from_parts(parts: AlignedParts) -> Self {
+        ManuallyDrop::into_inner(parts.0)
+    }
+
+    unsafe fn region(parts: *mut AlignedParts) -> (*mut u8, usize) {
+        // SAFETY: the caller's pointer is valid; the parts are shared with nobody but readers of these fields.
+        let buf: &AlignedBuf = unsafe { &(*parts).0 };
+        (buf.ptr.as_ptr(), buf.len)
+    }
+}
+// SAFETY: owned plain memory; every `u8` is valid.
+unsafe impl ReadBuffer for AlignedBuf {}
+// SAFETY: plain memory.
+unsafe impl WriteBuffer for AlignedBuf {}
+
+#[cfg(all(test, not(mfio_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_zeroed_and_aligned_and_may_be_empty() {
+        for (len, align) in [(0, 1), (0, 4096), (1, 4096), (70_000, 65_536)] {
+            let buf = AlignedBuf::with_alignment(len, align);
+            assert_eq!(buf.as_ptr() as usize % align, 0);
+            assert_eq!(buf.len(), len);
+            assert!(buf.iter().all(|&b| b == 0));
+        }
+    }
+
+    #[test]
+    fn a_layout_that_cannot_be_is_an_error() {
+        let kind = |len, align| {
+            AlignedBuf::try_with_alignment(len, align)
+                .unwrap_err()
+                .kind()
+        };
+        assert_eq!(kind(1, 3), ErrorKind::InvalidInput);
+        assert_eq!(kind(usize::MAX, 8), ErrorKind::InvalidInput);
+        assert_eq!(
+            kind(isize::MAX as usize - 4096, 4096),
+            ErrorKind::OutOfMemory
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! Which ranges failed: collected while views end, then handed to the initiator in order.
+
+use super::outcome::FailedRange;
+use crate::error::{Cause, ErrorKind};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+const INLINE: usize = 4;
+
+/// Failed ranges in the order in which they came; the first few without allocating.
+pub(super) struct Failures {
+    inline: [FailedRange; INLINE],
+    used: usize,
+    more: Vec<FailedRange>,
+}
+
+impl Default for Failures {
+    fn default() -> Self {
+        let none = FailedRange {
+            offset: 0,
+            len: 0,
+            cause: Cause::new(ErrorKind::Other),
+        };
+        Self {
+            inline: [none; INLINE],
+            used: 0,
+            more: Vec::new(),
+        }
+    }
+}
+
+/// The ranges as the outcome keeps them: sorted, neighbours with the same cause merged.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Ranges {
+    #[default]
+    None,
+    One(FailedRange),
+    Many(Box<[FailedRange]>),
+}
+
+impl Ranges {
+    pub(super) fn as_slice(&self) -> &[FailedRange] {
+        match self {
+            Ranges::None => &[],
+            Ranges::One(range) => core::slice::from_ref(range),
+            Ranges::Many(ranges) => ranges,
+        }
+    }
+}
+
+impl Failures {
+    /// Adds a range; ranges do not overlap. Merges it with a neighbour that failed for the same reason.
+    pub(super) fn push(&mut self, range: FailedRange) {
+        for old in &mut self.inline[..self.used] {
+            if old.absorb(range) {
+                return;
+            }
+        }
+        if self.more.last_mut().is_some_and(|old| old.absorb(range)) {
+            return;
+        }
+        if self.used < INLINE {
+            self.inline[self.used] = range;
+            self.used += 1;
+        } else {
+            self.more.push(range);
+        }
+    }
+
+    /// Takes all ranges out; room for later ones is kept.
+    #[cold]
+    pub(super) fn take(&mut self) -> Ranges {
+        let used = core::mem::take(&mut self.used);
+        if let (1, true) = (used, self.more.is_empty()) {
+            return Ranges::One(self.inline[0]);
+        }
+        let mut all = Vec::with_capacity(used + self.more.len());
+        all.extend_from_slice(&self.inline[..used]);
+        all.append(&mut self.more);
+        all.sort_unstable_by_key(|range| (range.offset, range.len));
+        all.dedup_by(|next, kept| kept.absorb(*next));
+        match all[..] {
+            [] => Ranges::None,
+            [one] => Ranges::One(one),
+            _ => Ranges::Many(all.into_boxed_slice()),
+        }
+    }
+}
+
+#[cfg(all(test, not(mfio_loom)))]
+mod tests {
+    use super::*;
+
+    fn range(offset: usize, len: usize, kind: ErrorKind) -> FailedRange {
+        FailedRange {
+            offset,
+            len,
+            cause: kind.into(),
+        }
+    }
+
+    #[test]
+    fn neighbours_merge_whatever_the_order() {
+        let mut failures = Failures::default();
+        for offset in [6, 0, 4, 2, 8] {
+            failures.push(range(offset, 2, ErrorKind::Busy));
+        }
+        assert_eq!(failures.take().as_slice(), [range(0, 10, ErrorKind::Busy)]);
+        assert_eq!(failures.take().as_slice(), []);
+    }
+
+    #[test]
+    fn different_causes_stay_apart_and_many_ranges_are_sorted() {
+        let mut failures = Failures::default();
+        for i in (0..20).rev() {
+            failures.push(range(i * 3, 2, ErrorKind::Busy));
+        }
+        failures.push(range(2, 1, ErrorKind::NotFound));
+        let ranges = failures.take();
+        let ranges = ranges.as_slice();
+        assert_eq!(ranges.len(), 21);
+        assert!(ranges.is_sorted_by_key(|r| r.offset));
+        assert_eq!(ranges[1], range(2, 1, ErrorKind::NotFound));
+    }
+}

@@ -1,0 +1,104 @@
+//! The head of a packet's heap block: what views and initiator share.
+//!
+//! Invariants (`unsafe` code in this directory names them):
+//! 1. A block is reached by raw pointer from the time it is made until it is freed: no `Box` and no `&mut` of it exists
+//!    in between, and no shared reference is used beyond the right to the block from which it was made.
+//! 2. COUNT of the state word is the number of [`View`](super::View)s that have not ended. A block is freed only by the
+//!    initiator when COUNT is 0, or by who ends the last view when ABANDONED is set: once.
+//! 3. `data`, `len` and the buffer's parts are written only by the initiator while COUNT is 0. While it is not, the bytes
+//!    of the buffer are reached only through views, each through its own range; ranges of views do not overlap.
+//! 4. The waker slot belongs to the initiator until SENDING has become WAKER, and while COUNT is 0; otherwise to who ends
+//!    the last view.
+//! 5. After COUNT has become 0 the side of the views touches nothing of the block.
+//! 6. `data` points to at least `len` initialised bytes that stay where they are while COUNT is not 0.
+#![allow(unsafe_code)]
+
+use super::failures::Failures;
+use super::state::State;
+use crate::lock::Lock;
+use crate::sync::UnsafeCell;
+use core::ptr::NonNull;
+use core::task::Waker;
+
+/// What differs from one kind of packet to another.
+pub(super) struct VTable {
+    /// Gives the buffer back to its type, drops it and frees the block. Only under invariant 2.
+    pub(super) free: unsafe fn(NonNull<Header>),
+}
+
+/// See the module.
+#[repr(C)]
+pub(super) struct Header {
+    pub(super) state: State,
+    /// Where the buffer's bytes begin.
+    pub(super) data: *mut u8,
+    /// How many bytes the running, or the last, operation is about.
+    pub(super) len: usize,
+    pub(super) vtable: &'static VTable,
+    pub(super) slot: WakerSlot,
+    pub(super) side: Lock<Side>,
+}
+
+/// What is needed rarely.
+#[derive(Default)]
+pub(super) struct Side {
+    /// The latest waker, where the future was polled with another one than at first.
+    pub(super) waker: Option<Waker>,
+    pub(super) failures: Failures,
+}
+
+impl Header {
+    pub(super) fn new(data: *mut u8, len: usize, vtable: &'static VTable) -> Self {
+        Self {
+            state: State::idle(),
+            data,
+            len,
+            vtable,
+            slot: WakerSlot::new(),
+            side: Lock::new(Side::default()),
+        }
+    }
+}
+
+/// A place for one waker, not synchronised by itself (invariant 4 says whose it is).
+pub(super) struct WakerSlot(UnsafeCell<Option<Waker>>);
+
+impl WakerSlot {
+    fn new() -> Self {
+        Self(UnsafeCell::new(None))
+    }
+
+    /// Fills the slot, which is empty.
+    ///
+    /// # Safety
+    /// The slot must be the caller's (invariant 4).
+    pub(super) unsafe fn put(&self, waker: Waker) {
+        // SAFETY: the slot is the caller's, so nobody else reads or writes it now.
+        unsafe { self.with(|slot| *slot = Some(waker)) }
+    }
+
+    /// Empties the slot.
+    ///
+    /// # Safety
+    /// The slot must be the caller's (invariant 4).
+    pub(super) unsafe fn take(&self) -> Option<Waker> {
+        // SAFETY: as in `put`.
+        unsafe { self.with(Option::take) }
+    }
+
+    /// # Safety
+    /// The slot must be the caller's (invariant 4); `f` must not reach it in another way.
+    #[cfg(not(mfio_loom))]
+    unsafe fn with<R>(&self, f: impl FnOnce(&mut Option<Waker>) -> R) -> R {
+        // SAFETY: the caller's promise.
+        f(unsafe { &mut *self.0.get() })
+    }
+
+    /// # Safety
+    /// As of its twin.
+    #[cfg(mfio_loom)]
+    unsafe fn with<R>(&self, f: impl FnOnce(&mut Option<Waker>) -> R) -> R {
+        // SAFETY: the caller's promise, which loom checks.
+        self.0.with_mut(|slot| f(unsafe { &mut *slot }))
+    }
+}

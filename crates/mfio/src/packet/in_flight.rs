@@ -1,0 +1,205 @@
+//! [`InFlight`]: the initiator's side of a packet that was started.
+//!
+//! Invariants are those of [`header`](super::header); in addition
+//! 1. An `InFlight` that has a block is its initiator: nobody else does what the header leaves to the initiator.
+//! 2. The block is a `Block<B>` that `Packet::start` handed over.
+#![allow(unsafe_code)]
+
+use super::block::Packet;
+use super::buffer::Buffer;
+use super::failures::Ranges;
+use super::header::Header;
+use super::outcome::{Ended, Outcome};
+use super::state::Word;
+use crate::io::Direction;
+use core::fmt;
+use core::future::Future;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::ptr::NonNull;
+use core::task::{Context, Poll, Waker};
+
+/// An operation on its way: a future of the packet and its outcome, ready when the last view has ended.
+///
+/// Dropping it cancels: the operation is detached, and packet and buffer are freed when the last view has ended.
+#[must_use = "dropping it abandons the operation"]
+pub struct InFlight<B: Buffer, D: Direction> {
+    /// `None` once the packet was given back.
+    header: Option<NonNull<Header>>,
+    registered: WakerId,
+    kind: PhantomData<(B, D)>,
+}
+
+// SAFETY: the initiator's side of the block is synchronised with that of the views by the state word; the buffer is
+// `Send` by its trait, wakers are `Send`.
+unsafe impl<B: Buffer, D: Direction> Send for InFlight<B, D> {}
+// SAFETY: `&InFlight` gives atomic loads only.
+unsafe impl<B: Buffer, D: Direction> Sync for InFlight<B, D> {}
+
+impl<B: Buffer, D: Direction> Unpin for InFlight<B, D> {}
+
+/// Which waker was registered last, without keeping it. Only compared while it is alive: until the end it lies in the
+/// block, so equal parts mean the same waker.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct WakerId {
+    data: usize,
+    vtable: usize,
+}
+
+impl WakerId {
+    const NONE: Self = Self { data: 0, vtable: 0 };
+
+    fn of(waker: &Waker) -> Self {
+        Self {
+            data: waker.data().addr(),
+            vtable: core::ptr::from_ref(waker.vtable()).addr(),
+        }
+    }
+}
+
+impl<B: Buffer, D: Direction> InFlight<B, D> {
+    /// # Safety
+    /// `header` heads a `Block<B>` that was just started, and the caller hands the initiator's side over.
+    #[inline]
+    pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
+        Self {
+            header: Some(header),
+            registered: WakerId::NONE,
+            kind: PhantomData,
+        }
+    }
+
+    /// Whether every view has ended, so that the next poll is ready.
+    pub fn is_ended(&self) -> bool {
+        self.header.is_none_or(|header| {
+            // SAFETY: the block lives as long as its initiator (header 2).
+            unsafe { (*header.as_ptr()).state.load().ended() }
+        })
+    }
+
+    /// The packet, if every view has ended; otherwise the operation goes on.
+    ///
+    /// # Errors
+    /// The operation itself, which has not ended.
+    #[inline]
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "consumed by value, so it has its packet"
+    )]
+    pub fn try_end(mut self) -> Result<Ended<B>, Self> {
+        let header = self.header.expect("an operation that has not ended");
+        // SAFETY: the block lives as long as its initiator (header 2).
+        let word = unsafe { (*header.as_ptr()).state.load() };
+        if word.ended() {
+            // SAFETY: COUNT is 0 and nothing was registered since.
+            Ok(unsafe { self.give_back(header, word) })
+        } else {
+            Err(self)
+        }
+    }
+
+    /// Registers the first waker. Returns the word before.
+    fn register_first(&mut self, header: NonNull<Header>, waker: &Waker) -> Word {
+        let new = waker.clone();
+        // SAFETY: the block lives (header 2); SENDING is still set, so the slot is the initiator's (header 4).
+        let before = unsafe {
+            (*header.as_ptr()).slot.put(new);
+            (*header.as_ptr()).state.arm()
+        };
+        if before.ended() {
+            // SAFETY: COUNT was 0, so the slot stayed the initiator's (header 4).
+            drop(unsafe { (*header.as_ptr()).slot.take() });
+        } else {
+            self.registered = WakerId::of(waker);
+        }
+        before
+    }
+
+    /// Registers a waker that differs from the last one. Returns the word before.
+    #[cold]
+    fn register_later(&mut self, header: NonNull<Header>, waker: &Waker) -> Word {
+        let new = waker.clone();
+        // SAFETY: the block lives (header 2).
+        let block = unsafe { header.as_ref() };
+        let replaced = block.side.lock().waker.replace(new);
+        let before = block.state.set_extra();
+        let unused = if before.ended() {
+            block.side.lock().waker.take()
+        } else {
+            self.registered = WakerId::of(waker);
+            None
+        };
+        drop((replaced, unused));
+        before
+    }
+
+    /// Turns back into a packet.
+    ///
+    /// # Safety
+    /// COUNT is 0, `word` shows it, and both waker places are empty.
+    #[inline]
+    unsafe fn give_back(&mut self, header: NonNull<Header>, word: Word) -> Ended<B> {
+        self.header = None;
+        // SAFETY: the block is the initiator's alone now (header 2), idle, and of this kind (invariant 2).
+        let (len, packet) = unsafe { ((*header.as_ptr()).len, Packet::from_raw(header)) };
+        let failed = if word.failed() {
+            // SAFETY: as above.
+            unsafe { (*header.as_ptr()).side.lock().failures.take() }
+        } else {
+            Ranges::None
+        };
+        Ended {
+            packet,
+            outcome: Outcome { len, failed },
+        }
+    }
+}
+
+impl<B: Buffer, D: Direction> Future for InFlight<B, D> {
+    type Output = Ended<B>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended<B>> {
+        let this = &mut *self;
+        let header = this.header.expect("an operation was polled after its end");
+        // SAFETY: the block lives as long as its initiator (header 2).
+        let mut word = unsafe { (*header.as_ptr()).state.load() };
+        if !word.ended() {
+            word = if word.sending() {
+                this.register_first(header, cx.waker())
+            } else if this.registered == WakerId::of(cx.waker()) {
+                word
+            } else {
+                this.register_later(header, cx.waker())
+            };
+            if !word.ended() {
+                return Poll::Pending;
+            }
+        }
+        // SAFETY: COUNT is 0; a waker that came too late was taken out again.
+        Poll::Ready(unsafe { this.give_back(header, word) })
+    }
+}
+
+impl<B: Buffer, D: Direction> Drop for InFlight<B, D> {
+    fn drop(&mut self) {
+        let Some(header) = self.header else {
+            return;
+        };
+        // SAFETY: the block lives as long as its initiator (header 2).
+        let state = unsafe { &(*header.as_ptr()).state };
+        if state.load().ended() || state.abandon().ended() {
+            // SAFETY: COUNT is 0: the block is the initiator's alone, idle, and of this kind (invariant 2).
+            drop(unsafe { Packet::<B>::from_raw(header) });
+        }
+    }
+}
+
+impl<B: Buffer, D: Direction> fmt::Debug for InFlight<B, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InFlight")
+            .field("direction", &D::VERB)
+            .field("ended", &self.is_ended())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,298 @@
+//! [`View`]: an owned claim on a range of a packet's bytes. The side of the drivers.
+//!
+//! Invariants are those of [`header`](super::header); in addition
+//! 1. A `View` stands for one unit of COUNT from its making to its end, so the block lives as long as the view (header 2).
+//! 2. Its range lies within the `len` bytes of the packet, and belongs to it alone (header 3).
+#![allow(unsafe_code)]
+
+use super::header::Header;
+use super::outcome::FailedRange;
+use super::state::Word;
+use crate::error::{Cause, ErrorKind};
+use crate::io::{Direction, Read, Write};
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+use core::task::Waker;
+
+/// An owned claim on a range of bytes of one packet, to be filled ([`Read`]) or taken from ([`Write`]).
+///
+/// It can be sent to any thread, kept as long as needed and split. It ends once: [`done`](View::done),
+/// [`fail`](View::fail) or [`done_prefix`](View::done_prefix); dropped otherwise, it fails with
+/// [`ErrorKind::Dropped`]. Ending the last view of a packet may run the initiator's waker, so hold no lock meanwhile.
+///
+/// ```
+/// use mfio::error::ErrorKind;
+/// use mfio::io::Read;
+/// use mfio::packet::Packet;
+///
+/// let (in_flight, view) = Packet::new([0u8; 6]).start::<Read>();
+/// let (mut head, tail) = view.split_at(4);
+/// head.bytes_mut().copy_from_slice(b"head");
+/// std::thread::spawn(move || tail.fail(ErrorKind::UnexpectedEof)).join().unwrap();
+/// head.done();
+///
+/// let ended = in_flight.try_end().expect("both views have ended");
+/// assert_eq!(ended.outcome.good_prefix(), 4);
+/// assert_eq!(&ended.packet.buffer()[..4], b"head");
+/// ```
+#[must_use = "a view that is dropped fails its range"]
+pub struct View<D: Direction> {
+    header: NonNull<Header>,
+    offset: usize,
+    len: usize,
+    direction: PhantomData<D>,
+}
+
+// SAFETY: a view reaches its own bytes (invariant 2) and the shared, synchronised part of the block; the buffer, which
+// it may have to drop, is `Send` by its trait.
+unsafe impl<D: Direction> Send for View<D> {}
+// SAFETY: `&View` gives shared reads of the bytes, a raw pointer, and atomic loads.
+unsafe impl<D: Direction> Sync for View<D> {}
+
+impl<D: Direction> View<D> {
+    /// The first view of a packet that was just started.
+    ///
+    /// # Safety
+    /// The caller has set COUNT to 1 for this view, and the buffer suits `D`.
+    pub(super) unsafe fn first(header: NonNull<Header>, len: usize) -> Self {
+        Self {
+            header,
+            offset: 0,
+            len,
+            direction: PhantomData,
+        }
+    }
+
+    /// How many bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where the range begins within its packet.
+    #[inline]
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// Whether the initiator has gone, so that nobody will see the outcome: a hint to stop early. The view still has to
+    /// be ended.
+    #[inline]
+    pub fn is_abandoned(&self) -> bool {
+        // SAFETY: the block lives (invariant 1).
+        unsafe { (*self.header.as_ptr()).state.abandoned_hint() }
+    }
+
+    /// Splits the range in two: `len` bytes up to `at`, and the rest. Allocates nothing.
+    ///
+    /// # Panics
+    /// Where `at` is beyond the end, or where a quarter of the address space's worth of views of one packet were
+    /// forgotten (`mem::forget`). The view fails as if dropped.
+    pub fn split_at(self, at: usize) -> (Self, Self) {
+        assert!(
+            at <= self.len,
+            "split at {at} of a view of {} bytes",
+            self.len
+        );
+        // SAFETY: the block lives (invariant 1).
+        let room = unsafe { (*self.header.as_ptr()).state.split() };
+        assert!(room, "too many views of one packet were forgotten");
+        let tail = Self {
+            header: self.header,
+            offset: self.offset + at,
+            len: self.len - at,
+            direction: PhantomData,
+        };
+        let mut head = self;
+        head.len = at;
+        (head, tail)
+    }
+
+    /// Ends the view: all its bytes were moved.
+    #[inline]
+    pub fn done(self) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the view ends here, once: it is not dropped.
+        unsafe { end(this.header, false) }
+    }
+
+    /// Ends the view: none of its bytes count.
+    #[cold]
+    pub fn fail(self, cause: impl Into<Cause>) {
+        self.fail_from(0, cause.into());
+    }
+
+    /// Ends the view: its first `n` bytes were moved, the rest failed. Where no rest is left this is
+    /// [`done`](Self::done).
+    pub fn done_prefix(self, n: usize, rest: impl Into<Cause>) {
+        if n >= self.len {
+            self.done();
+        } else {
+            self.fail_from(n, rest.into());
+        }
+    }
+
+    fn fail_from(self, good: usize, cause: Cause) {
+        let this = ManuallyDrop::new(self);
+        this.record(good, cause);
+        // SAFETY: the view ends here, once: it is not dropped.
+        unsafe { end(this.header, true) }
+    }
+
+    #[cold]
+    fn record(&self, good: usize, cause: Cause) {
+        let range = FailedRange {
+            offset: self.offset + good,
+            len: self.len - good,
+            cause,
+        };
+        // SAFETY: the block lives (invariant 1).
+        let side = unsafe { &(*self.header.as_ptr()).side };
+        side.lock().failures.push(range);
+    }
+
+    #[inline]
+    fn data(&self) -> *mut u8 {
+        // SAFETY: the block lives (invariant 1), `data` does not change meanwhile (header 3), and the range lies within
+        // what it points to (invariant 2, header 6).
+        unsafe { (*self.header.as_ptr()).data.add(self.offset) }
+    }
+}
+
+impl View<Read> {
+    /// The bytes, to be filled. They hold whatever was there before.
+    #[inline]
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: the range is this view's alone (invariant 2), initialised and in place (header 6), and may be written:
+        // only a `ReadBuffer` is read into.
+        unsafe { core::slice::from_raw_parts_mut(self.data(), self.len) }
+    }
+
+    /// Where the bytes are, for drivers that hand the address on. It stays valid for [`len`](View::len) bytes until the
+    /// view ends, wherever the view is moved meanwhile. Not null, even where the view is empty.
+    #[inline]
+    pub fn as_mut_ptr(&self) -> *mut u8 {
+        self.data()
+    }
+}
+
+impl View<Write> {
+    /// The bytes to write.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: nobody writes to a packet that is being written from: only `View<Read>` does, and all views of a
+        // packet have one direction; initialised and in place (header 6).
+        unsafe { core::slice::from_raw_parts(self.data(), self.len) }
+    }
+
+    /// Where the bytes are, for drivers that hand the address on. It stays valid for [`len`](View::len) bytes until the
+    /// view ends, wherever the view is moved meanwhile. Not null, even where the view is empty.
+    #[inline]
+    pub fn as_ptr(&self) -> *const u8 {
+        self.data()
+    }
+}
+
+impl<D: Direction> Drop for View<D> {
+    fn drop(&mut self) {
+        self.record(0, Cause::new(ErrorKind::Dropped));
+        // SAFETY: a view that is dropped was not ended: the methods that end it prevent the drop.
+        unsafe { end(self.header, true) }
+    }
+}
+
+impl<D: Direction> fmt::Debug for View<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View")
+            .field("direction", &D::VERB)
+            .field("offset", &self.offset)
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ends one view of the block.
+///
+/// # Safety
+/// The caller has a unit of COUNT, and gives it up with this call.
+#[inline]
+unsafe fn end(header: NonNull<Header>, failed: bool) {
+    // SAFETY: the block lives as long as the caller's unit (header 2). The reference is to the atomic alone and is not
+    // used after the transition that gives the unit up.
+    let state = unsafe { &(*header.as_ptr()).state };
+    let mut seen = state.load();
+    while !seen.last() {
+        match state.leave(seen, failed) {
+            Ok(()) => return,
+            Err(now) => seen = now,
+        }
+    }
+    if seen.sending() && !seen.abandoned() {
+        // Nothing is registered; most often nothing will be.
+        match state.finish(seen, failed) {
+            Ok(()) => return,
+            Err(now) => seen = now,
+        }
+    }
+    // SAFETY: `seen.last()`: no unit is left but the caller's.
+    let wakers = unsafe { end_last(header, seen, failed) };
+    wakers.wake();
+}
+
+/// What the last view takes out of the block before it lets go.
+#[derive(Default)]
+struct Wakers {
+    first: Option<Waker>,
+    later: Option<Waker>,
+}
+
+impl Wakers {
+    /// Wakes the latest; the others are dropped after. Runs code of the user: nothing of the block is touched any more.
+    fn wake(self) {
+        if let Some(waker) = self.later {
+            waker.wake();
+        } else if let Some(waker) = self.first {
+            waker.wake();
+        }
+    }
+}
+
+/// Ends the last view: takes the wakers, publishes the end or, if nobody waits for it, frees the block.
+///
+/// # Safety
+/// The caller has the only unit of COUNT, and gives it up with this call; `seen` shows it.
+unsafe fn end_last(header: NonNull<Header>, mut seen: Word, failed: bool) -> Wakers {
+    let mut wakers = Wakers::default();
+    loop {
+        // SAFETY: the unit is not yet given up, so the block lives (header 2).
+        let block = unsafe { header.as_ref() };
+        if seen.abandoned() {
+            // SAFETY: the initiator has gone and this is the last view: the block is the caller's (header 2).
+            unsafe { (block.vtable.free)(header) };
+            return Wakers::default();
+        }
+        if seen.extra() {
+            // Cleared first: a waker that comes after this sets EXTRA again, and `finish` will notice.
+            seen = block.state.clear_extra();
+            let later = block.side.lock().waker.take();
+            wakers.later = later.or(wakers.later);
+            continue;
+        }
+        if seen.waker() && wakers.first.is_none() {
+            // SAFETY: WAKER is set and the caller has the last view (header 4).
+            wakers.first = unsafe { block.slot.take() };
+        }
+        match block.state.finish(seen, failed) {
+            Ok(()) => return wakers,
+            Err(now) => seen = now,
+        }
+    }
+}
