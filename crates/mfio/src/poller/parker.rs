@@ -92,6 +92,7 @@ impl Parker {
 
     /// A parker of this call, on the calling thread. It allocates only where calls are nested or left wakers behind.
     #[cfg(feature = "std")]
+    #[inline]
     pub(crate) fn of_this_thread() -> Lease {
         Lease::of_this_thread(|| Self::new(Handle::Thread(thread::current())))
     }
@@ -147,6 +148,7 @@ impl Parker {
 
     /// Back to the beginning, for the next call. Wakers of this call that are left may set a reason again: the next
     /// call then polls once in vain.
+    #[inline]
     pub(super) fn reset(&self) {
         let state = self.state.load(Ordering::Relaxed);
         if state & BELL != 0 {
