@@ -1,0 +1,185 @@
+//! What a file system runtime offers: opening files by path.
+//!
+//! Programs that should run on any runtime (native, in memory, simulated) are written against [`Fs`].
+
+use std::path::Path;
+
+#[cfg(unix)]
+use mfio::error::Cause;
+use mfio::error::Result;
+use mfio::io::{PacketIo, Read, Write};
+
+/// A runtime that opens files.
+///
+/// The futures are named types, so that they are `Send` in generic code too.
+pub trait Fs {
+    /// An open file: positional packets in both directions.
+    type File: PacketIo<Read> + PacketIo<Write> + Clone + Send + Sync + 'static;
+    /// The future of [`open`](Self::open).
+    type Open: Future<Output = Result<Self::File>> + Send + 'static;
+
+    /// Opens `path` as `options` say. Nothing happens before the first poll.
+    fn open(&self, path: impl AsRef<Path>, options: &OpenOptions) -> Self::Open;
+}
+
+/// How to open a file; the same choices as [`std::fs::OpenOptions`], and some more.
+///
+/// ```
+/// use mfio_rt::fs::OpenOptions;
+///
+/// let log = OpenOptions::new().append(true).create(true).mode(0o600);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenOptions {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) append: bool,
+    pub(crate) truncate: bool,
+    pub(crate) create: bool,
+    pub(crate) create_new: bool,
+    pub(crate) direct: bool,
+    pub(crate) mode: u32,
+    pub(crate) custom_flags: i32,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl OpenOptions {
+    /// Nothing is chosen; at least one of read, write and append has to be.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            read: false,
+            write: false,
+            append: false,
+            truncate: false,
+            create: false,
+            create_new: false,
+            direct: false,
+            mode: 0o666,
+            custom_flags: 0,
+        }
+    }
+
+    /// For reading.
+    #[must_use]
+    pub const fn read(mut self, yes: bool) -> Self {
+        self.read = yes;
+        self
+    }
+
+    /// For writing at any position.
+    #[must_use]
+    pub const fn write(mut self, yes: bool) -> Self {
+        self.write = yes;
+        self
+    }
+
+    /// Every write goes to the end of the file, whatever position it names.
+    #[must_use]
+    pub const fn append(mut self, yes: bool) -> Self {
+        self.append = yes;
+        self
+    }
+
+    /// Cut to length zero on opening; needs `write`.
+    #[must_use]
+    pub const fn truncate(mut self, yes: bool) -> Self {
+        self.truncate = yes;
+        self
+    }
+
+    /// Create the file if it is not there; needs `write` or `append`.
+    #[must_use]
+    pub const fn create(mut self, yes: bool) -> Self {
+        self.create = yes;
+        self
+    }
+
+    /// Create the file, and fail if it is there; needs `write` or `append`.
+    #[must_use]
+    pub const fn create_new(mut self, yes: bool) -> Self {
+        self.create_new = yes;
+        self
+    }
+
+    /// Past the page cache (`O_DIRECT`): buffer, length and position must be aligned to the device's blocks
+    /// (`mfio::packet::AlignedBuf`). Not every file system can.
+    #[must_use]
+    pub const fn direct(mut self, yes: bool) -> Self {
+        self.direct = yes;
+        self
+    }
+
+    /// Permissions of a file that is created (before the umask). Default 0o666.
+    #[must_use]
+    pub const fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Further `open(2)` flags. Access mode and `O_CLOEXEC`, which is always set, are not among them.
+    #[must_use]
+    pub const fn custom_flags(mut self, flags: i32) -> Self {
+        self.custom_flags = flags;
+        self
+    }
+
+    /// The flags of `open(2)`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a combination that means nothing, as in [`std::fs::OpenOptions`]: no access chosen,
+    /// truncating or creating without write access, truncating what is appended to.
+    #[cfg(unix)]
+    pub(crate) fn to_flags(self) -> Result<libc::c_int, Cause> {
+        let invalid = Cause::from_errno(libc::EINVAL);
+        let access = match (self.read, self.write, self.append) {
+            (true, false, false) => libc::O_RDONLY,
+            (false, true, false) => libc::O_WRONLY,
+            (true, true, false) => libc::O_RDWR,
+            (false, _, true) => libc::O_WRONLY | libc::O_APPEND,
+            (true, _, true) => libc::O_RDWR | libc::O_APPEND,
+            (false, false, false) => return Err(invalid),
+        };
+        let writes = self.write || self.append;
+        let makes = self.create || self.create_new;
+        if (makes && !writes)
+            || (self.truncate && !self.write)
+            || (self.truncate && self.append && !self.create_new)
+        {
+            return Err(invalid);
+        }
+        let creation = match (self.create, self.truncate, self.create_new) {
+            (_, _, true) => libc::O_CREAT | libc::O_EXCL,
+            (true, true, _) => libc::O_CREAT | libc::O_TRUNC,
+            (true, false, _) => libc::O_CREAT,
+            (false, true, _) => libc::O_TRUNC,
+            (false, false, _) => 0,
+        };
+        let direct = self.direct_flag()?;
+        let custom = self.custom_flags & !libc::O_ACCMODE;
+        Ok(access | creation | direct | custom | libc::O_CLOEXEC)
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    fn direct_flag(self) -> Result<libc::c_int, Cause> {
+        Ok(if self.direct { libc::O_DIRECT } else { 0 })
+    }
+
+    #[cfg(all(
+        unix,
+        not(any(target_os = "linux", target_os = "android", target_os = "freebsd"))
+    ))]
+    fn direct_flag(self) -> Result<libc::c_int, Cause> {
+        if self.direct {
+            Err(mfio::error::ErrorKind::NotSupported.into())
+        } else {
+            Ok(0)
+        }
+    }
+}

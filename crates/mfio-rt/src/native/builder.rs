@@ -1,0 +1,105 @@
+//! How a runtime is to be.
+
+use std::time::Duration;
+
+use super::NativeRt;
+use super::driver::DriverKind;
+use super::ladder::BuildError;
+
+/// Which drivers may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    Best,
+    Prefer(DriverKind),
+    Require(DriverKind),
+}
+
+/// The choices made, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) choice: Choice,
+    pub(crate) queue_depth: u32,
+    pub(crate) max_requests: usize,
+    pub(crate) threads: usize,
+    pub(crate) patience: Duration,
+}
+
+/// Builds a [`NativeRt`].
+///
+/// ```
+/// use mfio_rt::native::{DriverKind, NativeRt};
+///
+/// let rt = NativeRt::builder().require(DriverKind::Threads).threads(4).build()?;
+/// assert_eq!(rt.report().chosen(), DriverKind::Threads);
+/// # Ok::<(), mfio_rt::native::BuildError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct Builder {
+    config: Config,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            config: Config {
+                choice: Choice::Best,
+                queue_depth: 1024,
+                max_requests: 65_536,
+                threads: std::thread::available_parallelism()
+                    .map_or(4, |n| (n.get() * 2).clamp(4, 32)),
+                patience: Duration::from_secs(5),
+            },
+        }
+    }
+}
+
+impl Builder {
+    /// Tries this driver first, then the others.
+    pub fn prefer(mut self, kind: DriverKind) -> Self {
+        self.config.choice = Choice::Prefer(kind);
+        self
+    }
+
+    /// This driver or none: [`build`](Self::build) fails where it cannot be had.
+    pub fn require(mut self, kind: DriverKind) -> Self {
+        self.config.choice = Choice::Require(kind);
+        self
+    }
+
+    /// How many operations the kernel may have at a time (io_uring). 1 to 16384, default 1024; further ones wait for
+    /// room. Where memory for rings is limited, the depth is reduced as far as needed, and the report tells.
+    pub fn queue_depth(mut self, operations: u32) -> Self {
+        self.config.queue_depth = operations.clamp(1, 16_384);
+        self
+    }
+
+    /// How many operations may be under way, those that wait for room included. Default 65536. Further ones fail with
+    /// `LimitReached`.
+    pub fn max_requests(mut self, operations: usize) -> Self {
+        self.config.max_requests = operations.clamp(1, 1 << 30);
+        self
+    }
+
+    /// How many threads may block in system calls at a time (threads driver). Default: twice the processors, 4 to 32.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.config.threads = threads.clamp(1, 1024);
+        self
+    }
+
+    /// How long dropping the last handle waits for operations that the system does not end. Default 5 seconds. What
+    /// has not ended by then is leaked, see [`leaked_operations`](super::leaked_operations).
+    pub fn shutdown_patience(mut self, patience: Duration) -> Self {
+        self.config.patience = patience;
+        self
+    }
+
+    /// Sets the runtime up.
+    ///
+    /// # Errors
+    ///
+    /// When no driver that may be used can be had; the error says of each why.
+    pub fn build(self) -> Result<NativeRt, BuildError> {
+        NativeRt::from_config(&self.config)
+    }
+}

@@ -1,0 +1,180 @@
+//! The contract of drivers, and the one place where the operating system chooses among them.
+//!
+//! A driver takes operations ([`Op`]), each with everything it owns, and ends every one of them exactly once: with its
+//! outcome, or with a failure. It may do so on any thread, but never under a lock of its own, for the end of an
+//! operation runs code of others (wakers, destructors).
+//!
+//! | call | who calls | what |
+//! |---|---|---|
+//! | [`submit`](Driver::submit) | anybody | takes an operation in, or gives it back; does not block |
+//! | [`flush`](Driver::flush), [`reap`](Driver::reap) | who holds the turn | hands on what was submitted; ends what is finished |
+//! | [`wait`](Driver::wait) | who holds the turn | blocks until there may be something to reap |
+//! | [`cancel`](Driver::cancel) | anybody | a request: the operation ends in its own time |
+//! | [`shutdown`](Driver::shutdown) | the last owner | ends everything, and says how much it could not |
+//!
+//! To add a platform, copy [`stub`], which compiles everywhere, and add the new module and its [`DriverKind`] below.
+
+use std::fmt;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+use std::task::Waker;
+use std::time::Duration;
+
+use mfio::error::Cause;
+
+use super::builder::Config;
+use super::cached::Mode;
+use super::ladder::Refusal;
+use super::op::Op;
+use super::table::Key;
+
+#[cfg(test)]
+mod stub;
+mod threads;
+#[cfg(all(
+    target_os = "linux",
+    any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "loongarch64",
+        target_arch = "powerpc64"
+    )
+))]
+mod uring;
+
+/// The drivers there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DriverKind {
+    /// Linux's io_uring.
+    IoUring,
+    /// Blocking calls on a bounded pool of threads. Works everywhere.
+    Threads,
+}
+
+impl DriverKind {
+    /// Best first: the order in which they are tried.
+    pub const LADDER: &'static [Self] = &[Self::IoUring, Self::Threads];
+
+    /// The name that reports and errors use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::IoUring => "io_uring",
+            Self::Threads => "threads",
+        }
+    }
+
+    /// Sets the driver up, or says why that cannot be.
+    pub(crate) fn open(
+        self,
+        config: &Config,
+        mode: &Arc<Mode>,
+    ) -> Result<Arc<dyn Driver>, Refusal> {
+        match self {
+            Self::IoUring => open_uring(config, mode),
+            Self::Threads => Ok(threads::Threads::open(config)),
+        }
+    }
+}
+
+impl fmt::Display for DriverKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(all(
+    target_os = "linux",
+    any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "loongarch64",
+        target_arch = "powerpc64"
+    )
+))]
+fn open_uring(config: &Config, mode: &Arc<Mode>) -> Result<Arc<dyn Driver>, Refusal> {
+    uring::Uring::open(config, mode)
+}
+
+#[cfg(not(all(
+    target_os = "linux",
+    any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "loongarch64",
+        target_arch = "powerpc64"
+    )
+)))]
+fn open_uring(_: &Config, _: &Arc<Mode>) -> Result<Arc<dyn Driver>, Refusal> {
+    Err(Refusal::new(
+        "platform",
+        mfio::error::ErrorKind::NotSupported,
+        "io_uring is part of Linux, and of some architectures only",
+    ))
+}
+
+/// What a driver is like, as data.
+#[derive(Clone, Debug)]
+pub(crate) struct Capabilities {
+    /// The driver's name, for errors.
+    pub(crate) name: &'static str,
+    /// Whether submitted operations wait for a turn ([`Driver::flush`]), so that the sender must signal.
+    pub(crate) takes_turns: bool,
+    /// Hits after which a cached read is queued all the same (see `cached`).
+    pub(crate) inline_stride: u32,
+    /// Further particulars, for the report.
+    pub(crate) details: String,
+}
+
+/// How the outside wakes a driver that waits in the kernel, and what a reactor watches.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle {
+    /// Readable when there is something to reap.
+    pub(crate) fd: RawFd,
+    /// Makes `fd` readable.
+    pub(crate) waker: Waker,
+    /// The flags by which that waker coalesces.
+    pub(crate) flags: Arc<AtomicU8>,
+}
+
+/// See the module.
+pub(crate) trait Driver: Send + Sync + fmt::Debug {
+    /// What it is like.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Takes an operation in. Full, or shut down: gives it back with the reason.
+    fn submit(&self, op: Op) -> Result<Key, (Op, Cause)>;
+
+    /// Hands what was submitted to the system. `true`: there is more to hand on.
+    fn flush(&self) -> bool {
+        false
+    }
+
+    /// Ends what is finished. `true`: there is something to flush now. `done` is scratch space, empty before and after.
+    fn reap(&self, done: &mut Vec<(Op, i32)>) -> bool {
+        let _ = done;
+        false
+    }
+
+    /// Blocks until there may be something to reap, the handle's waker fires, or the time is up.
+    fn wait(&self, timeout: Option<Duration>) {
+        let _ = timeout;
+    }
+
+    /// Asks for the early end of an operation that may have ended already.
+    fn cancel(&self, key: Key);
+
+    /// What to watch, if there is anything to watch. Without, the driver ends operations by itself, on other threads.
+    fn handle(&self) -> Option<&Handle> {
+        None
+    }
+
+    /// Takes nothing in any more, ends everything that can be ended within `patience`, and returns how many operations
+    /// could not. What belongs to those must stay where it is for good: the caller forgets the driver then.
+    fn shutdown(&self, patience: Duration) -> usize;
+}

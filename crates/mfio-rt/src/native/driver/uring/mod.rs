@@ -1,0 +1,401 @@
+//! The io_uring driver.
+//!
+//! What is submitted goes into the in-flight table and waits there for the next flush, in order. A flush makes entries
+//! of as many operations as the kernel may have at a time and hands them over in one call. So operations that were sent
+//! together go together, and waiting for room is part of waiting for the result.
+//!
+//! The ring is a plain one: any thread may submit to it and take completions off it.
+//!
+//! Invariants:
+//!
+//! 1. An operation is in the table from submission to its terminal completion. Its buffer, its descriptor and the
+//!    memory of its request live as long as it does, wherever it moves (see `op`).
+//! 2. `on_ring` counts the operations that the kernel has or will find on the queue; it never exceeds `depth`, so that
+//!    the completion queue, which is larger, does not overflow.
+//! 3. The wake-up descriptor is open as long as the driver lives; the kernel polls it.
+#![allow(unsafe_code)]
+
+mod probe;
+mod ring;
+mod shutdown;
+mod sqe;
+
+use std::collections::VecDeque;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mfio::backend::fd::FdWakerOwner;
+use mfio::error::{Cause, ErrorKind};
+
+use self::ring::{BATCH, Completion, Entries, Ring};
+use super::{Capabilities, Driver, Handle};
+use crate::native::builder::Config;
+use crate::native::cached::{self, Mode};
+use crate::native::control::Request;
+use crate::native::ladder::Refusal;
+use crate::native::op::{Op, Outcome, Transfer};
+use crate::native::sys;
+use crate::native::table::{Key, Table};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Uring {
+    capabilities: Capabilities,
+    ring: Ring,
+    queue: Mutex<Queue>,
+    mode: Arc<Mode>,
+    handle: Handle,
+    wake_fd: RawFd,
+    depth: usize,
+    /// (3) Never used: it closes the descriptor when the driver goes.
+    _wake: FdWakerOwner<OwnedFd>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    table: Table<Entry>,
+    /// Operations that are not on the ring yet, in order.
+    pending: VecDeque<Key>,
+    /// Operations that are to be cancelled.
+    cancels: Vec<Key>,
+    /// (2)
+    on_ring: usize,
+    wake_armed: bool,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    op: Op,
+    /// Somebody asked for its early end.
+    cancelled: bool,
+    on_ring: bool,
+}
+
+impl Uring {
+    pub(crate) fn open(config: &Config, mode: &Arc<Mode>) -> Result<Arc<dyn Driver>, Refusal> {
+        let probed = probe::probe(config.queue_depth)?;
+        let eventfd = sys::eventfd().map_err(|errno| {
+            Refusal::new(
+                "eventfd",
+                Cause::from_errno(errno),
+                "there is no descriptor for wake-ups",
+            )
+        })?;
+        let wake_fd = eventfd.as_raw_fd();
+        let wake = FdWakerOwner::from(eventfd);
+        let handle = Handle {
+            fd: probed.ring.fd(),
+            waker: wake.clone().into_waker(),
+            flags: wake.flags(),
+        };
+        let details = match probed.depth == config.queue_depth {
+            true => format!("depth {}", probed.depth),
+            false => format!(
+                "depth {}, reduced from {} for want of memory (ulimit -l)",
+                probed.depth, config.queue_depth
+            ),
+        };
+        Ok(Arc::new(Self {
+            capabilities: Capabilities {
+                name: "io_uring",
+                takes_turns: true,
+                inline_stride: 64,
+                details,
+            },
+            ring: probed.ring,
+            queue: Mutex::new(Queue {
+                table: Table::new(config.max_requests),
+                pending: VecDeque::new(),
+                cancels: Vec::new(),
+                on_ring: 0,
+                wake_armed: false,
+                closed: false,
+            }),
+            mode: mode.clone(),
+            handle,
+            wake_fd,
+            depth: probed.depth as usize,
+            _wake: wake,
+        }))
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A read that is alone in its batch is tried where it is. `true`: it was done.
+    fn try_single(&self) -> bool {
+        let Some(transfer) = self.take_single() else {
+            return false;
+        };
+        let Transfer {
+            object, view, pos, ..
+        } = transfer;
+        let Some((view, pos)) = cached::read_at_flush(&object, view, pos) else {
+            return true;
+        };
+        self.submit_or_fail(Op::Read(Transfer::new(object, view, pos)));
+        false
+    }
+
+    fn take_single(&self) -> Option<Transfer<mfio::io::Read>> {
+        let mut queue = self.queue();
+        let [key] = [*queue.pending.front()?];
+        if queue.pending.len() > 1
+            || !matches!(queue.table.get_mut(key), Some(Entry { op: Op::Read(read), .. }) if read.object.caching().at_flush())
+        {
+            return None;
+        }
+        queue.pending.clear();
+        match queue.table.remove(key) {
+            Some(Entry {
+                op: Op::Read(read), ..
+            }) => Some(read),
+            _ => None,
+        }
+    }
+
+    fn submit_or_fail(&self, op: Op) {
+        if let Err((op, cause)) = self.submit(op) {
+            op.fail(cause);
+        }
+    }
+
+    /// Moves what waits onto the submission queue, as far as there is room.
+    fn fill(&self, entries: &mut Entries<'_>) -> Filled {
+        let mut room = entries.room();
+        let mut reads = 0;
+        let mut queue = self.queue();
+        if !queue.wake_armed && !queue.closed && room > 0 {
+            // SAFETY: the entry points to nothing; the descriptor lives as long as the driver (3).
+            queue.wake_armed = unsafe { entries.push(&sqe::wake_poll(self.wake_fd)) };
+            room -= 1;
+        }
+        while room > 0
+            && let Some(key) = queue.cancels.pop()
+        {
+            // SAFETY: the entry points to nothing.
+            unsafe { entries.push(&sqe::cancel(key.get())) };
+            room -= 1;
+        }
+        while room > 0
+            && queue.on_ring < self.depth
+            && let Some(key) = queue.pending.pop_front()
+        {
+            let Some(entry) = queue.table.get_mut(key) else {
+                continue;
+            };
+            entry.on_ring = true;
+            reads += usize::from(matches!(entry.op, Op::Read(_)));
+            let sqe = sqe::of(&entry.op, key.get());
+            // SAFETY: the operation stays in the table until the completion (1).
+            unsafe { entries.push(&sqe) };
+            queue.on_ring += 1;
+            room -= 1;
+        }
+        let more = room == 0 && queue.on_ring < self.depth && !queue.pending.is_empty();
+        Filled {
+            reads,
+            more,
+            on_queue: entries.len(),
+        }
+    }
+
+    /// Takes a batch of completions in. What they end is put into `done`; the number of completions is returned.
+    ///
+    /// `flush` is set when there is something to hand on then: what had waited for room, or the poll for wake-ups.
+    fn collect(&self, done: &mut Vec<(Op, i32)>, flush: &mut bool) -> usize {
+        let mut room = [const { MaybeUninit::uninit() }; BATCH];
+        let mut completions = self.ring.completions(&mut room).peekable();
+        if completions.peek().is_none() {
+            return 0;
+        }
+        let mut queue = self.queue();
+        let mut count = 0;
+        for completion in completions {
+            count += 1;
+            match completion.user_data {
+                sqe::CANCEL => {}
+                sqe::WAKE => queue.wake_armed &= completion.more,
+                _ => queue.take(completion, done),
+            }
+        }
+        *flush |= !queue.closed && (!queue.wake_armed || !queue.pending.is_empty());
+        count
+    }
+
+    /// Ends an operation, or submits what is left of it; `true`: the latter.
+    fn settle(&self, op: Op, result: i32) -> bool {
+        let rest = match result {
+            // Nobody asked for this end: it is because the thread that submitted is gone. (What was cancelled on purpose
+            // was given the result TAKEN_BACK.)
+            disturbed @ (DISTURBED_CANCEL | DISTURBED_FAULT) => op.disturbed(-disturbed),
+            TAKEN_BACK => {
+                op.fail(ErrorKind::Cancelled);
+                None
+            }
+            result => {
+                let outcome = outcome(&op, result);
+                op.complete(outcome)
+            }
+        };
+        let Some(rest) = rest else { return false };
+        self.submit_or_fail(rest);
+        true
+    }
+}
+
+/// What a flush has to hand over.
+struct Filled {
+    /// Entries on the queue, those of earlier flushes included.
+    on_queue: usize,
+    /// How many reads came onto it now.
+    reads: usize,
+    /// Something is left that only the queue had no room for.
+    more: bool,
+}
+
+const DISTURBED_CANCEL: i32 = -libc::ECANCELED;
+const DISTURBED_FAULT: i32 = -libc::EFAULT;
+/// No system call gives this.
+const TAKEN_BACK: i32 = i32::MIN;
+
+impl Queue {
+    fn take(&mut self, completion: Completion, done: &mut Vec<(Op, i32)>) {
+        let Some(entry) = self.table.remove(Key::from_raw(completion.user_data)) else {
+            return;
+        };
+        self.on_ring -= 1;
+        let asked = entry.cancelled || self.closed;
+        let ended_early =
+            matches!(completion.result, DISTURBED_CANCEL) || completion.result == -libc::EINTR;
+        let is_close = matches!(&entry.op, Op::Control(control) if matches!(control.request(), Request::Close));
+        let result = if asked && ended_early && !is_close {
+            TAKEN_BACK
+        } else {
+            completion.result
+        };
+        done.push((entry.op, result));
+    }
+}
+
+/// The kernel's answer in the vocabulary of drivers.
+#[inline]
+fn outcome(op: &Op, result: i32) -> Outcome {
+    match (op, u64::try_from(result)) {
+        (_, Err(_)) => Err(-result),
+        (Op::Control(control), Ok(_)) if matches!(control.request(), Request::Len) => {
+            control.statx_len()
+        }
+        (_, Ok(n)) => Ok(n),
+    }
+}
+
+impl Driver for Uring {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    #[inline]
+    fn submit(&self, op: Op) -> Result<Key, (Op, Cause)> {
+        let mut queue = self.queue();
+        if queue.closed {
+            return Err((op, ErrorKind::BackendGone.into()));
+        }
+        match queue.table.insert(Entry {
+            op,
+            cancelled: false,
+            on_ring: false,
+        }) {
+            Ok(key) => {
+                queue.pending.push_back(key);
+                Ok(key)
+            }
+            Err(entry) => Err((entry.op, ErrorKind::LimitReached.into())),
+        }
+    }
+
+    fn flush(&self) -> bool {
+        if self.try_single() {
+            return false;
+        }
+        let mut entries = self.ring.entries();
+        let filled = self.fill(&mut entries);
+        drop(entries);
+        self.mode.batch(filled.reads);
+        if filled.on_queue == 0 {
+            return false;
+        }
+        match self.ring.submit() {
+            Ok(submitted) => filled.more || submitted < filled.on_queue,
+            // The completion queue is full, or a signal came: there is something to do first, and then again.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EINTR)) => true,
+            Err(_) => {
+                // Memory is missing. What was pushed stays where it is and is handed over later.
+                std::thread::sleep(Duration::from_micros(100));
+                true
+            }
+        }
+    }
+
+    fn reap(&self, done: &mut Vec<(Op, i32)>) -> bool {
+        let mut flush = false;
+        loop {
+            let count = self.collect(done, &mut flush);
+            for (op, result) in done.drain(..) {
+                flush |= self.settle(op, result);
+            }
+            if count < BATCH {
+                return flush;
+            }
+        }
+    }
+
+    fn wait(&self, timeout: Option<Duration>) {
+        match self.ring.submit_and_wait(timeout) {
+            Ok(_) => {}
+            Err(error) => wait_failed(&error),
+        }
+    }
+
+    fn cancel(&self, key: Key) {
+        let taken = {
+            let mut queue = self.queue();
+            let Some(entry) = queue.table.get_mut(key) else {
+                return;
+            };
+            entry.cancelled = true;
+            match entry.on_ring {
+                true => {
+                    queue.cancels.push(key);
+                    None
+                }
+                false => queue.table.remove(key),
+            }
+        };
+        if let Some(entry) = taken {
+            entry.op.fail(ErrorKind::Cancelled);
+        }
+    }
+
+    fn handle(&self) -> Option<&Handle> {
+        Some(&self.handle)
+    }
+
+    fn shutdown(&self, patience: Duration) -> usize {
+        self.stop(patience)
+    }
+}
+
+/// A wait that ended early is nothing; a wait that cannot be had must not be tried for ever.
+fn wait_failed(error: &io::Error) {
+    match error.raw_os_error() {
+        Some(libc::ETIME | libc::EINTR | libc::EBUSY) => {}
+        Some(libc::EAGAIN | libc::ENOMEM) => std::thread::sleep(Duration::from_micros(100)),
+        _ => panic!("waiting on an io_uring failed: {error}"),
+    }
+}

@@ -1,0 +1,94 @@
+//! Operations as submission entries.
+
+use std::os::fd::{AsRawFd, RawFd};
+
+use io_uring::squeue::Entry;
+use io_uring::{opcode, types};
+
+use crate::native::control::{Control, Request};
+use crate::native::op::Op;
+
+/// User data of the poll that carries wake-ups. No key is like this (see `table::Key`).
+pub(super) const WAKE: u64 = u64::MAX;
+/// User data of cancel requests, whose results nobody needs.
+pub(super) const CANCEL: u64 = u64::MAX - (1 << 32);
+
+/// The opcodes that the driver cannot do without, with the names that the report uses.
+pub(super) const NEEDED: &[(u8, &str)] = &[
+    (opcode::Nop::CODE, "NOP"),
+    (opcode::Read::CODE, "READ"),
+    (opcode::Write::CODE, "WRITE"),
+    (opcode::OpenAt::CODE, "OPENAT"),
+    (opcode::Statx::CODE, "STATX"),
+    (opcode::Fsync::CODE, "FSYNC"),
+    (opcode::Close::CODE, "CLOSE"),
+    (opcode::PollAdd::CODE, "POLL_ADD"),
+    (opcode::AsyncCancel::CODE, "ASYNC_CANCEL"),
+];
+
+/// The entry for an operation.
+#[inline]
+pub(super) fn of(op: &Op, user_data: u64) -> Entry {
+    let entry = match op {
+        Op::Read(transfer) => {
+            let (fd, ptr) = (
+                types::Fd(transfer.object.fd().as_raw_fd()),
+                transfer.view.as_mut_ptr(),
+            );
+            opcode::Read::new(fd, ptr, transfer.chunk() as u32)
+                .offset(transfer.pos)
+                .build()
+        }
+        Op::Write(transfer) => {
+            let (fd, ptr) = (
+                types::Fd(transfer.object.fd().as_raw_fd()),
+                transfer.view.as_ptr(),
+            );
+            opcode::Write::new(fd, ptr, transfer.chunk() as u32)
+                .offset(transfer.pos)
+                .build()
+        }
+        Op::Control(control) => of_control(control),
+    };
+    entry.user_data(user_data)
+}
+
+fn of_control(control: &Control) -> Entry {
+    let fd = types::Fd(control.raw_fd());
+    match control.request() {
+        Request::Open { path, flags, mode } => {
+            opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr())
+                .flags(*flags)
+                .mode(*mode)
+                .build()
+        }
+        Request::Len => opcode::Statx::new(fd, c"".as_ptr(), control.statx().cast())
+            .flags(libc::AT_EMPTY_PATH)
+            .mask(libc::STATX_SIZE | libc::STATX_TYPE)
+            .build(),
+        Request::Sync { data_only } => {
+            let flags = if *data_only {
+                types::FsyncFlags::DATASYNC
+            } else {
+                types::FsyncFlags::empty()
+            };
+            opcode::Fsync::new(fd).flags(flags).build()
+        }
+        Request::Close => opcode::Close::new(fd).build(),
+    }
+}
+
+/// Watches the descriptor that wakers write to, until further notice.
+pub(super) fn wake_poll(fd: RawFd) -> Entry {
+    opcode::PollAdd::new(types::Fd(fd), libc::POLLIN as u32)
+        .multi(true)
+        .build()
+        .user_data(WAKE)
+}
+
+/// Asks for the early end of an operation, or of the wake-up poll.
+pub(super) fn cancel(user_data: u64) -> Entry {
+    opcode::AsyncCancel::new(user_data)
+        .build()
+        .user_data(CANCEL)
+}

@@ -1,0 +1,231 @@
+//! Files: positional packets in both directions.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing};
+use mfio::error::{Cause, Error, ErrorKind, Result};
+use mfio::io::{Identity, PacketIo, Read, Write};
+use mfio::packet::{PacketPool, View};
+
+use super::NativeRt;
+use super::call::{CloseFile, FileLen, SyncFile};
+use super::object::Object;
+use super::owner::Owner;
+use super::sys;
+
+/// An open file of a [`NativeRt`].
+///
+/// Reading and writing are the methods of [`IoRead`](mfio::traits::IoRead) and [`IoWrite`](mfio::traits::IoWrite); every
+/// operation names its position. A file drives itself: [`IoBackend`] goes to its runtime, so `file.block_on(...)` works.
+///
+/// Clones share the descriptor. It closes when the last of them, and the last operation in flight, are gone; that blocks
+/// as long as `close(2)` does, and errors are lost: [`close`](Self::close) tells them.
+#[derive(Clone)]
+pub struct File {
+    object: Arc<Object>,
+    owner: Arc<Owner>,
+}
+
+impl File {
+    pub(crate) fn new(owner: Arc<Owner>, object: Object) -> Self {
+        Self {
+            object: Arc::new(object),
+            owner,
+        }
+    }
+
+    /// Takes over a file that is open already.
+    pub fn from_std(rt: &NativeRt, file: std::fs::File) -> Self {
+        Self::from_owned_fd(rt, file.into())
+    }
+
+    /// Takes over a descriptor. Its flags are left alone (`O_CLOEXEC` too).
+    pub fn from_owned_fd(rt: &NativeRt, fd: OwnedFd) -> Self {
+        Self::new(rt.owner().clone(), Object::new(fd, None))
+    }
+
+    /// Uses a duplicate (`O_CLOEXEC`) of somebody's descriptor, which stays theirs.
+    ///
+    /// # Errors
+    ///
+    /// When the process may not open more files.
+    pub fn adopt(rt: &NativeRt, fd: impl AsFd) -> Result<Self> {
+        match fd.as_fd().try_clone_to_owned() {
+            Ok(fd) => Ok(Self::from_owned_fd(rt, fd)),
+            Err(error) => Err(Error::new(&error, "adopt").driver(rt.owner().driver_name())),
+        }
+    }
+
+    /// Gives the descriptor up, if nobody else has a clone of this file and nothing is in flight.
+    ///
+    /// # Errors
+    ///
+    /// Otherwise the file comes back.
+    pub fn into_owned_fd(self) -> Result<OwnedFd, Self> {
+        let Self { object, owner } = self;
+        match Arc::try_unwrap(object) {
+            Ok(object) => Ok(object.into_fd()),
+            Err(object) => Err(Self { object, owner }),
+        }
+    }
+
+    /// [`into_owned_fd`](Self::into_owned_fd), as a file of the standard library.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_into_std(self) -> Result<std::fs::File, Self> {
+        self.into_owned_fd().map(Into::into)
+    }
+
+    /// How long the file is, in bytes. Block devices too have a length.
+    ///
+    /// # Errors
+    ///
+    /// What `fstat(2)` gives.
+    pub fn len(&self) -> FileLen {
+        FileLen::new(&self.owner, &self.object)
+    }
+
+    /// Waits until data and metadata are on the medium (`fsync`).
+    ///
+    /// It covers the writes that have completed. One that is in flight may or may not be covered.
+    ///
+    /// # Errors
+    ///
+    /// What `fsync(2)` gives. After an error the state of unsynced data is unknown.
+    pub fn sync_all(&self) -> SyncFile {
+        SyncFile::new(&self.owner, &self.object, false)
+    }
+
+    /// Waits until data, and what metadata is needed to find it, are on the medium (`fdatasync`).
+    ///
+    /// # Errors
+    ///
+    /// As [`sync_all`](Self::sync_all).
+    pub fn sync_data(&self) -> SyncFile {
+        SyncFile::new(&self.owner, &self.object, true)
+    }
+
+    /// Closes the file, and tells how that went.
+    ///
+    /// # Errors
+    ///
+    /// `Busy` when there are other clones, or operations in flight: nothing is closed then before the last of them is
+    /// gone. Otherwise what `close(2)` gives; the descriptor is gone in any case.
+    pub fn close(self) -> CloseFile {
+        let name = self.path().map(Path::to_path_buf);
+        let owner = self.owner.clone();
+        match self.into_owned_fd() {
+            Ok(fd) => CloseFile::new(&owner, name, fd),
+            Err(file) => {
+                let error = Error::new(ErrorKind::Busy, "close")
+                    .object(file.object.name())
+                    .driver(owner.driver_name());
+                CloseFile::busy(
+                    error.help("other clones of the file, or operations in flight, still use it"),
+                )
+            }
+        }
+    }
+
+    /// The path it was opened by, if it was.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.object.path()
+    }
+
+    /// The runtime.
+    #[must_use]
+    pub fn runtime(&self) -> NativeRt {
+        NativeRt::from_owner(self.owner.clone())
+    }
+}
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.object.fd()
+    }
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File")
+            .field("name", &self.object.name())
+            .field("driver", &self.owner.driver_name())
+            .finish()
+    }
+}
+
+fn identity(file: &File) -> Identity<'_> {
+    Identity {
+        object: Some(Cow::Owned(file.object.name())),
+        driver: Some(file.owner.driver_name()),
+    }
+}
+
+impl PacketIo<Read> for File {
+    #[inline]
+    fn send_io(&self, pos: u64, view: View<Read>) {
+        self.owner.read(&self.object, view, pos);
+    }
+
+    #[inline]
+    fn pool(&self) -> Option<&PacketPool> {
+        Some(self.owner.pool())
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        identity(self)
+    }
+
+    #[inline]
+    fn transfer_blocking(&self, pos: u64, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
+        Some(sys::pread_slice(self.object.fd(), bytes, pos).map_err(Cause::from_errno))
+    }
+}
+
+impl PacketIo<Write> for File {
+    fn send_io(&self, pos: u64, view: View<Write>) {
+        self.owner.write(&self.object, view, pos);
+    }
+
+    fn pool(&self) -> Option<&PacketPool> {
+        Some(self.owner.pool())
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        identity(self)
+    }
+
+    #[inline]
+    fn transfer_blocking(&self, pos: u64, bytes: &[u8]) -> Option<Result<usize, Cause>> {
+        Some(sys::pwrite_slice(self.object.fd(), bytes, pos).map_err(Cause::from_errno))
+    }
+}
+
+impl IoBackend for File {
+    type Backend = DynBackend;
+
+    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
+        self.owner.polling_handle()
+    }
+
+    #[track_caller]
+    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
+        self.owner.get_backend()
+    }
+
+    fn sharing(&self) -> Option<&Sharing> {
+        self.owner.container().sharing()
+    }
+
+    fn wait(&self, _: &PollingHandle<'_>, timeout: Option<Duration>) {
+        self.owner.wait(timeout);
+    }
+}

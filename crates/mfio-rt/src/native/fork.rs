@@ -1,0 +1,135 @@
+//! Telling a forked child from the process that made the runtime.
+//!
+//! The rings of a runtime are shared memory, its threads do not exist in the child, and its locks may have been held
+//! when the child was made. So the child must touch none of it. A page that the kernel wipes on fork tells it apart:
+//! one load, where asking for the process's number would be a system call. Where there is no such page, the number
+//! that was current when the runtime was made is compared.
+//!
+//! Invariants:
+//!
+//! 1. The page stays mapped as long as the [`ForkMark`] lives; it is written once, before anybody else sees it.
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Knows whether this process is the one that made it.
+#[derive(Debug)]
+pub(crate) struct ForkMark {
+    #[cfg(target_os = "linux")]
+    page: Option<Page>,
+    pid: u32,
+}
+
+impl ForkMark {
+    /// Marks this process.
+    pub(crate) fn new() -> Self {
+        Self {
+            #[cfg(target_os = "linux")]
+            page: Page::new(),
+            pid: std::process::id(),
+        }
+    }
+
+    /// Whether this process is a child of the one that made the mark.
+    #[inline]
+    pub(crate) fn is_child(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        if let Some(page) = &self.page {
+            return page.mark().load(Ordering::Relaxed) == 0;
+        }
+        std::process::id() != self.pid
+    }
+}
+
+/// One page that reads as zero in a child.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct Page {
+    at: std::ptr::NonNull<AtomicU32>,
+}
+
+// SAFETY: the page is plain memory, only ever accessed through an atomic.
+#[cfg(target_os = "linux")]
+unsafe impl Send for Page {}
+// SAFETY: as above.
+#[cfg(target_os = "linux")]
+unsafe impl Sync for Page {}
+
+#[cfg(target_os = "linux")]
+impl Page {
+    const LEN: usize = 4096;
+
+    fn new() -> Option<Self> {
+        let (access, kind) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+        );
+        // SAFETY: a fresh mapping, anywhere.
+        let at = unsafe { libc::mmap(std::ptr::null_mut(), Self::LEN, access, kind, -1, 0) };
+        if at == libc::MAP_FAILED {
+            return None;
+        }
+        let page = Self {
+            at: std::ptr::NonNull::new(at.cast())?,
+        };
+        // SAFETY: the mapping is ours. Kernels before 4.14 refuse the advice.
+        if unsafe { libc::madvise(at, Self::LEN, libc::MADV_WIPEONFORK) } != 0 {
+            return None;
+        }
+        page.mark().store(1, Ordering::Relaxed);
+        Some(page)
+    }
+
+    #[inline]
+    fn mark(&self) -> &AtomicU32 {
+        // SAFETY: (1); page aligned, zeroed by the kernel, and accessed as an atomic only.
+        unsafe { self.at.as_ref() }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and nobody can use it any more. A failure leaks one page.
+        unsafe { libc::munmap(self.at.as_ptr().cast(), Self::LEN) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ForkMark;
+
+    #[test]
+    fn the_maker_is_not_a_child() {
+        assert!(!ForkMark::new().is_child());
+    }
+
+    #[test]
+    fn a_child_is_told_by_the_page_and_by_the_number() {
+        let by_page = ForkMark::new();
+        #[cfg(target_os = "linux")]
+        let by_number = ForkMark {
+            page: None,
+            pid: std::process::id(),
+        };
+        #[cfg(not(target_os = "linux"))]
+        let by_number = ForkMark::new();
+        // SAFETY: the child only loads, compares and exits.
+        let status = unsafe {
+            match libc::fork() {
+                0 => libc::_exit(i32::from(!(by_page.is_child() && by_number.is_child()))),
+                child => {
+                    assert!(child > 0);
+                    let mut status = 0;
+                    assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+                    status
+                }
+            }
+        };
+        assert!(
+            libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0,
+            "status {status:#x}"
+        );
+        assert!(!by_page.is_child() && !by_number.is_child());
+    }
+}

@@ -1,0 +1,196 @@
+//! The vocabulary: what a driver can be asked to do, and what an answer means.
+//!
+//! Every driver takes the same [`Op`]s and gives back what the system call gave: a number or an errno. What follows
+//! from it (more to read, end of file, try again) is decided here, once for all drivers.
+//!
+//! Invariants:
+//!
+//! 1. A driver that reports success `n` of a transfer has moved exactly `n` bytes of the view's memory, from its start.
+//! 2. A view's memory stays valid until the view ends, wherever the view moves; an op owns its view.
+#![allow(unsafe_code)]
+
+use std::sync::Arc;
+
+use mfio::error::{Cause, ErrorKind};
+use mfio::io::{Read, Write};
+use mfio::packet::View;
+
+use super::control::Control;
+use super::object::Object;
+use super::sys::{self, Errno};
+
+/// What a system call gave: bytes moved, a descriptor, a length.
+pub(crate) type Outcome = Result<u64, Errno>;
+
+/// One operation, with everything that it needs and owns.
+#[derive(Debug)]
+pub(crate) enum Op {
+    Read(Transfer<Read>),
+    Write(Transfer<Write>),
+    Control(Arc<Control>),
+}
+
+/// A view that is to be filled from, or written to, a position of a file.
+pub(crate) struct Transfer<D: mfio::io::Direction> {
+    /// Held until the end, so that the descriptor can neither close nor be reused under the operation.
+    pub(crate) object: Arc<Object>,
+    pub(crate) view: View<D>,
+    pub(crate) pos: u64,
+    /// How often this was interrupted in a row.
+    attempts: u8,
+}
+
+impl<D: mfio::io::Direction> std::fmt::Debug for Transfer<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transfer")
+            .field("pos", &self.pos)
+            .field("len", &self.view.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Interruptions in a row after which an operation fails with what interrupted it.
+const MAX_ATTEMPTS: u8 = 32;
+
+impl<D: mfio::io::Direction> Transfer<D> {
+    pub(crate) fn new(object: Arc<Object>, view: View<D>, pos: u64) -> Self {
+        Self {
+            object,
+            view,
+            pos,
+            attempts: 0,
+        }
+    }
+
+    /// What the kernel is asked for in one call.
+    #[inline]
+    pub(crate) fn chunk(&self) -> usize {
+        self.view.len().min(sys::MAX_TRANSFER)
+    }
+
+    fn interrupted(mut self, errno: Errno, again: impl FnOnce(Self) -> Op) -> Option<Op> {
+        self.attempts += 1;
+        if self.attempts < MAX_ATTEMPTS {
+            return Some(again(self));
+        }
+        self.into_view().fail(Cause::from_errno(errno));
+        None
+    }
+
+    /// Gives the object back, so that whoever hears of the end finds it free.
+    #[inline]
+    fn into_view(self) -> View<D> {
+        drop(self.object);
+        self.view
+    }
+
+    /// Ends the view, or gives back what is left to do. `end` is what a transfer of no bytes means.
+    #[inline]
+    fn complete(
+        self,
+        outcome: Outcome,
+        end: ErrorKind,
+        again: impl FnOnce(Self) -> Op,
+    ) -> Option<Op> {
+        match outcome {
+            Ok(n) if n >= self.view.len() as u64 => self.into_view().done(),
+            Ok(0) => self.into_view().fail(end),
+            Ok(n) => {
+                let (done, rest) = self.view.split_at(n as usize);
+                done.done();
+                return Some(again(Self {
+                    object: self.object,
+                    view: rest,
+                    pos: self.pos + n,
+                    attempts: 0,
+                }));
+            }
+            Err(errno @ (libc::EINTR | libc::EAGAIN)) => return self.interrupted(errno, again),
+            Err(errno) => self.into_view().fail(Cause::from_errno(errno)),
+        }
+        None
+    }
+}
+
+impl Op {
+    /// Ends the operation unsuccessfully.
+    pub(crate) fn fail(self, cause: impl Into<Cause>) {
+        let cause = cause.into();
+        match self {
+            Self::Read(transfer) => transfer.into_view().fail(cause),
+            Self::Write(transfer) => transfer.into_view().fail(cause),
+            Self::Control(control) => control.complete(Err(cause)),
+        }
+    }
+
+    /// Takes in what a driver did: ends the operation, or gives back what is left to do.
+    #[inline]
+    pub(crate) fn complete(self, outcome: Outcome) -> Option<Self> {
+        match self {
+            Self::Read(transfer) => {
+                transfer.complete(outcome, ErrorKind::UnexpectedEof, Self::Read)
+            }
+            Self::Write(transfer) => transfer.complete(outcome, ErrorKind::WriteZero, Self::Write),
+            Self::Control(control) => match outcome {
+                Err(libc::EINTR | libc::EAGAIN) if control.may_retry() => {
+                    Some(Self::Control(control))
+                }
+                outcome => {
+                    control.finish(outcome);
+                    None
+                }
+            },
+        }
+    }
+
+    /// Takes in an end that nobody asked for: the thread that had submitted the operation is gone, say. It is tried
+    /// again, a bounded number of times.
+    pub(crate) fn disturbed(self, errno: Errno) -> Option<Self> {
+        match self {
+            Self::Read(transfer) => transfer.interrupted(errno, Self::Read),
+            Self::Write(transfer) => transfer.interrupted(errno, Self::Write),
+            Self::Control(control) if control.may_retry() => Some(Self::Control(control)),
+            other => other.complete(Err(errno)),
+        }
+    }
+
+    /// Does it here and now, blocking.
+    pub(crate) fn run(mut self) {
+        loop {
+            let outcome = self.perform();
+            match self.complete(outcome) {
+                Some(rest) => self = rest,
+                None => return,
+            }
+        }
+    }
+
+    /// One system call's worth.
+    fn perform(&mut self) -> Outcome {
+        match self {
+            Self::Read(transfer) => {
+                let (len, fd) = (transfer.chunk(), transfer.object.fd());
+                // SAFETY: (2), and `len` is not more than the view has.
+                unsafe { sys::pread(fd, transfer.view.as_mut_ptr(), len, transfer.pos) }
+                    .map(|n| n as u64)
+            }
+            Self::Write(transfer) => {
+                let (len, fd) = (transfer.chunk(), transfer.object.fd());
+                // SAFETY: (2), and `len` is not more than the view has.
+                unsafe { sys::pwrite(fd, transfer.view.as_ptr(), len, transfer.pos) }
+                    .map(|n| n as u64)
+            }
+            Self::Control(control) => control.perform(),
+        }
+    }
+
+    /// Whether nobody waits for this any more, so that it need not be started.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Read(transfer) => transfer.view.is_abandoned(),
+            // A write that was sent is carried out, whoever still looks.
+            Self::Write(_) => false,
+            Self::Control(control) => control.is_abandoned(),
+        }
+    }
+}

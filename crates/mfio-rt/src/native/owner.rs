@@ -1,0 +1,242 @@
+//! What a runtime is made of, and how it ends.
+//!
+//! [`Core`] is what the backend and the handles share; [`Owner`] is what the handles of users keep alive. Operations in
+//! flight hold files' objects, never an owner, so the last handle of a user ends the runtime, whatever is in flight.
+
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use mfio::backend::{BackendContainer, DynBackend};
+use mfio::error::{Cause, ErrorKind};
+use mfio::io::{Read, Write};
+use mfio::packet::{PacketPool, PoolLimits, View};
+
+use super::builder::Config;
+use super::cached::{self, Mode};
+use super::driver::Driver;
+use super::fork::ForkMark;
+use super::ladder::{BuildError, Report, climb};
+use super::object::Object;
+use super::op::{Op, Transfer};
+use super::table::Key;
+
+/// Operations whose end could not be proved, of all runtimes of this process.
+static LEAKED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many operations, in this process, the system had not ended when their runtime was dropped. Their buffers,
+/// descriptors and rings stay allocated for good: the system may still use them.
+#[must_use]
+pub fn leaked_operations() -> usize {
+    LEAKED.load(Ordering::Relaxed)
+}
+
+/// A turn flushes and reaps this often at most before it lets others do something.
+const ROUNDS: usize = 8;
+
+/// Shared by the backend and the handles.
+#[derive(Debug)]
+pub(crate) struct Core {
+    driver: Arc<dyn Driver>,
+    mode: Arc<Mode>,
+    stride: u32,
+    takes_turns: bool,
+    mark: ForkMark,
+}
+
+/// Kept alive by the handles of users; ends the runtime when the last of them goes.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    // Both are forgotten, not dropped, in a forked child.
+    core: ManuallyDrop<Arc<Core>>,
+    container: ManuallyDrop<BackendContainer<DynBackend>>,
+    pool: PacketPool,
+    report: Report,
+    patience: Duration,
+}
+
+impl Core {
+    /// One turn: hands over what was submitted, ends what is finished.
+    fn turn(&self, done: &mut Vec<(Op, i32)>, cx: &Context<'_>) {
+        if self.mark.is_child() {
+            return;
+        }
+        for _ in 0..ROUNDS {
+            let more = self.driver.flush();
+            if !(self.driver.reap(done) | more) {
+                return;
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+}
+
+impl Owner {
+    pub(crate) fn new(config: &Config) -> Result<Arc<Self>, BuildError> {
+        let mode = Arc::new(Mode::new());
+        let (driver, report) = climb(config, &mode)?;
+        let (stride, takes_turns) = (
+            driver.capabilities().inline_stride,
+            driver.capabilities().takes_turns,
+        );
+        let flags = driver.handle().map(|handle| handle.flags.clone());
+        let core = Arc::new(Core {
+            driver,
+            mode,
+            stride,
+            takes_turns,
+            mark: ForkMark::new(),
+        });
+        let backend = {
+            let (core, mut done) = (core.clone(), Vec::with_capacity(64));
+            std::future::poll_fn(move |cx| {
+                core.turn(&mut done, cx);
+                Poll::<()>::Pending
+            })
+        };
+        let container = BackendContainer::new_dyn(backend).on_signal_only();
+        let container = match flags {
+            Some(flags) => container.with_wake_flags(flags),
+            None => container,
+        };
+        Ok(Arc::new(Self {
+            core: ManuallyDrop::new(core),
+            container: ManuallyDrop::new(container),
+            pool: PacketPool::new(PoolLimits::default()),
+            report,
+            patience: config.patience,
+        }))
+    }
+
+    pub(crate) fn driver(&self) -> &dyn Driver {
+        &*self.core.driver
+    }
+
+    pub(crate) fn driver_name(&self) -> &'static str {
+        self.core.driver.capabilities().name
+    }
+
+    pub(crate) fn container(&self) -> &BackendContainer<DynBackend> {
+        &self.container
+    }
+
+    pub(crate) fn pool(&self) -> &PacketPool {
+        &self.pool
+    }
+
+    pub(crate) fn report(&self) -> &Report {
+        &self.report
+    }
+
+    #[inline]
+    pub(crate) fn is_child(&self) -> bool {
+        self.core.mark.is_child()
+    }
+
+    /// Whether a transfer can be done at all.
+    #[inline]
+    fn check(&self, pos: u64) -> Result<(), Cause> {
+        if i64::try_from(pos).is_err() {
+            return Err(Cause::from_errno(libc::EINVAL));
+        }
+        if self.is_child() {
+            return Err(ErrorKind::BackendGone.into());
+        }
+        Ok(())
+    }
+
+    /// Reads into `view`.
+    #[inline]
+    pub(crate) fn read(&self, object: &Arc<Object>, view: View<Read>, pos: u64) {
+        if view.is_empty() {
+            return view.done();
+        }
+        if let Err(cause) = self.check(pos) {
+            return view.fail(cause);
+        }
+        let core = &**self.core;
+        if let Some((view, pos)) = cached::read_at_send(object, &core.mode, core.stride, view, pos)
+        {
+            self.submit_or_fail(Op::Read(Transfer::new(object.clone(), view, pos)));
+        }
+    }
+
+    /// Writes from `view`.
+    pub(crate) fn write(&self, object: &Arc<Object>, view: View<Write>, pos: u64) {
+        if view.is_empty() {
+            return view.done();
+        }
+        match self.check(pos) {
+            Err(cause) => view.fail(cause),
+            Ok(()) => self.submit_or_fail(Op::Write(Transfer::new(object.clone(), view, pos))),
+        }
+    }
+
+    #[inline]
+    fn submit_or_fail(&self, op: Op) {
+        if let Err((op, cause)) = self.submit(op) {
+            op.fail(cause);
+        }
+    }
+
+    /// Hands an operation to the driver, and tells whoever drives.
+    #[inline]
+    pub(crate) fn submit(&self, op: Op) -> Result<Key, (Op, Cause)> {
+        if self.is_child() {
+            return Err((op, ErrorKind::BackendGone.into()));
+        }
+        let key = self.core.driver.submit(op)?;
+        if self.core.takes_turns {
+            self.signal();
+        }
+        Ok(key)
+    }
+
+    #[inline]
+    fn signal(&self) {
+        if let Some(sharing) = self.container.sharing() {
+            sharing.signal();
+        }
+    }
+
+    /// Asks for the early end of an operation.
+    pub(crate) fn cancel(&self, key: Key) {
+        if self.is_child() {
+            return;
+        }
+        self.core.driver.cancel(key);
+        if self.core.takes_turns {
+            self.signal();
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if self.is_child() {
+            // The rings belong to the parent, and locks may have been held when the child was made.
+            return;
+        }
+        let leaked = self.core.driver.shutdown(self.patience);
+        if leaked > 0 {
+            LEAKED.fetch_add(leaked, Ordering::Relaxed);
+            std::mem::forget(self.core.driver.clone());
+        }
+        drop_in_order(&mut self.container, &mut self.core);
+    }
+}
+
+/// The backend first: it has a share of the core.
+#[allow(unsafe_code)]
+fn drop_in_order(
+    container: &mut ManuallyDrop<BackendContainer<DynBackend>>,
+    core: &mut ManuallyDrop<Arc<Core>>,
+) {
+    // SAFETY: only called at the end of `Owner::drop`, after which nobody can use either.
+    unsafe {
+        ManuallyDrop::drop(container);
+        ManuallyDrop::drop(core);
+    }
+}

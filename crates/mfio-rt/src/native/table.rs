@@ -1,0 +1,178 @@
+//! The in-flight table: who owns what the kernel is working on.
+//!
+//! An entry owns its operation, and with it buffer, view and descriptor, from submission to the terminal completion.
+//! Entries are named by a [`Key`], index and generation in one number, which travels through the kernel as user data.
+//! A key that has been used up names nothing any more, so a completion that comes twice, or late, finds nothing.
+//!
+//! The table grows to its high-water mark and then allocates no more.
+
+/// Names an entry for as long as it is in the table, and nothing afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key(u64);
+
+impl Key {
+    /// As user data. The index is never `u32::MAX`, so that numbers with that lower half are free for other uses.
+    #[inline]
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
+
+    /// From user data.
+    #[inline]
+    pub(crate) fn from_raw(raw: u64) -> Self {
+        Self(raw)
+    }
+
+    #[inline]
+    fn new(index: u32, generation: u32) -> Self {
+        Self(u64::from(generation) << 32 | u64::from(index))
+    }
+
+    #[inline]
+    fn index(self) -> usize {
+        (self.0 & u64::from(u32::MAX)) as usize
+    }
+
+    #[inline]
+    fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+/// A bounded slab with generations.
+#[derive(Debug)]
+pub(crate) struct Table<T> {
+    slots: Vec<Slot<T>>,
+    free: u32,
+    live: usize,
+    limit: usize,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    generation: u32,
+    next_free: u32,
+    value: Option<T>,
+}
+
+/// End of the free list.
+const NONE: u32 = u32::MAX;
+
+impl<T> Table<T> {
+    /// A table for at most `limit` entries (capped below `u32::MAX`).
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: NONE,
+            live: 0,
+            limit: limit.min(NONE as usize - 1),
+        }
+    }
+
+    /// Adds an entry, or gives it back if the table is full.
+    #[inline]
+    pub(crate) fn insert(&mut self, value: T) -> Result<Key, T> {
+        if self.free == NONE {
+            if self.slots.len() >= self.limit {
+                return Err(value);
+            }
+            let index = self.slots.len() as u32;
+            self.slots.push(Slot {
+                generation: 0,
+                next_free: NONE,
+                value: Some(value),
+            });
+            self.live += 1;
+            return Ok(Key::new(index, 0));
+        }
+        let index = self.free;
+        let slot = &mut self.slots[index as usize];
+        self.free = slot.next_free;
+        slot.value = Some(value);
+        self.live += 1;
+        Ok(Key::new(index, slot.generation))
+    }
+
+    /// The entry, if the key still names one.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        let slot = self.slots.get_mut(key.index())?;
+        if slot.generation != key.generation() {
+            return None;
+        }
+        slot.value.as_mut()
+    }
+
+    /// Takes the entry out; its key names nothing from now on.
+    #[inline]
+    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+        let slot = self.slots.get_mut(key.index())?;
+        if slot.generation != key.generation() {
+            return None;
+        }
+        let value = slot.value.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.next_free = self.free;
+        self.free = key.index() as u32;
+        self.live -= 1;
+        Some(value)
+    }
+
+    /// How many entries there are.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.live
+    }
+
+    /// The keys of all entries.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> + '_ {
+        let live = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.value.is_some());
+        live.map(|(index, slot)| Key::new(index as u32, slot.generation))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Key, Table};
+
+    #[test]
+    fn a_used_key_names_nothing() {
+        let mut table = Table::new(4);
+        let first = table.insert('a').unwrap();
+        assert_eq!(table.remove(first), Some('a'));
+        let second = table.insert('b').unwrap();
+        assert_ne!(first, second);
+        assert_eq!(table.remove(first), None);
+        assert_eq!(table.get_mut(first), None);
+        assert_eq!(table.get_mut(second), Some(&mut 'b'));
+        assert_eq!(table.remove(Key::from_raw(u64::MAX)), None);
+    }
+
+    #[test]
+    fn full_is_full_and_room_comes_back() {
+        let mut table = Table::new(2);
+        let first = table.insert(1).unwrap();
+        table.insert(2).unwrap();
+        assert_eq!(table.insert(3), Err(3));
+        assert_eq!(table.remove(first), Some(1));
+        assert!(table.insert(3).is_ok());
+        assert_eq!((table.len(), table.keys().count()), (2, 2));
+    }
+
+    #[test]
+    fn the_generation_wraps_without_confusing_neighbours() {
+        let mut table = Table::new(1);
+        let key = table.insert(0).unwrap();
+        table.slots[0].generation = u32::MAX;
+        assert_eq!(table.remove(key), None);
+        let last = table.keys().next().unwrap();
+        assert_eq!(table.remove(last), Some(0));
+        let wrapped = table.insert(1).unwrap();
+        assert_eq!(table.remove(last), None);
+        assert_eq!(table.remove(wrapped), Some(1));
+    }
+}
