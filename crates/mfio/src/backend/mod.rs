@@ -14,7 +14,9 @@
 //! |---|---|
 //! | `turn` | the state word: who may poll the backend, and who must next |
 //! | `seats` | who waits: the bell, parked threads, tasks, registrations with reactors |
-//! | `core` | the heap block of a container: turn, seats and the backend itself |
+//! | `reactor` | registrations with reactors, which run the turn where readiness is delivered |
+//! | `cell` | the heap block of a container: turn, seats and the backend itself |
+//! | `sharing` | [`Sharing`], what a shared backend gives to drivers and senders |
 //! | `container` | [`BackendContainer`], [`BackendHandle`], [`Busy`] |
 //! | `with_backend` | [`WithBackend`]: a future and a backend held exclusively |
 //! | `shared` | [`SharedWithBackend`], the state machine of every task on a shared backend |
@@ -26,12 +28,15 @@
 
 mod block_on;
 mod container;
-mod core;
+mod cell;
 mod foreign;
 mod io_backend;
 mod polling;
+mod reactor;
+mod reentry;
 mod seats;
 mod shared;
+mod sharing;
 mod turn;
 mod wake_flags;
 mod with_backend;
@@ -49,9 +54,12 @@ pub mod windows;
 pub use block_on::block_on;
 pub use container::{BackendContainer, BackendHandle, Busy, DynBackend};
 pub use foreign::{ForeignLoop, Turned};
-pub use integrations::{Integration, null::{Null, NullImpl}};
+pub use integrations::{
+    Integration,
+    null::{Null, NullImpl},
+};
 pub use io_backend::{IoBackend, IoBackendExt, LinksIoBackend, RefLink};
 pub use polling::{DefaultHandle, Pollable, PollingFlags, PollingHandle};
-pub use seats::Sharing;
+pub use sharing::Sharing;
 pub use shared::SharedWithBackend;
 pub use with_backend::WithBackend;

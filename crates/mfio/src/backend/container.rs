@@ -1,0 +1,264 @@
+//! Containers of backends, and the exclusive handle to one.
+
+use super::cell::{Core, explain, poll_recorded};
+use super::seats::Hub;
+use super::sharing::Sharing;
+use super::turn::Refused;
+use crate::sync::atomic::AtomicU8;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+/// The backend type of most objects: any future, boxed.
+pub type DynBackend = dyn Future<Output = ()> + Send;
+
+/// Stores a backend and hands it out to one holder at a time.
+///
+/// An object with a backend keeps one of these and acquires it in [`IoBackend::get_backend`]. The container is made in one
+/// of two ways: [`new_dyn`](BackendContainer::new_dyn) and [`shared`](BackendContainer::shared) make one that any number of
+/// tasks and threads may drive at once (where the object returns [`sharing`](Self::sharing) from [`IoBackend::sharing`]),
+/// [`new`](Self::new) one for exclusive use only.
+///
+/// [`IoBackend::get_backend`]: super::IoBackend::get_backend
+/// [`IoBackend::sharing`]: super::IoBackend::sharing
+///
+/// ```
+/// use mfio::backend::{BackendContainer, DynBackend};
+///
+/// let container = BackendContainer::new_dyn(std::future::pending());
+/// let handle = container.acquire(None);
+/// assert!(container.try_acquire(None).is_err());
+/// drop(handle);
+/// assert!(container.try_acquire(None).is_ok());
+/// # fn assert<T: Send + Sync>(_: T) {}
+/// # assert::<BackendContainer<DynBackend>>(container);
+/// ```
+pub struct BackendContainer<B: ?Sized> {
+    core: Arc<Core<B>>,
+    sharing: Option<Sharing>,
+}
+
+impl<B> BackendContainer<B> {
+    /// A container for exclusive use.
+    pub fn new(backend: B) -> Self {
+        Self {
+            core: Arc::new(Core::new(Box::pin(backend))),
+            sharing: None,
+        }
+    }
+}
+
+impl<B: Future<Output = ()> + Send + 'static> BackendContainer<B> {
+    /// A container that can be shared.
+    ///
+    /// The backend is then polled with a waker of the container, whose wake means "there is something to do". A backend
+    /// that follows the contract of futures (who gives it work wakes the waker it stored) needs nothing else.
+    pub fn shared(backend: B) -> Self {
+        Self::from_core(Core::new(Box::pin(backend)))
+    }
+}
+
+impl BackendContainer<DynBackend> {
+    /// A container of a boxed future. It can be shared.
+    pub fn new_dyn<T: Future<Output = ()> + Send + 'static>(backend: T) -> Self {
+        let backend: Pin<Box<DynBackend>> = Box::pin(backend);
+        Self::from_core(Core::new(backend))
+    }
+}
+
+impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
+    fn from_core(core: Core<B>) -> Self {
+        let core = Arc::new(core);
+        let sharing = Some(Sharing::new(core.clone()));
+        Self { core, sharing }
+    }
+
+    /// Says that the backend need be polled only when it was signalled or its handle was ready.
+    ///
+    /// Without this a shared backend is polled after each poll of a user's future, as an exclusive one is.
+    #[must_use]
+    pub fn on_signal_only(self) -> Self {
+        self.configure(|core| core.eager = false)
+    }
+
+    /// Gives the wake flags of the waker in the polling handle, which a shared backend clears when it is driven.
+    ///
+    /// Needed where that waker coalesces wakes through such flags, as [`fd::FdWaker`](super::fd::FdWaker) does: without them
+    /// its second wake would never reach the descriptor. They are the same that `acquire` is given.
+    #[must_use]
+    pub fn with_wake_flags(self, flags: Arc<AtomicU8>) -> Self {
+        self.configure(|core| core.wake_flags = Some(flags))
+    }
+
+    fn configure(mut self, change: impl FnOnce(&mut Core<B>)) -> Self {
+        self.sharing = None;
+        if let Some(core) = Arc::get_mut(&mut self.core) {
+            change(core);
+        }
+        self.sharing = Some(Sharing::new(self.core.clone()));
+        self
+    }
+}
+
+impl<B: ?Sized> BackendContainer<B> {
+    /// Acquires the backend exclusively.
+    ///
+    /// `wake_flags` is the byte shared with the waker of the polling handle, if it has one.
+    ///
+    /// # Panics
+    ///
+    /// When the backend is held already, by anybody; when it has completed or panicked.
+    #[track_caller]
+    pub fn acquire(&self, wake_flags: Option<Arc<AtomicU8>>) -> BackendHandle<'_, B> {
+        match self.try_acquire(wake_flags) {
+            Ok(handle) => handle,
+            Err(Busy(why)) => panic!("Tried to acquire backend twice or after its end: {}", explain(why)),
+        }
+    }
+
+    /// Acquires the backend exclusively, if it is free and alive.
+    pub fn try_acquire(&self, wake_flags: Option<Arc<AtomicU8>>) -> Result<BackendHandle<'_, B>, Busy> {
+        self.core.hub.turn.try_take().map_err(Busy)?;
+        Ok(BackendHandle {
+            nested: None,
+            wake_flags,
+            core: &self.core,
+        })
+    }
+
+    /// Acquires the backend with another one nested in it: a round polls this one, then `handle`'s, and so on inwards.
+    ///
+    /// The wake flags of the stack are those of the innermost handle. Dropping the result releases every layer.
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire`](Self::acquire); `handle` is released then.
+    #[track_caller]
+    pub fn acquire_nested<'a, B2>(&'a self, handle: BackendHandle<'a, B2>) -> BackendHandle<'a, B>
+    where
+        B2: Future<Output = ()> + Send + ?Sized,
+    {
+        let mut outer = self.acquire(handle.wake_flags.clone());
+        outer.nested = Some(Box::new(handle));
+        outer
+    }
+
+    /// What sharing needs: to be returned from [`IoBackend::sharing`](super::IoBackend::sharing). `None` for a container
+    /// made by [`new`](Self::new).
+    pub fn sharing(&self) -> Option<&Sharing> {
+        self.sharing.as_ref()
+    }
+}
+
+impl<B: ?Sized> Drop for BackendContainer<B> {
+    fn drop(&mut self) {
+        self.core.close();
+    }
+}
+
+impl<B: ?Sized> fmt::Debug for BackendContainer<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackendContainer").field("core", &self.core).finish()
+    }
+}
+
+/// Why [`BackendContainer::try_acquire`] refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Busy(Refused);
+
+impl Busy {
+    /// Whether the backend is gone for good (it completed or panicked), not merely held.
+    pub fn is_dead(&self) -> bool {
+        self.0 != Refused::Held
+    }
+}
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(explain(self.0))
+    }
+}
+
+impl fmt::Debug for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Busy").field(&self.0).finish()
+    }
+}
+
+impl core::error::Error for Busy {}
+
+/// Exclusive use of a backend; released when dropped. Forgetting it leaves the backend held for good.
+///
+/// ```compile_fail,E0594
+/// // There is no `DerefMut`: two handles cannot be told to swap what they hold.
+/// # use mfio::backend::*;
+/// fn swap<'a>(a: &mut BackendHandle<'a, DynBackend>, b: &mut BackendHandle<'a, DynBackend>) {
+///     std::mem::swap(&mut **a, &mut **b);
+/// }
+/// ```
+pub struct BackendHandle<'a, B: ?Sized> {
+    // Released first.
+    nested: Option<Box<dyn Layer + 'a>>,
+    wake_flags: Option<Arc<AtomicU8>>,
+    core: &'a Core<B>,
+}
+
+impl<'a, B: ?Sized> BackendHandle<'a, B> {
+    /// The backend itself.
+    ///
+    /// Polling it by hand bypasses what [`WithBackend`](super::WithBackend) records about its end.
+    #[allow(unsafe_code)]
+    #[allow(clippy::should_implement_trait, reason = "the name of 0.1, and of Pin's method")]
+    pub fn as_mut(&mut self) -> Pin<&mut B> {
+        // SAFETY: the handle holds the turn for `'a` (T1), and `&mut self` keeps the reference unique (C1).
+        match unsafe { self.core.backend() } {
+            Some(backend) => backend,
+            None => unreachable!("only the container's drop takes the backend, and a handle borrows the container"),
+        }
+    }
+
+    pub(crate) fn wake_flags(&self) -> Option<Arc<AtomicU8>> {
+        self.wake_flags.clone()
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.core.hub
+    }
+}
+
+impl<B: Future<Output = ()> + ?Sized> BackendHandle<'_, B> {
+    /// Polls this backend, then the nested ones. `true`: one of them has completed.
+    pub(crate) fn poll_layers(&mut self, cx: &mut Context<'_>) -> bool {
+        let core = self.core;
+        let finished = !core.hub.turn.is_finished() && poll_recorded(&core.hub, self.as_mut(), cx) == Poll::Ready(());
+        let below = self.nested.as_mut().is_some_and(|nested| nested.poll(cx));
+        finished || below
+    }
+}
+
+impl<B: ?Sized> Drop for BackendHandle<'_, B> {
+    fn drop(&mut self) {
+        self.nested = None;
+        self.core.release_raw();
+    }
+}
+
+impl<B: ?Sized> fmt::Debug for BackendHandle<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackendHandle").field("nested", &self.nested.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// A nested handle, its type erased.
+trait Layer: Send {
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool;
+}
+
+impl<B: Future<Output = ()> + Send + ?Sized> Layer for BackendHandle<'_, B> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        self.poll_layers(cx)
+    }
+}

@@ -1,0 +1,245 @@
+//! Who waits for a backend, and how each is reached.
+//!
+//! Invariants
+//!
+//! * **S1** No user code runs under the lock: wakers are cloned before it is taken, and taken out, woken and dropped after.
+//! * **S2** `watchers` counts what [`Hub::notify`] could reach. Whoever registers raises it before it looks at the turn
+//!   ([`Turn::look`], [`Turn::want`]); whoever signals changes the turn before it reads the count. So one of the two sees
+//!   the other, and a signal that nobody could hear costs no lock.
+//! * **S3** A parked thread is in `parked` or has been promoted, never neither. Who finds itself gone from the queue has been
+//!   promoted and owes either a turn or a promotion.
+
+use super::turn::{Signalled, Turn};
+use crate::lock::Lock;
+use crate::poller::Parker;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use alloc::vec::Vec;
+use core::task::Waker;
+
+use super::reactor::ReactorSeats;
+
+/// The part of a container that outlives it in wakers: the turn and the seats.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    pub(crate) turn: Turn,
+    seats: Lock<Seats>,
+    watchers: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Seats {
+    /// Makes the exported handle ready.
+    handle: Option<Arc<Waker>>,
+    /// The thread that waits with the turn on its parker, where there is no handle.
+    waiting: Option<Arc<Parker>>,
+    /// Threads that wait for the turn.
+    parked: VecDeque<Arc<Parker>>,
+    /// Tasks that no reactor watches for.
+    tasks: Vec<TaskSeat>,
+    free: Vec<usize>,
+    reactors: ReactorSeats,
+}
+
+#[derive(Debug, Default)]
+struct TaskSeat {
+    waker: Option<Waker>,
+}
+
+impl Hub {
+    pub(crate) fn new() -> Self {
+        Self {
+            turn: Turn::new(),
+            seats: Lock::new(Seats::default()),
+            watchers: AtomicUsize::new(0),
+        }
+    }
+
+    /// What tells one hub from another while both live.
+    pub(crate) fn id(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
+
+    /// The backend has something to do.
+    pub(crate) fn signal(&self) {
+        match self.turn.signal() {
+            Signalled::Seen => {}
+            Signalled::Ring => self.ring(),
+            Signalled::Notify => self.notify(),
+        }
+    }
+
+    /// Reaches the thread that waits with the turn.
+    pub(crate) fn ring(&self) {
+        let (handle, thread) = {
+            let seats = self.seats.lock();
+            (seats.handle.clone(), seats.waiting.clone())
+        };
+        match (thread, handle) {
+            (Some(thread), _) => thread.promote(),
+            (None, Some(handle)) => handle.wake_by_ref(),
+            (None, None) => {}
+        }
+    }
+
+    /// An event is pending on a free turn: reaches whoever may take it.
+    pub(crate) fn notify(&self) {
+        // S2.
+        if self.watchers.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let (thread, handle, tasks) = {
+            let mut seats = self.seats.lock();
+            let thread = seats.parked.pop_front();
+                    let watched = !seats.reactors.is_empty();
+            let handle = if watched { seats.handle.clone() } else { None };
+            (thread, handle, seats.take_task_wakers())
+        };
+        if let Some(thread) = thread {
+            self.watchers.fetch_sub(1, Ordering::Relaxed);
+            thread.promote();
+        }
+        if let Some(handle) = handle {
+            handle.wake_by_ref();
+        }
+        for task in tasks {
+            task.wake();
+        }
+    }
+
+    /// The backend is dead: everybody must see it.
+    pub(crate) fn notify_all(&self) {
+        while self.promote_one() {}
+        self.ring();
+        self.notify();
+            {
+            let tasks = self.seats.lock().reactors.take_wakers();
+            for task in tasks {
+                task.wake();
+            }
+        }
+    }
+
+    /// How the handle is made ready. Set before the first watcher of the handle looks at the turn.
+    pub(crate) fn set_handle_bell(&self, bell: &Waker) {
+        let fresh = {
+            let seats = self.seats.lock();
+            !seats.handle.as_ref().is_some_and(|b| b.will_wake(bell))
+        };
+        if fresh {
+            let bell = Arc::new(bell.clone());
+            let old = self.seats.lock().handle.replace(bell);
+            drop(old);
+        }
+    }
+
+    /// The thread that waits with the turn, where its parker is the bell.
+    pub(crate) fn set_waiting(&self, parker: Option<Arc<Parker>>) {
+        let old = core::mem::replace(&mut self.seats.lock().waiting, parker);
+        drop(old);
+    }
+
+    /// Queues a thread for the turn.
+    pub(crate) fn queue(&self, parker: &Arc<Parker>) {
+        self.seats.lock().parked.push_back(parker.clone());
+        self.watchers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// `false`: it was not queued any more, so it has been promoted (S3).
+    #[must_use]
+    pub(crate) fn unqueue(&self, parker: &Arc<Parker>) -> bool {
+        let found = {
+            let parked = &mut self.seats.lock().parked;
+            let at = parked.iter().position(|p| Arc::ptr_eq(p, parker));
+            at.and_then(|at| parked.remove(at))
+        };
+        if found.is_some() {
+            self.watchers.fetch_sub(1, Ordering::Relaxed);
+        }
+        found.is_some()
+    }
+
+    pub(crate) fn anybody_queued(&self) -> bool {
+        self.watchers.load(Ordering::Acquire) != 0 && !self.seats.lock().parked.is_empty()
+    }
+
+    /// Makes one queued thread look at the turn. `false`: there was none.
+    pub(crate) fn promote_one(&self) -> bool {
+        if self.watchers.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let thread = self.seats.lock().parked.pop_front();
+        let Some(thread) = thread else { return false };
+        self.watchers.fetch_sub(1, Ordering::Relaxed);
+        thread.promote();
+        true
+    }
+
+    /// Registers a task that no reactor watches for.
+    pub(crate) fn seat_task(&self) -> usize {
+        let mut seats = self.seats.lock();
+        let at = seats.free.pop().unwrap_or_else(|| {
+            seats.tasks.push(TaskSeat::default());
+            seats.tasks.len() - 1
+        });
+        drop(seats);
+        self.watchers.fetch_add(1, Ordering::Relaxed);
+        at
+    }
+
+    pub(crate) fn unseat_task(&self, at: usize) {
+        let old = {
+            let mut seats = self.seats.lock();
+            seats.free.push(at);
+            seats.tasks[at].waker.take()
+        };
+        self.watchers.fetch_sub(1, Ordering::Relaxed);
+        drop(old);
+    }
+
+    /// The task is to be woken by the next event. The caller looks at the turn afterwards.
+    pub(crate) fn arm_task(&self, at: usize, waker: &Waker) {
+        {
+            let seats = self.seats.lock();
+            if seats.tasks[at].waker.as_ref().is_some_and(|w| w.will_wake(waker)) {
+                return;
+            }
+        }
+        let waker = waker.clone();
+        let old = self.seats.lock().tasks[at].waker.replace(waker);
+        drop(old);
+    }
+
+    pub(crate) fn with_reactors<T>(&self, f: impl FnOnce(&mut ReactorSeats) -> T) -> T {
+        f(&mut self.seats.lock().reactors)
+    }
+
+    /// A reactor's task joins (+1) or leaves (-1) those whom a notification reaches.
+    pub(crate) fn count_watcher(&self, joins: bool) {
+        if joins {
+            self.watchers.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.watchers.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Seats {
+    /// The wakers of all waiting tasks. Their seats stay; they arm them again when polled.
+    fn take_task_wakers(&mut self) -> Vec<Waker> {
+        self.tasks.iter_mut().filter_map(|seat| seat.waker.take()).collect()
+    }
+}
+
+/// The backend's own waker.
+impl Wake for Hub {
+    fn wake(self: Arc<Self>) {
+        self.signal();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.signal();
+    }
+}

@@ -1,0 +1,50 @@
+//! What a shared backend gives to those who drive it and to those who send to it.
+
+use super::cell::{Ask, Core, Runner};
+use super::seats::Hub;
+use alloc::sync::Arc;
+use core::fmt;
+use core::future::Future;
+
+/// A backend that any number of tasks and threads drive at once.
+///
+/// Got from [`BackendContainer::sharing`](super::BackendContainer::sharing), returned from
+/// [`IoBackend::sharing`](super::IoBackend::sharing).
+#[derive(Clone)]
+pub struct Sharing {
+    runner: Arc<dyn Runner>,
+}
+
+impl Sharing {
+    pub(crate) fn new<B: Future<Output = ()> + Send + ?Sized + 'static>(core: Arc<Core<B>>) -> Self {
+        Self { runner: core }
+    }
+
+    /// Says that the backend has something to do.
+    ///
+    /// For whoever queued work for it; the same as waking the waker that the backend is polled with. Returns at once: if
+    /// the backend is being polled it is polled again, otherwise whoever watches it is told, once for any number of
+    /// signals. Where nobody waits for this backend, the next one who does will see it.
+    pub fn signal(&self) {
+        self.runner.hub().signal();
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        self.runner.hub()
+    }
+
+    pub(crate) fn runner(&self) -> &Arc<dyn Runner> {
+        &self.runner
+    }
+
+    /// Whether a round runs the turn after the user's future was polled, signalled or not.
+    pub(crate) fn ask_after_poll(&self) -> Ask {
+        if self.runner.eager() { Ask::Always } else { Ask::IfSignalled }
+    }
+}
+
+impl fmt::Debug for Sharing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sharing").field("hub", self.hub()).finish()
+    }
+}

@@ -1,0 +1,123 @@
+//! A future and a backend, held exclusively, polled together.
+
+use super::container::BackendHandle;
+use super::cell::{ROUNDS, explain};
+use super::turn::Refused;
+use super::wake_flags::{Entered, Leave, abandon, consume_wake, enter_round, leave_round};
+use crate::sync::atomic::AtomicU8;
+use alloc::sync::Arc;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// A future that drives a backend along with itself. It holds the backend until it is dropped.
+    ///
+    /// Made by [`IoBackendExt::with_backend`](super::IoBackendExt::with_backend). A round polls the user's future, then the
+    /// backend, then nested backends. Rounds repeat while wakes are recorded in the wake flags, at most
+    /// a bounded number of times; then the future wakes itself and yields to the executor.
+    ///
+    /// When the user's future is ready, the backend is polled once more before the output is returned, so that what was
+    /// sent is submitted.
+    ///
+    /// # Panics
+    ///
+    /// The poll panics when the backend completes before the user's future.
+    pub struct WithBackend<'a, Backend: ?Sized, Fut: ?Sized> {
+        backend: BackendHandle<'a, Backend>,
+        wake_flags: Option<Arc<AtomicU8>>,
+        #[pin]
+        future: Fut,
+    }
+}
+
+impl<'a, Backend: ?Sized, Fut> WithBackend<'a, Backend, Fut> {
+    pub(crate) fn new(backend: BackendHandle<'a, Backend>, future: Fut) -> Self {
+        Self {
+            wake_flags: backend.wake_flags(),
+            backend,
+            future,
+        }
+    }
+}
+
+impl<Backend, Fut> Future for WithBackend<'_, Backend, Fut>
+where
+    Backend: Future<Output = ()> + ?Sized,
+    Fut: Future + ?Sized,
+{
+    type Output = Fut::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_rounds(cx, ROUNDS)
+    }
+}
+
+impl<Backend, Fut> WithBackend<'_, Backend, Fut>
+where
+    Backend: Future<Output = ()> + ?Sized,
+    Fut: Future + ?Sized,
+{
+    /// At most so many rounds, then a wake of its own.
+    pub(crate) fn poll_rounds(self: Pin<&mut Self>, cx: &mut Context<'_>, rounds: u32) -> Poll<Fut::Output> {
+        let this = self.project();
+        let backend = this.backend;
+        let mut future = this.future;
+        if let Err(dead) = backend.hub().turn.check() {
+            panic!("{}", explain(dead));
+        }
+        let mut round = Round::enter(this.wake_flags.as_deref());
+        for _ in 0..rounds {
+            let output = future.as_mut().poll(cx);
+            let finished = backend.poll_layers(cx);
+            if output.is_ready() {
+                return output;
+            }
+            if finished {
+                panic!("{}", explain(Refused::Finished));
+            }
+            if !round.again() {
+                return Poll::Pending;
+            }
+        }
+        // With the round over and its wake consumed, so that this one reaches the descriptor.
+        drop(round);
+        if let Some(flags) = this.wake_flags {
+            let _ = consume_wake(&**flags);
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Wakes are only recorded while this lives. Leaving, unwinding included, clears our own bit and nobody else's.
+struct Round<'a>(Option<(&'a AtomicU8, Entered)>);
+
+impl<'a> Round<'a> {
+    fn enter(flags: Option<&'a AtomicU8>) -> Self {
+        Self(flags.map(|byte| (byte, enter_round(byte))))
+    }
+
+    fn again(&mut self) -> bool {
+        self.0
+            .as_mut()
+            .is_some_and(|(byte, entered)| leave_round(*byte, entered) == Leave::Again)
+    }
+}
+
+impl Drop for Round<'_> {
+    fn drop(&mut self) {
+        if let Some((byte, entered)) = &mut self.0 {
+            // A wake recorded meanwhile stays in the byte: whoever holds the backend next begins with a round.
+            let _ = abandon(*byte, entered);
+        }
+    }
+}
+
+impl<Backend: ?Sized, Fut: ?Sized> fmt::Debug for WithBackend<'_, Backend, Fut> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WithBackend").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
