@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
-# What must be true of the source before anything runs: format, lints, documentation, lock file, Rust version.
-# usage: check.sh [fmt|clippy|docs|msrv]...      (default: all)
+# What must be true of the source before anything runs: format, lints, the scripts, documentation, Rust version.
+# usage: check.sh [fmt|shell|clippy|docs|msrv]...      (default: all)
 . "$(dirname "$0")/lib.sh"
 
 fmt() {
     cargo fmt --all -- --check
     echo "format: ok"
+}
+
+shell() {
+    command -v shellcheck >/dev/null || need_debian shellcheck
+    shellcheck --severity=warning --external-sources --source-path=SCRIPTDIR scripts/*.sh .ci/run
+    echo "shell: ok"
 }
 
 clippy() {
@@ -42,10 +48,10 @@ msrv() {
     echo "rust-version: ok, checked with $toolchain"
 }
 
-[ $# -gt 0 ] || set -- fmt clippy docs msrv
+[ $# -gt 0 ] || set -- fmt shell clippy docs msrv
 for step in "$@"; do
     case $step in
-    fmt | clippy | docs | msrv) "$step" ;;
-    *) die "unknown step '$step'; there are fmt, clippy, docs and msrv" ;;
+    fmt | shell | clippy | docs | msrv) "$step" ;;
+    *) die "unknown step '$step'; there are fmt, shell, clippy, docs and msrv" ;;
     esac
 done

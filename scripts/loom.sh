@@ -16,4 +16,10 @@ if [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; then
     filter=$1
     shift
 fi
-exec cargo test --release -p mfio --lib --locked "$filter" "$@"
+log=$CARGO_TARGET_DIR/log
+mkdir -p "$CARGO_TARGET_DIR"
+cargo test --release -p mfio --lib --locked "$filter" "$@" | tee "$log"
+case " $* " in
+*" --no-run "* | *" --list "*) ;;
+*) grep -qE '^test result: ok\. [1-9]' "$log" || die "no model has '$filter' in its path" ;;
+esac
