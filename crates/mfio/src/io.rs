@@ -19,6 +19,8 @@ pub trait Direction: sealed::Sealed + Sized + Send + Sync + Unpin + 'static {
     type Slice<'a>: Send;
     /// The verb in errors.
     const VERB: &'static str;
+    /// Whether bytes go to the initiator.
+    const READS: bool;
 }
 
 /// From the object into the initiator's memory.
@@ -32,11 +34,13 @@ pub enum Write {}
 impl Direction for Read {
     type Slice<'a> = &'a mut [u8];
     const VERB: &'static str = "read";
+    const READS: bool = true;
 }
 
 impl Direction for Write {
     type Slice<'a> = &'a [u8];
     const VERB: &'static str = "write";
+    const READS: bool = false;
 }
 
 /// Where in an object a request begins.

@@ -66,6 +66,8 @@ unsafe impl<B: Buffer> Send for Packet<B> {}
 // SAFETY: `&Packet` gives shared reads of plain bytes only.
 unsafe impl<B: Buffer> Sync for Packet<B> {}
 
+impl<B: Buffer> Unpin for Packet<B> {}
+
 impl<B: Buffer> Packet<B> {
     /// Puts a buffer into a new packet. Allocates.
     pub fn new(buffer: B) -> Self {

@@ -45,5 +45,8 @@ pub use block::Packet;
 pub use buffer::{AlignedBuf, Buffer, BufferFor, ReadBuffer, Value, WriteBuffer};
 pub use in_flight::InFlight;
 pub use outcome::{Ended, FailedRange, Outcome};
+pub(crate) use pool::{
+    Loan, PoolBuf, give as give_pooled, give_empty, take as take_pooled, take_empty,
+};
 pub use pool::{PacketPool, PoolLimits};
 pub use view::View;

@@ -1,1 +1,51 @@
-//! (in progress)
+//! Reading and writing: what every [`PacketIo`](crate::io::PacketIo) can do.
+//!
+//! | form | memory | copies | allocates |
+//! |---|---|---|---|
+//! | [`read`](IoRead::read), [`write`](IoWrite::write) | a plain value | one | nothing, through the object's pool |
+//! | [`read_all`](IoRead::read_all), [`read_some`](IoRead::read_some), … | borrowed | one | nothing up to 64 KiB, through the pool |
+//! | [`read_buf`](IoRead::read_buf), … | an owned buffer, given back | none | one packet |
+//! | [`read_packet`](IoRead::read_packet), … | a packet, given back | none | nothing |
+//! | [`blocking`](BlockingIo::blocking) | borrowed, while the thread waits | none | nothing, through the pool |
+//! | [`scope`](crate::scope::scope) | lent, within a synchronous call | none | one packet |
+//!
+//! The `async` forms are lazy: nothing is sent before the first poll. Dropping a future detaches its operation: it may
+//! still happen, but touches no memory of yours. Their types have names and are `Send` where the object is `Sync`.
+//!
+//! `read_all` and `write_all` succeed only if every byte did. The `some` forms say how many bytes from the start did
+//! without a gap, and fail only if none did; a `read_some` at the end of the data gives 0.
+
+mod borrowed;
+mod extent;
+mod owned;
+mod pooled;
+mod read;
+mod value;
+mod write;
+
+pub use borrowed::{ReadAll, ReadInto, ReadSome, WriteAll, WriteFrom, WriteSome};
+pub use extent::{Extent, Prefix, Whole};
+pub use owned::{ReadToVec, TransferBuf, TransferBufSome, TransferOwned, TransferPacket};
+pub use read::IoRead;
+pub use value::ReadValue;
+pub use write::IoWrite;
+
+use crate::error::{Cause, Error};
+use crate::io::{Direction, PacketIo, Position};
+
+/// What went wrong with an operation, as the user is told.
+#[cold]
+fn failure<D, P, Io>(io: &Io, pos: P, len: usize, cause: Cause) -> Error
+where
+    D: Direction,
+    P: Position,
+    Io: PacketIo<D, P> + ?Sized,
+{
+    let error = Error::new(cause, D::VERB)
+        .len(len as u64)
+        .identity(io.identity());
+    match pos.offset() {
+        Some(offset) => error.offset(offset),
+        None => error,
+    }
+}

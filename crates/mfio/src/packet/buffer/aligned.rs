@@ -9,7 +9,6 @@ use super::{Buffer, ReadBuffer, WriteBuffer};
 use crate::error::{Cause, ErrorKind};
 use alloc::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use core::fmt;
-use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
@@ -121,26 +120,22 @@ impl fmt::Debug for AlignedBuf {
     }
 }
 
-/// Parts of an [`AlignedBuf`].
-#[derive(Debug)]
-pub struct AlignedParts(ManuallyDrop<AlignedBuf>);
-
-// SAFETY: the parts hold a raw pointer, which claims nothing (3), to memory that stays (2); `region` copies fields (1).
+// SAFETY: it is its own parts: a raw pointer, which claims nothing as long as nobody dereferences it (3), to memory that
+// stays (2); `region` copies fields (1).
 unsafe impl Buffer for AlignedBuf {
-    type Parts = AlignedParts;
+    type Parts = Self;
 
-    fn into_parts(self) -> AlignedParts {
-        AlignedParts(ManuallyDrop::new(self))
+    fn into_parts(self) -> Self {
+        self
     }
 
-    unsafe fn from_parts(parts: AlignedParts) -> Self {
-        ManuallyDrop::into_inner(parts.0)
+    unsafe fn from_parts(parts: Self) -> Self {
+        parts
     }
 
-    unsafe fn region(parts: *mut AlignedParts) -> (*mut u8, usize) {
-        // SAFETY: the caller's pointer is valid; the parts are shared with nobody but readers of these fields.
-        let buf: &AlignedBuf = unsafe { &(*parts).0 };
-        (buf.ptr.as_ptr(), buf.len)
+    unsafe fn region(parts: *mut Self) -> (*mut u8, usize) {
+        // SAFETY: the caller's pointer is valid.
+        unsafe { ((*parts).ptr.as_ptr(), (*parts).len) }
     }
 }
 // SAFETY: owned plain memory; every `u8` is valid.

@@ -1,0 +1,178 @@
+//! A bounded number of idle packets of one kind, taken and put with one read-modify-write each.
+//!
+//! Invariant 1: a slot is null or heads the block of an idle `Packet<B>` that belongs to the slot. It is taken by swapping
+//! in null, put by exchanging null for it: whoever gets the pointer out has the packet alone.
+//!
+//! The hint says where to begin, so that without contention the slots work as a stack and are found at once. It may be
+//! wrong at any time; the whole shelf is searched before giving up.
+#![allow(unsafe_code)]
+
+use crate::packet::block::Packet;
+use crate::packet::buffer::Buffer;
+use crate::packet::header::Header;
+use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use alloc::boxed::Box;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ptr::{self, NonNull};
+
+/// The hint after a search that found nothing: none is there, until one is put.
+const EMPTY: usize = usize::MAX;
+
+/// See the module.
+pub(super) struct Shelf<B: Buffer> {
+    slots: Box<[AtomicPtr<Header>]>,
+    /// The slot after the one that was put last.
+    top: AtomicUsize,
+    kind: PhantomData<Packet<B>>,
+}
+
+// SAFETY: it owns packets, which are `Send` (invariant 1).
+unsafe impl<B: Buffer> Send for Shelf<B> {}
+// SAFETY: it gives every packet to one taker (invariant 1); packets are `Send`.
+unsafe impl<B: Buffer> Sync for Shelf<B> {}
+
+impl<B: Buffer> Shelf<B> {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            slots: (0..capacity)
+                .map(|_| AtomicPtr::new(ptr::null_mut()))
+                .collect(),
+            top: AtomicUsize::new(EMPTY),
+            kind: PhantomData,
+        }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Takes a packet, if there is one. Searches down from the top.
+    #[inline]
+    pub(super) fn take(&self) -> Option<Packet<B>> {
+        let top = self.top.load(Ordering::Relaxed);
+        if top == EMPTY {
+            return None;
+        }
+        let (below, above) = self.slots.split_at_checked(top)?;
+        for (index, slot) in (0..top).zip(below).rev() {
+            if let Some(packet) = Self::take_from(slot) {
+                self.top.store(index, Ordering::Relaxed);
+                return Some(packet);
+            }
+        }
+        for (index, slot) in (top..).zip(above) {
+            if let Some(packet) = Self::take_from(slot) {
+                self.top.store(index, Ordering::Relaxed);
+                return Some(packet);
+            }
+        }
+        self.top.store(EMPTY, Ordering::Relaxed);
+        None
+    }
+
+    /// Keeps a packet, or frees it where there is no room. Searches up from the top.
+    #[inline]
+    pub(super) fn put(&self, packet: Packet<B>) {
+        let top = match self.top.load(Ordering::Relaxed) {
+            EMPTY => 0,
+            top => top.min(self.slots.len()),
+        };
+        let (below, above) = self.slots.split_at(top);
+        let raw = packet.into_raw();
+        for (index, slot) in (top..).zip(above).chain((0..).zip(below)) {
+            if Self::put_into(slot, raw) {
+                self.top.store(index + 1, Ordering::Relaxed);
+                return;
+            }
+        }
+        // SAFETY: no slot took the pointer, so it is still this call's idle packet.
+        drop(unsafe { Packet::<B>::from_raw(raw) });
+    }
+
+    #[inline]
+    fn take_from(slot: &AtomicPtr<Header>) -> Option<Packet<B>> {
+        if slot.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        let header = NonNull::new(slot.swap(ptr::null_mut(), Ordering::Acquire))?;
+        // SAFETY: the swap made the packet in the slot this call's alone (invariant 1); Acquire pairs with the Release of
+        // who put it.
+        Some(unsafe { Packet::from_raw(header) })
+    }
+
+    #[inline]
+    fn put_into(slot: &AtomicPtr<Header>, packet: NonNull<Header>) -> bool {
+        slot.load(Ordering::Relaxed).is_null()
+            && slot
+                .compare_exchange(
+                    ptr::null_mut(),
+                    packet.as_ptr(),
+                    Ordering::Release,
+                    Ordering::Relaxed,
+                )
+                .is_ok()
+    }
+}
+
+impl<B: Buffer> Drop for Shelf<B> {
+    fn drop(&mut self) {
+        for slot in &self.slots {
+            drop(Self::take_from(slot));
+        }
+    }
+}
+
+impl<B: Buffer> fmt::Debug for Shelf<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shelf")
+            .field("capacity", &self.slots.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(mfio_loom)))]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn keeps_as_many_as_it_has_room_for() {
+        let shelf = Shelf::<[u8; 1]>::new(3);
+        assert!(shelf.take().is_none());
+        for i in 0..5 {
+            shelf.put(Packet::new([i]));
+        }
+        let taken: Vec<u8> = core::iter::from_fn(|| shelf.take())
+            .map(|p| p.buffer()[0])
+            .collect();
+        assert_eq!(taken, [2, 1, 0], "the last put is the first taken");
+        assert!(shelf.take().is_none());
+        shelf.put(Packet::new([9]));
+        assert_eq!(shelf.take().map(|p| p.buffer()[0]), Some(9));
+    }
+
+    #[test]
+    fn hazard_two_threads_never_get_the_same_packet() {
+        let shelf = Shelf::<Vec<u8>>::new(4);
+        (0..4).for_each(|i| shelf.put(Packet::new(alloc::vec![i; 8])));
+        std::thread::scope(|s| {
+            for thread in 0..4u8 {
+                let shelf = &shelf;
+                s.spawn(move || {
+                    for round in 0..5_000u32 {
+                        let Some(mut packet) = shelf.take() else {
+                            continue;
+                        };
+                        let mark = thread.wrapping_mul(64).wrapping_add(round as u8);
+                        packet.buffer_mut().fill(mark);
+                        std::hint::spin_loop();
+                        assert!(packet.buffer().iter().all(|&b| b == mark));
+                        shelf.put(packet);
+                    }
+                });
+            }
+        });
+        assert_eq!(core::iter::from_fn(|| shelf.take()).count(), 4);
+    }
+}

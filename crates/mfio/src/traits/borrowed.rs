@@ -1,0 +1,125 @@
+//! Futures of the forms with borrowed memory. The bytes are copied once, through a packet of the pool, because a future
+//! that is forgotten must not leave the driver with your memory.
+
+use super::extent::{Extent, Prefix, Whole};
+use super::failure;
+use super::pooled::Pooled;
+use crate::error::Result;
+use crate::io::{PacketIo, Position, Read, Write};
+use core::fmt;
+use core::future::Future;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+/// The future of [`IoRead::read_all`](super::IoRead::read_all).
+pub type ReadAll<'a, P, Io> = ReadInto<'a, P, Io, Whole>;
+/// The future of [`IoRead::read_some`](super::IoRead::read_some).
+pub type ReadSome<'a, P, Io> = ReadInto<'a, P, Io, Prefix>;
+/// The future of [`IoWrite::write_all`](super::IoWrite::write_all) and [`IoWrite::write`](super::IoWrite::write).
+pub type WriteAll<'a, P, Io> = WriteFrom<'a, P, Io, Whole>;
+/// The future of [`IoWrite::write_some`](super::IoWrite::write_some).
+pub type WriteSome<'a, P, Io> = WriteFrom<'a, P, Io, Prefix>;
+
+/// Reads into borrowed memory. Where it fails, or is dropped, the memory is as it was.
+#[must_use = "nothing is sent before the first poll"]
+pub struct ReadInto<'a, P, Io: ?Sized, E> {
+    op: Pooled<'a, Read, P, Io>,
+    bytes: &'a mut [u8],
+    extent: PhantomData<fn() -> E>,
+}
+
+/// Writes from borrowed memory. Where it fails, or is dropped, any part of the bytes may have been written.
+#[must_use = "nothing is sent before the first poll"]
+pub struct WriteFrom<'a, P, Io: ?Sized, E> {
+    op: Pooled<'a, Write, P, Io>,
+    bytes: &'a [u8],
+    extent: PhantomData<fn() -> E>,
+}
+
+impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized, E> ReadInto<'a, P, Io, E> {
+    #[inline]
+    pub(super) fn new(io: &'a Io, pos: P, bytes: &'a mut [u8]) -> Self {
+        Self {
+            op: Pooled::new(io, pos),
+            bytes,
+            extent: PhantomData,
+        }
+    }
+}
+
+impl<'a, P: Position, Io: PacketIo<Write, P> + ?Sized, E> WriteFrom<'a, P, Io, E> {
+    #[inline]
+    pub(super) fn new(io: &'a Io, pos: P, bytes: &'a [u8]) -> Self {
+        Self {
+            op: Pooled::new(io, pos),
+            bytes,
+            extent: PhantomData,
+        }
+    }
+}
+
+impl<P, Io, E> Future for ReadInto<'_, P, Io, E>
+where
+    P: Position,
+    Io: PacketIo<Read, P> + ?Sized,
+    E: Extent,
+{
+    type Output = Result<E::Output>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { op, bytes, .. } = &mut *self;
+        let len = bytes.len();
+        if len == 0 {
+            return Poll::Ready(Ok(E::output(0)));
+        }
+        let finish = |outcome: &_, packet: &[u8]| {
+            let good = E::judge::<Read>(outcome)?;
+            bytes[..good].copy_from_slice(&packet[..good]);
+            Ok(E::output(good))
+        };
+        op.poll(cx, len, |_| (), finish)
+            .map_err(|cause| failure(op.io, op.pos, len, cause))
+    }
+}
+
+impl<P, Io, E> Future for WriteFrom<'_, P, Io, E>
+where
+    P: Position,
+    Io: PacketIo<Write, P> + ?Sized,
+    E: Extent,
+{
+    type Output = Result<E::Output>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { op, bytes, .. } = &mut *self;
+        let len = bytes.len();
+        if len == 0 {
+            return Poll::Ready(Ok(E::output(0)));
+        }
+        let fill = |packet: &mut [u8]| packet.copy_from_slice(bytes);
+        let finish = |outcome: &_, _: &[u8]| E::judge::<Write>(outcome).map(E::output);
+        op.poll(cx, len, fill, finish)
+            .map_err(|cause| failure(op.io, op.pos, len, cause))
+    }
+}
+
+impl<P: fmt::Debug, Io: ?Sized, E> fmt::Debug for ReadInto<'_, P, Io, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadInto")
+            .field("pos", &self.op.pos)
+            .field("len", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: fmt::Debug, Io: ?Sized, E> fmt::Debug for WriteFrom<'_, P, Io, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteFrom")
+            .field("pos", &self.op.pos)
+            .field("len", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}

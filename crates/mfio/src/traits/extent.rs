@@ -1,0 +1,68 @@
+//! How much must succeed: everything, or something.
+
+use crate::error::{Cause, ErrorKind};
+use crate::io::Direction;
+use crate::packet::Outcome;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Whole {}
+    impl Sealed for super::Prefix {}
+}
+
+/// How much must succeed: [`Whole`] or [`Prefix`].
+pub trait Extent: sealed::Sealed {
+    /// What the user is told on success.
+    type Output;
+
+    /// How many bytes from the start count, or why none do.
+    ///
+    /// # Errors
+    /// The failure with the lowest offset.
+    fn judge<D: Direction>(outcome: &Outcome) -> Result<usize, Cause>;
+
+    /// Makes the output of that number.
+    fn output(good: usize) -> Self::Output;
+}
+
+/// Every byte must succeed; the output is `()`.
+#[derive(Debug)]
+pub enum Whole {}
+
+/// Something must succeed; the output is the number of bytes from the start that did without a gap. The end of the data
+/// makes a read of 0.
+#[derive(Debug)]
+pub enum Prefix {}
+
+impl Extent for Whole {
+    type Output = ();
+
+    #[inline]
+    fn judge<D: Direction>(outcome: &Outcome) -> Result<usize, Cause> {
+        match outcome.first_error() {
+            None => Ok(outcome.len()),
+            Some(cause) => Err(cause),
+        }
+    }
+
+    #[inline]
+    fn output(_: usize) {}
+}
+
+impl Extent for Prefix {
+    type Output = usize;
+
+    #[inline]
+    fn judge<D: Direction>(outcome: &Outcome) -> Result<usize, Cause> {
+        match (outcome.good_prefix(), outcome.first_error()) {
+            (0, Some(cause)) if D::READS && cause.kind() == ErrorKind::UnexpectedEof => Ok(0),
+            (0, Some(cause)) => Err(cause),
+            (n, _) => Ok(n),
+        }
+    }
+
+    #[inline]
+    fn output(good: usize) -> usize {
+        good
+    }
+}

@@ -1,0 +1,206 @@
+//! Futures of the forms that own their memory: nothing is copied.
+
+use super::extent::{Extent, Prefix, Whole};
+use super::failure;
+use crate::error::{Cause, Error, ErrorKind, Result};
+use crate::io::{Direction, PacketIo, Position, Read};
+use crate::packet::{BufferFor, Ended, InFlight, Packet};
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::Future;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+/// The future of [`IoRead::read_packet`](super::IoRead::read_packet) and
+/// [`IoWrite::write_packet`](super::IoWrite::write_packet).
+#[must_use = "nothing is sent before the first poll"]
+pub struct TransferPacket<'a, D: Direction, P, Io: ?Sized, B: BufferFor<D>> {
+    io: &'a Io,
+    pos: P,
+    stage: Stage<B, D>,
+}
+
+enum Stage<B: BufferFor<D>, D: Direction> {
+    Fresh(Packet<B>),
+    Sent(InFlight<B, D>),
+    Over,
+}
+
+impl<'a, D, P, Io, B> TransferPacket<'a, D, P, Io, B>
+where
+    D: Direction,
+    P: Position,
+    Io: PacketIo<D, P> + ?Sized,
+    B: BufferFor<D>,
+{
+    #[inline]
+    pub(super) fn new(io: &'a Io, pos: P, packet: Packet<B>) -> Self {
+        Self {
+            io,
+            pos,
+            stage: Stage::Fresh(packet),
+        }
+    }
+}
+
+impl<D, P, Io, B> Future for TransferPacket<'_, D, P, Io, B>
+where
+    D: Direction,
+    P: Position,
+    Io: PacketIo<D, P> + ?Sized,
+    B: BufferFor<D>,
+{
+    type Output = Ended<B>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended<B>> {
+        let this = &mut *self;
+        if let Stage::Sent(in_flight) = &mut this.stage {
+            let ended = ready!(Pin::new(in_flight).poll(cx));
+            this.stage = Stage::Over;
+            return Poll::Ready(ended);
+        }
+        let Stage::Fresh(packet) = core::mem::replace(&mut this.stage, Stage::Over) else {
+            panic!("a future was polled after it was ready");
+        };
+        let (mut in_flight, view) = packet.start::<D>();
+        this.io.send_io(this.pos, view);
+        let polled = Pin::new(&mut in_flight).poll(cx);
+        if polled.is_pending() {
+            this.stage = Stage::Sent(in_flight);
+        }
+        polled
+    }
+}
+
+impl<D, P, Io, B> fmt::Debug for TransferPacket<'_, D, P, Io, B>
+where
+    D: Direction,
+    P: fmt::Debug,
+    Io: ?Sized,
+    B: BufferFor<D>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransferPacket")
+            .field("direction", &D::VERB)
+            .field("pos", &self.pos)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The future of the forms with an owned buffer, which comes back with the result; see [`TransferBuf`] and
+/// [`TransferBufSome`].
+#[must_use = "nothing is sent before the first poll"]
+pub struct TransferOwned<'a, D: Direction, P, Io: ?Sized, B: BufferFor<D>, E> {
+    op: TransferPacket<'a, D, P, Io, B>,
+    extent: PhantomData<fn() -> E>,
+}
+
+/// The future of [`IoRead::read_buf`](super::IoRead::read_buf) and [`IoWrite::write_buf`](super::IoWrite::write_buf).
+pub type TransferBuf<'a, D, P, Io, B> = TransferOwned<'a, D, P, Io, B, Whole>;
+/// The future of [`IoRead::read_buf_some`](super::IoRead::read_buf_some) and
+/// [`IoWrite::write_buf_some`](super::IoWrite::write_buf_some).
+pub type TransferBufSome<'a, D, P, Io, B> = TransferOwned<'a, D, P, Io, B, Prefix>;
+
+impl<'a, D, P, Io, B, E> TransferOwned<'a, D, P, Io, B, E>
+where
+    D: Direction,
+    P: Position,
+    Io: PacketIo<D, P> + ?Sized,
+    B: BufferFor<D>,
+{
+    #[inline]
+    pub(super) fn new(io: &'a Io, pos: P, buffer: B) -> Self {
+        Self {
+            op: TransferPacket::new(io, pos, Packet::new(buffer)),
+            extent: PhantomData,
+        }
+    }
+}
+
+impl<D, P, Io, B, E> Future for TransferOwned<'_, D, P, Io, B, E>
+where
+    D: Direction,
+    P: Position,
+    Io: PacketIo<D, P> + ?Sized,
+    B: BufferFor<D>,
+    E: Extent,
+{
+    type Output = (Result<E::Output>, B);
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let op = &mut self.op;
+        let Ended { packet, outcome } = ready!(Pin::new(&mut *op).poll(cx));
+        let result = E::judge::<D>(&outcome)
+            .map(E::output)
+            .map_err(|cause| failure(op.io, op.pos, outcome.len(), cause));
+        Poll::Ready((result, packet.into_buffer()))
+    }
+}
+
+impl<D, P, Io, B, E> fmt::Debug for TransferOwned<'_, D, P, Io, B, E>
+where
+    D: Direction,
+    P: fmt::Debug,
+    Io: ?Sized,
+    B: BufferFor<D>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.op, f)
+    }
+}
+
+/// The future of [`IoRead::read_to_vec`](super::IoRead::read_to_vec).
+#[derive(Debug)]
+#[must_use = "nothing is sent before the first poll"]
+pub struct ReadToVec<'a, P, Io: ?Sized> {
+    io: &'a Io,
+    pos: P,
+    len: usize,
+    op: Option<TransferPacket<'a, Read, P, Io, Vec<u8>>>,
+}
+
+impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToVec<'a, P, Io> {
+    pub(super) fn new(io: &'a Io, pos: P, len: usize) -> Self {
+        Self {
+            io,
+            pos,
+            len,
+            op: None,
+        }
+    }
+
+    /// Memory of a length that may come from outside.
+    fn allocate(&self) -> Result<Packet<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        if bytes.try_reserve_exact(self.len).is_err() {
+            return Err(self.failure(Cause::new(ErrorKind::OutOfMemory)));
+        }
+        bytes.resize(self.len, 0);
+        Ok(Packet::new(bytes))
+    }
+
+    fn failure(&self, cause: Cause) -> Error {
+        failure::<Read, P, Io>(self.io, self.pos, self.len, cause)
+    }
+}
+
+impl<P: Position, Io: PacketIo<Read, P> + ?Sized> Future for ReadToVec<'_, P, Io> {
+    type Output = Result<Vec<u8>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if this.op.is_none() {
+            let packet = this.allocate()?;
+            this.op = Some(TransferPacket::new(this.io, this.pos, packet));
+        }
+        let op = this.op.as_mut().expect("it was put there above");
+        let Ended { packet, outcome } = ready!(Pin::new(op).poll(cx));
+        let good = Prefix::judge::<Read>(&outcome).map_err(|cause| this.failure(cause))?;
+        let mut bytes = packet.into_buffer();
+        bytes.truncate(good);
+        Poll::Ready(Ok(bytes))
+    }
+}

@@ -1,0 +1,104 @@
+//! [`IoRead`].
+
+use super::borrowed::{ReadAll, ReadSome};
+use super::owned::{ReadToVec, TransferBuf, TransferBufSome, TransferPacket};
+use super::value::ReadValue;
+use crate::io::{PacketIo, Position, Read};
+use crate::packet::{Packet, ReadBuffer};
+use bytemuck::AnyBitPattern;
+
+/// Reading, for everything that is a [`PacketIo<Read>`](PacketIo). See the [module](super) for what the forms cost.
+///
+/// Every future is lazy. Dropping it detaches the operation: nothing of yours is touched afterwards, owned buffers are
+/// freed when the operation has ended.
+///
+/// ```
+/// use mfio::backend::IoBackendExt;
+/// use mfio::memory::Memory;
+/// use mfio::traits::IoRead;
+///
+/// let io = Memory::new(vec![1, 2, 3, 4, 5, 6, 7, 8]);
+/// io.block_on(async {
+///     assert_eq!(io.read::<[u8; 2]>(2).await?, [3, 4]);
+///     let mut borrowed = [0; 3];
+///     io.read_all(0, &mut borrowed).await?;
+///     assert_eq!(borrowed, [1, 2, 3]);
+///     let (result, owned) = io.read_buf(4, vec![0; 4]).await;
+///     result?;
+///     assert_eq!(owned, [5, 6, 7, 8]);
+///     assert_eq!(io.read_some(6, &mut borrowed).await?, 2, "the data ends");
+///     mfio::error::Result::Ok(())
+/// })?;
+/// # mfio::error::Result::Ok(())
+/// ```
+pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
+    /// Reads a plain value: the bytes as they are, in this machine's order.
+    ///
+    /// # Errors
+    /// Where not every byte could be read; the end of the data is `UnexpectedEof`.
+    #[inline]
+    fn read<T: AnyBitPattern>(&self, pos: P) -> ReadValue<'_, P, Self, T> {
+        ReadValue::new(self, pos)
+    }
+
+    /// Fills `bytes`. Where it fails or is dropped they are as they were.
+    ///
+    /// # Errors
+    /// Where not every byte could be read; the end of the data is `UnexpectedEof`.
+    #[inline]
+    fn read_all<'a>(&'a self, pos: P, bytes: &'a mut [u8]) -> ReadAll<'a, P, Self> {
+        ReadAll::new(self, pos, bytes)
+    }
+
+    /// Reads into the front of `bytes` and says how many it were: 0 at the end of the data. Others are as they were.
+    ///
+    /// # Errors
+    /// Where not even the first byte could be read, for another reason than the end of the data.
+    #[inline]
+    fn read_some<'a>(&'a self, pos: P, bytes: &'a mut [u8]) -> ReadSome<'a, P, Self> {
+        ReadSome::new(self, pos, bytes)
+    }
+
+    /// Fills an owned buffer, which comes back with the result. Where it failed, any part may have been overwritten.
+    ///
+    /// # Errors
+    /// Where not every byte could be read; the end of the data is `UnexpectedEof`.
+    #[inline]
+    fn read_buf<B: ReadBuffer>(&self, pos: P, buffer: B) -> TransferBuf<'_, Read, P, Self, B> {
+        TransferBuf::new(self, pos, buffer)
+    }
+
+    /// As [`read_some`](Self::read_some), with an owned buffer. What lies behind the bytes read may have been overwritten.
+    ///
+    /// # Errors
+    /// Where not even the first byte could be read, for another reason than the end of the data.
+    #[inline]
+    fn read_buf_some<B: ReadBuffer>(
+        &self,
+        pos: P,
+        buffer: B,
+    ) -> TransferBufSome<'_, Read, P, Self, B> {
+        TransferBufSome::new(self, pos, buffer)
+    }
+
+    /// Reads into a packet, which comes back with the outcome of every range. Allocates nothing.
+    #[inline]
+    fn read_packet<B: ReadBuffer>(
+        &self,
+        pos: P,
+        packet: Packet<B>,
+    ) -> TransferPacket<'_, Read, P, Self, B> {
+        TransferPacket::new(self, pos, packet)
+    }
+
+    /// Reads `len` bytes, or fewer where the data ends or a later part fails, into a new vector.
+    ///
+    /// # Errors
+    /// Where not even the first byte could be read, for another reason than the end of the data; `OutOfMemory`.
+    #[inline]
+    fn read_to_vec(&self, pos: P, len: usize) -> ReadToVec<'_, P, Self> {
+        ReadToVec::new(self, pos, len)
+    }
+}
+
+impl<P: Position, Io: PacketIo<Read, P> + ?Sized> IoRead<P> for Io {}
