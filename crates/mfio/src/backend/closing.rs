@@ -184,7 +184,7 @@ mod tests {
 }
 
 #[cfg(all(test, mfio_loom))]
-mod models {
+mod loom_models {
     use super::*;
     use loom::sync::Arc;
     use loom::thread;

@@ -208,7 +208,7 @@ mod tests {
 }
 
 #[cfg(all(test, mfio_loom))]
-mod models {
+mod loom_models {
     use super::*;
     use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::Relaxed};
     use loom::sync::{Arc, Condvar, Mutex};

@@ -232,7 +232,7 @@ impl fmt::Debug for Parker {
 }
 
 #[cfg(all(test, mfio_loom))]
-mod models {
+mod loom_models {
     use super::*;
     use loom::sync::atomic::AtomicUsize;
     use loom::sync::{Condvar, Mutex};
