@@ -49,12 +49,12 @@ fn reuse(number: RawFd, fd: &impl AsRawFd) -> OwnedFd {
 fn flag_stores_that_erase_closed_then_a_write_into_a_reused_descriptor() {
     let _turn = descriptors();
     let (tx, _rx) = pair();
+    let (other, mut reader) = pair();
     let number = tx.as_raw_fd();
     let owner = FdWakerOwner::from(tx);
     let waker = FdWaker::clone(&owner);
     let flags = owner.flags();
     drop(owner);
-    let (other, mut reader) = pair();
     let _reused = reuse(number, &other);
     for stored in 0..=u8::MAX {
         flags.store(stored, Ordering::Relaxed);
