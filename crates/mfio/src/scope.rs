@@ -1,1 +1,161 @@
-//! (in progress)
+//! Lending memory to requests without a copy, from synchronous code.
+//!
+//! A future may be forgotten at any time, so an `async` call can never be sure that borrowed memory outlives its request.
+//! A synchronous call can: [`scope`] runs an async block to its end and does not return before every request that has lent
+//! memory has ended, whether its future was awaited, dropped or forgotten.
+//!
+//! ```
+//! use mfio::memory::Memory;
+//! use mfio::scope::scope;
+//! use mfio::traits::IoRead;
+//!
+//! let io = Memory::new(vec![1, 2, 3, 4]);
+//! let mut bytes = [0; 4];
+//! scope(&io, async |s| {
+//!     let (result, bytes) = io.read_buf(0, s.lend(&mut bytes)).await;
+//!     result?;
+//!     assert_eq!(*bytes, [1, 2, 3, 4]);
+//!     Ok::<_, mfio::error::Error>(())
+//! })?;
+//! assert_eq!(bytes, [1, 2, 3, 4]);
+//! # Ok::<_, mfio::error::Error>(())
+//! ```
+//!
+//! Memory must outlive the call; what is made within the async block does not:
+//!
+//! ```compile_fail,E0597
+//! # use mfio::{memory::Memory, scope::scope, traits::IoRead};
+//! let io = Memory::new(vec![1, 2, 3, 4]);
+//! scope(&io, async |s| {
+//!     let mut bytes = [0; 4];
+//!     let _ = io.read_buf(0, s.lend(&mut bytes)).await;
+//! });
+//! ```
+//!
+//! Lent memory comes back by value, with the result. Who drops the operation has lost it until the call returns:
+//!
+//! ```compile_fail,E0499
+//! # use mfio::{memory::Memory, scope::scope, traits::IoRead};
+//! let io = Memory::new(vec![1, 2, 3, 4]);
+//! let mut bytes = [0; 4];
+//! scope(&io, async |s| {
+//!     drop(io.read_buf(0, s.lend(&mut bytes)));
+//!     bytes[0] = 1;
+//!     drop(io.read_buf(0, s.lend(&mut bytes)));
+//! });
+//! ```
+//!
+//! Nothing that is lent leaves the scope:
+//!
+//! ```compile_fail,E0521
+//! # use mfio::{memory::Memory, scope::scope};
+//! let io = Memory::new(vec![1, 2, 3, 4]);
+//! let mut bytes = [0; 4];
+//! let mut outside = None;
+//! scope(&io, async |s| outside = Some(s.lend(&mut bytes)));
+//! ```
+//!
+//! Invariants:
+//! 1. `Loans` counts the loans that are parts of a packet: up when a [`Lent`] goes into one, down when it comes out, and a
+//!    packet gives its buffer back only after its last view has ended.
+//! 2. A [`Lent`] exists only within `'scope`, that is, before [`scope`] looks at the count for the last time; so the count
+//!    does not rise from 0 afterwards, and `scope` does not return while it is not 0.
+//! 3. `'env` memory is borrowed until `scope` has returned. Hence it is there, and nobody else touches it, as long as any
+//!    view of it lives.
+#![allow(unsafe_code)]
+
+mod lent;
+mod loans;
+
+use crate::backend::{IoBackend, IoBackendExt};
+use alloc::sync::Arc;
+use core::future::Future;
+use core::marker::PhantomData;
+use core::mem;
+use loans::Loans;
+
+pub use lent::{Lent, LentShared};
+
+/// Lends memory within a call of [`scope`].
+#[derive(Debug)]
+pub struct Scope<'scope, 'env: 'scope> {
+    loans: Arc<Loans>,
+    /// Both invariant: a scope must not be taken for one that is shorter or longer, nor its memory.
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+impl<'scope, 'env> Scope<'scope, 'env> {
+    /// Lends memory, to read into or to write from. It comes back with the operation's result.
+    pub fn lend(&'scope self, bytes: &'env mut [u8]) -> Lent<'scope, 'env> {
+        Lent::new(bytes, self.loans.clone())
+    }
+
+    /// Lends shared memory, to write from.
+    pub fn lend_shared(&'scope self, bytes: &'env [u8]) -> LentShared<'scope, 'env> {
+        LentShared::new(bytes, self.loans.clone())
+    }
+}
+
+/// Runs `f` with the backend of `io` on this thread; within it memory can be lent to requests without a copy. Returns when
+/// `f` is ready and every request with lent memory has ended. See the [module](self).
+///
+/// # Panics
+/// As [`block_on`](IoBackendExt::block_on). A panic of `f` goes on when every request with lent memory has ended.
+///
+/// Where the end of a request cannot be proved this call does not return: it waits for ever (a view or a packet with lent
+/// memory was forgotten), or aborts the process (the backend died with the memory).
+pub fn scope<'env, Io, F, R>(io: &Io, f: F) -> R
+where
+    Io: IoBackend + ?Sized,
+    F: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env>) -> R,
+{
+    let scope = Scope {
+        loans: Arc::new(Loans::default()),
+        scope: PhantomData,
+        env: PhantomData,
+    };
+    let _guard = Guard {
+        io,
+        loans: scope.loans.clone(),
+    };
+    io.block_on(f(&scope))
+}
+
+/// Keeps invariant 2, on return and on unwinding.
+struct Guard<'a, Io: IoBackend + ?Sized> {
+    io: &'a Io,
+    loans: Arc<Loans>,
+}
+
+impl<Io: IoBackend + ?Sized> Drop for Guard<'_, Io> {
+    fn drop(&mut self) {
+        if !self.loans.none() {
+            settle(self.io, self.loans.settled());
+        }
+    }
+}
+
+/// Drives the backend until lent memory is free again; the process ends if that fails.
+pub(crate) fn settle<Io: IoBackend + ?Sized>(io: &Io, settled: impl Future<Output = ()>) {
+    let bomb = Bomb;
+    io.block_on(settled);
+    mem::forget(bomb);
+}
+
+/// Ends the process when dropped: somebody still has memory whose owner would go on.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        const WHY: &str =
+            "mfio: a backend died while it had lent memory; nothing can prove that it has let go";
+        #[cfg(feature = "std")]
+        {
+            std::eprintln!("{WHY}; aborting");
+            std::process::abort()
+        }
+        #[cfg(not(feature = "std"))]
+        panic!("{WHY}")
+    }
+}

@@ -39,6 +39,19 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The first `good` of `len` bytes succeeded, the others did not.
+    pub(crate) fn prefix(len: usize, good: usize, cause: Cause) -> Self {
+        let rest = FailedRange {
+            offset: good,
+            len: len - good,
+            cause,
+        };
+        Self {
+            len,
+            failed: Ranges::One(rest),
+        }
+    }
+
     /// Every byte succeeded.
     #[inline]
     pub fn is_success(&self) -> bool {

@@ -21,6 +21,9 @@ pub trait Extent: sealed::Sealed {
     /// The failure with the lowest offset.
     fn judge<D: Direction>(outcome: &Outcome) -> Result<usize, Cause>;
 
+    /// Whether `done` of `len` bytes are enough to return.
+    fn enough(done: usize, len: usize) -> bool;
+
     /// Makes the output of that number.
     fn output(good: usize) -> Self::Output;
 }
@@ -46,6 +49,11 @@ impl Extent for Whole {
     }
 
     #[inline]
+    fn enough(done: usize, len: usize) -> bool {
+        done == len
+    }
+
+    #[inline]
     fn output(_: usize) {}
 }
 
@@ -59,6 +67,11 @@ impl Extent for Prefix {
             (0, Some(cause)) => Err(cause),
             (n, _) => Ok(n),
         }
+    }
+
+    #[inline]
+    fn enough(done: usize, len: usize) -> bool {
+        done != 0 || len == 0
     }
 
     #[inline]

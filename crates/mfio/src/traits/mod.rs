@@ -15,14 +15,17 @@
 //! `read_all` and `write_all` succeed only if every byte did. The `some` forms say how many bytes from the start did
 //! without a gap, and fail only if none did; a `read_some` at the end of the data gives 0.
 
+mod blocking;
 mod borrowed;
 mod extent;
+mod lending;
 mod owned;
 mod pooled;
 mod read;
 mod value;
 mod write;
 
+pub use blocking::{Blocking, BlockingIo};
 pub use borrowed::{ReadAll, ReadInto, ReadSome, WriteAll, WriteFrom, WriteSome};
 pub use extent::{Extent, Prefix, Whole};
 pub use owned::{ReadToVec, TransferBuf, TransferBufSome, TransferOwned, TransferPacket};

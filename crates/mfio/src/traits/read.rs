@@ -27,9 +27,9 @@ use bytemuck::AnyBitPattern;
 ///     result?;
 ///     assert_eq!(owned, [5, 6, 7, 8]);
 ///     assert_eq!(io.read_some(6, &mut borrowed).await?, 2, "the data ends");
-///     mfio::error::Result::Ok(())
+///     Ok::<_, mfio::error::Error>(())
 /// })?;
-/// # mfio::error::Result::Ok(())
+/// # Ok::<_, mfio::error::Error>(())
 /// ```
 pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
     /// Reads a plain value: the bytes as they are, in this machine's order.

@@ -23,9 +23,9 @@ use bytemuck::NoUninit;
 ///     let (result, _) = io.write_buf(4, vec![5, 6, 7, 8]).await;
 ///     result?;
 ///     assert_eq!(io.read_to_vec(0, 100).await?, [1, 2, 3, 4, 5, 6, 7, 8]);
-///     mfio::error::Result::Ok(())
+///     Ok::<_, mfio::error::Error>(())
 /// })?;
-/// # mfio::error::Result::Ok(())
+/// # Ok::<_, mfio::error::Error>(())
 /// ```
 pub trait IoWrite<P: Position = u64>: PacketIo<Write, P> {
     /// Writes a plain value: its bytes as they are, in this machine's order.

@@ -1,0 +1,101 @@
+//! Requests on their way to the backend, in a bounded queue that is emptied as a whole.
+
+use super::clip;
+use crate::error::ErrorKind;
+use crate::io::{Direction, Read, Write};
+use crate::lock::Lock;
+use crate::packet::View;
+use alloc::vec::Vec;
+
+/// One request, and how much of it was done.
+pub(super) struct Request {
+    pos: u64,
+    good: usize,
+    view: Side,
+}
+
+enum Side {
+    Read(View<Read>),
+    Write(View<Write>),
+}
+
+impl Request {
+    #[inline]
+    pub(super) fn read(pos: u64, view: View<Read>) -> Self {
+        Self {
+            pos,
+            good: 0,
+            view: Side::Read(view),
+        }
+    }
+
+    #[inline]
+    pub(super) fn write(pos: u64, view: View<Write>) -> Self {
+        Self {
+            pos,
+            good: 0,
+            view: Side::Write(view),
+        }
+    }
+
+    /// Moves the bytes, without ending the view: no code of others runs here.
+    #[inline]
+    pub(super) fn copy(&mut self, memory: &mut [u8]) {
+        match &mut self.view {
+            Side::Read(view) => {
+                let from = clip(memory.len(), self.pos, view.len());
+                self.good = from.len();
+                view.bytes_mut()[..self.good].copy_from_slice(&memory[from]);
+            }
+            Side::Write(view) => {
+                let into = clip(memory.len(), self.pos, view.len());
+                self.good = into.len();
+                memory[into].copy_from_slice(&view.bytes()[..self.good]);
+            }
+        }
+    }
+
+    /// Ends the view, which may wake the initiator.
+    #[inline]
+    pub(super) fn end(self) {
+        fn end<D: Direction>(view: View<D>, good: usize) {
+            view.done_prefix(good, ErrorKind::UnexpectedEof);
+        }
+        match self.view {
+            Side::Read(view) => end(view, self.good),
+            Side::Write(view) => end(view, self.good),
+        }
+    }
+}
+
+/// Requests that wait for the backend.
+pub(super) struct Queue {
+    waiting: Lock<Vec<Request>>,
+    depth: usize,
+}
+
+impl Queue {
+    pub(super) fn new(depth: usize) -> Self {
+        Self {
+            waiting: Lock::new(Vec::with_capacity(depth)),
+            depth,
+        }
+    }
+
+    /// Queues a request, or gives it back where the queue is full. Never allocates.
+    #[inline]
+    pub(super) fn push(&self, request: Request) -> Result<(), Request> {
+        let mut waiting = self.waiting.lock();
+        if waiting.len() == self.depth {
+            return Err(request);
+        }
+        waiting.push(request);
+        Ok(())
+    }
+
+    /// Exchanges the queue for `empty`, which has room for as many.
+    #[inline]
+    pub(super) fn take(&self, empty: &mut Vec<Request>) {
+        core::mem::swap(&mut *self.waiting.lock(), empty);
+    }
+}

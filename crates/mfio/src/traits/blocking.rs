@@ -1,0 +1,172 @@
+//! Blocking forms: the bytes go to and from your memory without a copy, because the call waits for their end.
+//!
+//! An object that has a short cut (a file calls `pread`) is asked first. Otherwise the memory is lent to a packet.
+
+use super::extent::{Extent, Prefix, Whole};
+use super::failure;
+use super::lending::{Lend, lend};
+use crate::backend::IoBackend;
+use crate::error::{Cause, ErrorKind, Result};
+use crate::io::{PacketIo, Position, Read, Write};
+use crate::packet::Outcome;
+use bytemuck::{NoUninit, Pod};
+
+/// Adds [`blocking`](BlockingIo::blocking) to every object with a backend.
+pub trait BlockingIo: IoBackend {
+    /// The blocking forms of reading and writing.
+    #[inline]
+    fn blocking(&self) -> Blocking<'_, Self> {
+        Blocking { io: self }
+    }
+}
+
+impl<Io: IoBackend + ?Sized> BlockingIo for Io {}
+
+/// Reading and writing that waits, without a copy. For plain threads: on an executor it blocks everything else.
+///
+/// ```
+/// use mfio::memory::Memory;
+/// use mfio::traits::BlockingIo;
+///
+/// let io = Memory::new(vec![0; 16]);
+/// io.blocking().write_all(4, b"abcd")?;
+/// assert_eq!(io.blocking().read::<[u8; 4]>(4)?, *b"abcd");
+///
+/// let error = io.blocking().read_all(10, &mut [0; 8]).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "read of 8 bytes at offset 10 failed: unexpected end of data [memory]"
+/// );
+/// # Ok::<_, mfio::error::Error>(())
+/// ```
+///
+/// # Panics
+/// Where there is no short cut the methods panic where [`block_on`](crate::backend::IoBackendExt::block_on) does: within
+/// a `block_on` of the same backend on the same thread, or where the backend is dead. If the backend panics while it has
+/// the memory, and the end of that cannot be proved, the process is aborted.
+#[derive(Debug)]
+pub struct Blocking<'a, Io: ?Sized> {
+    io: &'a Io,
+}
+
+impl<Io: ?Sized> Clone for Blocking<'_, Io> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Io: ?Sized> Copy for Blocking<'_, Io> {}
+
+impl<Io: IoBackend + ?Sized> Blocking<'_, Io> {
+    /// Reads a plain value: the bytes as they are, in this machine's order.
+    ///
+    /// # Errors
+    /// Where not every byte could be read; the end of the data is `UnexpectedEof`.
+    #[inline]
+    pub fn read<T: Pod, P: Position>(self, pos: P) -> Result<T>
+    where
+        Io: PacketIo<Read, P>,
+    {
+        let mut value = T::zeroed();
+        self.read_all(pos, bytemuck::bytes_of_mut(&mut value))?;
+        Ok(value)
+    }
+
+    /// Fills `bytes`. Where it fails, any part of them may have been overwritten.
+    ///
+    /// # Errors
+    /// Where not every byte could be read; the end of the data is `UnexpectedEof`.
+    #[inline]
+    pub fn read_all<P: Position>(self, pos: P, bytes: &mut [u8]) -> Result<()>
+    where
+        Io: PacketIo<Read, P>,
+    {
+        transfer::<Read, P, Io, Whole>(self.io, pos, bytes)
+    }
+
+    /// Reads into the front of `bytes` and says how many it were: 0 at the end of the data. What lies behind may have
+    /// been overwritten.
+    ///
+    /// # Errors
+    /// Where not even the first byte could be read, for another reason than the end of the data.
+    #[inline]
+    pub fn read_some<P: Position>(self, pos: P, bytes: &mut [u8]) -> Result<usize>
+    where
+        Io: PacketIo<Read, P>,
+    {
+        transfer::<Read, P, Io, Prefix>(self.io, pos, bytes)
+    }
+
+    /// Writes a plain value: its bytes as they are, in this machine's order.
+    ///
+    /// # Errors
+    /// Where not every byte could be written.
+    #[inline]
+    pub fn write<T: NoUninit, P: Position>(self, pos: P, value: &T) -> Result<()>
+    where
+        Io: PacketIo<Write, P>,
+    {
+        self.write_all(pos, bytemuck::bytes_of(value))
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// Where not every byte could be written; any part may have been.
+    #[inline]
+    pub fn write_all<P: Position>(self, pos: P, bytes: &[u8]) -> Result<()>
+    where
+        Io: PacketIo<Write, P>,
+    {
+        transfer::<Write, P, Io, Whole>(self.io, pos, bytes)
+    }
+
+    /// Writes the front of `bytes` and says how many it were.
+    ///
+    /// # Errors
+    /// Where not even the first byte could be written.
+    #[inline]
+    pub fn write_some<P: Position>(self, pos: P, bytes: &[u8]) -> Result<usize>
+    where
+        Io: PacketIo<Write, P>,
+    {
+        transfer::<Write, P, Io, Prefix>(self.io, pos, bytes)
+    }
+}
+
+/// Moves bytes through the short cut where there is one, else through a packet.
+#[inline]
+fn transfer<D, P, Io, E>(io: &Io, pos: P, mut bytes: D::Slice<'_>) -> Result<E::Output>
+where
+    D: Lend,
+    P: Position,
+    Io: PacketIo<D, P> + IoBackend + ?Sized,
+    E: Extent,
+{
+    let len = D::size(&bytes);
+    let mut done = 0;
+    let cause = loop {
+        if E::enough(done, len) {
+            return Ok(E::output(done));
+        }
+        let Some(at) = pos.advance(done) else {
+            break Cause::new(ErrorKind::InvalidInput);
+        };
+        match io.transfer_blocking(at, D::rest(&mut bytes, done)) {
+            Some(Ok(0)) if D::READS => break Cause::new(ErrorKind::UnexpectedEof),
+            Some(Ok(0)) => break Cause::new(ErrorKind::WriteZero),
+            Some(Ok(n)) => done += n.min(len - done),
+            Some(Err(cause)) if cause.kind() == ErrorKind::Interrupted => {}
+            Some(Err(cause)) => break cause,
+            None => {
+                let outcome = lend::<D, P, Io>(io, at, D::rest(&mut bytes, done));
+                return E::judge::<D>(&outcome)
+                    .map(|good| E::output(done + good))
+                    .map_err(|cause| failure(io, pos, len, cause));
+            }
+        }
+    };
+    E::judge::<D>(&Outcome::prefix(len, done, cause))
+        .map(E::output)
+        .map_err(|cause| failure(io, pos, len, cause))
+}

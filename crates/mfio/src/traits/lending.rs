@@ -1,0 +1,126 @@
+//! Lending a blocked caller's memory to a packet.
+//!
+//! Invariant 1: from the sending of a loan until the end of its last view, [`lend`] does not return, whatever happens. If
+//! it unwinds it waits first; if waiting fails too, the process is aborted. The caller's borrow of the memory therefore
+//! covers the whole life of the views.
+#![allow(unsafe_code)]
+
+use crate::backend::{IoBackend, IoBackendExt};
+use crate::io::{Direction, PacketIo, Position, Read, Write};
+use crate::packet::{Ended, InFlight, Loan, Outcome, Packet, View, give_empty, take_empty};
+use crate::scope::settle;
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::ptr::NonNull;
+
+/// Borrowed memory of a direction, taken generically.
+pub(super) trait Lend: Direction {
+    /// How many bytes.
+    fn size(slice: &Self::Slice<'_>) -> usize;
+
+    /// What is left from `from` on.
+    fn rest<'a>(slice: &'a mut Self::Slice<'_>, from: usize) -> Self::Slice<'a>;
+
+    /// The memory as a loan.
+    ///
+    /// # Safety
+    /// The views of a packet with this loan must end before the slice does.
+    unsafe fn loan(slice: &mut Self::Slice<'_>) -> Loan;
+
+    /// [`Packet::start`]: a loan suits both directions, which cannot be said generically.
+    fn start(packet: Packet<Loan>) -> (InFlight<Loan, Self>, View<Self>);
+}
+
+impl Lend for Read {
+    #[inline]
+    fn size(slice: &&mut [u8]) -> usize {
+        slice.len()
+    }
+
+    #[inline]
+    fn rest<'a>(slice: &'a mut &mut [u8], from: usize) -> &'a mut [u8] {
+        &mut slice[from..]
+    }
+
+    unsafe fn loan(slice: &mut &mut [u8]) -> Loan {
+        let bytes: NonNull<[u8]> = NonNull::from_mut(slice);
+        // SAFETY: the caller has the bytes exclusively, for as long as it promises.
+        unsafe { Loan::new(bytes.cast(), bytes.len()) }
+    }
+
+    #[inline]
+    fn start(packet: Packet<Loan>) -> (InFlight<Loan, Self>, View<Self>) {
+        packet.start()
+    }
+}
+
+impl Lend for Write {
+    #[inline]
+    fn size(slice: &&[u8]) -> usize {
+        slice.len()
+    }
+
+    #[inline]
+    fn rest<'a>(slice: &'a mut &[u8], from: usize) -> &'a [u8] {
+        &slice[from..]
+    }
+
+    unsafe fn loan(slice: &mut &[u8]) -> Loan {
+        let bytes: NonNull<[u8]> = NonNull::from_ref(slice);
+        // SAFETY: the bytes are shared and not changed for as long as the caller promises; the packet is written from.
+        unsafe { Loan::new(bytes.cast(), bytes.len()) }
+    }
+
+    #[inline]
+    fn start(packet: Packet<Loan>) -> (InFlight<Loan, Self>, View<Self>) {
+        packet.start()
+    }
+}
+
+/// Sends `bytes` and blocks until every view has ended.
+pub(super) fn lend<D, P, Io>(io: &Io, pos: P, mut bytes: D::Slice<'_>) -> Outcome
+where
+    D: Lend,
+    P: Position,
+    Io: PacketIo<D, P> + IoBackend + ?Sized,
+{
+    let mut packet = take_empty(io.pool());
+    // SAFETY: `bytes` is borrowed until this function returns, and that is after the end of the last view (invariant 1).
+    packet.replace(unsafe { D::loan(&mut bytes) });
+    let mut fresh = Some(packet);
+    let mut guard = Guard::<D, Io> {
+        io,
+        in_flight: None,
+    };
+    // Sent from within, so that a `block_on` that refuses has nothing to wait for.
+    let Ended { packet, outcome } = io.block_on(poll_fn(|cx| {
+        if let Some(packet) = fresh.take() {
+            let (in_flight, view) = D::start(packet);
+            guard.in_flight = Some(in_flight);
+            io.send_io(pos, view);
+        }
+        let in_flight = guard.in_flight.as_mut().expect("it was sent above");
+        Pin::new(in_flight).poll(cx)
+    }));
+    give_empty(io.pool(), packet);
+    outcome
+}
+
+/// Keeps invariant 1 on unwinding.
+struct Guard<'a, D: Direction, Io: IoBackend + ?Sized> {
+    io: &'a Io,
+    in_flight: Option<InFlight<Loan, D>>,
+}
+
+impl<D: Direction, Io: IoBackend + ?Sized> Drop for Guard<'_, D, Io> {
+    fn drop(&mut self) {
+        if let Some(in_flight) = &mut self.in_flight
+            && !in_flight.is_ended()
+        {
+            settle(
+                self.io,
+                poll_fn(|cx| Pin::new(&mut *in_flight).poll(cx).map(drop)),
+            );
+        }
+    }
+}
