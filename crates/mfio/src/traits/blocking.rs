@@ -10,13 +10,17 @@ use crate::error::{Cause, ErrorKind, Result};
 use crate::io::{PacketIo, Position, Read, Write};
 use crate::packet::Outcome;
 use bytemuck::{NoUninit, Pod};
+use core::marker::PhantomData;
 
 /// Adds [`blocking`](BlockingIo::blocking) to every object with a backend.
 pub trait BlockingIo: IoBackend {
     /// The blocking forms of reading and writing.
     #[inline]
-    fn blocking(&self) -> Blocking<'_, Self> {
-        Blocking { io: self }
+    fn blocking<P: Position>(&self) -> Blocking<'_, Self, P> {
+        Blocking {
+            io: self,
+            position: PhantomData,
+        }
     }
 }
 
@@ -45,25 +49,26 @@ impl<Io: IoBackend + ?Sized> BlockingIo for Io {}
 /// a `block_on` of the same backend on the same thread, or where the backend is dead. If the backend panics while it has
 /// the memory, and the end of that cannot be proved, the process is aborted.
 #[derive(Debug)]
-pub struct Blocking<'a, Io: ?Sized> {
+pub struct Blocking<'a, Io: ?Sized, P = u64> {
     io: &'a Io,
+    position: PhantomData<fn(P)>,
 }
 
-impl<Io: ?Sized> Clone for Blocking<'_, Io> {
+impl<Io: ?Sized, P> Clone for Blocking<'_, Io, P> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<Io: ?Sized> Copy for Blocking<'_, Io> {}
+impl<Io: ?Sized, P> Copy for Blocking<'_, Io, P> {}
 
-impl<Io: IoBackend + ?Sized> Blocking<'_, Io> {
+impl<Io: IoBackend + ?Sized, P: Position> Blocking<'_, Io, P> {
     /// Reads a plain value: the bytes as they are, in this machine's order.
     ///
     /// # Errors
     /// Where not every byte could be read; the end of the data is `UnexpectedEof`.
     #[inline]
-    pub fn read<T: Pod, P: Position>(self, pos: P) -> Result<T>
+    pub fn read<T: Pod>(self, pos: P) -> Result<T>
     where
         Io: PacketIo<Read, P>,
     {
@@ -77,7 +82,7 @@ impl<Io: IoBackend + ?Sized> Blocking<'_, Io> {
     /// # Errors
     /// Where not every byte could be read; the end of the data is `UnexpectedEof`.
     #[inline]
-    pub fn read_all<P: Position>(self, pos: P, bytes: &mut [u8]) -> Result<()>
+    pub fn read_all(self, pos: P, bytes: &mut [u8]) -> Result<()>
     where
         Io: PacketIo<Read, P>,
     {
@@ -90,7 +95,7 @@ impl<Io: IoBackend + ?Sized> Blocking<'_, Io> {
     /// # Errors
     /// Where not even the first byte could be read, for another reason than the end of the data.
     #[inline]
-    pub fn read_some<P: Position>(self, pos: P, bytes: &mut [u8]) -> Result<usize>
+    pub fn read_some(self, pos: P, bytes: &mut [u8]) -> Result<usize>
     where
         Io: PacketIo<Read, P>,
     {
@@ -102,7 +107,7 @@ impl<Io: IoBackend + ?Sized> Blocking<'_, Io> {
     /// # Errors
     /// Where not every byte could be written.
     #[inline]
-    pub fn write<T: NoUninit, P: Position>(self, pos: P, value: &T) -> Result<()>
+    pub fn write<T: NoUninit>(self, pos: P, value: &T) -> Result<()>
     where
         Io: PacketIo<Write, P>,
     {
@@ -114,7 +119,7 @@ impl<Io: IoBackend + ?Sized> Blocking<'_, Io> {
     /// # Errors
     /// Where not every byte could be written; any part may have been.
     #[inline]
-    pub fn write_all<P: Position>(self, pos: P, bytes: &[u8]) -> Result<()>
+    pub fn write_all(self, pos: P, bytes: &[u8]) -> Result<()>
     where
         Io: PacketIo<Write, P>,
     {
@@ -126,7 +131,7 @@ impl<Io: IoBackend + ?Sized> Blocking<'_, Io> {
     /// # Errors
     /// Where not even the first byte could be written.
     #[inline]
-    pub fn write_some<P: Position>(self, pos: P, bytes: &[u8]) -> Result<usize>
+    pub fn write_some(self, pos: P, bytes: &[u8]) -> Result<usize>
     where
         Io: PacketIo<Write, P>,
     {
