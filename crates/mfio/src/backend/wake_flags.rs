@@ -17,6 +17,10 @@
 //!    descriptor is always found by the party on whose `POLLING` it relied.
 //! 5. The byte is public, and safe code may store anything in it at any time. So no transition loops on it, and
 //!    nothing but wakes depends on it: who may close a descriptor is decided elsewhere (`closing`).
+#![cfg_attr(
+    not(all(feature = "std", any(unix, target_os = "wasi", windows))),
+    allow(dead_code, reason = "without a descriptor nobody wakes or closes one")
+)]
 
 use crate::sync::atomic::Ordering::AcqRel;
 
@@ -325,8 +329,12 @@ mod loom_models {
             let wakers = wakers(&model, 1);
             let mut first = enter_round(&model.byte);
             let done = model.round(1);
-            let _ = abandon(&model.byte, &mut first);
+            let handed_on = abandon(&model.byte, &mut first);
             if !done {
+                // The next holder begins with a wait, unless it is told of a wake.
+                if !handed_on {
+                    model.park();
+                }
                 let mut next = enter_round(&model.byte);
                 while !model.round(1) {
                     if leave_round(&model.byte, &mut next) == Leave::Left {

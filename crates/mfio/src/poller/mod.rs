@@ -11,10 +11,8 @@
 mod lease;
 mod parker;
 
-#[cfg_attr(not(test), allow(unused_imports))]
 pub(crate) use lease::Lease;
-#[cfg_attr(not(test), allow(unused_imports))]
-pub(crate) use parker::{Parker, Reason};
+pub(crate) use parker::Parker;
 
 use alloc::sync::Arc;
 use core::future::Future;
