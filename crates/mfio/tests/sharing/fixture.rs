@@ -1,0 +1,224 @@
+//! A shared backend with a kernel of its own: a thread that completes what the backend submitted.
+//!
+//! With a descriptor the kernel tells of a completion by making the descriptor readable, and by nothing else, as io_uring
+//! does. Without one it wakes the waker that the backend left.
+
+#![allow(unsafe_code)]
+
+use mfio::backend::fd::{FdWaker, FdWakerOwner};
+use mfio::backend::*;
+use std::fs::File;
+use std::future::{Future, poll_fn};
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+#[derive(Default)]
+struct Slot {
+    answer: Option<u64>,
+    waker: Option<Waker>,
+}
+
+type Request = (u64, Arc<Mutex<Slot>>);
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Vec<Request>>,
+    completed: Mutex<Vec<Request>>,
+    backend_waker: Mutex<Option<Waker>>,
+    polls: AtomicUsize,
+    /// The kernel holds completions back while set.
+    stopped: AtomicBool,
+    die: AtomicBool,
+}
+
+/// Adds one, somewhere else.
+pub(crate) struct Echo {
+    container: BackendContainer<DynBackend>,
+    shared: Arc<Shared>,
+    wake: Option<(FdWakerOwner<OwnedFd>, OwnedFd)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handle {
+    Descriptor,
+    None,
+}
+
+fn eventfd() -> OwnedFd {
+    // SAFETY: a plain system call; the descriptor is new and ours.
+    unsafe {
+        let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+        assert!(fd >= 0);
+        OwnedFd::from_raw_fd(fd)
+    }
+}
+
+impl Echo {
+    pub(crate) fn new(handle: Handle) -> Self {
+        let shared = Arc::new(Shared::default());
+        let event = (handle == Handle::Descriptor).then(eventfd);
+        let (submit, submitted) = channel::<Request>();
+        let kernel = shared.clone();
+        let signal = event.as_ref().map(|fd| File::from(fd.try_clone().unwrap()));
+        thread::spawn(move || {
+            for request in submitted {
+                while kernel.stopped.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                kernel.completed.lock().unwrap().push(request);
+                match signal.as_ref() {
+                    Some(mut signal) => drop(signal.write(&1u64.to_ne_bytes())),
+                    None => {
+                        if let Some(waker) = kernel.backend_waker.lock().unwrap().take() {
+                            waker.wake();
+                        }
+                    }
+                }
+            }
+        });
+        let drain = event.as_ref().map(|fd| File::from(fd.try_clone().unwrap()));
+        let container =
+            BackendContainer::new_dyn(run(shared.clone(), drain, submit)).on_signal_only();
+        let wake = event.map(|fd| (FdWakerOwner::from(fd.try_clone().unwrap()), fd));
+        let container = match &wake {
+            Some((owner, _)) => container.with_wake_flags(owner.flags()),
+            None => container,
+        };
+        Self {
+            container,
+            shared,
+            wake,
+        }
+    }
+
+    pub(crate) fn add_one(&self, n: u64) -> impl Future<Output = u64> + Send + use<> {
+        let slot = Arc::new(Mutex::new(Slot::default()));
+        let shared = self.shared.clone();
+        let sharing = self.container.sharing().unwrap().clone();
+        let mut sent = false;
+        poll_fn(move |cx| {
+            if !std::mem::replace(&mut sent, true) {
+                shared.queue.lock().unwrap().push((n, slot.clone()));
+                sharing.signal();
+            }
+            let mut slot = slot.lock().unwrap();
+            slot.waker = Some(cx.waker().clone());
+            slot.answer.map_or(Poll::Pending, Poll::Ready)
+        })
+    }
+
+    pub(crate) async fn add(&self, from: u64, times: u64) -> u64 {
+        let mut n = from;
+        for _ in 0..times {
+            n = self.add_one(n).await;
+        }
+        n
+    }
+
+    /// How often the backend was polled.
+    pub(crate) fn polls(&self) -> usize {
+        self.shared.polls.load(Ordering::Relaxed)
+    }
+
+    /// Holds completions back, or lets them go.
+    pub(crate) fn hold(&self, held: bool) {
+        self.shared.stopped.store(held, Ordering::Relaxed);
+    }
+
+    /// The backend panics when it is polled next.
+    pub(crate) fn kill(&self) {
+        self.shared.die.store(true, Ordering::Relaxed);
+        self.container.sharing().unwrap().signal();
+    }
+
+    pub(crate) fn descriptor(&self) -> Option<i32> {
+        self.wake.as_ref().map(|(_, fd)| fd.as_raw_fd())
+    }
+}
+
+async fn run(shared: Arc<Shared>, mut drain: Option<File>, submit: Sender<Request>) {
+    poll_fn(move |cx| {
+        shared.polls.fetch_add(1, Ordering::Relaxed);
+        assert!(
+            !shared.die.load(Ordering::Relaxed),
+            "the backend was told to die"
+        );
+        match &mut drain {
+            Some(drain) => drop(drain.read(&mut [0; 8])),
+            None => *shared.backend_waker.lock().unwrap() = Some(cx.waker().clone()),
+        }
+        for request in std::mem::take(&mut *shared.queue.lock().unwrap()) {
+            let _ = submit.send(request);
+        }
+        let completed = std::mem::take(&mut *shared.completed.lock().unwrap());
+        for (n, slot) in completed {
+            let waker = {
+                let mut slot = slot.lock().unwrap();
+                slot.answer = Some(n + 1);
+                slot.waker.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+        Poll::<()>::Pending
+    })
+    .await;
+}
+
+impl IoBackend for Echo {
+    type Backend = DynBackend;
+
+    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
+        static READ: PollingFlags = PollingFlags::new().read(true);
+        self.wake.as_ref().map(|(owner, fd)| PollingHandle {
+            handle: fd.as_raw_fd(),
+            cur_flags: &READ,
+            max_flags: PollingFlags::new().read(true),
+            waker: FdWaker::clone(owner).into_waker(),
+        })
+    }
+
+    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
+        self.container
+            .acquire(self.wake.as_ref().map(|(owner, _)| owner.flags()))
+    }
+
+    fn sharing(&self) -> Option<&Sharing> {
+        self.container.sharing()
+    }
+}
+
+/// Runs `test` on a thread of its own and turns a hang into a failure that says which.
+pub(crate) fn within_a_minute(name: &str, test: impl FnOnce() + Send + 'static) {
+    let (done, finished) = channel();
+    let thread = thread::Builder::new()
+        .name(name.into())
+        .spawn(move || {
+            test();
+            let _ = done.send(());
+        })
+        .unwrap();
+    match finished.recv_timeout(Duration::from_secs(60)) {
+        Ok(()) => thread.join().unwrap(),
+        Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => match thread.join() {
+            Ok(()) => unreachable!("it ended without saying so"),
+            Err(panic) => std::panic::resume_unwind(panic),
+        },
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("{name} hangs"),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: Box<dyn std::any::Any + Send>) -> String {
+    match panic.downcast::<String>() {
+        Ok(message) => *message,
+        Err(panic) => (*panic.downcast::<&str>().unwrap()).to_owned(),
+    }
+}

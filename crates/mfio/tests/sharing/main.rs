@@ -1,0 +1,7 @@
+//! One backend, many drivers: threads in `block_on`, tasks of any executor, foreign loops.
+
+mod drivers;
+mod fairness;
+mod fixture;
+mod reactors;
+mod together;
