@@ -16,7 +16,7 @@ use mfio::packet::{PacketPool, PoolLimits, View};
 
 use super::builder::Config;
 use super::cached::{self, Mode};
-use super::driver::Driver;
+use super::driver::{Driver, Submitted};
 use super::fork::ForkMark;
 use super::ladder::{BuildError, Report, climb};
 use super::object::Object;
@@ -42,7 +42,6 @@ pub(crate) struct Core {
     driver: Arc<dyn Driver>,
     mode: Arc<Mode>,
     stride: u32,
-    takes_turns: bool,
     mark: ForkMark,
 }
 
@@ -77,16 +76,12 @@ impl Owner {
     pub(crate) fn new(config: &Config) -> Result<Arc<Self>, BuildError> {
         let mode = Arc::new(Mode::new());
         let (driver, report) = climb(config, &mode)?;
-        let (stride, takes_turns) = (
-            driver.capabilities().inline_stride,
-            driver.capabilities().takes_turns,
-        );
+        let stride = driver.capabilities().inline_stride;
         let flags = driver.handle().map(|handle| handle.flags.clone());
         let core = Arc::new(Core {
             driver,
             mode,
             stride,
-            takes_turns,
             mark: ForkMark::new(),
         });
         let backend = {
@@ -187,8 +182,8 @@ impl Owner {
         if self.is_child() {
             return Err((op, ErrorKind::BackendGone.into()));
         }
-        let key = self.core.driver.submit(op)?;
-        if self.core.takes_turns {
+        let Submitted { key, signal } = self.core.driver.submit(op)?;
+        if signal {
             self.signal();
         }
         Ok(key)
@@ -207,9 +202,7 @@ impl Owner {
             return;
         }
         self.core.driver.cancel(key);
-        if self.core.takes_turns {
-            self.signal();
-        }
+        self.signal();
     }
 }
 

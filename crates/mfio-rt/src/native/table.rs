@@ -19,7 +19,7 @@ impl Key {
 
     /// From user data.
     #[inline]
-    pub(crate) fn from_raw(raw: u64) -> Self {
+    pub(crate) const fn from_raw(raw: u64) -> Self {
         Self(raw)
     }
 

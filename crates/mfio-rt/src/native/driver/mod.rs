@@ -123,8 +123,6 @@ fn open_uring(_: &Config, _: &Arc<Mode>) -> Result<Arc<dyn Driver>, Refusal> {
 pub(crate) struct Capabilities {
     /// The driver's name, for errors.
     pub(crate) name: &'static str,
-    /// Whether submitted operations wait for a turn ([`Driver::flush`]), so that the sender must signal.
-    pub(crate) takes_turns: bool,
     /// Hits after which a cached read is queued all the same (see `cached`).
     pub(crate) inline_stride: u32,
     /// Further particulars, for the report.
@@ -142,13 +140,22 @@ pub(crate) struct Handle {
     pub(crate) flags: Arc<AtomicU8>,
 }
 
+/// An operation was taken in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Submitted {
+    /// Names it.
+    pub(crate) key: Key,
+    /// It is the first one that waits for the next turn: somebody has to be told. Those behind it go with it.
+    pub(crate) signal: bool,
+}
+
 /// See the module.
 pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// What it is like.
     fn capabilities(&self) -> &Capabilities;
 
     /// Takes an operation in. Full, or shut down: gives it back with the reason.
-    fn submit(&self, op: Op) -> Result<Key, (Op, Cause)>;
+    fn submit(&self, op: Op) -> Result<Submitted, (Op, Cause)>;
 
     /// Hands what was submitted to the system. `true`: there is more to hand on.
     fn flush(&self) -> bool {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mfio::error::{Cause, ErrorKind};
 
-use super::{Capabilities, Driver};
+use super::{Capabilities, Driver, Submitted};
 use crate::native::op::Op;
 use crate::native::table::Key;
 
@@ -23,7 +23,6 @@ impl Stub {
         Self {
             capabilities: Capabilities {
                 name: "stub",
-                takes_turns: false,
                 inline_stride: u32::MAX,
                 details,
             },
@@ -36,7 +35,7 @@ impl Driver for Stub {
         &self.capabilities
     }
 
-    fn submit(&self, op: Op) -> Result<Key, (Op, Cause)> {
+    fn submit(&self, op: Op) -> Result<Submitted, (Op, Cause)> {
         Err((op, ErrorKind::NotSupported.into()))
     }
 

@@ -10,10 +10,16 @@ use std::time::{Duration, Instant};
 
 use mfio::error::{Cause, ErrorKind};
 
-use super::{Capabilities, Driver};
+use super::{Capabilities, Driver, Submitted};
 use crate::native::builder::Config;
 use crate::native::op::Op;
 use crate::native::table::Key;
+
+/// Operations have no names here, and need no turn.
+const TAKEN: Submitted = Submitted {
+    key: Key::from_raw(0),
+    signal: false,
+};
 
 /// A thread that has been idle for this long ends.
 const IDLE: Duration = Duration::from_secs(5);
@@ -57,7 +63,6 @@ impl Threads {
         // A queued read pays for two switches of threads here, so it gives way less often.
         let capabilities = Capabilities {
             name: "threads",
-            takes_turns: false,
             inline_stride: 1024,
             details,
         };
@@ -73,7 +78,7 @@ impl Driver for Threads {
         &self.capabilities
     }
 
-    fn submit(&self, op: Op) -> Result<Key, (Op, Cause)> {
+    fn submit(&self, op: Op) -> Result<Submitted, (Op, Cause)> {
         let mut state = self.pool.lock();
         if state.closed {
             return Err((op, ErrorKind::BackendGone.into()));
@@ -91,7 +96,7 @@ impl Driver for Threads {
             true => self.start(),
             false => {
                 self.pool.work.notify_one();
-                Ok(Key::from_raw(0))
+                Ok(TAKEN)
             }
         }
     }
@@ -126,23 +131,23 @@ impl Driver for Threads {
 impl Threads {
     /// Starts a thread. If there is none at all then, what is queued fails: nobody would ever do it.
     #[cold]
-    fn start(&self) -> Result<Key, (Op, Cause)> {
+    fn start(&self) -> Result<Submitted, (Op, Cause)> {
         let pool = self.pool.clone();
         let thread = std::thread::Builder::new().name("mfio-rt".into());
         let Err(error) = thread.spawn(move || pool.serve()) else {
-            return Ok(Key::from_raw(0));
+            return Ok(TAKEN);
         };
         let (newest, others) = {
             let mut state = self.pool.lock();
             state.threads -= 1;
             if state.threads > 0 {
-                return Ok(Key::from_raw(0));
+                return Ok(TAKEN);
             }
             (state.queue.pop_back(), std::mem::take(&mut state.queue))
         };
         let cause = Cause::from(error);
         others.into_iter().for_each(|op| op.fail(cause));
-        newest.map_or(Ok(Key::from_raw(0)), |op| Err((op, cause)))
+        newest.map_or(Ok(TAKEN), |op| Err((op, cause)))
     }
 }
 

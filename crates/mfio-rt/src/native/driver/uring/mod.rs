@@ -31,7 +31,7 @@ use mfio::backend::fd::FdWakerOwner;
 use mfio::error::{Cause, ErrorKind};
 
 use self::ring::{BATCH, Completion, Entries, Ring};
-use super::{Capabilities, Driver, Handle};
+use super::{Capabilities, Driver, Handle, Submitted};
 use crate::native::builder::Config;
 use crate::native::cached::{self, Mode};
 use crate::native::control::Request;
@@ -99,10 +99,9 @@ impl Uring {
                 probed.depth, config.queue_depth
             ),
         };
-        Ok(Arc::new(Self {
+        let driver = Self {
             capabilities: Capabilities {
                 name: "io_uring",
-                takes_turns: true,
                 inline_stride: 64,
                 details,
             },
@@ -120,7 +119,10 @@ impl Uring {
             wake_fd,
             depth: probed.depth as usize,
             _wake: wake,
-        }))
+        };
+        // From now on, until the driver goes, wake-ups make the ring ready.
+        driver.flush();
+        Ok(Arc::new(driver))
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -301,7 +303,7 @@ impl Driver for Uring {
     }
 
     #[inline]
-    fn submit(&self, op: Op) -> Result<Key, (Op, Cause)> {
+    fn submit(&self, op: Op) -> Result<Submitted, (Op, Cause)> {
         let mut queue = self.queue();
         if queue.closed {
             return Err((op, ErrorKind::BackendGone.into()));
@@ -312,8 +314,9 @@ impl Driver for Uring {
             on_ring: false,
         }) {
             Ok(key) => {
+                let signal = queue.pending.is_empty();
                 queue.pending.push_back(key);
-                Ok(key)
+                Ok(Submitted { key, signal })
             }
             Err(entry) => Err((entry.op, ErrorKind::LimitReached.into())),
         }
