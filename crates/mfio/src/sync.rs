@@ -4,7 +4,6 @@
 
 #[cfg(not(mfio_loom))]
 mod imp {
-    pub(crate) use alloc::sync::Arc;
     pub(crate) use core::cell::UnsafeCell;
     pub(crate) use core::sync::atomic;
 }
@@ -12,7 +11,6 @@ mod imp {
 #[cfg(mfio_loom)]
 mod imp {
     pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::sync::Arc;
     pub(crate) use loom::sync::atomic;
 }
 

@@ -4,8 +4,8 @@
 //! one that watches the handle, and it always answers its bell. If another thread waits already, it queues for the turn; who
 //! lets go of the turn promotes one of the queue, so there is always one thread watching and the others sleep.
 
-use super::container::BackendHandle;
 use super::cell::{Ask, Held, Ran, explain};
+use super::container::BackendHandle;
 use super::io_backend::IoBackend;
 use super::polling::{Pollable, PollingHandle};
 use super::reentry::Blocked;
@@ -36,7 +36,9 @@ where
     F: Future,
     B: IoBackend<H> + ?Sized,
 {
-    block_on_exclusive(future, backend, polling, own_parker, |handle| handle.handle.poll(handle.cur_flags))
+    block_on_exclusive(future, backend, polling, own_parker, |handle| {
+        handle.handle.poll(handle.cur_flags)
+    })
 }
 
 /// The parker of a call that was given none.
@@ -54,7 +56,9 @@ struct Nowhere;
 #[cfg(not(feature = "std"))]
 impl crate::poller::ParkHandle for Nowhere {
     fn park(&self) {
-        panic!("this backend has no polling handle, and without std there is nothing to park on: use `block_on_parked`");
+        panic!(
+            "this backend has no polling handle, and without std there is nothing to park on: use `block_on_parked`"
+        );
     }
 
     fn unpark(&self) {}
@@ -128,7 +132,11 @@ where
 }
 
 /// Waits until the parker is notified (and consumes that), driving the backend if nobody else does.
-fn wait<H: Pollable, B: IoBackend<H> + ?Sized>(object: &B, sharing: &Sharing, parker: &Arc<Parker>) {
+fn wait<H: Pollable, B: IoBackend<H> + ?Sized>(
+    object: &B,
+    sharing: &Sharing,
+    parker: &Arc<Parker>,
+) {
     let hub = sharing.hub();
     loop {
         match Held::take(&**sharing.runner()) {
@@ -173,11 +181,13 @@ fn watch<H: Pollable, B: IoBackend<H> + ?Sized>(
     while hub.turn.check().is_ok() && !parker.take_notified() {
         let notified = match &handle {
             Some(handle) => watch_handle(object, sharing, parker, handle),
-            None => hub.turn.begin_wait() && {
-                let reason = parker.park();
-                hub.turn.end_wait();
-                reason.notified
-            },
+            None => {
+                hub.turn.begin_wait() && {
+                    let reason = parker.park();
+                    hub.turn.end_wait();
+                    reason.notified
+                }
+            }
         };
         turn.poll_once();
         if notified {

@@ -60,7 +60,9 @@ impl<B: ?Sized> Core<B> {
     #[allow(clippy::mut_from_ref, reason = "the turn makes it exclusive")]
     pub(crate) unsafe fn backend<'a>(&'a self) -> Option<Pin<&'a mut B>> {
         // SAFETY: C1, as the caller promises.
-        unsafe { &mut *self.backend.get() }.as_mut().map(Pin::as_mut)
+        unsafe { &mut *self.backend.get() }
+            .as_mut()
+            .map(Pin::as_mut)
     }
 
     /// Takes the backend out, to drop it.
@@ -194,7 +196,11 @@ impl<B: Future<Output = ()> + Send + ?Sized> Runner for Core<B> {
         let mut turn = unsafe { Held::of(self) };
         for round in 1..=ROUNDS {
             turn.poll_once();
-            match self.hub.turn.release(round < ROUNDS && self.hub.turn.check().is_ok()) {
+            match self
+                .hub
+                .turn
+                .release(round < ROUNDS && self.hub.turn.check().is_ok())
+            {
                 Released::Again => {}
                 outcome => {
                     turn.forget();
@@ -216,7 +222,9 @@ impl<B: Future<Output = ()> + Send + ?Sized> Runner for Core<B> {
     unsafe fn poll_once(&self) {
         let _ = self.consume_wake();
         // SAFETY: the caller holds the turn (C1), and the reference ends with this call.
-        let Some(backend) = (unsafe { self.backend() }) else { return };
+        let Some(backend) = (unsafe { self.backend() }) else {
+            return;
+        };
         let mut cx = Context::from_waker(&self.waker);
         let _ = poll_recorded(&self.hub, backend, &mut cx);
         // A wake during the round may have been swallowed with what the backend drained.
@@ -233,7 +241,9 @@ impl<B: Future<Output = ()> + Send + ?Sized> Runner for Core<B> {
     }
 
     fn consume_wake(&self) -> bool {
-        self.wake_flags.as_ref().is_some_and(|flags| consume_wake(&**flags))
+        self.wake_flags
+            .as_ref()
+            .is_some_and(|flags| consume_wake(&**flags))
     }
 }
 
@@ -242,7 +252,11 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
         use super::turn::Signalled;
         let turn = &self.hub.turn;
         if ask == Ask::IfSignalled {
-            return if turn.has_event() { turn.try_take_for_event() } else { turn.check().map(|()| false) };
+            return if turn.has_event() {
+                turn.try_take_for_event()
+            } else {
+                turn.check().map(|()| false)
+            };
         }
         loop {
             match turn.try_take() {
@@ -304,13 +318,17 @@ impl Drop for Held<'_> {
 
 impl<B: ?Sized> fmt::Debug for Core<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core").field("hub", &self.hub).finish_non_exhaustive()
+        f.debug_struct("Core")
+            .field("hub", &self.hub)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for dyn Runner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runner").field("hub", self.hub()).finish_non_exhaustive()
+        f.debug_struct("Runner")
+            .field("hub", self.hub())
+            .finish_non_exhaustive()
     }
 }
 

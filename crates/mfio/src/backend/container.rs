@@ -115,12 +115,18 @@ impl<B: ?Sized> BackendContainer<B> {
     pub fn acquire(&self, wake_flags: Option<Arc<AtomicU8>>) -> BackendHandle<'_, B> {
         match self.try_acquire(wake_flags) {
             Ok(handle) => handle,
-            Err(Busy(why)) => panic!("Tried to acquire backend twice or after its end: {}", explain(why)),
+            Err(Busy(why)) => panic!(
+                "Tried to acquire backend twice or after its end: {}",
+                explain(why)
+            ),
         }
     }
 
     /// Acquires the backend exclusively, if it is free and alive.
-    pub fn try_acquire(&self, wake_flags: Option<Arc<AtomicU8>>) -> Result<BackendHandle<'_, B>, Busy> {
+    pub fn try_acquire(
+        &self,
+        wake_flags: Option<Arc<AtomicU8>>,
+    ) -> Result<BackendHandle<'_, B>, Busy> {
         self.core.hub.turn.try_take().map_err(Busy)?;
         Ok(BackendHandle {
             nested: None,
@@ -161,7 +167,9 @@ impl<B: ?Sized> Drop for BackendContainer<B> {
 
 impl<B: ?Sized> fmt::Debug for BackendContainer<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BackendContainer").field("core", &self.core).finish()
+        f.debug_struct("BackendContainer")
+            .field("core", &self.core)
+            .finish()
     }
 }
 
@@ -211,12 +219,17 @@ impl<'a, B: ?Sized> BackendHandle<'a, B> {
     ///
     /// Polling it by hand bypasses what [`WithBackend`](super::WithBackend) records about its end.
     #[allow(unsafe_code)]
-    #[allow(clippy::should_implement_trait, reason = "the name of 0.1, and of Pin's method")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "the name of 0.1, and of Pin's method"
+    )]
     pub fn as_mut(&mut self) -> Pin<&mut B> {
         // SAFETY: the handle holds the turn for `'a` (T1), and `&mut self` keeps the reference unique (C1).
         match unsafe { self.core.backend() } {
             Some(backend) => backend,
-            None => unreachable!("only the container's drop takes the backend, and a handle borrows the container"),
+            None => unreachable!(
+                "only the container's drop takes the backend, and a handle borrows the container"
+            ),
         }
     }
 
@@ -233,7 +246,8 @@ impl<B: Future<Output = ()> + ?Sized> BackendHandle<'_, B> {
     /// Polls this backend, then the nested ones. `true`: one of them has completed.
     pub(crate) fn poll_layers(&mut self, cx: &mut Context<'_>) -> bool {
         let core = self.core;
-        let finished = !core.hub.turn.is_finished() && poll_recorded(&core.hub, self.as_mut(), cx) == Poll::Ready(());
+        let finished = !core.hub.turn.is_finished()
+            && poll_recorded(&core.hub, self.as_mut(), cx) == Poll::Ready(());
         let below = self.nested.as_mut().is_some_and(|nested| nested.poll(cx));
         finished || below
     }
@@ -248,7 +262,9 @@ impl<B: ?Sized> Drop for BackendHandle<'_, B> {
 
 impl<B: ?Sized> fmt::Debug for BackendHandle<'_, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BackendHandle").field("nested", &self.nested.is_some()).finish_non_exhaustive()
+        f.debug_struct("BackendHandle")
+            .field("nested", &self.nested.is_some())
+            .finish_non_exhaustive()
     }
 }
 

@@ -61,7 +61,9 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
     /// When the backend exports none; [`with_waker`](Self::with_waker) takes a way to wake the loop.
     pub fn new(backend: &'a B) -> Self {
         let Some(handle) = backend.polling_handle() else {
-            panic!("this backend has no polling handle: give a way to wake the loop with `ForeignLoop::with_waker`");
+            panic!(
+                "this backend has no polling handle: give a way to wake the loop with `ForeignLoop::with_waker`"
+            );
         };
         let waker = handle.waker.clone();
         Self::with_waker(backend, waker)
@@ -111,6 +113,8 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
 
 impl<B: ?Sized, Handle: Pollable> fmt::Debug for ForeignLoop<'_, B, Handle> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ForeignLoop").field("waker", &self.waker).finish_non_exhaustive()
+        f.debug_struct("ForeignLoop")
+            .field("waker", &self.waker)
+            .finish_non_exhaustive()
     }
 }

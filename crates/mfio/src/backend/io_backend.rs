@@ -1,11 +1,11 @@
 //! The traits of objects that have a backend.
 
+use super::BackendHandle;
 use super::block_on::{block_on_exclusive, block_on_shared, own_parker};
 use super::polling::{DefaultHandle, Pollable, PollingHandle};
 use super::shared::SharedWithBackend;
 use super::sharing::Sharing;
 use super::with_backend::WithBackend;
-use super::BackendHandle;
 use crate::poller::ParkHandle;
 use alloc::sync::Arc;
 use core::fmt;
@@ -92,7 +92,10 @@ pub trait IoBackendExt<Handle: Pollable>: IoBackend<Handle> {
     fn with_backend<F: Future>(
         &self,
         future: F,
-    ) -> (WithBackend<'_, Self::Backend, F>, Option<PollingHandle<'_, Handle>>) {
+    ) -> (
+        WithBackend<'_, Self::Backend, F>,
+        Option<PollingHandle<'_, Handle>>,
+    ) {
         let handle = self.polling_handle();
         (WithBackend::new(self.get_backend(), future), handle)
     }
@@ -105,7 +108,10 @@ pub trait IoBackendExt<Handle: Pollable>: IoBackend<Handle> {
     /// # Panics
     ///
     /// When the object is not shared.
-    fn share_with_backend<F: Future>(&self, future: F) -> (SharedWithBackend<'_, F>, Option<PollingHandle<'_, Handle>>) {
+    fn share_with_backend<F: Future>(
+        &self,
+        future: F,
+    ) -> (SharedWithBackend<'_, F>, Option<PollingHandle<'_, Handle>>) {
         let handle = self.polling_handle();
         let sharing = self.sharing().unwrap_or_else(|| panic!("{NOT_SHARED}"));
         (SharedWithBackend::unwatched(sharing, future), handle)
@@ -124,9 +130,15 @@ pub trait IoBackendExt<Handle: Pollable>: IoBackend<Handle> {
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         match self.sharing() {
             Some(sharing) => block_on_shared(self, sharing, future, own_parker),
-            None => block_on_exclusive(future, self.get_backend(), self.polling_handle(), own_parker, |h| {
-                self.wait(h, self.next_deadline());
-            }),
+            None => block_on_exclusive(
+                future,
+                self.get_backend(),
+                self.polling_handle(),
+                own_parker,
+                |h| {
+                    self.wait(h, self.next_deadline());
+                },
+            ),
         }
     }
 
@@ -139,16 +151,23 @@ pub trait IoBackendExt<Handle: Pollable>: IoBackend<Handle> {
         let parker = || crate::poller::Parker::with_handle(parker);
         match self.sharing() {
             Some(sharing) => block_on_shared(self, sharing, future, parker),
-            None => block_on_exclusive(future, self.get_backend(), self.polling_handle(), parker, |h| {
-                self.wait(h, self.next_deadline());
-            }),
+            None => block_on_exclusive(
+                future,
+                self.get_backend(),
+                self.polling_handle(),
+                parker,
+                |h| {
+                    self.wait(h, self.next_deadline());
+                },
+            ),
         }
     }
 }
 
 impl<T: IoBackend<Handle> + ?Sized, Handle: Pollable> IoBackendExt<Handle> for T {}
 
-pub(crate) const NOT_SHARED: &str = "this backend is not shared: return its container's `sharing()` from `IoBackend::sharing`";
+pub(crate) const NOT_SHARED: &str =
+    "this backend is not shared: return its container's `sharing()` from `IoBackend::sharing`";
 
 impl<T: IoBackend<Handle> + ?Sized, Handle: Pollable> IoBackend<Handle> for Arc<T> {
     type Backend = T::Backend;

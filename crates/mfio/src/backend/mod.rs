@@ -27,8 +27,8 @@
 //! | `integrations` | executors |
 
 mod block_on;
-mod container;
 mod cell;
+mod container;
 mod foreign;
 mod io_backend;
 mod polling;
@@ -60,6 +60,6 @@ pub use integrations::{
 };
 pub use io_backend::{IoBackend, IoBackendExt, LinksIoBackend, RefLink};
 pub use polling::{DefaultHandle, Pollable, PollingFlags, PollingHandle};
-pub use sharing::Sharing;
 pub use shared::SharedWithBackend;
+pub use sharing::Sharing;
 pub use with_backend::WithBackend;

@@ -11,8 +11,8 @@
 //! * **R3** The registration is armed again before the turn is run, so readiness that comes in between fires again.
 
 use super::cell::{Ask, Runner};
-use super::polling::PollingFlags;
 use super::integrations::{ReactorError, Registration};
+use super::polling::PollingFlags;
 use super::sharing::Sharing;
 use crate::lock::Lock;
 use alloc::boxed::Box;
@@ -60,7 +60,11 @@ impl Wake for Trigger {
 }
 
 impl Watch {
-    fn new(runner: &Arc<dyn Runner>, registration: Box<dyn Registration>, interests: PollingFlags) -> Arc<Self> {
+    fn new(
+        runner: &Arc<dyn Runner>,
+        registration: Box<dyn Registration>,
+        interests: PollingFlags,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|watch| Self {
             runner: Arc::downgrade(runner),
             registration,
@@ -72,7 +76,9 @@ impl Watch {
 
     /// The reactor says that the handle is ready.
     fn fire(&self) {
-        let Some(runner) = self.runner.upgrade() else { return };
+        let Some(runner) = self.runner.upgrade() else {
+            return;
+        };
         let _ = self.arm();
         run_contained(&*runner);
     }
@@ -97,7 +103,9 @@ impl Watch {
     fn fail(&self, error: ReactorError) {
         *self.failed.lock() = Some(error);
         if let Some(runner) = self.runner.upgrade() {
-            let tasks = runner.hub().with_reactors(|seats| seats.take_wakers_of(self));
+            let tasks = runner
+                .hub()
+                .with_reactors(|seats| seats.take_wakers_of(self));
             for task in tasks {
                 task.wake();
             }
@@ -111,7 +119,9 @@ impl Watch {
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("interests", &self.interests).finish_non_exhaustive()
+        f.debug_struct("Watch")
+            .field("interests", &self.interests)
+            .finish_non_exhaustive()
     }
 }
 
@@ -133,17 +143,28 @@ impl ReactorSeats {
 
     /// Everybody's waker, to report the end of the backend.
     pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
-        self.0.iter_mut().flat_map(|seat| seat.tasks.drain(..)).map(|(_, waker)| waker).collect()
+        self.0
+            .iter_mut()
+            .flat_map(|seat| seat.tasks.drain(..))
+            .map(|(_, waker)| waker)
+            .collect()
     }
 
     fn take_wakers_of(&mut self, watch: &Watch) -> Vec<Waker> {
-        let seat = self.0.iter_mut().find(|seat| core::ptr::eq(&*seat.watch, watch));
-        seat.map(|seat| seat.tasks.drain(..).map(|(_, waker)| waker).collect()).unwrap_or_default()
+        let seat = self
+            .0
+            .iter_mut()
+            .find(|seat| core::ptr::eq(&*seat.watch, watch));
+        seat.map(|seat| seat.tasks.drain(..).map(|(_, waker)| waker).collect())
+            .unwrap_or_default()
     }
 
     /// One more task of the reactor that runs the calling task, if that reactor watches already.
     fn join_current(&mut self) -> Option<(Arc<Watch>, usize)> {
-        let seat = self.0.iter_mut().find(|seat| seat.watch.registration.is_current())?;
+        let seat = self
+            .0
+            .iter_mut()
+            .find(|seat| seat.watch.registration.is_current())?;
         seat.members += 1;
         seat.next += 1;
         Some((seat.watch.clone(), seat.next))
@@ -160,11 +181,19 @@ impl ReactorSeats {
 
     /// One task less; the seat, when it was the last one (to be dropped outside the lock, as it deregisters).
     fn leave(&mut self, watch: &Arc<Watch>, member: usize) -> (Option<ReactorSeat>, Option<Waker>) {
-        let Some(at) = self.0.iter().position(|seat| Arc::ptr_eq(&seat.watch, watch)) else {
+        let Some(at) = self
+            .0
+            .iter()
+            .position(|seat| Arc::ptr_eq(&seat.watch, watch))
+        else {
             return (None, None);
         };
         let seat = &mut self.0[at];
-        let waker = seat.tasks.iter().position(|(id, _)| *id == member).map(|i| seat.tasks.swap_remove(i).1);
+        let waker = seat
+            .tasks
+            .iter()
+            .position(|(id, _)| *id == member)
+            .map(|i| seat.tasks.swap_remove(i).1);
         seat.members -= 1;
         let last = seat.members == 0;
         (last.then(|| self.0.swap_remove(at)), waker)
@@ -172,7 +201,10 @@ impl ReactorSeats {
 
     /// Keeps the waker of a task for reports; returns the one before.
     fn arm(&mut self, watch: &Arc<Watch>, member: usize, waker: Waker) -> Option<Waker> {
-        let seat = self.0.iter_mut().find(|seat| Arc::ptr_eq(&seat.watch, watch))?;
+        let seat = self
+            .0
+            .iter_mut()
+            .find(|seat| Arc::ptr_eq(&seat.watch, watch))?;
         match seat.tasks.iter_mut().find(|(id, _)| *id == member) {
             Some((_, old)) => Some(core::mem::replace(old, waker)),
             None => {
@@ -236,14 +268,22 @@ impl<'a> ReactorTicket<'a> {
     }
 
     /// Still waiting: the interests may have changed, and so may the task's waker.
-    pub(crate) fn renew(&mut self, waker: &Waker, interests: &PollingFlags) -> Result<(), ReactorError> {
+    pub(crate) fn renew(
+        &mut self,
+        waker: &Waker,
+        interests: &PollingFlags,
+    ) -> Result<(), ReactorError> {
         if let Some(error) = self.watch.error() {
             return Err(error);
         }
         if !self.waker.will_wake(waker) {
             self.waker = waker.clone();
             let waker = waker.clone();
-            drop(self.sharing.hub().with_reactors(|seats| seats.arm(&self.watch, self.member, waker)));
+            drop(
+                self.sharing
+                    .hub()
+                    .with_reactors(|seats| seats.arm(&self.watch, self.member, waker)),
+            );
         }
         let (read, write) = interests.get();
         if self.watch.interests.get() != (read, write) {

@@ -40,7 +40,10 @@ mod imp {
     pub(crate) struct Blocked(());
 
     impl Blocked {
-        #[allow(clippy::unnecessary_wraps, reason = "the same signature as with threads")]
+        #[allow(
+            clippy::unnecessary_wraps,
+            reason = "the same signature as with threads"
+        )]
         pub(crate) fn enter(_hub: usize) -> Option<Self> {
             Some(Self(()))
         }

@@ -93,7 +93,7 @@ impl Hub {
         let (thread, handle, tasks) = {
             let mut seats = self.seats.lock();
             let thread = seats.parked.pop_front();
-                    let watched = !seats.reactors.is_empty();
+            let watched = !seats.reactors.is_empty();
             let handle = if watched { seats.handle.clone() } else { None };
             (thread, handle, seats.take_task_wakers())
         };
@@ -114,7 +114,7 @@ impl Hub {
         while self.promote_one() {}
         self.ring();
         self.notify();
-            {
+        {
             let tasks = self.seats.lock().reactors.take_wakers();
             for task in tasks {
                 task.wake();
@@ -203,7 +203,11 @@ impl Hub {
     pub(crate) fn arm_task(&self, at: usize, waker: &Waker) {
         {
             let seats = self.seats.lock();
-            if seats.tasks[at].waker.as_ref().is_some_and(|w| w.will_wake(waker)) {
+            if seats.tasks[at]
+                .waker
+                .as_ref()
+                .is_some_and(|w| w.will_wake(waker))
+            {
                 return;
             }
         }
@@ -229,7 +233,10 @@ impl Hub {
 impl Seats {
     /// The wakers of all waiting tasks. Their seats stay; they arm them again when polled.
     fn take_task_wakers(&mut self) -> Vec<Waker> {
-        self.tasks.iter_mut().filter_map(|seat| seat.waker.take()).collect()
+        self.tasks
+            .iter_mut()
+            .filter_map(|seat| seat.waker.take())
+            .collect()
     }
 }
 

@@ -106,12 +106,16 @@ impl<F: Future + ?Sized> Future for SharedWithBackend<'_, F> {
         let this = self.project();
         let seat = this.seat;
         // Being polled may be the only way in which the handle's readiness is told, so the turn is always run.
-        poll_shared(this.sharing, Ask::Always, this.future, cx, |cx| seat.sit(cx))
+        poll_shared(this.sharing, Ask::Always, this.future, cx, |cx| {
+            seat.sit(cx)
+        })
     }
 }
 
 impl<F: ?Sized> fmt::Debug for SharedWithBackend<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedWithBackend").field("seat", &self.seat).finish_non_exhaustive()
+        f.debug_struct("SharedWithBackend")
+            .field("seat", &self.seat)
+            .finish_non_exhaustive()
     }
 }

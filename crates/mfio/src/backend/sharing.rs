@@ -16,7 +16,9 @@ pub struct Sharing {
 }
 
 impl Sharing {
-    pub(crate) fn new<B: Future<Output = ()> + Send + ?Sized + 'static>(core: Arc<Core<B>>) -> Self {
+    pub(crate) fn new<B: Future<Output = ()> + Send + ?Sized + 'static>(
+        core: Arc<Core<B>>,
+    ) -> Self {
         Self { runner: core }
     }
 
@@ -39,7 +41,11 @@ impl Sharing {
 
     /// Whether a round runs the turn after the user's future was polled, signalled or not.
     pub(crate) fn ask_after_poll(&self) -> Ask {
-        if self.runner.eager() { Ask::Always } else { Ask::IfSignalled }
+        if self.runner.eager() {
+            Ask::Always
+        } else {
+            Ask::IfSignalled
+        }
     }
 }
 

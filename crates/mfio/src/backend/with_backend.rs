@@ -1,7 +1,7 @@
 //! A future and a backend, held exclusively, polled together.
 
-use super::container::BackendHandle;
 use super::cell::{ROUNDS, explain};
+use super::container::BackendHandle;
 use super::turn::Refused;
 use super::wake_flags::{Entered, Leave, abandon, consume_wake, enter_round, leave_round};
 use crate::sync::atomic::AtomicU8;
@@ -61,7 +61,11 @@ where
     Fut: Future + ?Sized,
 {
     /// At most so many rounds, then a wake of its own.
-    pub(crate) fn poll_rounds(self: Pin<&mut Self>, cx: &mut Context<'_>, rounds: u32) -> Poll<Fut::Output> {
+    pub(crate) fn poll_rounds(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        rounds: u32,
+    ) -> Poll<Fut::Output> {
         let this = self.project();
         let backend = this.backend;
         let mut future = this.future;
@@ -118,6 +122,8 @@ impl Drop for Round<'_> {
 
 impl<Backend: ?Sized, Fut: ?Sized> fmt::Debug for WithBackend<'_, Backend, Fut> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WithBackend").field("backend", &self.backend).finish_non_exhaustive()
+        f.debug_struct("WithBackend")
+            .field("backend", &self.backend)
+            .finish_non_exhaustive()
     }
 }

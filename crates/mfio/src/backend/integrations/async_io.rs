@@ -16,7 +16,8 @@ pub struct AsyncIo;
 impl Integration for AsyncIo {
     fn register(handle: &PollingHandle<'_>) -> Result<Box<dyn Registration>, ReactorError> {
         // `new_nonblocking` leaves the file status flags alone; they are shared with a descriptor that is not ours.
-        let fd = Async::new_nonblocking(duplicate(handle.handle)?).map_err(|error| failed("registering", &error))?;
+        let fd = Async::new_nonblocking(duplicate(handle.handle)?)
+            .map_err(|error| failed("registering", &error))?;
         Ok(Box::new(Registered(fd)))
     }
 }
@@ -29,13 +30,21 @@ impl Registration for Registered {
         true
     }
 
-    fn poll_ready(&self, interests: &PollingFlags, cx: &mut Context<'_>) -> Poll<Result<(), ReactorError>> {
+    fn poll_ready(
+        &self,
+        interests: &PollingFlags,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ReactorError>> {
         let (_, write) = interests.get();
         let mut ready = consume(self.0.poll_readable(cx))?;
         if write {
             ready |= consume(self.0.poll_writable(cx))?;
         }
-        if ready { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if ready {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
     }
 }
 
@@ -48,5 +57,7 @@ fn consume(polled: Poll<io::Result<()>>) -> Result<bool, ReactorError> {
 }
 
 fn failed(what: &str, error: &io::Error) -> ReactorError {
-    ReactorError::new(format!("{what} the polling handle with async-io's reactor failed: {error}"))
+    ReactorError::new(format!(
+        "{what} the polling handle with async-io's reactor failed: {error}"
+    ))
 }

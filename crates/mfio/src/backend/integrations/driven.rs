@@ -97,18 +97,27 @@ impl<'a, I: Integration, B: IoBackend + ?Sized, F: Future> Future for Driven<'a,
         let mut this = self.project();
         let object: &'a B = this.object;
         if let StateProjection::Fresh { .. } = this.state.as_mut().project() {
-            let StateReplaced::Fresh { future } = this.state.as_mut().project_replace(State::Empty) else {
+            let StateReplaced::Fresh { future } = this.state.as_mut().project_replace(State::Empty)
+            else {
                 unreachable!("looked at just now");
             };
             let begun = begin::<I, B, F>(object, future);
             this.state.set(begun);
         }
         match this.state.project() {
-            StateProjection::Shared { sharing, seat, future } => {
+            StateProjection::Shared {
+                sharing,
+                seat,
+                future,
+            } => {
                 let ask = sharing.ask_after_poll();
-                poll_shared(sharing, ask, future, cx, |cx| sit::<I, B>(object, sharing, seat, cx))
+                poll_shared(sharing, ask, future, cx, |cx| {
+                    sit::<I, B>(object, sharing, seat, cx)
+                })
             }
-            StateProjection::Exclusive { both, registration } => poll_exclusive(object, both, registration, cx),
+            StateProjection::Exclusive { both, registration } => {
+                poll_exclusive(object, both, registration, cx)
+            }
             StateProjection::Fresh { .. } | StateProjection::Empty => {
                 panic!("a future of an integration was polled after it panicked")
             }
@@ -116,7 +125,10 @@ impl<'a, I: Integration, B: IoBackend + ?Sized, F: Future> Future for Driven<'a,
     }
 }
 
-fn begin<'a, I: Integration, B: IoBackend + ?Sized, F: Future>(object: &'a B, future: F) -> State<'a, B::Backend, F> {
+fn begin<'a, I: Integration, B: IoBackend + ?Sized, F: Future>(
+    object: &'a B,
+    future: F,
+) -> State<'a, B::Backend, F> {
     if let Some(sharing) = object.sharing() {
         return State::Shared {
             sharing,
@@ -124,7 +136,9 @@ fn begin<'a, I: Integration, B: IoBackend + ?Sized, F: Future>(object: &'a B, fu
             future,
         };
     }
-    let registration = object.polling_handle().map(|handle| registered::<I>(&handle));
+    let registration = object
+        .polling_handle()
+        .map(|handle| registered::<I>(&handle));
     State::Exclusive {
         both: WithBackend::new(object.get_backend(), future),
         registration,
@@ -155,8 +169,10 @@ fn sit<'a, I: Integration, B: IoBackend + ?Sized>(
         Seat::Reactor(ticket) if ticket.is_current() => ticket.renew(cx.waker(), handle.cur_flags),
         _ => {
             sharing.hub().set_handle_bell(&handle.waker);
-            ReactorTicket::join(sharing, cx.waker(), handle.cur_flags, || I::register(&handle))
-                .map(|ticket| *seat = Seat::Reactor(ticket))
+            ReactorTicket::join(sharing, cx.waker(), handle.cur_flags, || {
+                I::register(&handle)
+            })
+            .map(|ticket| *seat = Seat::Reactor(ticket))
         }
     };
     if let Err(error) = renewed {

@@ -13,7 +13,9 @@ pub(super) fn duplicate(fd: RawFd) -> Result<OwnedFd, ReactorError> {
     let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
     if copy < 0 {
         let error = io::Error::last_os_error();
-        return Err(ReactorError::new(format!("duplicating the polling handle, descriptor {fd}, failed: {error}")));
+        return Err(ReactorError::new(format!(
+            "duplicating the polling handle, descriptor {fd}, failed: {error}"
+        )));
     }
     // SAFETY: the kernel has just made it for us, and nobody else knows of it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })

@@ -32,9 +32,9 @@
 #[cfg(all(unix, feature = "async-io"))]
 pub mod async_io;
 mod driven;
-pub mod null;
 #[cfg(all(unix, any(feature = "tokio", feature = "async-io")))]
 mod duplicate;
+pub mod null;
 #[cfg(all(unix, feature = "tokio"))]
 pub mod tokio;
 
@@ -70,7 +70,10 @@ pub trait Integration: Copy + Default {
     ///
     /// The future panics when the backend is exclusive and held, has completed or has panicked, and when the handle cannot be
     /// registered.
-    fn run_with_mut<'a, B, Func, F>(link: &'a mut B, func: Func) -> Running<Self, impl Future<Output = F::Output>>
+    fn run_with_mut<'a, B, Func, F>(
+        link: &'a mut B,
+        func: Func,
+    ) -> Running<Self, impl Future<Output = F::Output>>
     where
         B: IoBackend + 'a,
         Func: FnOnce(&'a B) -> F,
@@ -142,7 +145,11 @@ pub trait Registration: Send + Sync {
     /// # Errors
     ///
     /// When the reactor is gone or failed. It is reported to everybody who waits.
-    fn poll_ready(&self, interests: &PollingFlags, cx: &mut Context<'_>) -> Poll<Result<(), ReactorError>>;
+    fn poll_ready(
+        &self,
+        interests: &PollingFlags,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ReactorError>>;
 }
 
 /// Why a reactor did not take a handle, or lost it.

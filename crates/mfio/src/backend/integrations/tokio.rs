@@ -9,8 +9,8 @@ use alloc::format;
 use core::task::{Context, Poll};
 use std::io;
 use std::os::fd::OwnedFd;
-use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::io::Interest;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::runtime::{Handle, Id};
 
 /// Drives backends from tasks of tokio, either flavour. The runtime needs its I/O driver (`enable_io`).
@@ -26,7 +26,11 @@ impl Integration for Tokio {
             )
         })?;
         let (_, write) = handle.max_flags.get();
-        let interest = if write { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        let interest = if write {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
         let fd = duplicate(handle.handle)?;
         // SAFETY: an `OwnedFd` is open until dropped and always names the same descriptor, and it is never taken out.
         let fd = unsafe { AsyncFd::register_with_interest(fd, interest) }
@@ -48,13 +52,21 @@ impl Registration for Registered {
         Handle::try_current().is_ok_and(|runtime| runtime.id() == self.runtime)
     }
 
-    fn poll_ready(&self, interests: &PollingFlags, cx: &mut Context<'_>) -> Poll<Result<(), ReactorError>> {
+    fn poll_ready(
+        &self,
+        interests: &PollingFlags,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ReactorError>> {
         let (_, write) = interests.get();
         let mut ready = consume(self.fd.poll_read_ready(cx))?;
         if write {
             ready |= consume(self.fd.poll_write_ready(cx))?;
         }
-        if ready { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if ready {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
     }
 }
 
@@ -70,5 +82,7 @@ fn consume(polled: Poll<io::Result<AsyncFdReadyGuard<'_, OwnedFd>>>) -> Result<b
 }
 
 fn failed(what: &str, error: &io::Error) -> ReactorError {
-    ReactorError::new(format!("{what} the polling handle with tokio's reactor failed: {error}"))
+    ReactorError::new(format!(
+        "{what} the polling handle with tokio's reactor failed: {error}"
+    ))
 }
