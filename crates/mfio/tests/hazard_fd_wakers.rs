@@ -6,6 +6,7 @@ use mfio::backend::fd::{FdWaker, FdWakerOwner};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -186,6 +187,29 @@ fn eagain_panicking_inside_a_waker() {
     // Nor does a descriptor that is none harm the waking thread; the wait on it complains.
     let bad = FdWakerOwner::from(-1);
     bad.wake_by_ref();
+}
+
+#[test]
+fn a_panic_crossing_extern_c() {
+    let _turn = descriptors();
+    let (stream, _rx) = pair();
+    let drops = Arc::new(AtomicUsize::new(0));
+    let owner = FdWakerOwner::from(Watched {
+        stream,
+        drops: drops.clone(),
+        asked: || panic!("from the descriptor's own type"),
+    });
+    let waker = FdWaker::clone(&owner).into_waker();
+    // An abort would end the whole test.
+    assert!(catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref())).is_err());
+    owner.flags().store(0, Ordering::Relaxed);
+    assert!(catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err());
+    drop(owner);
+    assert_eq!(
+        drops.load(Ordering::Relaxed),
+        1,
+        "a wake that panicked uses nothing any more"
+    );
 }
 
 #[test]

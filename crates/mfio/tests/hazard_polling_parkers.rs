@@ -2,7 +2,7 @@
 
 use mfio::poller::{ParkHandle, block_on, block_on_handle};
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Poll, Waker};
@@ -118,23 +118,34 @@ fn an_unpark_for_every_wake_of_a_parked_thread() {
     );
 }
 
-/// Ready when polled a second time; wakes `other` (if any) at the first, and itself a little later from another thread.
-async fn nap(other: Option<Waker>) {
-    let mut polls = 0;
+/// Ready 20 ms after the first poll, and woken then; each poll calls `polled`.
+async fn nap(mut polled: impl FnMut(u32)) {
+    let (mut polls, over) = (0, Arc::new(AtomicBool::new(false)));
     poll_fn(|cx| {
         polls += 1;
-        if polls > 1 {
+        polled(polls);
+        if over.load(Ordering::Acquire) {
             return Poll::Ready(());
         }
-        if let Some(other) = &other {
+        if polls == 1 {
+            let (own, over) = (cx.waker().clone(), over.clone());
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(20));
+                over.store(true, Ordering::Release);
+                own.wake();
+            });
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// A nap in whose course `other` is woken, once.
+async fn nap_waking(other: Waker) {
+    nap(|polls| {
+        if polls == 1 {
             other.wake_by_ref();
         }
-        let own = cx.waker().clone();
-        thread::spawn(move || {
-            thread::sleep(Duration::from_millis(10));
-            own.wake();
-        });
-        Poll::Pending
     })
     .await;
 }
@@ -151,7 +162,7 @@ fn a_nested_block_on_stealing_the_outer_wake_up() {
                 }
                 slept = true;
                 // The outer future is woken while the inner call is parked, and once only.
-                block_on(nap(Some(cx.waker().clone())));
+                block_on(nap_waking(cx.waker().clone()));
                 Poll::Pending
             });
             block_on(outer);
@@ -170,7 +181,7 @@ fn a_nested_call_on_the_same_handle_stealing_the_outer_wake_up() {
                 return Poll::Ready(());
             }
             slept = true;
-            block_on_handle(nap(Some(cx.waker().clone())), inner.clone());
+            block_on_handle(nap_waking(cx.waker().clone()), inner.clone());
             Poll::Pending
         });
         block_on_handle(outer, parker);
@@ -181,20 +192,15 @@ fn a_nested_call_on_the_same_handle_stealing_the_outer_wake_up() {
 fn strangers_that_unpark_the_thread_polling_the_future() {
     let polls = must_end(|| {
         let mut polls = 0;
-        block_on(poll_fn(|cx| {
-            polls += 1;
-            if polls > 1 {
-                return Poll::Ready(());
-            }
-            let (own, stranger) = (cx.waker().clone(), thread::current());
+        block_on(nap(|nth| {
+            polls = nth;
+            let stranger = thread::current();
             thread::spawn(move || {
                 for _ in 0..10 {
                     stranger.unpark();
-                    thread::sleep(Duration::from_millis(2));
+                    thread::sleep(Duration::from_millis(1));
                 }
-                own.wake();
             });
-            Poll::Pending
         }));
         polls
     });

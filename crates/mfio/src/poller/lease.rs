@@ -7,6 +7,7 @@
 use super::Parker;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::marker::PhantomData;
 use core::ops::Deref;
 use core::task::Waker;
 
@@ -17,6 +18,8 @@ pub(crate) struct Lease {
     pair: Option<Box<Pair>>,
     #[cfg(feature = "std")]
     cached: bool,
+    /// It parks the thread that made it, and goes back to that one's cache.
+    _stays: PhantomData<*const ()>,
 }
 
 #[derive(Debug)]
@@ -41,6 +44,7 @@ impl Lease {
             pair: Some(Pair::new(parker)),
             #[cfg(feature = "std")]
             cached: false,
+            _stays: PhantomData,
         }
     }
 
@@ -87,6 +91,7 @@ impl Lease {
         Self {
             pair: Some(pair),
             cached: true,
+            _stays: PhantomData,
         }
     }
 }

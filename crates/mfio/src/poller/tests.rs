@@ -1,7 +1,7 @@
 use super::*;
 use alloc::task::Wake;
 use core::future::poll_fn;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Waker;
 use std::sync::mpsc;
 use std::thread;
@@ -45,23 +45,26 @@ fn a_waker_that_is_left_behind_reaches_no_later_call() {
         waker.wake_by_ref();
         left = Some(waker);
     }));
-    let polls = AtomicUsize::new(0);
-    block_on(async {
-        left.take().unwrap().wake();
-        poll_fn(|cx| match polls.fetch_add(1, Ordering::Relaxed) {
-            0 => {
-                let waker = cx.waker().clone();
-                thread::spawn(move || {
-                    thread::sleep(Duration::from_millis(20));
-                    waker.wake();
-                });
-                Poll::Pending
-            }
-            _ => Poll::Ready(()),
-        })
-        .await;
-    });
-    assert_eq!(polls.into_inner(), 2);
+    let over = Arc::new(AtomicBool::new(false));
+    let mut polls = 0;
+    block_on(poll_fn(|cx| {
+        polls += 1;
+        if let Some(left) = left.take() {
+            left.wake();
+            let (waker, over) = (cx.waker().clone(), over.clone());
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(20));
+                over.store(true, Ordering::Release);
+                waker.wake();
+            });
+        }
+        if over.load(Ordering::Acquire) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }));
+    assert_eq!(polls, 2);
 }
 
 #[test]
