@@ -4,7 +4,7 @@
 #   ./instructions.sh            count, for ours and for mfio 0.1
 #   ./instructions.sh --check    count ours, and fail where it is more than 5 % off instructions.txt
 #   ./instructions.sh --update   count ours, and write instructions.txt
-#   ./instructions.sh --profile packet/16    where ours spends them, function by function
+#   ./instructions.sh --profile packet/16    where ours spends them, by function, file and line
 #
 # Each cell runs at two iteration counts; the difference of the counts is divided by the difference
 # of the iterations, so that startup cancels out. User space only: what mfio 0.1 spends in the
@@ -84,12 +84,12 @@ check() {
 }
 
 profile() {
-    count ours "$1" 256000 >/dev/null
-    callgrind_annotate --auto=no --threshold=98 "$SCRATCH/out" |
-        sed 's/\[[^]]*\]$//' | head -60
+    local executed
+    executed=$(count ours "$1" 256000 | cut -d' ' -f2)
+    ./callgrind.py "$SCRATCH/out" "$executed"
 }
 
-for tool in valgrind cargo; do
+for tool in valgrind cargo python3; do
     command -v $tool >/dev/null || { echo "instructions.sh: $tool is not installed" >&2; exit 1; }
 done
 cargo build --release --quiet -p c-micro
