@@ -1,7 +1,6 @@
 //! Containers of backends, and the exclusive handle to one.
 
 use super::cell::{Core, explain, poll_recorded};
-use super::seats::Hub;
 use super::sharing::Sharing;
 use super::turn::Refused;
 use crate::sync::atomic::AtomicU8;
@@ -237,17 +236,20 @@ impl<'a, B: ?Sized> BackendHandle<'a, B> {
         self.wake_flags.clone()
     }
 
-    pub(crate) fn hub(&self) -> &Hub {
-        &self.core.hub
+    /// `Err` when this backend or a nested one cannot be used any more.
+    pub(crate) fn check_layers(&self) -> Result<(), Refused> {
+        self.core.hub.turn.check()?;
+        self.nested.as_ref().map_or(Ok(()), |nested| nested.check())
     }
 }
 
 impl<B: Future<Output = ()> + ?Sized> BackendHandle<'_, B> {
     /// Polls this backend, then the nested ones. `true`: one of them has completed.
+    ///
+    /// The caller has [checked](Self::check_layers) that none of them has ended (C2).
     pub(crate) fn poll_layers(&mut self, cx: &mut Context<'_>) -> bool {
         let core = self.core;
-        let finished = !core.hub.turn.is_finished()
-            && poll_recorded(&core.hub, self.as_mut(), cx) == Poll::Ready(());
+        let finished = poll_recorded(&core.hub, self.as_mut(), cx) == Poll::Ready(());
         let below = self.nested.as_mut().is_some_and(|nested| nested.poll(cx));
         finished || below
     }
@@ -270,10 +272,15 @@ impl<B: ?Sized> fmt::Debug for BackendHandle<'_, B> {
 
 /// A nested handle, its type erased.
 trait Layer: Send {
+    fn check(&self) -> Result<(), Refused>;
     fn poll(&mut self, cx: &mut Context<'_>) -> bool;
 }
 
 impl<B: Future<Output = ()> + Send + ?Sized> Layer for BackendHandle<'_, B> {
+    fn check(&self) -> Result<(), Refused> {
+        self.check_layers()
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         self.poll_layers(cx)
     }

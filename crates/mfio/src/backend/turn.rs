@@ -181,10 +181,6 @@ impl Turn {
         self.0.load(Acquire) & EVENT != 0
     }
 
-    pub(crate) fn is_finished(&self) -> bool {
-        self.0.load(Acquire) & FINISHED != 0
-    }
-
     /// The holder says that the backend completed.
     pub(crate) fn finish(&self) {
         self.0.fetch_or(FINISHED, AcqRel);

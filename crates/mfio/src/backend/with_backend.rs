@@ -69,7 +69,7 @@ where
         let this = self.project();
         let backend = this.backend;
         let mut future = this.future;
-        if let Err(dead) = backend.hub().turn.check() {
+        if let Err(dead) = backend.check_layers() {
             panic!("{}", explain(dead));
         }
         let mut round = Round::enter(this.wake_flags.as_deref());
