@@ -13,7 +13,8 @@ need cc "AddressSanitizer's runtime is linked by it (gcc or clang)"
 # Sanitizers are unstable options of the stable compiler. `--target` keeps them out of build scripts and macros.
 export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=address -Cforce-frame-pointers=yes ${RUSTFLAGS:-}"
-export ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=1:${ASAN_OPTIONS:-}
+# Tests that ask for more memory than there is want a null pointer, as without the sanitizer.
+export ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=1:allocator_may_return_null=1:${ASAN_OPTIONS:-}
 export CARGO_TARGET_DIR=$target_base/asan
 [ $# -gt 0 ] || set -- -p mfio -p mfio-rt --all-features --lib --tests
 

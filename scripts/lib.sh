@@ -52,3 +52,7 @@ use_debian_rust() {
     export CARGO_TARGET_DIR=$target_base/cross
     [ "$(command -v cargo)" = /usr/bin/cargo ] || die "Debian's cargo is not first in PATH"
 }
+
+# For cargo of use_debian_rust: warnings of our own packages are errors (those of std, which is built along, are not).
+# shellcheck disable=SC2034
+deny_warnings=(-Zwarnings --config 'build.warnings="deny"')

@@ -5,7 +5,7 @@
 use_debian_rust
 for target in ${TARGETS:-x86_64-unknown-none thumbv7em-none-eabihf}; do
     for features in "" bytes; do
-        cargo check -Zbuild-std=core,alloc --target "$target" -p mfio --lib --no-default-features --features "$features"
+        cargo check "${deny_warnings[@]}" -Zbuild-std=core,alloc --target "$target" -p mfio --lib --no-default-features --features "$features"
         echo "no_std: ok on $target, features '$features'"
     done
 done

@@ -4,5 +4,5 @@
 . "$(dirname "$0")/lib.sh"
 use_debian_rust
 [ $# -gt 0 ] || set -- -p mfio
-cargo check -Zbuild-std=std,panic_abort --target wasm32-wasip1 "$@"
+cargo check "${deny_warnings[@]}" -Zbuild-std=std,panic_abort --target wasm32-wasip1 "$@"
 echo "wasi: ok"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Windows (x86_64-pc-windows-gnu), std built from source.
-# usage: windows.sh [check|clippy] [ARGUMENT OF cargo...]       default: clippy of what is meant to build there
-#        windows.sh test [ARGUMENT OF cargo test...]            builds with mingw and runs under Wine
+# usage: windows.sh [check [ARGUMENT OF cargo check...]]     what is meant to build there does, without warnings
+#        windows.sh test [ARGUMENT OF cargo test...]         builds with mingw and runs under Wine
 . "$(dirname "$0")/lib.sh"
 command=${1:-check}
 [ $# -eq 0 ] || shift
@@ -35,9 +35,10 @@ C
 }
 
 case $command in
-check | clippy)
+check)
     use_debian_rust
     [ $# -gt 0 ] || set -- -p mfio
+    set -- "${deny_warnings[@]}" "$@"
     ;;
 test)
     use_debian_rust gcc-mingw-w64-x86-64-win32 wine64 wine
@@ -46,7 +47,7 @@ test)
     export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=wine
     [ $# -gt 0 ] || set -- -p mfio
     ;;
-*) die "unknown command '$command'; there are check, clippy and test" ;;
+*) die "unknown command '$command'; there are check and test" ;;
 esac
 cargo "$command" -Zbuild-std=std,panic_unwind,test --target x86_64-pc-windows-gnu "$@"
 echo "windows: $command ok"
