@@ -200,6 +200,7 @@ fn a_panic_crossing_extern_c() {
         asked: || panic!("from the descriptor's own type"),
     });
     let waker = FdWaker::clone(&owner).into_waker();
+    let kept = waker.clone();
     // An abort would end the whole test.
     assert!(catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref())).is_err());
     owner.flags().store(0, Ordering::Relaxed);
@@ -210,6 +211,7 @@ fn a_panic_crossing_extern_c() {
         1,
         "a wake that panicked uses nothing any more"
     );
+    drop(kept);
 }
 
 #[test]
