@@ -67,7 +67,8 @@ fn a_futex_call_on_every_wake_even_when_nobody_is_parked() {
         let mut polls = 0;
         let wakes_itself = poll_fn(|cx| {
             cx.waker().wake_by_ref();
-            cx.waker().clone().wake();
+            let own = cx.waker().clone();
+            own.wake();
             polls += 1;
             if polls == 1000 {
                 Poll::Ready(())

@@ -162,10 +162,8 @@ fn a_signal_is_a_spurious_return() {
     let wait = Wait::begin(rx.as_raw_fd(), PollingFlags::all().write(false));
     wait.must_go_on();
     // SAFETY: the thread has not been joined, so its id is valid.
-    assert_eq!(
-        unsafe { libc::pthread_kill(wait.thread.as_pthread_t(), libc::SIGUSR1) },
-        0
-    );
+    let sent = unsafe { libc::pthread_kill(wait.thread.as_pthread_t(), libc::SIGUSR1) };
+    assert_eq!(sent, 0);
     assert_eq!(wait.must_end(), Ok(()));
     assert_eq!(SIGNALS.load(Ordering::Relaxed), 1);
     wait.thread.join().unwrap();
