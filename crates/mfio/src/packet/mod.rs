@@ -36,6 +36,8 @@ mod buffer;
 mod failures;
 mod header;
 mod in_flight;
+#[cfg(all(test, mfio_loom))]
+mod loom_models;
 mod outcome;
 mod pool;
 mod state;
