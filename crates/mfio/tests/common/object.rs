@@ -60,6 +60,10 @@ impl Bell {
         self.owner.flags()
     }
 
+    pub(crate) fn close(&self) {
+        self.owner.close();
+    }
+
     pub(crate) fn fd(&self) -> RawFd {
         self.arrivals.as_raw_fd()
     }
