@@ -138,16 +138,16 @@ impl<F: AsRawFd + Send + Sync + 'static> FdWaker<F> {
     /// A raw waker is not bound to any lifetime, so only an `F` that borrows nothing becomes one:
     ///
     /// ```
-    /// # use {mfio::backend::fd::{FdWaker, FdWakerOwner}, std::{fs::File, sync::Arc, task::RawWaker}};
-    /// fn raw(file: Arc<File>) -> RawWaker {
-    ///     FdWaker::clone(&FdWakerOwner::from(file)).into_raw_waker()
+    /// # use {mfio::backend::fd::{FdWaker, FdWakerOwner}, std::{os::fd::BorrowedFd, task::RawWaker}};
+    /// fn raw(fd: BorrowedFd<'static>) -> RawWaker {
+    ///     FdWaker::clone(&FdWakerOwner::from(fd)).into_raw_waker()
     /// }
     /// ```
     ///
     /// ```compile_fail,E0521
-    /// # use {mfio::backend::fd::{FdWaker, FdWakerOwner}, std::{fs::File, sync::Arc, task::RawWaker}};
-    /// fn raw(file: &File) -> RawWaker {
-    ///     FdWaker::clone(&FdWakerOwner::from(file)).into_raw_waker()
+    /// # use {mfio::backend::fd::{FdWaker, FdWakerOwner}, std::{os::fd::BorrowedFd, task::RawWaker}};
+    /// fn raw(fd: BorrowedFd<'_>) -> RawWaker {
+    ///     FdWaker::clone(&FdWakerOwner::from(fd)).into_raw_waker()
     /// }
     /// ```
     #[must_use]
