@@ -1,0 +1,188 @@
+//! In the steady state nothing is allocated: packets that are used again, and calls through a pool.
+#![allow(unsafe_code)]
+
+use mfio::backend::IoBackendExt;
+use mfio::io::{PacketIo, Read};
+use mfio::memory::Memory;
+use mfio::packet::{Packet, View};
+use mfio::traits::{BlockingIo, IoRead, IoWrite};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::pin::{Pin, pin};
+use std::sync::Mutex;
+use std::task::{Context, Waker};
+
+thread_local! {
+    /// What this thread has allocated so far; others (the harness) do not count.
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `f` allocates once it is warm.
+fn allocations(mut f: impl FnMut()) -> usize {
+    (0..3).for_each(|_| f());
+    let before = COUNT.get();
+    (0..100).for_each(|_| f());
+    COUNT.get() - before
+}
+
+#[test]
+fn the_allocator_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 100);
+}
+
+#[test]
+fn a_reused_packet_allocates_nothing() {
+    let mut packet = Some(Packet::new(vec![0u8; 100]));
+    let count = allocations(|| {
+        let (in_flight, view) = packet.take().unwrap().start::<Read>();
+        let mut in_flight = pin!(in_flight);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(in_flight.as_mut().poll(&mut cx).is_pending());
+        let (a, b) = view.split_at(10);
+        let (c, d) = b.split_at(10);
+        d.done();
+        a.done();
+        c.done();
+        let std::task::Poll::Ready(ended) = in_flight.poll(&mut cx) else {
+            panic!("all have ended");
+        };
+        packet = Some(ended.packet);
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn four_failed_ranges_are_recorded_without_allocating() {
+    // What the initiator is shown of more than one range is allocated; what drivers record is not.
+    let mut packet = Some(Packet::new([0u8; 8]));
+    let count = allocations(|| {
+        let (in_flight, view) = packet.take().unwrap().start::<Read>();
+        let before = COUNT.get();
+        let mut rest = view;
+        for _ in 0..3 {
+            let (bad, next) = rest.split_at(1);
+            bad.fail(mfio::error::ErrorKind::Busy);
+            let (good, next) = next.split_at(1);
+            good.done();
+            rest = next;
+        }
+        rest.fail(mfio::error::ErrorKind::NotFound);
+        assert_eq!(COUNT.get(), before);
+        packet = Some(in_flight.try_end().unwrap().packet);
+    });
+    assert!(count <= 200, "at most a vector and a box for each outcome");
+}
+
+#[test]
+fn calls_through_the_pool_allocate_nothing() {
+    let io = Memory::new(vec![1; 1 << 17]);
+    let mut page = vec![0; 4096];
+    let mut large = vec![0; 65_536];
+    let count = allocations(|| {
+        io.block_on(async {
+            assert_eq!(io.read::<u64>(8).await.unwrap(), 0x0101_0101_0101_0101);
+            io.write(0, &0x0101_0101u32).await.unwrap();
+            io.read_all(5, &mut page).await.unwrap();
+            io.write_all(5, &page).await.unwrap();
+            assert_eq!(io.read_some(1, &mut large).await.unwrap(), 65_536);
+        });
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn many_calls_at_once_allocate_nothing() {
+    let io = Memory::new(vec![1; 1000]);
+    let packets = Cell::new(Some((0..200).map(|_| Packet::new([0u8; 4])).collect::<Vec<_>>()));
+    let mut running = Vec::with_capacity(200);
+    let count = allocations(|| {
+        let mut idle = packets.take().unwrap();
+        running.extend(idle.drain(..).map(|packet| Some(io.read_packet(0, packet))));
+        io.block_on(std::future::poll_fn(|cx| {
+            for slot in &mut running {
+                if let Some(future) = slot
+                    && let std::task::Poll::Ready(ended) = Pin::new(future).poll(cx)
+                {
+                    idle.push(ended.packet);
+                    *slot = None;
+                }
+            }
+            match idle.len() {
+                200 => std::task::Poll::Ready(()),
+                _ => std::task::Poll::Pending,
+            }
+        }));
+        running.clear();
+        packets.set(Some(idle));
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn blocking_calls_allocate_nothing() {
+    let io = Memory::new(vec![1; 1000]);
+    let mut bytes = [0; 100];
+    assert_eq!(allocations(|| io.blocking().read_all(3, &mut bytes).unwrap()), 0);
+}
+
+/// Memory without its short cut, so that blocking calls lend.
+struct Long(Memory, Mutex<usize>);
+
+impl PacketIo<Read> for Long {
+    fn send_io(&self, pos: u64, view: View<Read>) {
+        *self.1.lock().unwrap() += 1;
+        PacketIo::<Read>::send_io(&self.0, pos, view);
+    }
+
+    fn pool(&self) -> Option<&mfio::packet::PacketPool> {
+        PacketIo::<Read>::pool(&self.0)
+    }
+}
+
+impl mfio::backend::IoBackend for Long {
+    type Backend = mfio::backend::DynBackend;
+
+    fn polling_handle(&self) -> Option<mfio::backend::PollingHandle<'_>> {
+        self.0.polling_handle()
+    }
+
+    fn get_backend(&self) -> mfio::backend::BackendHandle<'_, Self::Backend> {
+        self.0.get_backend()
+    }
+
+    fn sharing(&self) -> Option<&mfio::backend::Sharing> {
+        self.0.sharing()
+    }
+}
+
+#[test]
+fn blocking_calls_that_lend_allocate_nothing() {
+    let io = Long(Memory::new(vec![1; 1000]), Mutex::new(0));
+    let mut bytes = [0; 100];
+    let count = allocations(|| {
+        bytes.fill(0);
+        io.blocking().read_all(3, &mut bytes).unwrap();
+        assert_eq!(bytes, [1; 100]);
+    });
+    assert_eq!(count, 0);
+    assert_eq!(*io.1.lock().unwrap(), 103, "each went through a packet");
+}

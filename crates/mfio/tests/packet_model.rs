@@ -1,0 +1,152 @@
+//! Random sequences of splits and ends against a model: one outcome per byte.
+
+use mfio::error::{Cause, ErrorKind};
+use mfio::io::Read;
+use mfio::packet::{Packet, View};
+use proptest::prelude::*;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+/// What to do with one of the views that are left; numbers are taken modulo what there is.
+#[derive(Clone, Debug)]
+enum Step {
+    Split { view: usize, at: usize },
+    Done { view: usize },
+    Fail { view: usize, kind: usize },
+    Prefix { view: usize, good: usize, kind: usize },
+    Drop { view: usize },
+    Poll,
+}
+
+const KINDS: [ErrorKind; 3] = [ErrorKind::Busy, ErrorKind::UnexpectedEof, ErrorKind::TimedOut];
+
+fn step() -> impl Strategy<Value = Step> {
+    let n = 0..64usize;
+    prop_oneof![
+        4 => (n.clone(), n.clone()).prop_map(|(view, at)| Step::Split { view, at }),
+        1 => n.clone().prop_map(|view| Step::Done { view }),
+        1 => (n.clone(), n.clone()).prop_map(|(view, kind)| Step::Fail { view, kind }),
+        1 => (n.clone(), n.clone(), n.clone()).prop_map(|(view, good, kind)| Step::Prefix { view, good, kind }),
+        1 => n.prop_map(|view| Step::Drop { view }),
+        1 => Just(Step::Poll),
+    ]
+}
+
+/// What becomes of every byte, and of empty views.
+struct Model {
+    bytes: Vec<Option<Cause>>,
+    empty_failed: Vec<(usize, Cause)>,
+}
+
+impl Model {
+    fn fail(&mut self, offset: usize, len: usize, cause: Cause) {
+        self.bytes[offset..offset + len].fill(Some(cause));
+        if len == 0 {
+            self.empty_failed.push((offset, cause));
+        }
+    }
+}
+
+fn apply(step: &Step, views: &mut Vec<View<Read>>, model: &mut Model) {
+    let pick = |n: usize| n % views.len();
+    match *step {
+        Step::Poll => {}
+        Step::Split { view, at } => {
+            let view = views.swap_remove(pick(view));
+            let at = at % (view.len() + 1);
+            let (offset, len) = (view.offset(), view.len());
+            let (a, b) = view.split_at(at);
+            assert_eq!((a.offset(), a.len()), (offset, at));
+            assert_eq!((b.offset(), b.len()), (offset + at, len - at));
+            views.extend([a, b]);
+        }
+        Step::Done { view } => {
+            let mut view = views.swap_remove(pick(view));
+            view.bytes_mut().fill(0xd0);
+            view.done();
+        }
+        Step::Fail { view, kind } => {
+            let view = views.swap_remove(pick(view));
+            let cause = Cause::new(KINDS[kind % KINDS.len()]);
+            model.fail(view.offset(), view.len(), cause);
+            view.fail(cause);
+        }
+        Step::Prefix { view, good, kind } => {
+            let mut view = views.swap_remove(pick(view));
+            let good = good % (view.len() + 2);
+            let cause = Cause::new(KINDS[kind % KINDS.len()]);
+            let shown = good.min(view.len());
+            view.bytes_mut()[..shown].fill(0xd0);
+            if shown < view.len() {
+                model.fail(view.offset() + shown, view.len() - shown, cause);
+            }
+            view.done_prefix(good, cause);
+        }
+        Step::Drop { view } => {
+            let view = views.swap_remove(pick(view));
+            model.fail(view.offset(), view.len(), ErrorKind::Dropped.into());
+            drop(view);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn outcomes_are_those_of_the_model(len in 0..40usize, steps in prop::collection::vec(step(), 0..60)) {
+        let mut packet = Packet::new(vec![0u8; len]);
+        // Twice, so that nothing of the first operation is left in the second.
+        for _ in 0..2 {
+            packet.buffer_mut().fill(0);
+            let (mut in_flight, view) = packet.start::<Read>();
+            let mut views = vec![view];
+            let mut model = Model { bytes: vec![None; len], empty_failed: Vec::new() };
+            for step in &steps {
+                if views.is_empty() {
+                    break;
+                }
+                apply(step, &mut views, &mut model);
+                prop_assert_eq!(in_flight.is_ended(), views.is_empty());
+                if let (Step::Poll, false) = (step, views.is_empty()) {
+                    let mut cx = Context::from_waker(Waker::noop());
+                    prop_assert!(Pin::new(&mut in_flight).poll(&mut cx).is_pending());
+                }
+            }
+            for mut view in views.drain(..) {
+                view.bytes_mut().fill(0xd0);
+                view.done();
+            }
+            let Poll::Ready(ended) =
+                Pin::new(&mut in_flight).poll(&mut Context::from_waker(Waker::noop()))
+            else {
+                return Err(TestCaseError::fail("every view has ended"));
+            };
+
+            let outcome = &ended.outcome;
+            let mut seen = vec![None; len];
+            let mut empty = 0;
+            let mut before = None;
+            for range in outcome.failures() {
+                if let Some((end, cause)) = before {
+                    prop_assert!(range.offset >= end, "sorted, not overlapping");
+                    prop_assert!(range.offset > end || range.cause != cause, "neighbours are merged");
+                }
+                before = Some((range.offset + range.len, range.cause));
+                seen[range.offset..range.offset + range.len].fill(Some(range.cause));
+                empty += usize::from(range.len == 0);
+            }
+            prop_assert_eq!(&seen, &model.bytes);
+            prop_assert!(empty <= model.empty_failed.len());
+            let clean = model.bytes.iter().all(Option::is_none) && model.empty_failed.is_empty();
+            prop_assert_eq!(outcome.is_success(), clean);
+            let first_byte = model.bytes.iter().position(Option::is_some).unwrap_or(len);
+            let first_empty = model.empty_failed.iter().map(|&(offset, _)| offset).min().unwrap_or(len);
+            prop_assert_eq!(outcome.good_prefix(), first_byte.min(first_empty));
+            for (byte, cause) in ended.packet.buffer().iter().zip(&model.bytes) {
+                prop_assert_eq!(*byte, if cause.is_none() { 0xd0 } else { 0 });
+            }
+            packet = ended.packet;
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What may be sent and shared is: asserted on types, and by spawning from generic code.
+
+use mfio::backend::IoBackendExt;
+use mfio::io::{PacketIo, Read, Write};
+use mfio::memory::Memory;
+use mfio::packet::{AlignedBuf, Ended, InFlight, Outcome, Packet, PacketPool, View};
+use mfio::scope::{Lent, LentShared};
+use mfio::traits::{Blocking, IoRead, IoWrite};
+use std::sync::Arc;
+
+fn send<T: Send>() {}
+fn sync<T: Sync>() {}
+fn unpin<T: Unpin>() {}
+
+#[test]
+fn types_are_send_and_sync() {
+    send::<View<Read>>();
+    sync::<View<Read>>();
+    send::<View<Write>>();
+    sync::<View<Write>>();
+    send::<Packet<Vec<u8>>>();
+    sync::<Packet<Vec<u8>>>();
+    send::<InFlight<Vec<u8>, Read>>();
+    sync::<InFlight<Vec<u8>, Read>>();
+    send::<Ended<Box<[u8]>>>();
+    sync::<Ended<Box<[u8]>>>();
+    send::<Outcome>();
+    sync::<Outcome>();
+    send::<AlignedBuf>();
+    sync::<AlignedBuf>();
+    send::<PacketPool>();
+    sync::<PacketPool>();
+    send::<Memory>();
+    sync::<Memory>();
+    send::<Lent<'_, '_>>();
+    send::<LentShared<'_, '_>>();
+    send::<Blocking<'_, Memory>>();
+    send::<mfio::error::Error>();
+    sync::<mfio::error::Error>();
+    unpin::<InFlight<Vec<u8>, Read>>();
+    unpin::<Packet<Vec<u8>>>();
+}
+
+/// The futures are `Send` for any object that is `Sync`, without naming it.
+async fn all_forms<Io>(io: Arc<Io>) -> u64
+where
+    Io: PacketIo<Read> + PacketIo<Write> + Send + Sync,
+{
+    let mut bytes = [0; 8];
+    io.write(0, &41u64).await.unwrap();
+    io.read_all(0, &mut bytes).await.unwrap();
+    io.read_some(0, &mut bytes).await.unwrap();
+    io.write_all(8, &bytes).await.unwrap();
+    io.write_some(8, &bytes).await.unwrap();
+    let (result, buffer) = io.read_buf(0, vec![0; 8]).await;
+    result.unwrap();
+    io.write_buf(16, buffer).await.0.unwrap();
+    io.read_buf_some(0, [0; 8]).await.0.unwrap();
+    io.write_buf_some(0, [1, 0, 0, 0, 0, 0, 0, 0u8]).await.0.unwrap();
+    let ended = io.read_packet(16, Packet::new([0; 8])).await;
+    let ended = io.write_packet(24, ended.packet).await;
+    assert!(ended.outcome.is_success());
+    assert_eq!(io.read_to_vec(0, 8).await.unwrap().len(), 8);
+    io.read::<u64>(0).await.unwrap() + io.read::<u64>(24).await.unwrap()
+}
+
+fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    std::thread::spawn(move || {
+        // Driven by an executor that knows nothing of the object: the object's own task drives it.
+        pollster::block_on(future)
+    })
+    .join()
+    .unwrap()
+}
+
+fn spawn_generic<Io>(io: Arc<Io>) -> u64
+where
+    Io: PacketIo<Read> + PacketIo<Write> + Send + Sync + 'static,
+{
+    spawn(all_forms(io))
+}
+
+#[test]
+fn futures_are_spawned_from_generic_code() {
+    let io = Arc::new(Memory::new(vec![0; 32]));
+    let drive = io.clone();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let driver = std::thread::spawn(move || {
+        drive.block_on(std::future::poll_fn(|cx| match stopped.try_recv() {
+            Ok(()) => std::task::Poll::Ready(()),
+            Err(_) => {
+                cx.waker().wake_by_ref();
+                std::thread::yield_now();
+                std::task::Poll::Pending
+            }
+        }));
+    });
+    assert_eq!(spawn_generic(io), 42);
+    stop.send(()).unwrap();
+    driver.join().unwrap();
+}
