@@ -113,6 +113,8 @@ fn an_executor_shut_down_under_its_driver() {
         let first = current_thread();
         first.spawn(Tokio::drive(echo.clone()));
         assert_eq!(first.block_on(echo.add(0, 10)), 10);
+        // The waiter waits while the first executor still watches.
+        echo.hold(true);
         let waiter = {
             let echo = echo.clone();
             thread::spawn(move || {
@@ -122,7 +124,9 @@ fn an_executor_shut_down_under_its_driver() {
                 }))
             })
         };
+        thread::sleep(Duration::from_millis(50));
         drop(first);
+        echo.hold(false);
         assert_eq!(waiter.join().unwrap(), 1000);
         assert_eq!(echo.block_on(echo.add(0, 10)), 10);
     });
@@ -147,19 +151,19 @@ fn block_on_beside_a_sleeping_driver_on_a_current_thread_executor() {
 fn a_driver_moved_between_two_runtimes() {
     within_a_minute("driver moved", || {
         let echo = Arc::new(Echo::new(Handle::Descriptor));
-        let (first, second) = (current_thread(), current_thread());
-        let mut driver = Box::pin(Tokio::run_with(echo.clone(), async |io: &Arc<Echo>| {
-            io.add(0, 1000).await
-        }));
-        for round in 0.. {
-            let runtime = if round % 2 == 0 { &first } else { &second };
-            let step = runtime.block_on(async {
+        for _ in 0..20 {
+            let (first, second) = (current_thread(), current_thread());
+            let mut driver = Box::pin(Tokio::run_with(echo.clone(), async |io: &Arc<Echo>| {
+                io.add(0, 50).await
+            }));
+            echo.hold(true);
+            let begun = first.block_on(async {
                 tokio::time::timeout(Duration::from_millis(2), driver.as_mut()).await
             });
-            if let Ok(sum) = step {
-                assert_eq!(sum, 1000);
-                break;
-            }
+            assert!(begun.is_err());
+            echo.hold(false);
+            // Nobody turns the first reactor from here on.
+            assert_eq!(second.block_on(driver), 50);
         }
     });
 }
@@ -240,7 +244,7 @@ fn a_dead_backend_is_reported_to_everybody() {
         within_a_minute("dead backend", move || {
             let echo = Arc::new(Echo::new(handle));
             echo.hold(true);
-            let threads: Vec<_> = (0..3)
+            let threads: Vec<_> = (0..5)
                 .map(|_| {
                     let echo = echo.clone();
                     thread::spawn(move || echo.block_on(echo.add(0, 1)))

@@ -196,6 +196,8 @@ impl IoBackend for Echo {
 }
 
 /// Runs `test` on a thread of its own and turns a hang into a failure that says which.
+///
+/// `MFIO_TEST_PATIENCE` is the time in seconds, instead of a minute, for those who expect a hang.
 pub(crate) fn within_a_minute(name: &str, test: impl FnOnce() + Send + 'static) {
     let (done, finished) = channel();
     let thread = thread::Builder::new()
@@ -205,7 +207,10 @@ pub(crate) fn within_a_minute(name: &str, test: impl FnOnce() + Send + 'static) 
             let _ = done.send(());
         })
         .unwrap();
-    match finished.recv_timeout(Duration::from_secs(60)) {
+    let patience = std::env::var("MFIO_TEST_PATIENCE")
+        .ok()
+        .and_then(|s| s.parse().ok());
+    match finished.recv_timeout(Duration::from_secs(patience.unwrap_or(60))) {
         Ok(()) => thread.join().unwrap(),
         Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => match thread.join() {
             Ok(()) => unreachable!("it ended without saying so"),
