@@ -110,7 +110,7 @@ impl Caching {
     fn gives_way(&self, stride: u32) -> bool {
         let hits = self.hits.load(Relaxed).wrapping_add(1);
         self.hits.store(hits, Relaxed);
-        hits % stride == 0
+        hits.is_multiple_of(stride)
     }
 
     fn hit(&self) {
@@ -174,7 +174,7 @@ fn read_now(object: &Arc<Object>, mut view: View<Read>, mut pos: u64) -> Option<
     loop {
         let len = view.len();
         let result = match caching.state.load(Relaxed) {
-            MEMORY => sys::pread_slice(object.fd(), view.bytes_mut(), pos),
+            MEMORY => sys::read_slice(object.fd(), view.bytes_mut(), object.position(pos)),
             _ => sys::pread_nowait(object.fd(), view.bytes_mut(), pos),
         };
         match result {

@@ -164,9 +164,10 @@ impl Control {
         let answer = match (&self.request, outcome) {
             (Request::Close, outcome) => self.closed(outcome),
             (_, Err(errno)) => Err(Cause::from_errno(errno)),
-            // SAFETY: (3).
             (Request::Open { .. }, Ok(fd)) => {
-                Ok(Answer::Opened(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
+                // SAFETY: (3).
+                let fd = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
+                Ok(Answer::Opened(fd))
             }
             (Request::Len, Ok(len)) => Ok(Answer::Len(len)),
             (Request::Sync { .. }, Ok(_)) => Ok(Answer::Done),

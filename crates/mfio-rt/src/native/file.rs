@@ -21,7 +21,8 @@ use super::sys;
 /// An open file of a [`NativeRt`].
 ///
 /// Reading and writing are the methods of [`IoRead`](mfio::traits::IoRead) and [`IoWrite`](mfio::traits::IoWrite); every
-/// operation names its position. A file drives itself: [`IoBackend`] goes to its runtime, so `file.block_on(...)` works.
+/// operation names its position. What has no positions (pipes, sockets, terminals) gives and takes bytes in the order in
+/// which the system serves the requests, whatever they name; a dropped read may have taken some. A file drives itself: [`IoBackend`] goes to its runtime, so `file.block_on(...)` works.
 ///
 /// Clones share the descriptor. It closes when the last of them, and the last operation in flight, are gone; that blocks
 /// as long as `close(2)` does, and errors are lost: [`close`](Self::close) tells them.
@@ -186,7 +187,10 @@ impl PacketIo<Read> for File {
 
     #[inline]
     fn transfer_blocking(&self, pos: u64, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
-        Some(sys::pread_slice(self.object.fd(), bytes, pos).map_err(Cause::from_errno))
+        Some(
+            sys::read_slice(self.object.fd(), bytes, self.object.position(pos))
+                .map_err(Cause::from_errno),
+        )
     }
 }
 
@@ -205,7 +209,10 @@ impl PacketIo<Write> for File {
 
     #[inline]
     fn transfer_blocking(&self, pos: u64, bytes: &[u8]) -> Option<Result<usize, Cause>> {
-        Some(sys::pwrite_slice(self.object.fd(), bytes, pos).map_err(Cause::from_errno))
+        Some(
+            sys::write_slice(self.object.fd(), bytes, self.object.position(pos))
+                .map_err(Cause::from_errno),
+        )
     }
 }
 

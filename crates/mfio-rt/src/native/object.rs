@@ -4,20 +4,27 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use super::cached::Caching;
-use super::sys;
+use super::sys::{self, Position};
 
 /// An open descriptor. Every operation in flight holds one of these, so the descriptor outlives them all.
 #[derive(Debug)]
 pub(crate) struct Object {
     fd: OwnedFd,
     path: Option<PathBuf>,
+    seekable: bool,
     caching: Caching,
 }
 
 impl Object {
     pub(crate) fn new(fd: OwnedFd, path: Option<PathBuf>) -> Self {
-        let caching = Caching::new(!is_direct(fd.as_fd()));
-        Self { fd, path, caching }
+        let seekable = sys::is_seekable(fd.as_fd());
+        let caching = Caching::new(seekable && !is_direct(fd.as_fd()));
+        Self {
+            fd,
+            path,
+            seekable,
+            caching,
+        }
     }
 
     #[inline]
@@ -28,6 +35,16 @@ impl Object {
     #[inline]
     pub(crate) fn caching(&self) -> &Caching {
         &self.caching
+    }
+
+    /// The position as system calls want it: what has no positions must not be given any.
+    #[inline]
+    pub(crate) fn position(&self, pos: u64) -> Position {
+        if self.seekable {
+            Position::At(pos)
+        } else {
+            Position::None
+        }
     }
 
     pub(crate) fn into_fd(self) -> OwnedFd {

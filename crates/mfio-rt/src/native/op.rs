@@ -17,7 +17,7 @@ use mfio::packet::View;
 
 use super::control::Control;
 use super::object::Object;
-use super::sys::{self, Errno};
+use super::sys::{self, Errno, Position};
 
 /// What a system call gave: bytes moved, a descriptor, a length.
 pub(crate) type Outcome = Result<u64, Errno>;
@@ -66,6 +66,12 @@ impl<D: mfio::io::Direction> Transfer<D> {
     #[inline]
     pub(crate) fn chunk(&self) -> usize {
         self.view.len().min(sys::MAX_TRANSFER)
+    }
+
+    /// Where the kernel is asked to begin.
+    #[inline]
+    pub(crate) fn position(&self) -> Position {
+        self.object.position(self.pos)
     }
 
     fn interrupted(mut self, errno: Errno, again: impl FnOnce(Self) -> Op) -> Option<Op> {
@@ -171,13 +177,13 @@ impl Op {
             Self::Read(transfer) => {
                 let (len, fd) = (transfer.chunk(), transfer.object.fd());
                 // SAFETY: (2), and `len` is not more than the view has.
-                unsafe { sys::pread(fd, transfer.view.as_mut_ptr(), len, transfer.pos) }
+                unsafe { sys::read(fd, transfer.view.as_mut_ptr(), len, transfer.position()) }
                     .map(|n| n as u64)
             }
             Self::Write(transfer) => {
                 let (len, fd) = (transfer.chunk(), transfer.object.fd());
                 // SAFETY: (2), and `len` is not more than the view has.
-                unsafe { sys::pwrite(fd, transfer.view.as_ptr(), len, transfer.pos) }
+                unsafe { sys::write(fd, transfer.view.as_ptr(), len, transfer.position()) }
                     .map(|n| n as u64)
             }
             Self::Control(control) => control.perform(),

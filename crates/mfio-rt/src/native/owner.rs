@@ -182,11 +182,19 @@ impl Owner {
         if self.is_child() {
             return Err((op, ErrorKind::BackendGone.into()));
         }
-        let Submitted { key, signal } = self.core.driver.submit(op)?;
-        if signal {
-            self.signal();
+        match self.core.driver.submit(op) {
+            Ok(Submitted { key, signal }) => {
+                if signal {
+                    self.signal();
+                }
+                Ok(key)
+            }
+            Err(refused) => {
+                // What fills the table may have ended already, and only a turn finds out.
+                self.signal();
+                Err(refused)
+            }
         }
-        Ok(key)
     }
 
     #[inline]

@@ -39,36 +39,58 @@ fn offset(pos: u64) -> Result<libc::off_t, Errno> {
     libc::off_t::try_from(pos).map_err(|_| libc::EINVAL)
 }
 
-/// `pread(2)`: one call, so possibly short.
+/// Where to read or write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Position {
+    At(u64),
+    /// The file has no positions: a pipe, a socket, a terminal.
+    None,
+}
+
+/// `pread(2)`, or `read(2)` without a position: one call, so possibly short.
 ///
 /// # Safety
 ///
 /// `ptr` is valid for writes of `len` bytes until the call returns.
-pub(crate) unsafe fn pread(
+pub(crate) unsafe fn read(
     fd: BorrowedFd<'_>,
     ptr: *mut u8,
     len: usize,
-    pos: u64,
+    pos: Position,
 ) -> Result<usize, Errno> {
-    let (len, pos) = (len.min(MAX_TRANSFER), offset(pos)?);
-    // SAFETY: (1), promised by our caller, and (2).
-    retried(|| count(unsafe { libc::pread(fd.as_raw_fd(), ptr.cast(), len, pos) }))
+    let (fd, ptr, len) = (fd.as_raw_fd(), ptr.cast(), len.min(MAX_TRANSFER));
+    match pos {
+        Position::At(pos) => {
+            let pos = offset(pos)?;
+            // SAFETY: (1), promised by our caller, and (2).
+            retried(|| count(unsafe { libc::pread(fd, ptr, len, pos) }))
+        }
+        // SAFETY: as above.
+        Position::None => retried(|| count(unsafe { libc::read(fd, ptr, len) })),
+    }
 }
 
-/// `pwrite(2)`: one call, so possibly short.
+/// `pwrite(2)`, or `write(2)` without a position: one call, so possibly short.
 ///
 /// # Safety
 ///
 /// `ptr` is valid for reads of `len` bytes until the call returns.
-pub(crate) unsafe fn pwrite(
+pub(crate) unsafe fn write(
     fd: BorrowedFd<'_>,
     ptr: *const u8,
     len: usize,
-    pos: u64,
+    pos: Position,
 ) -> Result<usize, Errno> {
-    let (len, pos) = (len.min(MAX_TRANSFER), offset(pos)?);
-    // SAFETY: (1), promised by our caller, and (2).
-    retried(|| count(unsafe { libc::pwrite(fd.as_raw_fd(), ptr.cast(), len, pos) }))
+    let (fd, ptr, len) = (fd.as_raw_fd(), ptr.cast(), len.min(MAX_TRANSFER));
+    match pos {
+        Position::At(pos) => {
+            let pos = offset(pos)?;
+            // SAFETY: (1), promised by our caller, and (2).
+            retried(|| count(unsafe { libc::pwrite(fd, ptr, len, pos) }))
+        }
+        // SAFETY: as above.
+        Position::None => retried(|| count(unsafe { libc::write(fd, ptr, len) })),
+    }
 }
 
 /// `preadv2(2)` with `RWF_NOWAIT`: what the page cache holds, or `EAGAIN`.
@@ -208,6 +230,23 @@ pub(crate) fn flags(fd: BorrowedFd<'_>) -> Result<libc::c_int, Errno> {
     if flags < 0 { Err(errno()) } else { Ok(flags) }
 }
 
+/// Whether the file has positions: pipes, sockets and terminals have none.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_seekable(fd: BorrowedFd<'_>) -> bool {
+    // A read of nothing: refused where there are no positions, and nothing otherwise. (`lseek` succeeds on some files
+    // that do not have any.)
+    // SAFETY: (2); there is no buffer.
+    let result = unsafe { libc::preadv(fd.as_raw_fd(), std::ptr::null(), 0, 0) };
+    result >= 0 || errno() != libc::ESPIPE
+}
+
+/// Whether the file has positions: pipes, sockets and terminals have none.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_seekable(fd: BorrowedFd<'_>) -> bool {
+    // SAFETY: (2). The position of the descriptor stays where it is.
+    unsafe { libc::lseek(fd.as_raw_fd(), 0, libc::SEEK_CUR) >= 0 }
+}
+
 /// Whether the file lives in memory (tmpfs, ramfs): reading it never waits for a device.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_in_memory(fd: BorrowedFd<'_>) -> bool {
@@ -252,6 +291,7 @@ pub(crate) fn limit(resource: Resource) -> Option<(u64, u64)> {
     };
     // SAFETY: `limit` is as large as the call wants.
     match unsafe { libc::getrlimit(which, &raw mut limit) } {
+        #[allow(clippy::unnecessary_cast, reason = "the type differs among systems")]
         0 => Some((limit.rlim_cur as u64, limit.rlim_max as u64)),
         _ => None,
     }
@@ -266,14 +306,20 @@ pub(crate) enum Resource {
     OpenFiles,
 }
 
-/// [`pread`] into a slice.
-pub(crate) fn pread_slice(fd: BorrowedFd<'_>, buf: &mut [u8], pos: u64) -> Result<usize, Errno> {
+/// [`read`] into a slice.
+#[inline]
+pub(crate) fn read_slice(
+    fd: BorrowedFd<'_>,
+    buf: &mut [u8],
+    pos: Position,
+) -> Result<usize, Errno> {
     // SAFETY: (1) `buf` is borrowed for the call.
-    unsafe { pread(fd, buf.as_mut_ptr(), buf.len(), pos) }
+    unsafe { read(fd, buf.as_mut_ptr(), buf.len(), pos) }
 }
 
-/// [`pwrite`] from a slice.
-pub(crate) fn pwrite_slice(fd: BorrowedFd<'_>, buf: &[u8], pos: u64) -> Result<usize, Errno> {
+/// [`write`] from a slice.
+#[inline]
+pub(crate) fn write_slice(fd: BorrowedFd<'_>, buf: &[u8], pos: Position) -> Result<usize, Errno> {
     // SAFETY: (1) `buf` is borrowed for the call.
-    unsafe { pwrite(fd, buf.as_ptr(), buf.len(), pos) }
+    unsafe { write(fd, buf.as_ptr(), buf.len(), pos) }
 }

@@ -7,6 +7,7 @@ use io_uring::{opcode, types};
 
 use crate::native::control::{Control, Request};
 use crate::native::op::Op;
+use crate::native::sys::Position;
 
 /// User data of the poll that carries wake-ups. No key is like this (see `table::Key`).
 pub(super) const WAKE: u64 = u64::MAX;
@@ -36,7 +37,7 @@ pub(super) fn of(op: &Op, user_data: u64) -> Entry {
                 transfer.view.as_mut_ptr(),
             );
             opcode::Read::new(fd, ptr, transfer.chunk() as u32)
-                .offset(transfer.pos)
+                .offset(offset(transfer.position()))
                 .build()
         }
         Op::Write(transfer) => {
@@ -45,12 +46,21 @@ pub(super) fn of(op: &Op, user_data: u64) -> Entry {
                 transfer.view.as_ptr(),
             );
             opcode::Write::new(fd, ptr, transfer.chunk() as u32)
-                .offset(transfer.pos)
+                .offset(offset(transfer.position()))
                 .build()
         }
         Op::Control(control) => of_control(control),
     };
     entry.user_data(user_data)
+}
+
+/// The kernel takes -1 for "no position".
+#[inline]
+fn offset(position: Position) -> u64 {
+    match position {
+        Position::At(pos) => pos,
+        Position::None => u64::MAX,
+    }
 }
 
 fn of_control(control: &Control) -> Entry {

@@ -1,0 +1,580 @@
+//! What must not go wrong when operations are cancelled, abandoned, interrupted or outlived.
+#![cfg(target_os = "linux")]
+#![allow(unsafe_code)]
+
+mod common;
+
+use std::fs::File as StdFile;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use common::*;
+use mfio::backend::IoBackendExt;
+use mfio::error::ErrorKind;
+use mfio::packet::{Buffer, Packet, ReadBuffer};
+use mfio::traits::{IoRead, IoWrite};
+use mfio_rt::fs::OpenOptions;
+use mfio_rt::native::{DriverKind, File, NativeRt, leaked_operations};
+
+/// For tests that look at what the whole process has.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A file whose reads never end by themselves: 8 bytes at a time, once somebody has written to it.
+fn never() -> (OwnedFd, StdFile) {
+    // SAFETY: takes numbers only.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    assert!(fd >= 0);
+    // SAFETY: just made, and nobody else's.
+    let reader = unsafe { OwnedFd::from_raw_fd(fd) };
+    let writer = StdFile::from(reader.try_clone().unwrap());
+    (reader, writer)
+}
+
+/// Memory that says when it was given back.
+struct Watched {
+    bytes: Box<[u8; 8]>,
+    freed: Arc<AtomicUsize>,
+}
+
+struct WatchedParts {
+    bytes: *mut [u8; 8],
+    freed: Arc<AtomicUsize>,
+}
+
+// SAFETY: the region lives in the heap, and only `from_parts` gives it back.
+unsafe impl Buffer for Watched {
+    type Parts = WatchedParts;
+
+    fn into_parts(self) -> WatchedParts {
+        let (bytes, freed) = (self.bytes.as_ptr().cast_mut().cast(), self.freed.clone());
+        std::mem::forget(self);
+        WatchedParts { bytes, freed }
+    }
+
+    unsafe fn from_parts(parts: WatchedParts) -> Self {
+        // SAFETY: the pointer came from a box, in `into_parts`.
+        let bytes = unsafe { Box::from_raw(parts.bytes) };
+        Self {
+            bytes,
+            freed: parts.freed,
+        }
+    }
+
+    unsafe fn region(parts: *mut WatchedParts) -> (*mut u8, usize) {
+        // SAFETY: our caller's promise.
+        (unsafe { (*parts).bytes }.cast(), 8)
+    }
+}
+
+// SAFETY: plain bytes.
+unsafe impl ReadBuffer for Watched {}
+// SAFETY: the raw pointer stands for a box of bytes.
+unsafe impl Send for WatchedParts {}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.freed.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Polls once and submits what that sent.
+fn start<F: Future + Unpin>(rt: &NativeRt, future: &mut F) -> Poll<F::Output> {
+    rt.block_on(async { std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) })
+}
+
+/// `block_on` with a limit of time, for what would hang when it goes wrong.
+fn within<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(run()));
+    receiver
+        .recv_timeout(Duration::from_secs(20))
+        .unwrap_or_else(|error| panic!("{what}: {error}"))
+}
+
+/// The kernel must have let go of the memory before it is freed: a read that is still there would eat what is written
+/// after the shutdown.
+#[test]
+fn shutdown_ends_reads_before_it_frees_their_memory() {
+    let _alone = alone();
+    let Some(rt) = runtime(DriverKind::IoUring) else {
+        return;
+    };
+    let leaked = leaked_operations();
+    let freed = Arc::new(AtomicUsize::new(0));
+    let (reader, mut writer) = never();
+    let file = File::from_owned_fd(&rt, reader);
+    let watched = || Watched {
+        bytes: Box::new([0; 8]),
+        freed: freed.clone(),
+    };
+    let mut reads: Vec<_> = (0..20)
+        .map(|_| Box::pin(file.read_packet(0, Packet::new(watched()))))
+        .collect();
+    for read in &mut reads {
+        assert!(start(&rt, read).is_pending());
+    }
+    reads.truncate(10);
+    assert_eq!(
+        freed.load(Ordering::SeqCst),
+        0,
+        "memory was freed under the kernel's hands"
+    );
+    drop(reads);
+    drop(file);
+    assert_eq!(
+        freed.load(Ordering::SeqCst),
+        0,
+        "memory was freed under the kernel's hands"
+    );
+    drop(rt);
+    assert_eq!(freed.load(Ordering::SeqCst), 20, "memory was not freed");
+    assert_eq!(leaked_operations(), leaked);
+    writer.write_all(&7_u64.to_ne_bytes()).unwrap();
+    let mut bytes = [0; 8];
+    writer.read_exact(&mut bytes).unwrap();
+    assert_eq!(u64::from_ne_bytes(bytes), 7, "a read was still there");
+}
+
+/// Futures that outlive their runtime end with an error.
+#[test]
+fn what_is_in_flight_when_the_runtime_ends_fails() {
+    let _alone = alone();
+    let Some(rt) = runtime(DriverKind::IoUring) else {
+        return;
+    };
+    let (reader, _writer) = never();
+    let file = File::from_owned_fd(&rt, reader);
+    let (mut in_flight, view) = Packet::new([0; 8]).start::<mfio::io::Read>();
+    mfio::io::PacketIo::send_io(&file, 0, view);
+    assert!(start(&rt, &mut in_flight).is_pending());
+    drop((file, rt));
+    let ended = in_flight.try_end().expect("it ended with the runtime");
+    assert_eq!(
+        ended.outcome.first_error().unwrap().kind(),
+        ErrorKind::Cancelled
+    );
+}
+
+/// A blocking call cannot be ended: it is left alone, with its memory, and counted.
+#[test]
+fn what_cannot_be_ended_is_leaked_and_counted() {
+    let _alone = alone();
+    let leaked = leaked_operations();
+    let freed = Arc::new(AtomicUsize::new(0));
+    let patience = Duration::from_millis(50);
+    let rt = NativeRt::builder()
+        .require(DriverKind::Threads)
+        .threads(1)
+        .shutdown_patience(patience)
+        .build()
+        .unwrap();
+    let (reader, mut writer) = never();
+    let file = File::from_owned_fd(&rt, reader);
+    let watched = || Watched {
+        bytes: Box::new([0; 8]),
+        freed: freed.clone(),
+    };
+    let (mut stuck, mut queued) = (
+        file.read_packet(0, Packet::new(watched())),
+        file.read_packet(0, Packet::new(watched())),
+    );
+    assert!(start(&rt, &mut stuck).is_pending());
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(start(&rt, &mut queued).is_pending());
+    drop((stuck, queued));
+    drop(file);
+    let began = Instant::now();
+    drop(rt);
+    assert!(began.elapsed() < Duration::from_secs(3));
+    assert_eq!(leaked_operations(), leaked + 1);
+    assert_eq!(
+        freed.load(Ordering::SeqCst),
+        1,
+        "the queued one, and only that, is freed"
+    );
+    writer.write_all(&1_u64.to_ne_bytes()).unwrap();
+    eventually("the stuck thread gives its memory back", || {
+        freed.load(Ordering::SeqCst) == 2
+    });
+}
+
+/// The kernel cancels what a thread had submitted when that thread ends.
+#[test]
+fn a_submitter_that_exits_takes_no_operation_with_it() {
+    for rt in runtimes() {
+        let (reader, mut writer) = never();
+        let file = File::from_owned_fd(&rt, reader);
+        let mut read = {
+            let (rt, file) = (rt.clone(), file.clone());
+            let submit = std::thread::spawn(move || {
+                let (mut in_flight, view) = Packet::new([0; 8]).start::<mfio::io::Read>();
+                mfio::io::PacketIo::send_io(&file, 0, view);
+                assert!(start(&rt, &mut in_flight).is_pending());
+                in_flight
+            });
+            submit.join().unwrap()
+        };
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(
+            start(&rt, &mut read).is_pending(),
+            "it ended with its submitter"
+        );
+        writer.write_all(&9_u64.to_ne_bytes()).unwrap();
+        let ended = within("the read ends", move || rt.block_on(read));
+        assert_eq!(ended.outcome.first_error(), None);
+        assert_eq!(ended.packet.into_buffer(), 9_u64.to_ne_bytes());
+    }
+}
+
+/// The poll through which wake-ups come was submitted by the thread that made the runtime.
+#[test]
+fn a_builder_that_exits_takes_no_wake_ups_with_it() {
+    for kind in DRIVERS {
+        let Some(rt) = std::thread::spawn(|| runtime(*kind)).join().unwrap() else {
+            continue;
+        };
+        wake_ups_arrive(&rt);
+    }
+}
+
+#[test]
+fn a_thread_that_waits_hears_of_what_others_send() {
+    runtimes().for_each(|rt| wake_ups_arrive(&rt));
+}
+
+/// One thread waits for something that does not come, with the turn; another one's reads go through it.
+fn wake_ups_arrive(rt: &NativeRt) {
+    let dir = Dir::new();
+    let (reader, mut writer) = never();
+    let stuck = File::from_owned_fd(rt, reader);
+    let waiter = {
+        let rt = rt.clone();
+        std::thread::spawn(move || rt.block_on(async { stuck.read::<u64>(0).await }))
+    };
+    std::thread::sleep(Duration::from_millis(50));
+    let options = OpenOptions::new().read(true).write(true).create(true);
+    let (other, path) = (rt.clone(), dir.path("other"));
+    within("the other thread's operations end", move || {
+        let file = other.block_on(other.open(path, &options)).unwrap();
+        for n in 0..50_u64 {
+            other.block_on(file.write(n * 8, &n)).unwrap();
+            assert_eq!(other.block_on(file.read::<u64>(n * 8)).unwrap(), n);
+        }
+    });
+    writer.write_all(&3_u64.to_ne_bytes()).unwrap();
+    assert_eq!(
+        within("the waiter ends", move || waiter.join().unwrap()).unwrap(),
+        3
+    );
+}
+
+/// The child shares memory and descriptors with its parent, and must leave both alone.
+#[test]
+fn a_forked_child_touches_nothing() {
+    let dir = Dir::new();
+    let path = dir.file("forked", 100);
+    for rt in runtimes() {
+        let (reader, mut writer) = never();
+        let stuck = File::from_owned_fd(&rt, reader);
+        let file = rt.block_on(rt.open_read(&path)).unwrap();
+        let (mut pending, view) = Packet::new([0; 8]).start::<mfio::io::Read>();
+        mfio::io::PacketIo::send_io(&stuck, 0, view);
+        assert!(start(&rt, &mut pending).is_pending());
+        let second = rt.clone();
+        // SAFETY: the child touches memory and descriptors of its own only, and leaves with `_exit`.
+        match unsafe { libc::fork() } {
+            0 => {
+                let mut noop = Context::from_waker(Waker::noop());
+                let mut bytes = [0; 10];
+                let mut read = Box::pin(file.read_all(0, &mut bytes));
+                let refused = matches!(read.as_mut().poll(&mut noop), Poll::Ready(Err(e)) if e.kind() == ErrorKind::BackendGone);
+                drop(read);
+                let mut len = file.len();
+                let also = matches!(std::pin::Pin::new(&mut len).poll(&mut noop), Poll::Ready(Err(e)) if e.kind() == ErrorKind::BackendGone);
+                drop((len, pending, stuck, file, second, rt));
+                // SAFETY: ends the child.
+                unsafe { libc::_exit(if refused && also { 0 } else { 9 }) }
+            }
+            child => {
+                assert!(child > 0);
+                let mut status = 0;
+                // SAFETY: `status` is as large as the call wants.
+                assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+                assert!(
+                    libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0,
+                    "the child ended with {status:#x}"
+                );
+            }
+        }
+        assert!(
+            start(&rt, &mut pending).is_pending(),
+            "the child ended an operation of its parent"
+        );
+        writer.write_all(&5_u64.to_ne_bytes()).unwrap();
+        let ended = {
+            let rt = rt.clone();
+            within("the parent goes on", move || rt.block_on(pending))
+        };
+        assert_eq!(ended.packet.into_buffer(), 5_u64.to_ne_bytes());
+        rt.block_on(file.read::<[u8; 64]>(0)).unwrap();
+    }
+}
+
+#[test]
+fn a_full_table_names_its_limit_and_recovers() {
+    for kind in DRIVERS {
+        if runtime(*kind).is_none() {
+            continue;
+        }
+        let rt = NativeRt::builder()
+            .require(*kind)
+            .max_requests(4)
+            .threads(1)
+            .build()
+            .unwrap();
+        let (reader, mut writer) = never();
+        let file = File::from_owned_fd(&rt, reader);
+        let mut reads: Vec<_> = (0..12)
+            .map(|_| Box::pin(file.read_buf(0, vec![0; 8])))
+            .collect();
+        let full = reads.iter_mut().find_map(|read| match start(&rt, read) {
+            Poll::Ready((result, _)) => Some(result.unwrap_err()),
+            Poll::Pending => None,
+        });
+        assert_eq!(full.expect("a limit").kind(), ErrorKind::LimitReached);
+        let open = rt.block_on(rt.open_read("/dev/null")).map(drop);
+        let text = open.unwrap_err().to_string();
+        assert!(text.contains("max_requests"), "{text}");
+        drop(reads);
+        for _ in 0..12 {
+            writer.write_all(&1_u64.to_ne_bytes()).unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+            // Takes in what has ended.
+            rt.block_on(async {});
+        }
+        eventually("there is room again", || {
+            rt.block_on(rt.open_read("/dev/null")).is_ok()
+        });
+    }
+}
+
+/// More than the kernel takes at a time waits for room, in order, and all of it is done.
+#[test]
+fn waiting_for_room_is_asynchronous() {
+    let Some(_) = runtime(DriverKind::IoUring) else {
+        return;
+    };
+    let small = NativeRt::builder()
+        .require(DriverKind::IoUring)
+        .queue_depth(2);
+    let rt = small.build().unwrap();
+    let (reader, mut writer) = never();
+    let stuck = File::from_owned_fd(&rt, reader);
+    let mut reads: Vec<_> = (0..20)
+        .map(|_| Box::pin(stuck.read_buf(0, vec![0; 8])))
+        .collect();
+    for read in &mut reads {
+        assert!(start(&rt, read).is_pending());
+    }
+    // Which of the two that the kernel has gets a number is up to the kernel; the others have to wait.
+    for n in 1..=20_u64 {
+        writer.write_all(&n.to_ne_bytes()).unwrap();
+        let (result, bytes) = rt.block_on(first(&mut reads));
+        result.unwrap();
+        assert_eq!(bytes, n.to_ne_bytes());
+    }
+    assert!(reads.is_empty());
+}
+
+/// The output of the first future that is ready; it is taken out.
+async fn first<F: Future + Unpin>(futures: &mut Vec<F>) -> F::Output {
+    std::future::poll_fn(|cx| {
+        let polled = |(n, future): (usize, &mut F)| match std::pin::Pin::new(future).poll(cx) {
+            Poll::Ready(output) => Some((n, output)),
+            Poll::Pending => None,
+        };
+        match futures.iter_mut().enumerate().find_map(polled) {
+            Some((n, output)) => {
+                drop(futures.swap_remove(n));
+                Poll::Ready(output)
+            }
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// The open of a pipe waits for the other end. Cancelled, it must leave no descriptor behind, whichever way it ends.
+#[test]
+fn a_cancelled_open_leaves_no_descriptor() {
+    let _alone = alone();
+    let dir = Dir::new();
+    for rt in runtimes() {
+        let path = dir.fifo(rt.report().chosen().name());
+        let ours = || {
+            descriptors()
+                .into_iter()
+                .filter(|(_, name)| *name == path.display().to_string())
+                .count()
+        };
+        let mut open = rt.open_read(&path);
+        assert!(start(&rt, &mut open).is_pending());
+        std::thread::sleep(Duration::from_millis(50));
+        drop(open);
+        rt.block_on(async {});
+        std::thread::sleep(Duration::from_millis(50));
+        rt.block_on(async {});
+        // On threads the call is still blocked, and this lets it succeed.
+        let writer = std::fs::OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(&path);
+        if rt.report().chosen() == DriverKind::IoUring {
+            assert_eq!(
+                writer.as_ref().unwrap_err().raw_os_error(),
+                Some(libc::ENXIO),
+                "the open was not cancelled"
+            );
+        }
+        drop(writer);
+        eventually("no descriptor is left", || {
+            rt.block_on(async {});
+            ours() == 0
+        });
+    }
+}
+
+/// A limit of the process is named, with what to do about it.
+#[test]
+fn too_many_open_files_says_so() {
+    let _alone = alone();
+    let dir = Dir::new();
+    let path = dir.file("limit", 1);
+    for rt in runtimes() {
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: `limit` is as large as the calls want. Other tests that open files may fail meanwhile, so the new
+        // limit leaves them some, and `alone` keeps the sensitive ones away.
+        unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+        let low = libc::rlimit {
+            rlim_cur: 600,
+            rlim_max: limit.rlim_max,
+        };
+        // SAFETY: as above.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const low) };
+        let mut held = Vec::new();
+        let error = loop {
+            match StdFile::open(&path) {
+                Ok(file) => held.push(file),
+                Err(_) => match rt.block_on(rt.open_read(&path)) {
+                    Ok(_) => {}
+                    Err(error) => break error,
+                },
+            }
+        };
+        // SAFETY: as above.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+        assert!(held.iter().all(|file| file.as_raw_fd() < 600));
+        assert_eq!(error.errno(), Some(libc::EMFILE));
+        assert!(error.to_string().contains("RLIMIT_NOFILE"), "{error}");
+    }
+}
+
+/// Eight tasks of tokio, four threads in `block_on` and two tasks of smol, all on one file.
+#[test]
+fn everybody_at_once() {
+    let reads: u64 = std::env::var("MFIO_READS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(60_000);
+    let dir = Dir::new();
+    let path = dir.file("shared", 1 << 20);
+    for rt in runtimes() {
+        let file = rt.block_on(rt.open_read(&path)).unwrap();
+        let share = reads / 14;
+        let begin = Instant::now();
+        std::thread::scope(|scope| {
+            for seed in 0..4 {
+                let (rt, file) = (&rt, file.clone());
+                scope.spawn(move || rt.block_on(read_at_random(file, seed, share)));
+            }
+            let (rt, file) = (&rt, file.clone());
+            let shared = file.clone();
+            scope.spawn(move || {
+                let tasks = (4..12)
+                    .map(|seed| read_at_random(shared.clone(), seed, share))
+                    .collect::<Vec<_>>();
+                Executor::TokioDrive.run(
+                    rt,
+                    Box::pin(async move {
+                        let tasks: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
+                        for task in tasks {
+                            task.await.unwrap();
+                        }
+                    }),
+                );
+            });
+            scope.spawn(move || {
+                let tasks = (12..14)
+                    .map(|seed| read_at_random(file.clone(), seed, share))
+                    .collect::<Vec<_>>();
+                Executor::SmolDrive.run(
+                    rt,
+                    Box::pin(async move {
+                        let tasks: Vec<_> = tasks.into_iter().map(smol::spawn).collect();
+                        for task in tasks {
+                            task.await;
+                        }
+                    }),
+                );
+            });
+        });
+        println!(
+            "{}: {} reads in {:?}",
+            rt.report().chosen(),
+            share * 14,
+            begin.elapsed()
+        );
+    }
+}
+
+async fn read_at_random(file: File, seed: u64, reads: u64) {
+    let mut numbers = Numbers::new(seed);
+    let mut packet = Packet::new([0; 64]);
+    for n in 0..reads {
+        let pos = numbers.below((1 << 20) - 64);
+        match n % 3 {
+            0 => {
+                let mut bytes = [0; 64];
+                file.read_all(pos, &mut bytes).await.unwrap();
+                assert_bytes(&bytes, pos);
+            }
+            _ => {
+                let ended = file.read_packet(pos, packet).await;
+                assert_eq!(ended.outcome.first_error(), None);
+                packet = ended.packet;
+                assert_bytes(packet.buffer(), pos);
+            }
+        }
+        // Three in flight, of which two are given up.
+        if numbers.below(3) == 0 {
+            let mut given_up = (
+                file.read_buf(pos, vec![0; 64]),
+                file.read_buf(0, vec![0; 100]),
+            );
+            let mut cx = Context::from_waker(Waker::noop());
+            let _ = std::pin::Pin::new(&mut given_up.0).poll(&mut cx);
+            let _ = std::pin::Pin::new(&mut given_up.1).poll(&mut cx);
+        }
+    }
+}
