@@ -112,7 +112,9 @@ fn calls_through_the_pool_allocate_nothing() {
 #[test]
 fn many_calls_at_once_allocate_nothing() {
     let io = Memory::new(vec![1; 1000]);
-    let packets = Cell::new(Some((0..200).map(|_| Packet::new([0u8; 4])).collect::<Vec<_>>()));
+    let packets = Cell::new(Some(
+        (0..200).map(|_| Packet::new([0u8; 4])).collect::<Vec<_>>(),
+    ));
     let mut running = Vec::with_capacity(200);
     let count = allocations(|| {
         let mut idle = packets.take().unwrap();
@@ -141,7 +143,10 @@ fn many_calls_at_once_allocate_nothing() {
 fn blocking_calls_allocate_nothing() {
     let io = Memory::new(vec![1; 1000]);
     let mut bytes = [0; 100];
-    assert_eq!(allocations(|| io.blocking().read_all(3, &mut bytes).unwrap()), 0);
+    assert_eq!(
+        allocations(|| io.blocking().read_all(3, &mut bytes).unwrap()),
+        0
+    );
 }
 
 /// Memory without its short cut, so that blocking calls lend.

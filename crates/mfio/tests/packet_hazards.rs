@@ -110,7 +110,11 @@ impl PacketIo<Write> for Held {
 
 impl Held {
     fn sent(&self) -> View<Read> {
-        self.reads.lock().unwrap().pop().expect("something was sent")
+        self.reads
+            .lock()
+            .unwrap()
+            .pop()
+            .expect("something was sent")
     }
 }
 
@@ -182,7 +186,11 @@ fn a_forgotten_future_or_view_leaks_and_frees_nothing() {
     kept.done();
     assert!(poll(&mut in_flight, &counter().1).is_pending());
     drop(in_flight);
-    assert_eq!(freed(), 0, "the forgotten view may still be used by a driver");
+    assert_eq!(
+        freed(),
+        0,
+        "the forgotten view may still be used by a driver"
+    );
 }
 
 #[test]
@@ -193,7 +201,10 @@ fn dropping_futures_of_every_form_at_every_point() {
     drop(io.read_all(0, &mut bytes));
     drop(io.write_all(0, &bytes));
     drop(io.read_buf(0, vec![0; 8]));
-    assert!(io.reads.lock().unwrap().is_empty(), "nothing is sent before the first poll");
+    assert!(
+        io.reads.lock().unwrap().is_empty(),
+        "nothing is sent before the first poll"
+    );
 
     let mut all = io.read_all(0, &mut bytes);
     assert!(poll(&mut all, &waker).is_pending());
@@ -216,7 +227,11 @@ fn dropping_futures_of_every_form_at_every_point() {
     drop(write);
     bytes.fill(0);
     let view = io.writes.lock().unwrap().pop().unwrap();
-    assert_eq!(view.bytes(), [8, 7, 7, 7, 7, 7, 7, 7], "the write keeps what it was given");
+    assert_eq!(
+        view.bytes(),
+        [8, 7, 7, 7, 7, 7, 7, 7],
+        "the write keeps what it was given"
+    );
 }
 
 #[test]
@@ -296,7 +311,10 @@ fn a_panicking_waker_leaves_the_packet_ended() {
     assert_eq!(Arc::strong_count(&panics), 1);
     let (mut in_flight, view) = ended.packet.start::<Write>();
     view.done();
-    assert!(poll(&mut in_flight, &counter().1).is_ready(), "and can be used again");
+    assert!(
+        poll(&mut in_flight, &counter().1).is_ready(),
+        "and can be used again"
+    );
     drop(in_flight);
     assert_eq!(freed(), 1);
 }
@@ -383,6 +401,9 @@ fn an_empty_packet_ends_like_any_other() {
     let (in_flight, view) = ended.packet.start::<Read>();
     view.fail(ErrorKind::NotSupported);
     let ended = in_flight.try_end().unwrap();
-    assert_eq!(ended.outcome.first_error(), Some(ErrorKind::NotSupported.into()));
+    assert_eq!(
+        ended.outcome.first_error(),
+        Some(ErrorKind::NotSupported.into())
+    );
     assert_eq!(ended.outcome.good_prefix(), 0);
 }

@@ -56,7 +56,10 @@ where
     result.unwrap();
     io.write_buf(16, buffer).await.0.unwrap();
     io.read_buf_some(0, [0; 8]).await.0.unwrap();
-    io.write_buf_some(0, [1, 0, 0, 0, 0, 0, 0, 0u8]).await.0.unwrap();
+    io.write_buf_some(0, [1, 0, 0, 0, 0, 0, 0, 0u8])
+        .await
+        .0
+        .unwrap();
     let ended = io.read_packet(16, Packet::new([0; 8])).await;
     let ended = io.write_packet(24, ended.packet).await;
     assert!(ended.outcome.is_success());

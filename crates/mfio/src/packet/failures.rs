@@ -77,7 +77,13 @@ impl Failures {
         let mut all = Vec::with_capacity(used + self.more.len());
         all.extend_from_slice(&self.inline[..used]);
         all.append(&mut self.more);
-        all.sort_unstable_by_key(|range| (range.offset, range.len));
+        all.sort_unstable_by_key(|range| range.offset);
+        // An empty part says nothing about bytes: it counts only where no others failed, and then once.
+        if all.iter().any(|range| range.len != 0) {
+            all.retain(|range| range.len != 0);
+        } else {
+            all.truncate(1);
+        }
         all.dedup_by(|next, kept| kept.absorb(*next));
         match all[..] {
             [] => Ranges::None,

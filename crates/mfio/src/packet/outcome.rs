@@ -11,7 +11,7 @@ use core::fmt;
 pub struct FailedRange {
     /// Where it begins in the packet.
     pub offset: usize,
-    /// How long it is. 0 where an empty view failed.
+    /// How long it is. 0 where an empty view failed and no other one did.
     pub len: usize,
     /// Why.
     pub cause: Cause,

@@ -1,0 +1,275 @@
+//! What the forms of reading and writing promise, on memory and on an object that does as it is told.
+
+use mfio::backend::IoBackendExt;
+use mfio::error::{Cause, ErrorKind};
+use mfio::io::{Identity, PacketIo, Read, Write};
+use mfio::memory::Memory;
+use mfio::packet::{AlignedBuf, Packet, Value, View};
+use mfio::traits::{BlockingIo, IoRead, IoWrite};
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+/// Fills views inline as its script says: how many bytes, then why no more.
+struct Scripted(Mutex<VecDeque<(usize, Cause)>>);
+
+impl Scripted {
+    fn new(steps: impl IntoIterator<Item = (usize, Cause)>) -> Self {
+        Self(Mutex::new(steps.into_iter().collect()))
+    }
+
+    fn next(&self) -> (usize, Cause) {
+        self.0
+            .lock()
+            .unwrap()
+            .pop_front()
+            .expect("as many steps as requests")
+    }
+}
+
+impl PacketIo<Read> for Scripted {
+    fn send_io(&self, _: u64, mut view: View<Read>) {
+        let (good, cause) = self.next();
+        let shown = good.min(view.len());
+        view.bytes_mut()[..shown].fill(1);
+        view.done_prefix(good, cause);
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        Identity {
+            object: Some("/dev/script".into()),
+            driver: Some("script"),
+        }
+    }
+}
+
+impl PacketIo<Write> for Scripted {
+    fn send_io(&self, _: u64, view: View<Write>) {
+        let (good, cause) = self.next();
+        view.done_prefix(good, cause);
+    }
+}
+
+const EOF: Cause = Cause::new(ErrorKind::UnexpectedEof);
+const FULL: Cause = Cause::new(ErrorKind::StorageFull);
+
+#[test]
+fn read_all_needs_every_byte_and_shows_none_otherwise() {
+    let mut bytes = [9; 4];
+    let error = pollster::block_on(Scripted::new([(3, EOF)]).read_all(16, &mut bytes)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    assert_eq!(
+        error.to_string(),
+        "read of 4 bytes at offset 16 of /dev/script failed: unexpected end of data [script]"
+    );
+    assert_eq!(bytes, [9; 4]);
+    pollster::block_on(Scripted::new([(4, EOF)]).read_all(0, &mut bytes)).unwrap();
+    assert_eq!(bytes, [1; 4]);
+}
+
+#[test]
+fn read_some_shows_what_was_read_and_tells_the_end_from_an_error() {
+    let io = Scripted::new([(3, FULL), (0, EOF), (0, FULL)]);
+    let mut bytes = [9; 4];
+    pollster::block_on(async {
+        assert_eq!(io.read_some(0, &mut bytes).await.unwrap(), 3);
+        assert_eq!(bytes, [1, 1, 1, 9]);
+        assert_eq!(io.read_some(0, &mut bytes).await.unwrap(), 0);
+        let error = io.read_some(0, &mut bytes).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+    });
+    assert_eq!(bytes, [1, 1, 1, 9]);
+}
+
+#[test]
+fn writes_say_how_much_and_never_end_silently() {
+    let io = Scripted::new([(3, FULL), (0, EOF), (2, FULL), (4, FULL)]);
+    pollster::block_on(async {
+        assert_eq!(io.write_some(0, &[0; 4]).await.unwrap(), 3);
+        let error = io.write_some(0, &[0; 4]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+        let error = io.write_all(7, &[0; 4]).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "write of 4 bytes at offset 7 failed: no space left"
+        );
+        io.write(0, &1u32).await.unwrap();
+    });
+}
+
+#[test]
+fn owned_buffers_come_back_in_any_case() {
+    let io = Scripted::new([(2, FULL), (2, FULL), (0, FULL), (5, EOF)]);
+    pollster::block_on(async {
+        let (result, buffer) = io.read_buf(0, vec![7; 4]).await;
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::StorageFull);
+        let (result, buffer) = io.read_buf_some(0, buffer).await;
+        assert_eq!(result.unwrap(), 2);
+        assert_eq!(buffer, [1, 1, 7, 7]);
+        let (result, buffer) = io.write_buf(0, buffer).await;
+        assert!(result.is_err());
+        assert_eq!(buffer.len(), 4);
+        assert_eq!(io.read_to_vec(0, 6).await.unwrap(), [1; 5]);
+    });
+}
+
+#[test]
+fn a_packet_tells_every_range() {
+    let io = Memory::new(vec![5; 10]);
+    let ended = io.block_on(io.read_packet(6, Packet::new(AlignedBuf::new(8))));
+    let failures: Vec<_> = ended.outcome.failures().collect();
+    assert_eq!(failures.len(), 1);
+    assert_eq!(
+        (failures[0].offset, failures[0].len, failures[0].cause),
+        (4, 4, EOF)
+    );
+    assert_eq!(ended.outcome.good_prefix(), 4);
+    let (result, buffer) = ended.into_buffer();
+    assert_eq!(result, Err(EOF));
+    assert_eq!(&buffer[..], [5, 5, 5, 5, 0, 0, 0, 0]);
+}
+
+#[test]
+fn every_kind_of_buffer_is_read_into_and_written_from() {
+    static BYTES: [u8; 2] = [3, 4];
+    let io = Memory::new(vec![1, 2, 3, 4, 5, 6, 7, 8]);
+    io.block_on(async {
+        assert_eq!(io.read_buf(0, Value([0u8; 2])).await.1, Value([1, 2]));
+        assert_eq!(io.read_buf(0, [0u8; 3]).await.1, [1, 2, 3]);
+        assert_eq!(
+            *io.read_buf(6, vec![0u8; 2].into_boxed_slice()).await.1,
+            [7, 8]
+        );
+        let leaked: &'static mut [u8] = Box::leak(Box::new([0u8; 2]));
+        let leaked = io.read_buf(4, leaked).await.1;
+        assert_eq!(*leaked, [5, 6]);
+        io.write_buf(6, leaked).await.0.unwrap();
+        io.write_buf(0, &BYTES[..]).await.0.unwrap();
+        let (result, bytes) = io.write_buf(2, bytes_of(b"xy")).await;
+        result.unwrap();
+        assert_eq!(bytes, "xy");
+    });
+    assert_eq!(io.to_vec(), [3, 4, b'x', b'y', 5, 6, 5, 6]);
+}
+
+fn bytes_of(bytes: &[u8]) -> bytes::Bytes {
+    bytes::Bytes::copy_from_slice(bytes)
+}
+
+#[test]
+fn exchanging_the_buffer_keeps_the_packet() {
+    let io = Memory::new(vec![1, 2, 3, 4]);
+    let mut packet = Packet::new(vec![0; 1]);
+    for len in [4, 2, 0, 3] {
+        packet.replace(vec![0; len]);
+        packet = io.block_on(io.read_packet(0, packet)).packet;
+        assert_eq!(packet.buffer(), &[1, 2, 3, 4][..len]);
+    }
+    assert_eq!(packet.into_buffer(), [1, 2, 3]);
+}
+
+#[test]
+fn memory_reaches_no_further_than_it_is() {
+    let io = Memory::new(vec![1; 10]);
+    let mut bytes = [0; 4];
+    io.block_on(async {
+        for pos in [7, 10, 11, u64::MAX] {
+            let error = io.read_all(pos, &mut bytes).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "at {pos}");
+            assert!(io.write_all(pos, &[2; 4]).await.is_err());
+        }
+        assert_eq!(io.read_some(7, &mut bytes).await.unwrap(), 3);
+        assert_eq!(io.read_some(10, &mut bytes).await.unwrap(), 0);
+        assert_eq!(
+            io.read::<u64>(2).await.unwrap(),
+            u64::from_ne_bytes([1, 1, 1, 1, 1, 2, 2, 2])
+        );
+        assert!(io.read::<[u8; 4]>(8).await.is_err());
+    });
+    assert_eq!(
+        io.to_vec(),
+        [1, 1, 1, 1, 1, 1, 1, 2, 2, 2],
+        "the part within was written"
+    );
+}
+
+#[test]
+fn a_full_queue_serves_its_sender() {
+    let io = Memory::new((0..=255).collect::<Vec<u8>>());
+    // Nobody drives the backend, so all but the first thousand or so are served by being sent.
+    let mut running: Vec<_> = (0..5000u64)
+        .map(|n| {
+            let (in_flight, view) = Packet::new([0u8; 1]).start::<Read>();
+            io.send_io(n % 256, view);
+            in_flight
+        })
+        .collect();
+    assert!(running.iter().filter(|op| op.is_ended()).count() > 1000);
+    io.block_on(async {
+        for (n, op) in running.drain(..).enumerate() {
+            let ended = op.await;
+            assert!(ended.outcome.is_success());
+            assert_eq!(ended.packet.into_buffer(), [(n % 256) as u8]);
+        }
+    });
+}
+
+#[test]
+fn requests_of_a_memory_that_is_dropped_fail() {
+    let io = Memory::new(vec![0; 4]);
+    let (in_flight, view) = Packet::new([0u8; 4]).start::<Read>();
+    io.send_io(0, view);
+    drop(io);
+    let outcome = in_flight
+        .try_end()
+        .expect("the view went with the queue")
+        .outcome;
+    assert_eq!(outcome.first_error(), Some(ErrorKind::Dropped.into()));
+}
+
+#[test]
+fn large_borrowed_reads_and_lengths_from_outside() {
+    let io = Memory::new((0..300_000u32).map(|n| n as u8).collect::<Vec<u8>>());
+    let mut bytes = vec![0; 250_000];
+    io.block_on(async {
+        io.read_all(3, &mut bytes).await.unwrap();
+        assert!(bytes.iter().enumerate().all(|(n, &b)| b == (n + 3) as u8));
+        io.write_all(0, &bytes).await.unwrap();
+        for len in [usize::MAX, isize::MAX as usize] {
+            let error = io.read_to_vec(0, len).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+        }
+        assert_eq!(io.read_to_vec(299_990, 100).await.unwrap().len(), 10);
+        assert_eq!(io.read_to_vec(300_000, 100).await.unwrap(), []);
+        io.read_all(0, &mut []).await.unwrap();
+        assert_eq!(io.read_some(0, &mut []).await.unwrap(), 0);
+        io.read::<()>(0).await.unwrap();
+    });
+    assert_eq!(io.to_vec()[..250_000], bytes);
+}
+
+#[test]
+fn trait_objects_and_pointers_have_all_forms() {
+    let io = std::sync::Arc::new(Memory::new(vec![6; 8]));
+    let object: &dyn PacketIo<Read> = &io;
+    assert_eq!(io.block_on(object.read::<u16>(0)).unwrap(), 0x0606);
+    assert_eq!(io.block_on(io.read::<u16>(0)).unwrap(), 0x0606);
+}
+
+#[test]
+fn blocking_forms_keep_the_same_promises() {
+    let io = Memory::new(vec![1; 10]);
+    let mut bytes = [0; 4];
+    let io = io.blocking();
+    assert_eq!(io.read_some(8, &mut bytes).unwrap(), 2);
+    assert_eq!(io.read_some(10, &mut bytes).unwrap(), 0);
+    assert_eq!(
+        io.read_all(8, &mut bytes).unwrap_err().kind(),
+        ErrorKind::UnexpectedEof
+    );
+    assert_eq!(io.write_some(8, &[2; 4]).unwrap(), 2);
+    assert!(io.write_some(10, &[2; 4]).is_err());
+    assert!(io.write_all(8, &[2; 4]).is_err());
+    io.write(0, &0x0303u16).unwrap();
+    assert_eq!(io.read::<[u8; 3]>(0).unwrap(), [3, 3, 1]);
+    io.read_all(100, &mut []).unwrap();
+}
