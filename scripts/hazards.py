@@ -40,6 +40,14 @@ def find(name, names):
     return {full for full in names if full == name or full.endswith("::" + name) or full.startswith(name + " ")}
 
 
+def tests_of_hazards():
+    """Tests that are there for a hazard, by the name of their file or their own: the table must have them all."""
+    for path in sorted(pathlib.Path("crates").rglob("*.rs")):
+        for name in re.findall(r"#\[(?:\w+::)?test\b[^\n]*\n(?:\s*#\[.*\n)*\s*(?:async )?fn (\w+)", path.read_text()):
+            if name.startswith("hazard_") or path.name.startswith("hazard_"):
+                yield path, name
+
+
 def command_of(patch):
     """The test command of a mutation."""
     found = re.search(r"^# test: *(.*)$", patch.read_text(), re.MULTILINE)
@@ -76,13 +84,17 @@ def check_row(number, cells, tests, loom):
 
 def main():
     tests, loom = listed(sys.argv[1]), listed(sys.argv[2])
-    named, count = set(), 0
+    named, shown, count = set(), set(), 0
     for number, cells in rows():
         count += 1
+        shown.update(name.rsplit("::", 1)[-1] for name in re.findall(r"`([^`]+)`", cells[1]))
         named.update(check_row(number, cells, tests, loom))
     for patch in sorted(MUTATIONS.glob("*.patch")):
         if patch.name not in named:
             problems.append(f"{patch.name}: no row names this mutation")
+    for path, name in tests_of_hazards():
+        if name not in shown:
+            problems.append(f"{path}: no row names the test {name}")
     if count == 0:
         problems.append("no hazard in the table")
     for problem in problems:
