@@ -32,16 +32,27 @@
 //! });
 //! ```
 //!
-//! Lent memory comes back by value, with the result. Who drops the operation has lost it until the call returns:
+//! Lent memory comes back by value, with the result:
 //!
-//! ```compile_fail,E0499
+//! ```
+//! # use mfio::{memory::Memory, scope::scope, traits::IoRead};
+//! let io = Memory::new(vec![1, 2, 3, 4]);
+//! let mut bytes = [0; 4];
+//! scope(&io, async |s| {
+//!     let lent = io.read_buf(0, s.lend(&mut bytes)).await.1;
+//!     lent.into_inner()[0] = 1;
+//! });
+//! ```
+//!
+//! Who drops the operation has lost it until the call returns:
+//!
+//! ```compile_fail,E0506
 //! # use mfio::{memory::Memory, scope::scope, traits::IoRead};
 //! let io = Memory::new(vec![1, 2, 3, 4]);
 //! let mut bytes = [0; 4];
 //! scope(&io, async |s| {
 //!     drop(io.read_buf(0, s.lend(&mut bytes)));
 //!     bytes[0] = 1;
-//!     drop(io.read_buf(0, s.lend(&mut bytes)));
 //! });
 //! ```
 //!
@@ -50,9 +61,11 @@
 //! ```compile_fail,E0521
 //! # use mfio::{memory::Memory, scope::scope};
 //! let io = Memory::new(vec![1, 2, 3, 4]);
-//! let mut bytes = [0; 4];
-//! let mut outside = None;
-//! scope(&io, async |s| outside = Some(s.lend(&mut bytes)));
+//! let bytes: &'static mut [u8] = Box::leak(Box::new([0; 4]));
+//! scope(&io, async |s| {
+//!     let lent = s.lend(bytes);
+//!     std::thread::spawn(|| drop(lent));
+//! });
 //! ```
 //!
 //! Invariants:

@@ -33,6 +33,8 @@
 
 mod block;
 mod buffer;
+#[cfg(doc)]
+mod compile_fail;
 mod failures;
 mod header;
 mod in_flight;

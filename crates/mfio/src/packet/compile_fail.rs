@@ -1,0 +1,146 @@
+//! Programs that must not compile, each beside a near-identical one that does. Only rustdoc reads this file.
+
+/// The buffer belongs to the operation while it is in flight.
+///
+/// ```
+/// # use mfio::{io::Read, packet::Packet};
+/// let packet = Packet::new(vec![0u8; 4]);
+/// assert_eq!(packet.buffer(), [0; 4]);
+/// let (in_flight, view) = packet.start::<Read>();
+/// view.done();
+/// ```
+/// ```compile_fail,E0382
+/// # use mfio::{io::Read, packet::Packet};
+/// let packet = Packet::new(vec![0u8; 4]);
+/// let (in_flight, view) = packet.start::<Read>();
+/// assert_eq!(packet.buffer(), [0; 4]);
+/// view.done();
+/// ```
+mod buffer_in_flight {}
+
+/// A view ends once.
+///
+/// ```
+/// # use mfio::{error::ErrorKind, io::Read, packet::Packet};
+/// let (in_flight, view) = Packet::new(vec![0u8; 4]).start::<Read>();
+/// let (a, b) = view.split_at(2);
+/// a.done();
+/// b.fail(ErrorKind::Busy);
+/// ```
+/// ```compile_fail,E0382
+/// # use mfio::{error::ErrorKind, io::Read, packet::Packet};
+/// let (in_flight, view) = Packet::new(vec![0u8; 4]).start::<Read>();
+/// view.done();
+/// view.fail(ErrorKind::Busy);
+/// ```
+mod view_ended_twice {}
+
+/// What a view shows is gone with it.
+///
+/// ```
+/// # use mfio::{io::Read, packet::Packet};
+/// let (in_flight, mut view) = Packet::new(vec![0u8; 4]).start::<Read>();
+/// let bytes = view.bytes_mut();
+/// bytes[0] = 1;
+/// view.done();
+/// ```
+/// ```compile_fail,E0505
+/// # use mfio::{io::Read, packet::Packet};
+/// let (in_flight, mut view) = Packet::new(vec![0u8; 4]).start::<Read>();
+/// let bytes = view.bytes_mut();
+/// view.done();
+/// bytes[0] = 1;
+/// ```
+mod bytes_after_the_end {}
+
+/// What is written from is not changed.
+///
+/// ```
+/// # use mfio::{io::Write, packet::Packet};
+/// let (in_flight, view) = Packet::new(vec![0u8; 4]).start::<Write>();
+/// assert_eq!(view.bytes(), [0; 4]);
+/// ```
+/// ```compile_fail,E0599
+/// # use mfio::{io::Write, packet::Packet};
+/// let (in_flight, mut view) = Packet::new(vec![0u8; 4]).start::<Write>();
+/// assert_eq!(view.bytes_mut(), [0; 4]);
+/// ```
+mod writing_to_a_write {}
+
+/// Shared memory is not read into.
+///
+/// ```
+/// # use mfio::{io::Write, packet::Packet};
+/// let started = Packet::new(&b"text"[..]).start::<Write>();
+/// ```
+/// ```compile_fail,E0277
+/// # use mfio::{io::Read, packet::Packet};
+/// let started = Packet::new(&b"text"[..]).start::<Read>();
+/// ```
+mod reading_into_shared_memory {}
+
+/// Borrowed memory is no buffer: a packet may outlive it.
+///
+/// ```
+/// # use mfio::packet::Packet;
+/// let mut bytes: &'static mut [u8] = Box::leak(Box::new([0u8; 4]));
+/// let packet = Packet::new(&mut bytes[..]);
+/// ```
+/// ```compile_fail,E0597
+/// # use mfio::packet::Packet;
+/// let mut bytes = [0u8; 4];
+/// let packet = Packet::new(&mut bytes[..]);
+/// ```
+mod borrowed_buffer {}
+
+/// A read makes values of any bytes.
+///
+/// ```
+/// # use mfio::{backend::IoBackendExt, memory::Memory, traits::IoRead};
+/// # let io = Memory::new([2]);
+/// io.block_on(io.read::<u8>(0)).unwrap();
+/// ```
+/// ```compile_fail,E0277
+/// # use mfio::{backend::IoBackendExt, memory::Memory, traits::IoRead};
+/// # let io = Memory::new([2]);
+/// io.block_on(io.read::<bool>(0)).unwrap();
+/// ```
+mod reading_a_type_with_invalid_bits {}
+
+/// A write shows every byte of a value.
+///
+/// ```
+/// # use mfio::{backend::IoBackendExt, memory::Memory, traits::IoWrite};
+/// # let io = Memory::new([0; 8]);
+/// let pair = [1u32, 2];
+/// io.block_on(io.write(0, &pair)).unwrap();
+/// ```
+/// ```compile_fail,E0277
+/// # use mfio::{backend::IoBackendExt, memory::Memory, traits::IoWrite};
+/// # let io = Memory::new([0; 8]);
+/// let pair = (1u32, 2u8);
+/// io.block_on(io.write(0, &pair)).unwrap();
+/// ```
+mod writing_a_type_with_padding {}
+
+/// The futures of an object that is not `Sync` stay on their thread.
+///
+/// ```
+/// # use mfio::{io::*, packet::View, traits::IoRead};
+/// struct Object(std::sync::atomic::AtomicU8);
+/// impl PacketIo<Read> for Object {
+///     fn send_io(&self, _: u64, view: View<Read>) {}
+/// }
+/// fn send<T: Send>(_: T) {}
+/// send(Object(0.into()).read::<u8>(0));
+/// ```
+/// ```compile_fail,E0277
+/// # use mfio::{io::*, packet::View, traits::IoRead};
+/// struct Object(std::cell::Cell<u8>);
+/// impl PacketIo<Read> for Object {
+///     fn send_io(&self, _: u64, view: View<Read>) {}
+/// }
+/// fn send<T: Send>(_: T) {}
+/// send(Object(0.into()).read::<u8>(0));
+/// ```
+mod sending_what_is_not_sync {}

@@ -1,0 +1,301 @@
+//! Lent memory: a scope does not return before every request that has it has ended.
+
+use mfio::backend::{
+    BackendContainer, BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing,
+};
+use mfio::error::ErrorKind;
+use mfio::io::{PacketIo, Read, Write};
+use mfio::memory::Memory;
+use mfio::packet::{Packet, View};
+use mfio::scope::scope;
+use mfio::traits::{BlockingIo, IoRead, IoWrite};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+/// Views go to whoever has the receiver; the backend itself does nothing.
+struct Slow {
+    backend: BackendContainer<DynBackend>,
+    reads: Mutex<Sender<View<Read>>>,
+}
+
+impl Slow {
+    fn new() -> (Self, Receiver<View<Read>>) {
+        Self::with_backend(std::future::pending())
+    }
+
+    fn with_backend(
+        backend: impl Future<Output = ()> + Send + 'static,
+    ) -> (Self, Receiver<View<Read>>) {
+        let (reads, receiver) = channel();
+        let backend = BackendContainer::new_dyn(backend);
+        let reads = Mutex::new(reads);
+        (Self { backend, reads }, receiver)
+    }
+}
+
+impl PacketIo<Read> for Slow {
+    fn send_io(&self, _: u64, view: View<Read>) {
+        // A receiver that has gone fails the view.
+        let _ = self.reads.lock().unwrap().send(view);
+    }
+}
+
+impl IoBackend for Slow {
+    type Backend = DynBackend;
+
+    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
+        None
+    }
+
+    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
+        self.backend.acquire(None)
+    }
+
+    fn sharing(&self) -> Option<&Sharing> {
+        self.backend.sharing()
+    }
+}
+
+/// Ends the next view late, and says so just before.
+fn end_late(
+    views: Receiver<View<Read>>,
+    ended: &'static AtomicBool,
+) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut view = views.recv().unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        view.bytes_mut().fill(0xaa);
+        ended.store(true, Ordering::SeqCst);
+        view.done();
+    })
+}
+
+#[test]
+fn memory_comes_back_with_the_result() {
+    let io = Memory::new(vec![1, 2, 3, 4]);
+    let (mut a, mut b, c) = ([0; 2], [0; 2], [9; 2]);
+    let sum = scope(&io, async |s| {
+        let (first, second) = (
+            io.read_buf(0, s.lend(&mut a)),
+            io.read_buf(2, s.lend(&mut b)),
+        );
+        let (result, mut a) = first.await;
+        result.unwrap();
+        a[0] += 10;
+        let a = a.into_inner();
+        second.await.0.unwrap();
+        let (result, c) = io.write_buf(0, s.lend_shared(&c)).await;
+        result.unwrap();
+        assert_eq!(c.into_inner(), [9; 2]);
+        u32::from(a[0]) + u32::from(a[1])
+    });
+    assert_eq!((sum, a, b), (13, [11, 2], [3, 4]));
+    assert_eq!(io.to_vec(), [9, 9, 3, 4]);
+}
+
+#[test]
+fn no_byte_is_copied() {
+    let (io, views) = Slow::new();
+    let mut bytes = [0; 16];
+    let address = bytes.as_ptr().addr();
+    let driver = std::thread::spawn(move || {
+        let view = views.recv().unwrap();
+        let seen = view.as_mut_ptr().addr();
+        view.done();
+        seen
+    });
+    scope(&io, async |s| {
+        let ended = io.read_packet(0, Packet::new(s.lend(&mut bytes))).await;
+        assert!(ended.outcome.is_success());
+    });
+    assert_eq!(driver.join().unwrap(), address);
+}
+
+#[test]
+fn a_dropped_operation_is_waited_for() {
+    static ENDED: AtomicBool = AtomicBool::new(false);
+    let (io, views) = Slow::new();
+    let driver = end_late(views, &ENDED);
+    let mut bytes = [0; 16];
+    scope(&io, async |s| {
+        let mut read = io.read_buf(0, s.lend(&mut bytes));
+        let polled = futures_util::poll!(&mut read);
+        assert!(polled.is_pending());
+    });
+    assert!(
+        ENDED.load(Ordering::SeqCst),
+        "the scope returned before the driver let go"
+    );
+    assert_eq!(bytes, [0xaa; 16]);
+    driver.join().unwrap();
+}
+
+#[test]
+fn a_panic_waits_before_it_goes_on() {
+    static ENDED: AtomicBool = AtomicBool::new(false);
+    let (io, views) = Slow::new();
+    let driver = end_late(views, &ENDED);
+    let mut bytes = [0; 16];
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        scope(&io, async |s| {
+            let mut read = io.read_buf(0, s.lend(&mut bytes));
+            assert!(futures_util::poll!(&mut read).is_pending());
+            panic!("in the middle");
+        })
+    }));
+    assert!(panicked.is_err());
+    assert!(
+        ENDED.load(Ordering::SeqCst),
+        "the panic went on before the driver let go"
+    );
+    assert_eq!(bytes, [0xaa; 16]);
+    driver.join().unwrap();
+}
+
+#[test]
+fn lending_without_sending_waits_for_nothing() {
+    let (io, _views) = Slow::new();
+    let mut bytes = [0; 4];
+    let mut more = [0; 4];
+    scope(&io, async |s| {
+        std::mem::forget(s.lend(&mut bytes));
+        drop(io.read_buf(0, s.lend(&mut more)));
+    });
+}
+
+#[test]
+fn within_block_on_of_the_same_backend_it_panics_and_lends_nothing() {
+    use mfio::backend::IoBackendExt;
+    let (io, views) = Slow::new();
+    let mut bytes = [0; 4];
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        io.block_on(async { io.blocking().read_all(0, &mut bytes) })
+    }));
+    assert!(panicked.is_err());
+    assert!(views.try_recv().is_err(), "nothing was sent");
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        io.block_on(async { scope(&io, async |_| ()) })
+    }));
+    assert!(panicked.is_err());
+}
+
+#[test]
+fn blocking_calls_without_a_short_cut_lend_and_wait() {
+    static ENDED: AtomicBool = AtomicBool::new(false);
+    let (io, views) = Slow::new();
+    let driver = end_late(views, &ENDED);
+    let mut bytes = [0; 16];
+    io.blocking().read_all(0, &mut bytes).unwrap();
+    assert!(ENDED.load(Ordering::SeqCst));
+    assert_eq!(bytes, [0xaa; 16]);
+    driver.join().unwrap();
+    let error = io.blocking().read_all(0, &mut bytes).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Dropped, "the driver has gone");
+}
+
+/// A scope with a view that nobody ends must not return: it is left hanging on a thread of its own.
+#[test]
+fn a_forgotten_view_blocks_the_scope() {
+    let (returned, waiting) = channel();
+    std::thread::spawn(move || {
+        let (io, views) = Slow::new();
+        let mut bytes = [0; 16];
+        scope(&io, async |s| {
+            let mut read = io.read_buf(0, s.lend(&mut bytes));
+            assert!(futures_util::poll!(&mut read).is_pending());
+            std::mem::forget(views.recv().unwrap());
+        });
+        returned.send(()).unwrap();
+    });
+    assert!(waiting.recv_timeout(Duration::from_millis(200)).is_err());
+}
+
+/// What a child process runs: the backend dies while a view of lent memory is out.
+fn backend_dies(blocking: bool) {
+    let sent = std::sync::Arc::new(AtomicBool::new(false));
+    let seen = sent.clone();
+    let (io, views) = Slow::with_backend(std::future::poll_fn(move |_| {
+        match seen.load(Ordering::SeqCst) {
+            true => panic!("the backend dies"),
+            false => std::task::Poll::Pending,
+        }
+    }));
+    let mut bytes = [0; 16];
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        sent.store(true, Ordering::SeqCst);
+        if blocking {
+            let _ = io.blocking().read_all(0, &mut bytes);
+        } else {
+            scope(&io, async |s| {
+                let _ = io.read_buf(0, s.lend(&mut bytes)).await;
+            });
+        }
+    }));
+    println!("returned: {}", result.is_ok());
+    drop(views);
+    std::process::exit(0);
+}
+
+#[test]
+fn a_backend_that_dies_with_the_memory_aborts() {
+    const CHILD: &str = "MFIO_TEST_BACKEND_DIES";
+    if let Ok(how) = std::env::var(CHILD) {
+        backend_dies(how == "blocking");
+    }
+    for how in ["blocking", "scope"] {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "a_backend_that_dies_with_the_memory_aborts",
+                "--nocapture",
+            ])
+            .env(CHILD, how)
+            .output()
+            .unwrap();
+        let (stdout, stderr) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert!(
+            !output.status.success() && !stdout.contains("returned"),
+            "{how}: {stdout}{stderr}"
+        );
+        assert!(
+            stderr.contains("died while it had lent memory"),
+            "{how}: {stderr}"
+        );
+    }
+}
+
+#[test]
+fn a_backend_that_dies_without_the_memory_is_an_ordinary_panic() {
+    let (io, views) = Slow::with_backend(async { panic!("the backend dies") });
+    drop(views);
+    let mut bytes = [1; 16];
+    let panicked = catch_unwind(AssertUnwindSafe(|| io.blocking().read_all(0, &mut bytes)));
+    // The view was dropped within `send_io`, so that the call may go either way, but must come back.
+    if let Ok(result) = panicked {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Dropped);
+    }
+    assert_eq!(bytes, [1; 16]);
+}
+
+/// A view that a writer was lent reaches it unchanged.
+#[test]
+fn writes_are_lent_too() {
+    let io = Memory::new(vec![0; 8]);
+    let bytes = *b"lent";
+    scope(&io, async |s| {
+        let mut write = io.write_buf(2, s.lend_shared(&bytes));
+        io.write_all(0, b"xy").await.unwrap();
+        let (result, _) = Pin::new(&mut write).await;
+        result.unwrap();
+    });
+    assert_eq!(io.to_vec(), *b"xylent\0\0");
+    let _: &dyn PacketIo<Write> = &io;
+}
