@@ -3,21 +3,41 @@
 # passes on the fallback, tests that force io_uring skip themselves and say so, and `mfio doctor` says why.
 . "$(dirname "$0")/lib.sh"
 
-log=$target_base/seccomp
-mkdir -p "$log"
-cargo build -p no-uring --locked
-cargo build -p mfio-cli --locked
-cargo test -p mfio-rt --all-features --locked --no-run
-bin=$(cargo metadata --format-version 1 --no-deps --locked | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/debug
+logs=$target_base/seccomp
+mkdir -p "$logs"
+cargo build --locked -p no-uring -p mfio-cli
+cargo test --locked -p mfio-rt --all-features --no-run
+no_uring=$target_base/debug/no-uring
 
-# Without capture, so that what skips itself is seen here.
-"$bin/no-uring" cargo test -p mfio-rt --all-features --locked -- --nocapture 2>&1 | tee "$log/tests.log"
+# suite LOG [COMMAND...]: the runtime's tests under a command, without capture, so that what skips itself is seen.
+suite() {
+    local log=$1
+    shift
+    "$@" cargo test --locked -p mfio-rt --all-features -- --nocapture >"$log" 2>&1 || {
+        cat "$log"
+        die "the suite of mfio-rt fails under: ${*:-nothing}"
+    }
+    grep '^test result' "$log"
+}
 
-echo "skipped without io_uring:"
-grep -oE '^.*\bskipped: .*$' "$log/tests.log" | sed 's/.*skipped: /  /' | sort | uniq -c
-skipped=$(grep -cE '\bskipped: ' "$log/tests.log" || true)
-[ "$skipped" -gt 0 ] || die "no test said that it was skipped: do the tests that force io_uring run, or is it not forbidden?"
+# skipped LOG: which tests said that they, or their part for one driver, were skipped.
+skipped() {
+    sed -n 's/^.*SKIPPED \([^:]*\): \([^:]*\): .*/\1 (\2)/p' "$1" | sort
+}
 
-"$bin/no-uring" "$bin/mfio" doctor | tee "$log/doctor.log"
-grep -qi 'io_uring.*\(EPERM\|not permitted\)' "$log/doctor.log" || die "doctor does not say that io_uring is not permitted"
-echo "seccomp: ok, $skipped skipped"
+echo "without the filter"
+suite "$logs/with-uring.log"
+echo "under the filter"
+suite "$logs/without-uring.log" "$no_uring"
+
+skipped "$logs/with-uring.log" >"$logs/before"
+skipped "$logs/without-uring.log" >"$logs/after"
+echo "skipped because of the filter:"
+comm -13 "$logs/before" "$logs/after" | tee "$logs/because" | sed 's/^/    /'
+echo "$(wc -l <"$logs/before") skipped without the filter, $(wc -l <"$logs/after") under it"
+[ -s "$logs/because" ] || die "no test was skipped because of the filter: does none force io_uring, or is io_uring not to be had here anyway?"
+
+"$no_uring" "$target_base/debug/mfio" doctor | tee "$logs/doctor"
+grep -qi 'not permitted\|EPERM' "$logs/doctor" || die "doctor does not say that io_uring is not permitted"
+grep -qi 'seccomp' "$logs/doctor" || die "doctor does not say that a seccomp filter is in the way"
+echo "seccomp: ok, $(wc -l <"$logs/because") skipped because of the filter"
