@@ -23,7 +23,7 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use queue::{Queue, Request};
+use queue::{Pushed, Queue, Request};
 
 /// How many requests wait at most.
 const DEPTH: usize = 1024;
@@ -79,7 +79,8 @@ impl Memory {
             backend: BackendContainer::new_dyn(Serve {
                 shared: shared.clone(),
                 batch: Vec::with_capacity(DEPTH),
-            }),
+            })
+            .on_signal_only(),
             shared,
             pool: PacketPool::new(limits),
         }
@@ -102,11 +103,13 @@ impl Memory {
 
     fn send(&self, request: Request) {
         match self.shared.queue.push(request) {
-            Ok(()) => {
+            Ok(Pushed::First) => {
                 if let Some(sharing) = self.backend.sharing() {
                     sharing.signal();
                 }
             }
+            // Whoever pushed the first one signals, and the backend takes all that is queued.
+            Ok(Pushed::Behind) => {}
             Err(mut request) => {
                 request.copy(&mut self.shared.bytes.lock());
                 request.end();

@@ -2,33 +2,52 @@
 
 #[cfg(all(feature = "std", not(mfio_loom)))]
 mod imp {
-    use core::cell::RefCell;
+    use core::cell::{Cell, RefCell};
 
     thread_local! {
-        /// The hubs that a `block_on` of this thread waits for, innermost last.
-        static BLOCKED_ON: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+        /// The hub that the innermost `block_on` of this thread waits for; 0: there is none.
+        static INNERMOST: Cell<usize> = const { Cell::new(0) };
+        /// The hubs of the calls around it, outermost first. Hardly ever used.
+        static AROUND: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
     }
 
     /// This thread is in `block_on` of a hub.
     #[derive(Debug)]
-    pub(crate) struct Blocked(());
+    pub(crate) struct Blocked {
+        around: usize,
+    }
 
     impl Blocked {
         /// `None`: it is already.
+        #[inline]
         pub(crate) fn enter(hub: usize) -> Option<Self> {
-            BLOCKED_ON.with_borrow_mut(|hubs| {
-                if hubs.contains(&hub) {
-                    return None;
+            let around = INNERMOST.get();
+            if around != 0 && !Self::nest(hub, around) {
+                return None;
+            }
+            INNERMOST.set(hub);
+            Some(Self { around })
+        }
+
+        #[cold]
+        fn nest(hub: usize, around: usize) -> bool {
+            AROUND.with_borrow_mut(|hubs| {
+                let fresh = hub != around && !hubs.contains(&hub);
+                if fresh {
+                    hubs.push(around);
                 }
-                hubs.push(hub);
-                Some(Self(()))
+                fresh
             })
         }
     }
 
     impl Drop for Blocked {
+        #[inline]
         fn drop(&mut self) {
-            BLOCKED_ON.with_borrow_mut(Vec::pop);
+            INNERMOST.set(self.around);
+            if self.around != 0 {
+                AROUND.with_borrow_mut(Vec::pop);
+            }
         }
     }
 }
