@@ -68,6 +68,12 @@ impl Request {
     }
 }
 
+/// Whether a request is the first one since the queue was taken.
+pub(super) enum Pushed {
+    First,
+    Behind,
+}
+
 /// Requests that wait for the backend.
 pub(super) struct Queue {
     waiting: Lock<Vec<Request>>,
@@ -84,13 +90,15 @@ impl Queue {
 
     /// Queues a request, or gives it back where the queue is full. Never allocates.
     #[inline]
-    pub(super) fn push(&self, request: Request) -> Result<(), Request> {
+    pub(super) fn push(&self, request: Request) -> Result<Pushed, Request> {
         let mut waiting = self.waiting.lock();
-        if waiting.len() == self.depth {
-            return Err(request);
-        }
+        let pushed = match waiting.len() {
+            0 => Pushed::First,
+            n if n == self.depth => return Err(request),
+            _ => Pushed::Behind,
+        };
         waiting.push(request);
-        Ok(())
+        Ok(pushed)
     }
 
     /// Exchanges the queue for `empty`, which has room for as many.
