@@ -128,8 +128,7 @@ mod imp {
     }
 }
 
-#[cfg_attr(not(test), allow(unused_imports))]
-pub(crate) use imp::{Lock, LockGuard};
+pub(crate) use imp::Lock;
 
 #[cfg(all(test, not(mfio_loom)))]
 mod tests {

@@ -1,4 +1,4 @@
-//! Reading and writing: what every [`PacketIo`](crate::io::PacketIo) can do.
+//! Reading and writing: what every [`PacketIo`] can do.
 //!
 //! | form | memory | copies | allocates |
 //! |---|---|---|---|

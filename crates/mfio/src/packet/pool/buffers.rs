@@ -24,12 +24,10 @@ impl PoolBuf {
 
     /// The size of the buffer that serves `len` bytes.
     pub(super) fn size_for(len: usize) -> usize {
-        match len {
-            0..=Self::SMALL => Self::SMALL,
-            0..=Self::PAGE => Self::PAGE,
-            0..=Self::LARGE => Self::LARGE,
-            _ => len,
-        }
+        [Self::SMALL, Self::PAGE, Self::LARGE]
+            .into_iter()
+            .find(|&size| len <= size)
+            .unwrap_or(len)
     }
 
     /// A buffer of a size that [`size_for`](Self::size_for) gave.
