@@ -1,0 +1,110 @@
+//! Medians, spread, ratios.
+//!
+//! Ratios are taken within each round, between measurements that are close in time, and their median is told.
+
+use super::contestant::Contestant;
+use super::plan::{Event, Plan};
+use super::reads::Sample;
+use super::rounds::Round;
+
+/// What is told of one event.
+#[derive(Debug)]
+pub(super) struct Figure {
+    pub(super) event: Event,
+    pub(super) samples: Vec<Sample>,
+    /// Reads per second.
+    pub(super) rate: Summary,
+    /// Beside one thread of pread.
+    pub(super) to_pread: f64,
+    /// Beside `tokio::fs` with as many reads in flight (1 for those who can do no more, if that was measured).
+    pub(super) to_tokio_fs: Option<f64>,
+    /// Seconds of processor time per read.
+    pub(super) cpu_per_read: Option<f64>,
+}
+
+/// All of them, in the order of the plan.
+#[derive(Debug)]
+pub(super) struct Figures {
+    pub(super) all: Vec<Figure>,
+    pub(super) rounds: usize,
+    /// Every one of which was right.
+    pub(super) reads: u64,
+}
+
+/// A set of values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Summary {
+    pub(super) median: f64,
+    pub(super) min: f64,
+    pub(super) max: f64,
+}
+
+impl Summary {
+    /// Of at least one value.
+    fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let (min, max) = (*values.first()?, *values.last()?);
+        let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+        Some(Self {
+            median: f64::midpoint(low, high),
+            min,
+            max,
+        })
+    }
+
+    /// Half of the distance between the extremes, as a part of the median.
+    pub(super) fn spread(&self) -> f64 {
+        (self.max - self.min) / 2.0 / self.median
+    }
+}
+
+impl Figures {
+    pub(super) fn of(plan: &Plan, rounds: &[Round]) -> Self {
+        let figure = |(i, event): (usize, &Event)| figure(plan, rounds, i, *event);
+        let reads = rounds.iter().flatten().map(|sample| sample.reads).sum();
+        Self {
+            all: plan.events.iter().enumerate().filter_map(figure).collect(),
+            rounds: rounds.len(),
+            reads,
+        }
+    }
+}
+
+/// `None` if there was no round.
+fn figure(plan: &Plan, rounds: &[Round], index: usize, event: Event) -> Option<Figure> {
+    let samples: Vec<Sample> = rounds.iter().map(|round| round[index]).collect();
+    let beside = |contestant: Contestant, depth: usize| {
+        let other = Event { contestant, depth };
+        let other = plan.events.iter().position(|event| *event == other)?;
+        let ratios = rounds
+            .iter()
+            .map(|round| round[index].rate() / round[other].rate());
+        Summary::of(ratios).map(|ratio| ratio.median)
+    };
+    Some(Figure {
+        event,
+        rate: Summary::of(samples.iter().map(Sample::rate))?,
+        to_pread: beside(Contestant::StdPread, 1)?,
+        to_tokio_fs: beside(Contestant::TokioFs, event.depth),
+        cpu_per_read: Summary::of(samples.iter().filter_map(Sample::cpu_per_read))
+            .map(|cpu| cpu.median),
+        samples,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Summary;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        let of = |values: &[f64]| Summary::of(values.iter().copied());
+        let summary = of(&[3.0, 1.0, 2.0]).expect("values");
+        assert_eq!((summary.median, summary.min, summary.max), (2.0, 1.0, 3.0));
+        assert_eq!(summary.spread(), 0.5);
+        assert_eq!(of(&[4.0, 1.0, 2.0, 3.0]).map(|s| s.median), Some(2.5));
+        assert_eq!(of(&[7.0]).map(|s| (s.median, s.spread())), Some((7.0, 0.0)));
+        assert_eq!(of(&[]), None);
+    }
+}
