@@ -116,7 +116,7 @@ impl<'a, I: Integration, B: IoBackend + ?Sized, F: Future> Future for Driven<'a,
                 })
             }
             StateProjection::Exclusive { both, registration } => {
-                poll_exclusive(object, both, registration, cx)
+                poll_exclusive::<I, B, F>(object, both, registration, cx)
             }
             StateProjection::Fresh { .. } | StateProjection::Empty => {
                 panic!("a future of an integration was polled after it panicked")
@@ -180,13 +180,14 @@ fn sit<'a, I: Integration, B: IoBackend + ?Sized>(
     }
 }
 
-fn poll_exclusive<B, F>(
+fn poll_exclusive<I, B, F>(
     object: &B,
     mut both: Pin<&mut WithBackend<'_, B::Backend, F>>,
     registration: &mut Option<Box<dyn Registration>>,
     cx: &mut Context<'_>,
 ) -> Poll<F::Output>
 where
+    I: Integration,
     B: IoBackend + ?Sized,
     F: Future,
 {
@@ -194,8 +195,13 @@ where
         if let Poll::Ready(output) = both.as_mut().poll(cx) {
             return Poll::Ready(output);
         }
-        let (Some(registration), Some(handle)) = (&registration, object.polling_handle()) else {
+        let Some(handle) = object.polling_handle() else {
             return Poll::Pending;
+        };
+        let registration = match &mut *registration {
+            Some(registration) if registration.is_current() => registration,
+            // The task has moved, and nobody may ever look at the reactor where it was.
+            elsewhere => elsewhere.insert(registered::<I>(&handle)),
         };
         if let Err(error) = ready!(registration.poll_ready(handle.cur_flags, cx)) {
             panic!("{error}");
