@@ -125,14 +125,11 @@ impl<B: Buffer> Packet<B> {
     /// Exchanges the buffer and keeps the packet: how owned buffers that come and go are sent without allocating.
     pub fn replace(&mut self, buffer: B) -> B {
         let new = ManuallyDrop::new(buffer.into_parts());
-        // SAFETY: the block is this packet's alone (invariants 1, 2), so the parts may be moved out and in; what is moved
-        // out came from `into_parts`.
-        let old = unsafe {
-            let old = core::ptr::replace(self.parts().cast(), new);
-            B::from_parts(ManuallyDrop::into_inner(old))
-        };
+        // SAFETY: the block is this packet's alone (invariants 1, 2), so the parts may be moved out and in.
+        let old = unsafe { core::ptr::replace(self.parts().cast(), new) };
         self.locate();
-        old
+        // SAFETY: these parts came from `into_parts`, and the packet has others now.
+        unsafe { B::from_parts(ManuallyDrop::into_inner(old)) }
     }
 
     /// Starts an operation on the whole buffer: the view is to be sent, the future awaited.

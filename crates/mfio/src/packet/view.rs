@@ -20,7 +20,8 @@ use core::task::Waker;
 ///
 /// It can be sent to any thread, kept as long as needed and split. It ends once: [`done`](View::done),
 /// [`fail`](View::fail) or [`done_prefix`](View::done_prefix); dropped otherwise, it fails with
-/// [`ErrorKind::Dropped`]. Ending the last view of a packet may run the initiator's waker, so hold no lock meanwhile.
+/// [`ErrorKind::Dropped`]. Ending the last view of a packet may run the initiator's waker, so hold no lock meanwhile. A
+/// waker that panics harms nobody else: with std the panic is reported and stays within the call.
 ///
 /// ```
 /// use mfio::error::ErrorKind;
@@ -94,8 +95,8 @@ impl<D: Direction> View<D> {
     /// Splits the range in two: `len` bytes up to `at`, and the rest. Allocates nothing.
     ///
     /// # Panics
-    /// Where `at` is beyond the end, or where a quarter of the address space's worth of views of one packet were
-    /// forgotten (`mem::forget`). The view fails as if dropped.
+    /// Where `at` is beyond the end, or where one packet has more views than can be counted (2^26 on systems of 32 bits,
+    /// 2^58 of 64), which takes forgetting them. The view fails as if dropped.
     pub fn split_at(self, at: usize) -> (Self, Self) {
         assert!(
             at <= self.len,
@@ -257,12 +258,26 @@ struct Wakers {
 impl Wakers {
     /// Wakes the latest; the others are dropped after. Runs code of the user: nothing of the block is touched any more.
     fn wake(self) {
-        if let Some(waker) = self.later {
-            waker.wake();
-        } else if let Some(waker) = self.first {
-            waker.wake();
-        }
+        contained(|| {
+            if let Some(waker) = self.later {
+                waker.wake();
+            } else if let Some(waker) = self.first {
+                waker.wake();
+            }
+        });
     }
+}
+
+/// Runs code of the user on behalf of a driver: a panic is reported by the panic hook and goes no further, so that one
+/// task's waker or buffer cannot bring down a driver that others use. Without std it goes on.
+fn contained(user: impl FnOnce()) {
+    #[cfg(feature = "std")]
+    if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(user)) {
+        // Dropping it could panic again.
+        core::mem::forget(payload);
+    }
+    #[cfg(not(feature = "std"))]
+    user();
 }
 
 /// Ends the last view: takes the wakers, publishes the end or, if nobody waits for it, frees the block.
@@ -276,14 +291,18 @@ unsafe fn end_last(header: NonNull<Header>, mut seen: Word, failed: bool) -> Wak
         let block = unsafe { header.as_ref() };
         if seen.abandoned() {
             // SAFETY: the initiator has gone and this is the last view: the block is the caller's (header 2).
-            unsafe { (block.vtable.free)(header) };
+            contained(|| unsafe { (block.vtable.free)(header) });
+            contained(|| drop(wakers));
             return Wakers::default();
         }
         if seen.extra() {
             // Cleared first: a waker that comes after this sets EXTRA again, and `finish` will notice.
             seen = block.state.clear_extra();
             let later = block.side.lock().waker.take();
-            wakers.later = later.or(wakers.later);
+            if later.is_some() {
+                let older = core::mem::replace(&mut wakers.later, later);
+                contained(|| drop(older));
+            }
             continue;
         }
         if seen.waker() && wakers.first.is_none() {
