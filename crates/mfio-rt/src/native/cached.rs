@@ -38,12 +38,15 @@ impl Mode {
     /// Takes in how many reads were submitted together.
     #[inline]
     pub(crate) fn batch(&self, reads: usize) {
-        let queued = reads > 1;
+        let queued = reads > MANY;
         if reads > 0 && self.queued.load(Relaxed) != queued {
             self.queued.store(queued, Relaxed);
         }
     }
 }
+
+/// Reads in a batch up to which trying each is no slower than one round trip for all of them (measured).
+const MANY: usize = 8;
 
 /// What trying has brought for one file. All of it is advice: races cost a try, or save one.
 #[derive(Debug)]

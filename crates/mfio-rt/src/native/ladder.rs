@@ -6,8 +6,7 @@ use std::sync::Arc;
 use mfio::error::{Cause, Error};
 
 use super::builder::{Choice, Config};
-use super::cached::Mode;
-use super::driver::{Driver, DriverKind};
+use super::driver::{Common, Driver, DriverKind};
 
 /// Why a driver cannot be had.
 #[derive(Clone, Debug)]
@@ -155,7 +154,7 @@ impl From<BuildError> for std::io::Error {
 /// Goes down the ladder to the first driver that can be had.
 pub(crate) fn climb(
     config: &Config,
-    mode: &Arc<Mode>,
+    common: &Common,
 ) -> Result<(Arc<dyn Driver>, Report), BuildError> {
     let mut found = None;
     let mut rungs: Vec<_> = DriverKind::LADDER
@@ -164,7 +163,7 @@ pub(crate) fn climb(
         .collect();
     let mut refusals = Vec::new();
     for kind in order(config.choice) {
-        match kind.open(config, mode) {
+        match kind.open(config, common) {
             Ok(driver) => {
                 set(
                     &mut rungs,

@@ -1,7 +1,10 @@
 //! What a file is: a descriptor, the path it was opened by, and what reading it has taught.
 
+use std::fmt::Debug;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use super::cached::Caching;
 use super::sys::{self, Position};
@@ -9,21 +12,30 @@ use super::sys::{self, Position};
 /// An open descriptor. Every operation in flight holds one of these, so the descriptor outlives them all.
 #[derive(Debug)]
 pub(crate) struct Object {
+    // Before the descriptor: it has to be taken off first.
+    fixed: OnceLock<Fixed>,
     fd: OwnedFd,
     path: Option<PathBuf>,
     seekable: bool,
     caching: Caching,
+    /// Until the driver should register it; advice.
+    uses: AtomicU32,
 }
+
+/// Uses after which a file is worth being registered.
+const OFTEN: u32 = 256;
 
 impl Object {
     pub(crate) fn new(fd: OwnedFd, path: Option<PathBuf>) -> Self {
         let seekable = sys::is_seekable(fd.as_fd());
         let caching = Caching::new(seekable && !is_direct(fd.as_fd()));
         Self {
+            fixed: OnceLock::new(),
             fd,
             path,
             seekable,
             caching,
+            uses: AtomicU32::new(0),
         }
     }
 
@@ -47,6 +59,28 @@ impl Object {
         }
     }
 
+    /// The number by which the driver knows it, if it does.
+    #[inline]
+    pub(crate) fn fixed(&self) -> Option<u32> {
+        self.fixed.get().map(|fixed| fixed.index)
+    }
+
+    /// From now on the driver knows it by this number.
+    pub(crate) fn fix(&self, fixed: Fixed) {
+        let _ = self.fixed.set(fixed);
+    }
+
+    /// Counts a use by a driver that registers files; `true`, once in a while: it should be registered.
+    #[inline]
+    pub(crate) fn wants_fixing(&self) -> bool {
+        if self.fixed.get().is_some() {
+            return false;
+        }
+        let uses = self.uses.load(Relaxed) + 1;
+        self.uses.store(uses % OFTEN, Relaxed);
+        uses == OFTEN
+    }
+
     pub(crate) fn into_fd(self) -> OwnedFd {
         self.fd
     }
@@ -62,6 +96,31 @@ impl Object {
             None => format!("descriptor {}", self.fd.as_raw_fd()),
         }
     }
+}
+
+/// A place in a driver's table of files, given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Fixed {
+    index: u32,
+    slots: Arc<dyn Slots>,
+}
+
+impl Fixed {
+    pub(crate) fn new(index: u32, slots: Arc<dyn Slots>) -> Self {
+        Self { index, slots }
+    }
+}
+
+impl Drop for Fixed {
+    fn drop(&mut self) {
+        self.slots.release(self.index);
+    }
+}
+
+/// A driver's table of files.
+pub(crate) trait Slots: Send + Sync + Debug {
+    /// Takes the file off. No operation on it is in flight.
+    fn release(&self, index: u32);
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]

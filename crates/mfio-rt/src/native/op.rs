@@ -190,6 +190,16 @@ impl Op {
         }
     }
 
+    /// The file that bytes are moved from or to.
+    #[inline]
+    pub(crate) fn object(&self) -> Option<&Arc<Object>> {
+        match self {
+            Self::Read(transfer) => Some(&transfer.object),
+            Self::Write(transfer) => Some(&transfer.object),
+            Self::Control(_) => None,
+        }
+    }
+
     /// Whether nobody waits for this any more, so that it need not be started.
     pub(crate) fn is_abandoned(&self) -> bool {
         match self {

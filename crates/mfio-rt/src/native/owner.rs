@@ -16,7 +16,7 @@ use mfio::packet::{PacketPool, PoolLimits, View};
 
 use super::builder::Config;
 use super::cached::{self, Mode};
-use super::driver::{Driver, Submitted};
+use super::driver::{Common, Driver, Submitted};
 use super::fork::ForkMark;
 use super::ladder::{BuildError, Report, climb};
 use super::object::Object;
@@ -40,9 +40,8 @@ const ROUNDS: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Core {
     driver: Arc<dyn Driver>,
-    mode: Arc<Mode>,
     stride: u32,
-    mark: ForkMark,
+    common: Common,
 }
 
 /// Kept alive by the handles of users; ends the runtime when the last of them goes.
@@ -59,7 +58,7 @@ pub(crate) struct Owner {
 impl Core {
     /// One turn: hands over what was submitted, ends what is finished.
     fn turn(&self, done: &mut Vec<(Op, i32)>, cx: &Context<'_>) {
-        if self.mark.is_child() {
+        if self.common.mark.is_child() {
             return;
         }
         for _ in 0..ROUNDS {
@@ -74,15 +73,17 @@ impl Core {
 
 impl Owner {
     pub(crate) fn new(config: &Config) -> Result<Arc<Self>, BuildError> {
-        let mode = Arc::new(Mode::new());
-        let (driver, report) = climb(config, &mode)?;
+        let common = Common {
+            mode: Arc::new(Mode::new()),
+            mark: Arc::new(ForkMark::new()),
+        };
+        let (driver, report) = climb(config, &common)?;
         let stride = driver.capabilities().inline_stride;
         let flags = driver.handle().map(|handle| handle.flags.clone());
         let core = Arc::new(Core {
             driver,
-            mode,
             stride,
-            mark: ForkMark::new(),
+            common,
         });
         let backend = {
             let (core, mut done) = (core.clone(), Vec::with_capacity(64));
@@ -127,7 +128,7 @@ impl Owner {
 
     #[inline]
     pub(crate) fn is_child(&self) -> bool {
-        self.core.mark.is_child()
+        self.core.common.mark.is_child()
     }
 
     /// Whether a transfer can be done at all.
@@ -152,7 +153,8 @@ impl Owner {
             return view.fail(cause);
         }
         let core = &**self.core;
-        if let Some((view, pos)) = cached::read_at_send(object, &core.mode, core.stride, view, pos)
+        if let Some((view, pos)) =
+            cached::read_at_send(object, &core.common.mode, core.stride, view, pos)
         {
             self.submit_or_fail(Op::Read(Transfer::new(object.clone(), view, pos)));
         }
@@ -171,7 +173,7 @@ impl Owner {
 
     #[inline]
     fn submit_or_fail(&self, op: Op) {
-        if let Err((op, cause)) = self.submit(op) {
+        if let Err((op, cause)) = self.hand_over(op) {
             op.fail(cause);
         }
     }
@@ -182,6 +184,11 @@ impl Owner {
         if self.is_child() {
             return Err((op, ErrorKind::BackendGone.into()));
         }
+        self.hand_over(op)
+    }
+
+    #[inline]
+    fn hand_over(&self, op: Op) -> Result<Key, (Op, Cause)> {
         match self.core.driver.submit(op) {
             Ok(Submitted { key, signal }) => {
                 if signal {

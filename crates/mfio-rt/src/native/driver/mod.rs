@@ -25,6 +25,7 @@ use mfio::error::Cause;
 
 use super::builder::Config;
 use super::cached::Mode;
+use super::fork::ForkMark;
 use super::ladder::Refusal;
 use super::op::Op;
 use super::table::Key;
@@ -68,13 +69,9 @@ impl DriverKind {
     }
 
     /// Sets the driver up, or says why that cannot be.
-    pub(crate) fn open(
-        self,
-        config: &Config,
-        mode: &Arc<Mode>,
-    ) -> Result<Arc<dyn Driver>, Refusal> {
+    pub(crate) fn open(self, config: &Config, common: &Common) -> Result<Arc<dyn Driver>, Refusal> {
         match self {
-            Self::IoUring => open_uring(config, mode),
+            Self::IoUring => open_uring(config, common),
             Self::Threads => Ok(threads::Threads::open(config)),
         }
     }
@@ -96,8 +93,8 @@ impl fmt::Display for DriverKind {
         target_arch = "powerpc64"
     )
 ))]
-fn open_uring(config: &Config, mode: &Arc<Mode>) -> Result<Arc<dyn Driver>, Refusal> {
-    uring::Uring::open(config, mode)
+fn open_uring(config: &Config, common: &Common) -> Result<Arc<dyn Driver>, Refusal> {
+    uring::Uring::open(config, common)
 }
 
 #[cfg(not(all(
@@ -110,12 +107,19 @@ fn open_uring(config: &Config, mode: &Arc<Mode>) -> Result<Arc<dyn Driver>, Refu
         target_arch = "powerpc64"
     )
 )))]
-fn open_uring(_: &Config, _: &Arc<Mode>) -> Result<Arc<dyn Driver>, Refusal> {
+fn open_uring(_: &Config, _: &Common) -> Result<Arc<dyn Driver>, Refusal> {
     Err(Refusal::new(
         "platform",
         mfio::error::ErrorKind::NotSupported,
         "io_uring is part of Linux, and of some architectures only",
     ))
+}
+
+/// What a runtime and its driver share.
+#[derive(Clone, Debug)]
+pub(crate) struct Common {
+    pub(crate) mode: Arc<Mode>,
+    pub(crate) mark: Arc<ForkMark>,
 }
 
 /// What a driver is like, as data.

@@ -18,6 +18,7 @@
 mod probe;
 mod ring;
 mod shutdown;
+mod slots;
 mod sqe;
 
 use std::collections::VecDeque;
@@ -31,11 +32,13 @@ use mfio::backend::fd::FdWakerOwner;
 use mfio::error::{Cause, ErrorKind};
 
 use self::ring::{BATCH, Completion, Entries, Ring};
-use super::{Capabilities, Driver, Handle, Submitted};
+use self::slots::FileSlots;
+use super::{Capabilities, Common, Driver, Handle, Submitted};
 use crate::native::builder::Config;
 use crate::native::cached::{self, Mode};
 use crate::native::control::Request;
 use crate::native::ladder::Refusal;
+use crate::native::object::Object;
 use crate::native::op::{Op, Outcome, Transfer};
 use crate::native::sys;
 use crate::native::table::{Key, Table};
@@ -44,7 +47,8 @@ use crate::native::table::{Key, Table};
 #[derive(Debug)]
 pub(crate) struct Uring {
     capabilities: Capabilities,
-    ring: Ring,
+    ring: Arc<Ring>,
+    slots: Arc<FileSlots>,
     queue: Mutex<Queue>,
     mode: Arc<Mode>,
     handle: Handle,
@@ -76,7 +80,7 @@ struct Entry {
 }
 
 impl Uring {
-    pub(crate) fn open(config: &Config, mode: &Arc<Mode>) -> Result<Arc<dyn Driver>, Refusal> {
+    pub(crate) fn open(config: &Config, common: &Common) -> Result<Arc<dyn Driver>, Refusal> {
         let probed = probe::probe(config.queue_depth)?;
         let eventfd = sys::eventfd().map_err(|errno| {
             Refusal::new(
@@ -99,13 +103,15 @@ impl Uring {
                 probed.depth, config.queue_depth
             ),
         };
+        let ring = Arc::new(probed.ring);
         let driver = Self {
             capabilities: Capabilities {
                 name: "io_uring",
                 inline_stride: 64,
                 details,
             },
-            ring: probed.ring,
+            slots: FileSlots::new(&ring, &common.mark),
+            ring,
             queue: Mutex::new(Queue {
                 table: Table::new(config.max_requests),
                 pending: VecDeque::new(),
@@ -114,7 +120,7 @@ impl Uring {
                 wake_armed: false,
                 closed: false,
             }),
-            mode: mode.clone(),
+            mode: common.mode.clone(),
             handle,
             wake_fd,
             depth: probed.depth as usize,
@@ -170,7 +176,7 @@ impl Uring {
     /// Moves what waits onto the submission queue, as far as there is room.
     fn fill(&self, entries: &mut Entries<'_>) -> Filled {
         let mut room = entries.room();
-        let mut reads = 0;
+        let (mut reads, mut often) = (0, None);
         let mut queue = self.queue();
         if !queue.wake_armed && !queue.closed && room > 0 {
             // SAFETY: the entry points to nothing; the descriptor lives as long as the driver (3).
@@ -192,7 +198,12 @@ impl Uring {
                 continue;
             };
             entry.on_ring = true;
-            reads += usize::from(matches!(entry.op, Op::Read(_)));
+            if let Some(object) = entry.op.object() {
+                if object.wants_fixing() {
+                    often = Some(object.clone());
+                }
+                reads += usize::from(matches!(entry.op, Op::Read(_)));
+            }
             let sqe = sqe::of(&entry.op, key.get());
             // SAFETY: the operation stays in the table until the completion (1).
             unsafe { entries.push(&sqe) };
@@ -202,6 +213,7 @@ impl Uring {
         let more = room == 0 && queue.on_ring < self.depth && !queue.pending.is_empty();
         Filled {
             reads,
+            often,
             more,
             on_queue: entries.len(),
         }
@@ -257,6 +269,8 @@ struct Filled {
     on_queue: usize,
     /// How many reads came onto it now.
     reads: usize,
+    /// A file that is used often.
+    often: Option<Arc<Object>>,
     /// Something is left that only the queue had no room for.
     more: bool,
 }
@@ -324,12 +338,16 @@ impl Driver for Uring {
 
     fn flush(&self) -> bool {
         if self.try_single() {
+            self.mode.batch(1);
             return false;
         }
         let mut entries = self.ring.entries();
         let filled = self.fill(&mut entries);
         drop(entries);
         self.mode.batch(filled.reads);
+        if let Some(object) = &filled.often {
+            self.slots.register(object);
+        }
         if filled.on_queue == 0 {
             return false;
         }

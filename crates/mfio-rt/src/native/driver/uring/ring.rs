@@ -84,6 +84,19 @@ impl Ring {
         Ok(probe)
     }
 
+    /// Makes room for a number of registered files.
+    pub(super) fn reserve_files(&self, number: u32) -> io::Result<()> {
+        self.ring.submitter().register_files_sparse(number)
+    }
+
+    /// Registers a file, or takes one off (-1).
+    pub(super) fn set_file(&self, index: u32, fd: RawFd) -> io::Result<()> {
+        self.ring
+            .submitter()
+            .register_files_update(index, &[fd])
+            .map(drop)
+    }
+
     /// Access to the submission queue.
     pub(super) fn entries(&self) -> Entries<'_> {
         let lock = lock(&self.entries);

@@ -6,6 +6,7 @@ use io_uring::squeue::Entry;
 use io_uring::{opcode, types};
 
 use crate::native::control::{Control, Request};
+use crate::native::object::Object;
 use crate::native::op::Op;
 use crate::native::sys::Position;
 
@@ -32,26 +33,28 @@ pub(super) const NEEDED: &[(u8, &str)] = &[
 pub(super) fn of(op: &Op, user_data: u64) -> Entry {
     let entry = match op {
         Op::Read(transfer) => {
-            let (fd, ptr) = (
-                types::Fd(transfer.object.fd().as_raw_fd()),
-                transfer.view.as_mut_ptr(),
-            );
-            opcode::Read::new(fd, ptr, transfer.chunk() as u32)
-                .offset(offset(transfer.position()))
-                .build()
+            let (ptr, len) = (transfer.view.as_mut_ptr(), transfer.chunk() as u32);
+            let read = match transfer.object.fixed() {
+                Some(index) => opcode::Read::new(types::Fixed(index), ptr, len),
+                None => opcode::Read::new(fd(&transfer.object), ptr, len),
+            };
+            read.offset(offset(transfer.position())).build()
         }
         Op::Write(transfer) => {
-            let (fd, ptr) = (
-                types::Fd(transfer.object.fd().as_raw_fd()),
-                transfer.view.as_ptr(),
-            );
-            opcode::Write::new(fd, ptr, transfer.chunk() as u32)
-                .offset(offset(transfer.position()))
-                .build()
+            let (ptr, len) = (transfer.view.as_ptr(), transfer.chunk() as u32);
+            let write = match transfer.object.fixed() {
+                Some(index) => opcode::Write::new(types::Fixed(index), ptr, len),
+                None => opcode::Write::new(fd(&transfer.object), ptr, len),
+            };
+            write.offset(offset(transfer.position())).build()
         }
         Op::Control(control) => of_control(control),
     };
     entry.user_data(user_data)
+}
+
+fn fd(object: &Object) -> types::Fd {
+    types::Fd(object.fd().as_raw_fd())
 }
 
 /// The kernel takes -1 for "no position".
