@@ -199,7 +199,7 @@ impl core::error::Error for Busy {}
 
 /// Exclusive use of a backend; released when dropped. Forgetting it leaves the backend held for good.
 ///
-/// ```compile_fail,E0594
+/// ```compile_fail,E0614
 /// // There is no `DerefMut`: two handles cannot be told to swap what they hold.
 /// # use mfio::backend::*;
 /// fn swap<'a>(a: &mut BackendHandle<'a, DynBackend>, b: &mut BackendHandle<'a, DynBackend>) {

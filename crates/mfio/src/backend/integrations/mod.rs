@@ -89,6 +89,7 @@ pub trait Integration: Copy + Default {
     /// which is dropped with the future:
     ///
     /// ```compile_fail
+    /// # // error without a code: lifetime may not live long enough
     /// # use mfio::backend::{*, integrations::null::Null};
     /// fn leak<B: IoBackend + Sync>(link: B) {
     ///     let _ = Null::run_with(link, async |io: &B| io);
