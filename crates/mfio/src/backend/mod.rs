@@ -43,6 +43,8 @@ mod with_backend;
 
 #[cfg(all(feature = "std", any(unix, target_os = "wasi", windows)))]
 mod closing;
+#[cfg(doctest)]
+mod compile_fail;
 #[cfg(all(feature = "std", any(unix, target_os = "wasi")))]
 pub mod fd;
 #[cfg(all(feature = "std", windows))]
