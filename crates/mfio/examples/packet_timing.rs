@@ -54,7 +54,18 @@ async fn batch(io: &Memory, packets: &mut Vec<Packet<[u8; 1]>>) {
 fn main() {
     let io = Memory::new(vec![7; 4096]);
 
-    for size in [1, 16, 256] {
+    let mut packet = Some(Packet::new([0u8; 1]));
+    time("packet, one at a time", 200_000, 1, |calls| {
+        io.block_on(async {
+            for pos in 0..calls {
+                let ended = io
+                    .read_packet(pos as u64 % 4096, packet.take().unwrap())
+                    .await;
+                packet = Some(ended.packet);
+            }
+        });
+    });
+    for size in [16, 256] {
         let mut packets: Vec<_> = (0..size).map(|_| Packet::new([0u8; 1])).collect();
         time(
             &format!("packets, batch {size}"),
