@@ -29,7 +29,7 @@ pub(crate) fn bytes(n: u64) -> String {
         (1 << 10, "KiB"),
     ];
     match UNITS.iter().find(|(unit, _)| n >= *unit) {
-        Some((unit, name)) if n % unit == 0 => format!("{} {name}", n / unit),
+        Some((unit, name)) if n.is_multiple_of(*unit) => format!("{} {name}", n / unit),
         Some((unit, name)) => format!("{:.1} {name}", n as f64 / *unit as f64),
         None => format!("{n} bytes"),
     }

@@ -29,6 +29,8 @@ pub(super) struct Figures {
     pub(super) rounds: usize,
     /// Every one of which was right.
     pub(super) reads: u64,
+    /// How much of a processor one thread got that never waits (`pread`), where the system tells.
+    pub(super) processor_share: Option<f64>,
 }
 
 /// A set of values.
@@ -59,14 +61,27 @@ impl Summary {
     }
 }
 
+/// What the others are compared with.
+const BASELINE: Event = Event {
+    contestant: Contestant::StdPread,
+    depth: 1,
+};
+
 impl Figures {
     pub(super) fn of(plan: &Plan, rounds: &[Round]) -> Self {
         let figure = |(i, event): (usize, &Event)| figure(plan, rounds, i, *event);
-        let reads = rounds.iter().flatten().map(|sample| sample.reads).sum();
+        let all: Vec<_> = plan.events.iter().enumerate().filter_map(figure).collect();
+        let pread = all.iter().find(|figure| figure.event == BASELINE);
+        let shares = pread.iter().flat_map(|figure| &figure.samples);
         Self {
-            all: plan.events.iter().enumerate().filter_map(figure).collect(),
+            processor_share: Summary::of(shares.filter_map(Sample::processors)).map(|s| s.median),
             rounds: rounds.len(),
-            reads,
+            reads: all
+                .iter()
+                .flat_map(|figure| &figure.samples)
+                .map(|s| s.reads)
+                .sum(),
+            all,
         }
     }
 }
@@ -74,8 +89,7 @@ impl Figures {
 /// `None` if there was no round.
 fn figure(plan: &Plan, rounds: &[Round], index: usize, event: Event) -> Option<Figure> {
     let samples: Vec<Sample> = rounds.iter().map(|round| round[index]).collect();
-    let beside = |contestant: Contestant, depth: usize| {
-        let other = Event { contestant, depth };
+    let beside = |other: Event| {
         let other = plan.events.iter().position(|event| *event == other)?;
         let ratios = rounds
             .iter()
@@ -85,8 +99,11 @@ fn figure(plan: &Plan, rounds: &[Round], index: usize, event: Event) -> Option<F
     Some(Figure {
         event,
         rate: Summary::of(samples.iter().map(Sample::rate))?,
-        to_pread: beside(Contestant::StdPread, 1)?,
-        to_tokio_fs: beside(Contestant::TokioFs, event.depth),
+        to_pread: beside(BASELINE)?,
+        to_tokio_fs: beside(Event {
+            contestant: Contestant::TokioFs,
+            depth: event.depth,
+        }),
         cpu_per_read: Summary::of(samples.iter().filter_map(Sample::cpu_per_read))
             .map(|cpu| cpu.median),
         samples,

@@ -70,7 +70,7 @@ impl Plan {
 }
 
 fn block_size(bytes: u64) -> Result<usize> {
-    if bytes == 0 || bytes % SECTOR != 0 || bytes > MAX_BLOCK {
+    if bytes == 0 || !bytes.is_multiple_of(SECTOR) || bytes > MAX_BLOCK {
         let what = format!("--block-size {bytes} cannot be read");
         return Err(Failure::new(what).help("choose a multiple of 512, at most 1M"));
     }

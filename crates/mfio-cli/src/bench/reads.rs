@@ -33,6 +33,11 @@ impl Sample {
         self.reads as f64 / self.took.as_secs_f64()
     }
 
+    /// How many processors were at work.
+    pub(super) fn processors(&self) -> Option<f64> {
+        Some(self.cpu?.as_secs_f64() / self.took.as_secs_f64())
+    }
+
     /// Seconds of processor time per read.
     pub(super) fn cpu_per_read(&self) -> Option<f64> {
         let cpu = self.cpu?.as_secs_f64();

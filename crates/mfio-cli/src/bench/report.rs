@@ -31,6 +31,7 @@ pub(super) fn json(context: &Context, plan: &Plan, figures: &Figures) -> Json {
         ("file", file(&context.subject)),
         ("settings", settings(context, plan, figures)),
         ("reads_verified", figures.reads.into()),
+        ("processor_share", figures.processor_share.into()),
         ("results", figures.all.iter().map(result).collect()),
     ])
 }

@@ -10,6 +10,9 @@ use crate::output::{bytes, grouped, wrap};
 
 const WIDTH: usize = 96;
 
+/// On an idle machine a thread that never waits gets more of a processor than this.
+const IDLE: f64 = 0.9;
+
 /// What was measured, on what, the table, and how to read it.
 pub(super) fn page(context: &Context, plan: &Plan, figures: &Figures) -> String {
     let mut page = String::new();
@@ -132,6 +135,16 @@ fn notes(page: &mut String, context: &Context, figures: &Figures) {
     page.push('\n');
     for line in notes.iter().flat_map(|note| wrap(note, WIDTH)) {
         let _ = writeln!(page, "{line}");
+    }
+    if let Some(share) = figures.processor_share.filter(|share| *share < IDLE) {
+        let busy = format!(
+            "THE MACHINE WAS BUSY: pread, which never waits here, got {:.0} % of a processor. Compare the column CPU/read, or \
+             measure again when it is idle.",
+            share * 100.0
+        );
+        for line in wrap(&busy, WIDTH) {
+            let _ = writeln!(page, "{line}");
+        }
     }
     if cfg!(debug_assertions) {
         let _ = writeln!(page, "BUILT WITHOUT OPTIMISATION: the figures mean little.");
