@@ -452,6 +452,54 @@ fn a_cancelled_open_leaves_no_descriptor() {
     }
 }
 
+/// A pipe's reading end, to be used by a runtime, and its writing end.
+fn pipe() -> (OwnedFd, StdFile) {
+    let mut ends = [0; 2];
+    // SAFETY: `ends` has room for two.
+    assert_eq!(
+        unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) },
+        0
+    );
+    // SAFETY: just made, and nobody else's.
+    let [reader, writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    (reader, StdFile::from(writer))
+}
+
+/// A file that the ring has registered would stay open when its descriptor closes.
+#[test]
+fn a_file_that_is_used_often_closes_all_the_same() {
+    for rt in runtimes() {
+        let (reader, mut writer) = pipe();
+        let file = File::from_owned_fd(&rt, reader);
+        for n in 0..1000_u32 {
+            writer.write_all(&n.to_ne_bytes()).unwrap();
+            assert_eq!(rt.block_on(file.read::<u32>(0)).unwrap(), n);
+        }
+        drop(file);
+        let error = writer.write_all(&[0]).unwrap_err();
+        assert_eq!(
+            error.kind(),
+            std::io::ErrorKind::BrokenPipe,
+            "it is still open"
+        );
+    }
+}
+
+/// The end of an operation is told after the operation has given the file back.
+#[test]
+fn who_hears_of_the_end_finds_the_file_free() {
+    for rt in runtimes() {
+        let (mut reader, mut writer) = pipe();
+        for n in 0..3000_u32 {
+            let file = File::from_owned_fd(&rt, reader);
+            writer.write_all(&n.to_ne_bytes()).unwrap();
+            assert_eq!(rt.block_on(file.read::<u32>(0)).unwrap(), n);
+            rt.block_on(file.len()).unwrap();
+            reader = file.into_owned_fd().expect("nobody uses the file any more");
+        }
+    }
+}
+
 /// A limit of the process is named, with what to do about it.
 #[test]
 fn too_many_open_files_says_so() {
