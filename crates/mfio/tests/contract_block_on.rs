@@ -260,12 +260,12 @@ fn rule_7_what_was_sent_is_submitted_before_integrations_are_ready() {
             io.send(0);
         }
         let mut io = Adder::bare();
-        pollster::block_on(Null::run_with_mut(&mut io, |io| send(io)));
+        pollster::block_on(Null::run_with_mut(&mut io, send));
         assert_eq!(io.submitted(), 1);
         let mut io = Adder::with_bell(Bell::eventfd());
-        tokio_here().block_on(Tokio::run_with_mut(&mut io, |io| send(io)));
+        tokio_here().block_on(Tokio::run_with_mut(&mut io, send));
         assert_eq!(io.submitted(), 1);
-        smol::block_on(AsyncIo::run_with_mut(&mut io, |io| send(io)));
+        smol::block_on(AsyncIo::run_with_mut(&mut io, send));
         assert_eq!(io.submitted(), 2);
         let io = Arc::new(io);
         tokio_here().block_on(Tokio::run_with(io.clone(), async |io: &Arc<Adder>| {

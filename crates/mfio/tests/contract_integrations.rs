@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Adder, Bell, Count, Object, must_end, must_panic, poll, tokio_here};
+use common::{Adder, Bell, Count, Object, must_end, must_panic, poll, poll_here, tokio_here};
 use mfio::backend::integrations::async_io::AsyncIo;
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::backend::*;
@@ -162,8 +162,7 @@ fn dropped_midway<E: Executor>() {
                 pending::<()>().await;
             }));
             for _ in 0..polls {
-                let mut run = run.as_mut();
-                poll_fn(|cx| Poll::Ready(assert!(run.as_mut().poll(cx).is_pending()))).await;
+                poll_here(run.as_mut()).await;
             }
         });
         let run = Of::<E>::run_with(RefLink::new(&io), async |io: &Adder| io.hundred().await);
@@ -185,16 +184,12 @@ fn rule_8_a_future_may_be_dropped_on_another_thread_and_without_a_runtime() {
         let body = async |_: &Arc<Adder>| pending::<()>().await;
         let mut run = Box::pin(Tokio::run_with(io.clone(), body));
         let runtime = tokio_here();
-        runtime.block_on(poll_fn(|cx| {
-            Poll::Ready(assert!(run.as_mut().poll(cx).is_pending()))
-        }));
+        runtime.block_on(poll_here(run.as_mut()));
         must_panic(&["already"], || io.get_backend());
         thread::spawn(move || drop(run)).join().unwrap();
         assert_eq!(io.block_on(io.hundred()), 100);
         let mut run = Box::pin(Tokio::run_with(io.clone(), body));
-        runtime.block_on(poll_fn(|cx| {
-            Poll::Ready(assert!(run.as_mut().poll(cx).is_pending()))
-        }));
+        runtime.block_on(poll_here(run.as_mut()));
         drop(runtime);
         drop(run);
         assert_eq!(io.block_on(io.hundred()), 100);
@@ -251,7 +246,7 @@ fn second_holder<E: Executor>() {
     E::run(async {
         let body = async |io: &Adder| io.hundred().await;
         let mut first = pin!(Of::<E>::run_with(RefLink::new(&io), body));
-        poll_fn(|cx| Poll::Ready(assert!(first.as_mut().poll(cx).is_pending()))).await;
+        poll_here(first.as_mut()).await;
         let mut second = pin!(Of::<E>::run_with(RefLink::new(&io), body));
         must_panic(&["already"], || poll(second.as_mut()));
         must_panic(&["already"], || io.block_on(ready(())));

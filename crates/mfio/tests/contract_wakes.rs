@@ -295,11 +295,11 @@ fn rule_4_a_holder_that_leaves_clears_only_its_own_polling() {
 #[derive(Clone, Copy, Debug)]
 enum By {
     /// The waker of the user's future.
-    TheUsersWaker,
+    UsersWaker,
     /// The waker that the backend was polled with.
-    TheBackendsWaker,
+    BackendsWaker,
     /// The waker of the polling handle.
-    TheBell,
+    Bell,
 }
 
 #[derive(Default)]
@@ -322,15 +322,15 @@ impl Remote {
 
     fn answer(&self, n: usize, by: By, bell: Option<&Waker>) {
         match by {
-            By::TheUsersWaker => {
+            By::UsersWaker => {
                 self.answered.store(n, SeqCst);
                 wake(&self.user);
             }
-            By::TheBackendsWaker => {
+            By::BackendsWaker => {
                 self.arrived.store(n, SeqCst);
                 wake(&self.backend);
             }
-            By::TheBell => {
+            By::Bell => {
                 self.arrived.store(n, SeqCst);
                 bell.unwrap().wake_by_ref();
             }
@@ -401,10 +401,10 @@ type Asked = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 #[test]
 fn rule_5_no_wake_is_lost_by_block_on() {
     must_end(|| {
-        for by in [By::TheUsersWaker, By::TheBackendsWaker] {
+        for by in [By::UsersWaker, By::BackendsWaker] {
             questions(None, by, |io, asked| io.block_on(asked()));
         }
-        for by in [By::TheUsersWaker, By::TheBackendsWaker, By::TheBell] {
+        for by in [By::UsersWaker, By::BackendsWaker, By::Bell] {
             for bell in bells() {
                 questions(Some(bell), by, |io, asked| io.block_on(asked()));
             }
@@ -415,7 +415,7 @@ fn rule_5_no_wake_is_lost_by_block_on() {
 #[test]
 fn rule_5_no_wake_is_lost_by_a_loop_of_ones_own() {
     must_end(|| {
-        for by in [By::TheUsersWaker, By::TheBackendsWaker, By::TheBell] {
+        for by in [By::UsersWaker, By::BackendsWaker, By::Bell] {
             for bell in bells() {
                 questions(Some(bell), by, |io, asked| {
                     let (both, handle) = io.with_backend(asked());
@@ -433,12 +433,12 @@ fn rule_5_no_wake_is_lost_by_a_loop_of_ones_own() {
 #[test]
 fn rule_5_no_wake_is_lost_in_integrations() {
     must_end(|| {
-        for by in [By::TheUsersWaker, By::TheBackendsWaker] {
+        for by in [By::UsersWaker, By::BackendsWaker] {
             questions(None, by, |io, asked| {
                 pollster::block_on(Null::run_with_mut(io, |_| asked()));
             });
         }
-        for by in [By::TheUsersWaker, By::TheBackendsWaker, By::TheBell] {
+        for by in [By::UsersWaker, By::BackendsWaker, By::Bell] {
             for bell in bells() {
                 questions(Some(bell), by, |io, asked| {
                     tokio_here().block_on(Tokio::run_with_mut(io, |_| asked()));

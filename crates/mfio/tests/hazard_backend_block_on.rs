@@ -32,7 +32,7 @@ fn send_and_return_sending_nothing() {
 
 /// One after the other is woken by another thread: the outer call while the inner one sleeps, and then the inner one.
 #[test]
-fn a_nested_block_on_stealing_the_outer_wake_up() {
+fn a_nested_block_on_of_another_backend_stealing_the_outer_wake_up() {
     fn idle() -> [Object; 3] {
         Object::each(pending)
     }

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{Adder, Bell, Count, Object, must_end, must_panic, panic_of, poll, tokio_here};
+use common::{
+    Adder, Bell, Count, Object, must_end, must_panic, panic_of, poll, poll_here, tokio_here,
+};
 use mfio::backend::integrations::async_io::AsyncIo;
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::backend::*;
@@ -201,9 +203,7 @@ fn a_future_polled_where_there_is_no_reactor_of_tokios() {
         // Begun within, and polled outside afterwards: the first runtime may never look at its reactor again.
         let mut begun = Box::pin(run());
         let runtime = tokio_here();
-        runtime.block_on(poll_fn(|cx| {
-            Poll::Ready(assert!(begun.as_mut().poll(cx).is_pending()))
-        }));
+        runtime.block_on(poll_here(begun.as_mut()));
         must_panic(&outside, || smol::block_on(begun.as_mut()));
         drop(begun);
         assert_eq!(io.block_on(async { 1 }), 1);
@@ -243,8 +243,7 @@ fn a_future_moved_to_another_runtime_waiting_for_the_first() {
         }));
         // A poll here and a poll there, and then only there.
         for runtime in [&first, &second, &first] {
-            let once = poll_fn(|cx| Poll::Ready(assert!(run.as_mut().poll(cx).is_pending())));
-            runtime.block_on(once);
+            runtime.block_on(poll_here(run.as_mut()));
         }
         second.block_on(run);
         drop(first);

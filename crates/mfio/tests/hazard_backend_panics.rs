@@ -76,7 +76,7 @@ fn a_panic_crossing_extern_c() {
         let waker = FdWaker::clone(&owner).into_waker();
         must_panic(&[FIRE], || waker.wake_by_ref());
         owner.flags().store(0, SeqCst);
-        must_panic(&[FIRE], || waker.clone().wake());
+        must_panic(&[FIRE], || waker.wake());
         // The user's waker, woken by the backend.
         let io = Object::bare_fn(|cx| cx.waker().wake_by_ref());
         let (both, _) = io.with_backend(pending::<()>());

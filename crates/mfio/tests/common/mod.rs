@@ -21,8 +21,12 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// Long enough for any machine: its only purpose is to make a hang a failure.
-const HANGS: Duration = Duration::from_secs(60);
+/// Long enough for any machine: its only purpose is to make a hang a failure. `MFIO_TEST_PATIENCE` is the time in seconds,
+/// instead of a minute, for those who expect a hang.
+fn patience() -> Duration {
+    let told = std::env::var("MFIO_TEST_PATIENCE").ok();
+    Duration::from_secs(told.and_then(|told| told.parse().ok()).unwrap_or(60))
+}
 
 /// Runs `f` on a thread of its own, and fails if it does not end.
 pub(crate) fn must_end<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
@@ -33,7 +37,7 @@ pub(crate) fn must_end<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static
     });
     // Nothing is ever sent; the sender goes with the thread.
     assert_ne!(
-        ended.recv_timeout(HANGS),
+        ended.recv_timeout(patience()),
         Err(RecvTimeoutError::Timeout),
         "hangs"
     );
@@ -90,6 +94,15 @@ impl Wake for Count {
 /// One poll, with a waker that does nothing.
 pub(crate) fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Polls `future` once, as part of the task that awaits this; it must be pending.
+pub(crate) async fn poll_here<F: Future + ?Sized>(mut future: Pin<&mut F>) {
+    std::future::poll_fn(|cx| {
+        assert!(future.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
 }
 
 /// Pending once, and woken.
