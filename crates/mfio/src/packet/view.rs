@@ -272,9 +272,12 @@ impl Wakers {
 /// task's waker or buffer cannot bring down a driver that others use. Without std it goes on.
 fn contained(user: impl FnOnce()) {
     #[cfg(feature = "std")]
-    if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(user)) {
-        // Dropping it could panic again.
-        core::mem::forget(payload);
+    {
+        use std::panic::{AssertUnwindSafe, catch_unwind};
+        let dropped = catch_unwind(AssertUnwindSafe(user))
+            .or_else(|payload| catch_unwind(AssertUnwindSafe(|| drop(payload))));
+        // A payload that panics when dropped is not asked twice.
+        core::mem::forget(dropped);
     }
     #[cfg(not(feature = "std"))]
     user();
