@@ -375,10 +375,10 @@ async fn adopts_and_releases(rt: NativeRt, dir: Arc<Dir>) {
 /// More than a pipe, a page list or a small queue takes in one go.
 async fn large_transfers(rt: NativeRt, dir: Arc<Dir>) {
     let file = rt.create(dir.path("large")).await.unwrap();
-    let bytes: Vec<u8> = (0..20_000_000).map(byte_at).collect();
+    let bytes: Vec<u8> = (0..5_000_000).map(byte_at).collect();
     let (result, bytes) = file.write_buf(3, bytes).await;
     result.unwrap();
-    let (result, back) = file.read_buf(3, vec![0; 20_000_000]).await;
+    let (result, back) = file.read_buf(3, vec![0; 5_000_000]).await;
     result.unwrap();
     assert!(back == bytes);
     std::fs::remove_file(dir.path("large")).unwrap();

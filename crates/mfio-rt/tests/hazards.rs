@@ -6,7 +6,7 @@ mod common;
 
 use std::fs::File as StdFile;
 use std::io::{Read as _, Write as _};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -456,13 +456,37 @@ fn a_cancelled_open_leaves_no_descriptor() {
 fn pipe() -> (OwnedFd, StdFile) {
     let mut ends = [0; 2];
     // SAFETY: `ends` has room for two.
-    assert_eq!(
-        unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) },
-        0
-    );
+    let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
+    assert_eq!(made, 0);
     // SAFETY: just made, and nobody else's.
     let [reader, writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
     (reader, StdFile::from(writer))
+}
+
+/// The system may move less than was asked for; what is left is asked for again.
+#[test]
+fn a_short_transfer_goes_on() {
+    for rt in runtimes() {
+        let (reader, mut writer) = pipe();
+        let file = File::from_owned_fd(&rt, reader);
+        let mut read = Box::pin(file.read_buf(0, vec![0; 8]));
+        for part in [b"abc".as_slice(), b"d", b"ef"] {
+            writer.write_all(part).unwrap();
+            assert!(start(&rt, &mut read).is_pending());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        writer.write_all(b"gh").unwrap();
+        let (result, bytes) = rt.block_on(read);
+        result.unwrap();
+        assert_eq!(bytes, b"abcdefgh");
+
+        let mut read = Box::pin(file.read_buf_some(0, vec![0; 8]));
+        writer.write_all(b"end").unwrap();
+        assert!(start(&rt, &mut read).is_pending());
+        drop(writer);
+        let (result, bytes) = rt.block_on(read);
+        assert_eq!((result.unwrap(), &bytes[..3]), (3, b"end".as_slice()));
+    }
 }
 
 /// A file that the ring has registered would stay open when its descriptor closes.
@@ -497,44 +521,6 @@ fn who_hears_of_the_end_finds_the_file_free() {
             rt.block_on(file.len()).unwrap();
             reader = file.into_owned_fd().expect("nobody uses the file any more");
         }
-    }
-}
-
-/// A limit of the process is named, with what to do about it.
-#[test]
-fn too_many_open_files_says_so() {
-    let _alone = alone();
-    let dir = Dir::new();
-    let path = dir.file("limit", 1);
-    for rt in runtimes() {
-        let mut limit = libc::rlimit {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
-        // SAFETY: `limit` is as large as the calls want. Other tests that open files may fail meanwhile, so the new
-        // limit leaves them some, and `alone` keeps the sensitive ones away.
-        unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-        let low = libc::rlimit {
-            rlim_cur: 600,
-            rlim_max: limit.rlim_max,
-        };
-        // SAFETY: as above.
-        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const low) };
-        let mut held = Vec::new();
-        let error = loop {
-            match StdFile::open(&path) {
-                Ok(file) => held.push(file),
-                Err(_) => match rt.block_on(rt.open_read(&path)) {
-                    Ok(_) => {}
-                    Err(error) => break error,
-                },
-            }
-        };
-        // SAFETY: as above.
-        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
-        assert!(held.iter().all(|file| file.as_raw_fd() < 600));
-        assert_eq!(error.errno(), Some(libc::EMFILE));
-        assert!(error.to_string().contains("RLIMIT_NOFILE"), "{error}");
     }
 }
 

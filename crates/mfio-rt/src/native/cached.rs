@@ -6,7 +6,7 @@
 //!
 //! * *Inline*: reads are tried at once. Every so many hits one is queued all the same: it gives way to other tasks,
 //!   and the batch that it ends up in tells how many are about.
-//! * *Queued*: reads go to the ring together. A batch of one switches back.
+//! * *Queued*: reads go to the ring together. A small batch switches back; a batch of one is tried where it is.
 //!
 //! A file remembers what trying has brought: after several misses in a row it stops for a while, longer each time;
 //! where the file system cannot, for good. Files in memory (tmpfs) never wait, and never go to the driver at all.
@@ -208,5 +208,65 @@ fn read_now(object: &Arc<Object>, mut view: View<Read>, mut pos: u64) -> Option<
                 return None;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Caching, MANY, Mode, PATIENCE};
+
+    const STRIDE: u32 = 64;
+
+    #[test]
+    fn every_so_many_hits_one_gives_way() {
+        let (caching, mode) = (Caching::new(true), Mode::new());
+        let tried = (0..STRIDE * 10).filter(|_| caching.at_send(&mode, STRIDE));
+        assert_eq!(tried.count() as u32, STRIDE * 10 - 10);
+    }
+
+    #[test]
+    fn large_batches_are_queued_and_small_ones_switch_back() {
+        let (caching, mode) = (Caching::new(true), Mode::new());
+        mode.batch(MANY);
+        assert!(caching.at_send(&mode, STRIDE));
+        mode.batch(MANY + 1);
+        assert!(!caching.at_send(&mode, STRIDE));
+        mode.batch(0);
+        assert!(
+            !caching.at_send(&mode, STRIDE),
+            "a flush without reads tells nothing"
+        );
+        mode.batch(1);
+        assert!(caching.at_send(&mode, STRIDE));
+    }
+
+    #[test]
+    fn misses_in_a_row_stop_it_for_longer_and_longer() {
+        let (caching, mode) = (Caching::new(true), Mode::new());
+        let pause = || {
+            let skipped = (0..100_000).take_while(|_| !caching.at_send(&mode, u32::MAX));
+            skipped.count()
+        };
+        (1..PATIENCE).for_each(|_| caching.missed());
+        assert_eq!(pause(), 0);
+        caching.missed();
+        let first = pause();
+        caching.missed();
+        let second = pause();
+        assert!(first > 0 && second > first, "{first}, then {second}");
+        (0..100).for_each(|_| caching.missed());
+        let longest = pause();
+        assert!(longest > second && longest < 10_000, "{longest}");
+        assert!(!caching.at_flush());
+        caching.hit();
+        assert!(caching.at_flush());
+        caching.missed();
+        assert_eq!(pause(), 0);
+    }
+
+    #[test]
+    fn what_goes_past_the_page_cache_never_tries() {
+        let (caching, mode) = (Caching::new(false), Mode::new());
+        assert!(!caching.at_send(&mode, STRIDE) && !caching.at_flush());
     }
 }

@@ -181,7 +181,9 @@ impl Control {
         drop(subject);
         let before = std::mem::replace(&mut *self.reply(), Reply::Answered(answer));
         if let Reply::Open(Some(waker)) = before {
-            waker.wake();
+            // A waker that panics must not take the driver along, and what it was about to end after this.
+            let woken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| waker.wake()));
+            drop(woken);
         }
     }
 
