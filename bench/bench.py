@@ -18,7 +18,8 @@ CACHED = ("w1", "w3r", "w3c")
 
 
 def target_dir():
-    return os.environ.get("CARGO_TARGET_DIR") or os.path.join(HERE, "target")
+    """Where cargo, run in this directory, puts things."""
+    return os.path.join(HERE, os.environ.get("CARGO_TARGET_DIR") or "target")
 
 
 def ensure(path, size):
