@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Adder, Bell, Object, must_end, must_panic, panic_of, poll, tokio_here};
+use common::{Adder, Bell, Object, Rings, must_end, must_panic, panic_of, poll, tokio_here};
 use mfio::backend::integrations::async_io::AsyncIo;
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::backend::*;
@@ -401,46 +401,18 @@ fn rule_10_whatever_the_interests_the_wait_ends_when_the_waker_fires() {
                         answered_from_afar(&ask).await;
                     }
                 });
-                let ask = rings(object.bell());
-                tokio_here().block_on(Tokio::run_with_mut(&mut object, |_| rung(ask.clone())));
-                smol::block_on(AsyncIo::run_with_mut(&mut object, |_| rung(ask.clone())));
+                let rings = Rings::of(object.bell());
+                object.block_on(ten(&rings));
+                tokio_here().block_on(Tokio::run_with_mut(&mut object, |_| ten(&rings)));
+                smol::block_on(AsyncIo::run_with_mut(&mut object, |_| ten(&rings)));
             }
         }
     });
 }
 
-type Rings = (mpsc::Sender<()>, Arc<AtomicUsize>);
-
-/// A thread that rings the bell once for each question.
-fn rings(bell: &Bell) -> Rings {
-    let (ask, asked) = mpsc::channel();
-    let waker = bell.waker();
-    let rung = Arc::new(AtomicUsize::new(0));
-    let count = rung.clone();
-    thread::spawn(move || {
-        for () in asked {
-            count.fetch_add(1, SeqCst);
-            waker.wake_by_ref();
-        }
-    });
-    (ask, rung)
-}
-
-/// Waits for the bell ten times, keeping no waker: only the handle brings it back.
-async fn rung((ask, rung): Rings) {
+async fn ten(rings: &Rings) {
     for _ in 0..10 {
-        let before = rung.load(SeqCst);
-        let mut asked = false;
-        poll_fn(|_| {
-            if rung.load(SeqCst) > before {
-                return Poll::Ready(());
-            }
-            if !replace(&mut asked, true) {
-                ask.send(()).unwrap();
-            }
-            Poll::Pending
-        })
-        .await;
+        rings.hear_one().await;
     }
 }
 

@@ -4,17 +4,15 @@
 mod common;
 
 use common::{
-    Adder, Bell, Count, Object, must_end, must_panic, panic_of, poll, poll_here, tokio_here,
+    Adder, Bell, Count, Object, Rings, must_end, must_panic, panic_of, poll, poll_here, tokio_here,
 };
 use mfio::backend::integrations::async_io::AsyncIo;
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::backend::*;
 use std::future::{pending, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::thread;
 
 type Log = Arc<Mutex<Vec<&'static str>>>;
 
@@ -210,35 +208,16 @@ fn a_future_polled_where_there_is_no_reactor_of_tokios() {
     });
 }
 
-/// Told by the bell alone: `ask` makes it ring.
-async fn rung(ask: &mpsc::Sender<()>, rung: &AtomicUsize) {
-    let before = rung.load(SeqCst);
-    ask.send(()).unwrap();
-    poll_fn(|_| match rung.load(SeqCst) {
-        n if n > before => Poll::Ready(()),
-        _ => Poll::Pending,
-    })
-    .await;
-}
-
 /// The runtime where it began lives on, and nobody runs it.
 #[test]
 fn a_future_moved_to_another_runtime_waiting_for_the_first() {
     must_end(|| {
         let io = Object::with_bell(Bell::socket_pair(), pending());
-        let (ask, asked) = mpsc::channel();
-        let rings = Arc::new(AtomicUsize::new(0));
-        let (count, waker) = (rings.clone(), io.bell().waker());
-        thread::spawn(move || {
-            for () in asked {
-                count.fetch_add(1, SeqCst);
-                waker.wake_by_ref();
-            }
-        });
+        let rings = Rings::of(io.bell());
         let (first, second) = (tokio_here(), tokio_here());
         let mut run = Box::pin(Tokio::run_with(RefLink::new(&io), async |_: &Object| {
             for _ in 0..20 {
-                rung(&ask, &rings).await;
+                rings.hear_one().await;
             }
         }));
         // A poll here and a poll there, and then only there.
@@ -258,18 +237,10 @@ fn empty_or_write_only_interests_hanging_in_a_reactor() {
                 let mut bell = Bell::socket_pair();
                 bell.interests = interests.clone();
                 let mut io = Object::with_bell(bell, pending());
-                let (ask, asked) = mpsc::channel();
-                let rings = Arc::new(AtomicUsize::new(0));
-                let (count, waker) = (rings.clone(), io.bell().waker());
-                thread::spawn(move || {
-                    for () in asked {
-                        count.fetch_add(1, SeqCst);
-                        waker.wake_by_ref();
-                    }
-                });
+                let rings = Rings::of(io.bell());
                 let thrice = async {
                     for _ in 0..3 {
-                        rung(&ask, &rings).await;
+                        rings.hear_one().await;
                     }
                 };
                 match smol {

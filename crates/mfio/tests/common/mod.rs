@@ -7,9 +7,11 @@
 
 mod adder;
 mod object;
+mod rings;
 
 pub(crate) use adder::Adder;
 pub(crate) use object::{Bell, Object, eventfd};
+pub(crate) use rings::Rings;
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
