@@ -47,27 +47,36 @@ impl<B: Buffer> Shelf<B> {
         self.slots.len()
     }
 
-    /// Takes a packet, if there is one. Searches down from the top.
+    /// Takes a packet, if there is one.
     #[inline]
     pub(super) fn take(&self) -> Option<Packet<B>> {
-        let top = self.top.load(Ordering::Relaxed);
-        if top == EMPTY {
-            return None;
+        match self.top.load(Ordering::Relaxed) {
+            EMPTY => None,
+            top => self.search(top).or_else(|| self.search_again()),
         }
+    }
+
+    /// Says that the shelf is empty, then looks whether that is so: what was put before is seen now (Acquire, with the
+    /// Release of who put it), what is put later says so itself.
+    #[cold]
+    fn search_again(&self) -> Option<Packet<B>> {
+        match self.top.swap(EMPTY, Ordering::Acquire) {
+            EMPTY => None,
+            top => self.search(top),
+        }
+    }
+
+    /// Searches down from the top, then up.
+    #[inline]
+    fn search(&self, top: usize) -> Option<Packet<B>> {
         let (below, above) = self.slots.split_at_checked(top)?;
-        for (index, slot) in (0..top).zip(below).rev() {
+        let downwards = (0..top).zip(below).rev();
+        for (index, slot) in downwards.chain((top..).zip(above)) {
             if let Some(packet) = Self::take_from(slot) {
                 self.top.store(index, Ordering::Relaxed);
                 return Some(packet);
             }
         }
-        for (index, slot) in (top..).zip(above) {
-            if let Some(packet) = Self::take_from(slot) {
-                self.top.store(index, Ordering::Relaxed);
-                return Some(packet);
-            }
-        }
-        self.top.store(EMPTY, Ordering::Relaxed);
         None
     }
 
@@ -82,7 +91,7 @@ impl<B: Buffer> Shelf<B> {
         let raw = packet.into_raw();
         for (index, slot) in (top..).zip(above).chain((0..).zip(below)) {
             if Self::put_into(slot, raw) {
-                self.top.store(index + 1, Ordering::Relaxed);
+                self.top.store(index + 1, Ordering::Release);
                 return;
             }
         }
@@ -174,5 +183,52 @@ mod tests {
             }
         });
         assert_eq!(core::iter::from_fn(|| shelf.take()).count(), 4);
+    }
+}
+
+#[cfg(all(test, mfio_loom))]
+mod loom_models {
+    use super::*;
+    use alloc::sync::Arc;
+    use loom::cell::UnsafeCell;
+
+    /// What stands for the memory of the only packet: who has the packet may touch it, which loom checks.
+    #[derive(Clone)]
+    struct Memory(Arc<UnsafeCell<u32>>);
+    // SAFETY: loom runs one thread at a time and checks the cell.
+    unsafe impl Send for Memory {}
+
+    impl Memory {
+        fn touch(&self) {
+            // SAFETY: not proved here but checked by loom.
+            self.0.with_mut(|value| unsafe { *value += 1 });
+        }
+    }
+
+    #[test]
+    fn a_packet_is_one_taker_s_until_it_is_put() {
+        loom::model(|| {
+            let shelf = Arc::new(Shelf::<[u8; 1]>::new(2));
+            let memory = Memory(Arc::new(UnsafeCell::new(0)));
+            shelf.put(Packet::new([0]));
+            let use_it = |shelf: &Shelf<[u8; 1]>, memory: &Memory| {
+                if let Some(packet) = shelf.take() {
+                    memory.touch();
+                    shelf.put(packet);
+                }
+            };
+            let thread = {
+                let (shelf, memory) = (shelf.clone(), memory.clone());
+                loom::thread::spawn(move || {
+                    let memory = memory;
+                    use_it(&shelf, &memory);
+                })
+            };
+            use_it(&shelf, &memory);
+            thread.join().unwrap();
+            // Whether it is found is up to the hint, a plain store, of which loom may show an older one.
+            let left = core::iter::from_fn(|| shelf.take()).count();
+            assert!(left <= 1, "there was one packet");
+        });
     }
 }
