@@ -1,7 +1,8 @@
 //! mfio: one file object, whoever waits.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::runtime::Runtime;
 use super::contestant::Arena;
 use super::reads::{Clock, Reads, Sample};
 use super::tokio_fs;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 /// The blocking form, on this thread.
 pub(super) fn blocking(arena: &Arena, length: Duration, seed: u64) -> Result<Sample> {
@@ -56,9 +57,10 @@ pub(super) fn tokio(
         let driver = tokio::spawn(Tokio::drive(arena.runtime.clone()));
         let clock = Clock::start(length);
         let tasks = readers(arena, packets, &clock, seed).map(tokio::spawn);
-        let count = tokio_fs::join(tasks.collect()).await;
+        let stop = driver.abort_handle();
+        let count = beside(driver, tokio_fs::join(tasks.collect())).await;
         let sample = clock.stop(count?);
-        driver.abort();
+        stop.abort();
         Ok(sample)
     })
 }
@@ -68,16 +70,39 @@ pub(super) fn smol(arena: &Arena, depth: usize, length: Duration, seed: u64) -> 
     let packets = packets(arena, depth);
     let executor = smol::LocalExecutor::new();
     smol::block_on(executor.run(async {
-        let _driver = executor.spawn(AsyncIo::drive(arena.runtime.clone()));
+        let driver = executor.spawn(AsyncIo::drive(arena.runtime.clone()));
         let clock = Clock::start(length);
         let tasks = readers(arena, packets, &clock, seed).map(|reader| executor.spawn(reader));
         let tasks: Vec<_> = tasks.collect();
-        let mut count = 0;
-        for task in tasks {
-            count += task.await?;
-        }
+        let join = async {
+            let mut count = 0;
+            for task in tasks {
+                count += task.await?;
+            }
+            Ok(count)
+        };
+        let count = beside(driver, join).await?;
         Ok(clock.stop(count))
     }))
+}
+
+/// What the readers give. A driver that ends has failed: without one nobody would ever wake them.
+async fn beside(driver: impl Future, readers: impl Future<Output = Result<u64>>) -> Result<u64> {
+    let (mut driver, mut readers) = (pin!(driver), pin!(readers));
+    poll_fn(|cx| {
+        if let Poll::Ready(count) = readers.as_mut().poll(cx) {
+            return Poll::Ready(count);
+        }
+        // smol's task panics where what it ran has panicked; tokio's says so.
+        match catch_unwind(AssertUnwindSafe(|| driver.as_mut().poll(cx).is_ready())) {
+            Ok(false) => Poll::Pending,
+            Ok(true) | Err(_) => Poll::Ready(Err(Failure::new(
+                "the task that drives mfio did not go on as it should",
+            )
+            .help("what it said is above; if it is not about a limit of this machine, please report it"))),
+        }
+    })
+    .await
 }
 
 /// A packet with a page-aligned buffer for each read in flight.

@@ -73,6 +73,8 @@ pub(super) struct Reads {
     clock: Arc<Clock>,
     state: u64,
     count: u64,
+    /// Readers look at the clock in turn.
+    phase: u64,
 }
 
 /// Looking at the clock costs more than a small part of a read, so it is looked at once in so many.
@@ -86,16 +88,18 @@ impl Reads {
             clock: clock.clone(),
             state: seed,
             count: 0,
+            phase: seed,
         }
     }
 
-    /// Where to read next; `None` when the time is up.
+    /// Where to read next; `None` when the time is up, but every reader reads at least once.
     #[inline]
     pub(super) fn next(&mut self) -> Option<u64> {
-        if self.count % LOOK_EVERY == LOOK_EVERY - 1 && Instant::now() >= self.clock.end {
+        let look = (self.count + self.phase) % LOOK_EVERY == LOOK_EVERY - 1;
+        if look && Instant::now() >= self.clock.end {
             self.clock.over.store(true, Relaxed);
         }
-        if self.clock.over.load(Relaxed) {
+        if self.count > 0 && self.clock.over.load(Relaxed) {
             return None;
         }
         let block = (u128::from(self.random()) * u128::from(self.subject.blocks)) >> 64;

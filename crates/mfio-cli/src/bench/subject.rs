@@ -115,7 +115,7 @@ impl Subject {
             filesystem: machine::filesystem(&file),
             _file: file,
             path,
-            name: format!("made in {}", dir.display()),
+            name: format!("a file made in {}", dir.display()),
             made: true,
             block_size: plan.block_size,
             blocks,

@@ -19,7 +19,7 @@ pub(super) fn page(context: &Context, plan: &Plan, figures: &Figures) -> String 
     head(&mut page, context, plan, figures);
     let heading = format!(
         "{:<20}{:>12}{:>9}{:>10}{:>12}{:>12}",
-        "", "reads/s", "spread", "CPU/read", "x std pread", "x tokio::fs"
+        "", "reads/s", "spread", "CPU/read", "× std pread", "× tokio::fs"
     );
     section(&mut page, "one read at a time, on this thread", &heading);
     rows(&mut page, figures, |figure| {
