@@ -57,7 +57,8 @@ struct Nowhere;
 impl crate::poller::ParkHandle for Nowhere {
     fn park(&self) {
         panic!(
-            "this backend has no polling handle, and without std there is nothing to park on: use `block_on_parked`"
+            "without std there is nothing to park on but a polling handle, and this backend has none, or another thread \
+             waits for it: use `block_on_parked`"
         );
     }
 
@@ -121,6 +122,11 @@ where
         // What was sent is submitted, whether the future is ready or not.
         let ran = sharing.runner().run(sharing.ask_after_poll());
         match (output, ran) {
+            (Poll::Ready(output), Ran::Again) => {
+                // What was sent may have come behind the bounded run; it must not wait for a driver that never comes.
+                sharing.run_owed();
+                return output;
+            }
             (Poll::Ready(output), _) => return output,
             (Poll::Pending, Ran::Dead(why)) => panic!("{}", explain(why)),
             (Poll::Pending, _) => {}
@@ -138,13 +144,25 @@ fn wait<H: Pollable, B: IoBackend<H> + ?Sized>(
     parker: &Arc<Parker>,
 ) {
     let hub = sharing.hub();
+    // The object's code, so before the turn is taken.
+    let handle = object.polling_handle();
+    if let Some(handle) = &handle {
+        hub.set_handle_bell(&handle.waker);
+    }
     loop {
         match Held::take(&**sharing.runner()) {
-            Ok(turn) => return watch(object, sharing, parker, turn),
+            Ok(turn) => return watch(object, sharing, parker, handle.as_ref(), turn),
+            // Its owner may be this very thread, or may have forgotten it.
+            Err(Refused::Held) if hub.turn.is_raw() => {
+                panic!(
+                    "`block_on` while a raw handle holds the backend: {}",
+                    explain(Refused::Held)
+                )
+            }
             Err(Refused::Held) => {
-                hub.queue(parker);
+                let queued = Queued::new(sharing, parker);
                 let notified = hub.turn.want() && parker.park().notified;
-                let promoted = !hub.unqueue(parker);
+                let promoted = queued.leave();
                 if notified || parker.take_notified() {
                     if promoted {
                         // The promotion was for whoever takes the turn next; that is not us.
@@ -159,19 +177,61 @@ fn wait<H: Pollable, B: IoBackend<H> + ?Sized>(
     }
 }
 
+/// A thread in the queue for the turn, until this is dropped.
+struct Queued<'a> {
+    sharing: &'a Sharing,
+    parker: &'a Arc<Parker>,
+    left: bool,
+}
+
+impl<'a> Queued<'a> {
+    fn new(sharing: &'a Sharing, parker: &'a Arc<Parker>) -> Self {
+        sharing.hub().queue(parker);
+        Self {
+            sharing,
+            parker,
+            left: false,
+        }
+    }
+
+    /// `true`: it was promoted.
+    fn leave(mut self) -> bool {
+        self.left = true;
+        !self.sharing.hub().unqueue(self.parker)
+    }
+}
+
+/// A parker of the user's may panic: a promotion that came is passed on.
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        if !self.left && !self.sharing.hub().unqueue(self.parker) {
+            self.sharing.hub().promote_one();
+        }
+    }
+}
+
+/// The thread's parker is the bell, until this is dropped.
+struct Waiting<'a>(&'a Sharing);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.hub().set_waiting(None);
+    }
+}
+
 /// Waits with the turn until the parker is notified, polling the backend whenever there is something to do.
 fn watch<H: Pollable, B: IoBackend<H> + ?Sized>(
     object: &B,
     sharing: &Sharing,
     parker: &Arc<Parker>,
+    handle: Option<&PollingHandle<'_, H>>,
     mut turn: Held<'_>,
 ) {
     let hub = sharing.hub();
-    let handle = object.polling_handle();
-    match &handle {
-        Some(handle) => hub.set_handle_bell(&handle.waker),
-        None => hub.set_waiting(Some(parker.clone())),
-    }
+    let waiting = handle.is_none().then(|| {
+        hub.set_waiting(Some(parker.clone()));
+        Waiting(sharing)
+    });
     if hub.anybody_queued() {
         // They queued before we had the turn; letting go of it must promote one of them.
         let _ = hub.turn.want();
@@ -179,7 +239,7 @@ fn watch<H: Pollable, B: IoBackend<H> + ?Sized>(
     // Taking the turn consumed the event for which it may have been free.
     turn.poll_once();
     while hub.turn.check().is_ok() && !parker.take_notified() {
-        let notified = match &handle {
+        let notified = match handle {
             Some(handle) => watch_handle(object, sharing, parker, handle),
             None => {
                 hub.turn.begin_wait() && {
@@ -194,9 +254,7 @@ fn watch<H: Pollable, B: IoBackend<H> + ?Sized>(
             break;
         }
     }
-    if handle.is_none() {
-        hub.set_waiting(None);
-    }
+    drop(waiting);
     drop(turn);
     if let Err(dead) = hub.turn.check() {
         panic!("{}", explain(dead));

@@ -9,8 +9,10 @@
 
 #![allow(unsafe_code)]
 
+use super::polling::PollingFlags;
+use super::reentry::Blocked;
 use super::seats::Hub;
-use super::turn::{Refused, Released};
+use super::turn::{Refused, Released, Signalled};
 use super::wake_flags::consume_wake;
 use crate::sync::atomic::AtomicU8;
 use alloc::boxed::Box;
@@ -31,6 +33,8 @@ pub(crate) struct Core<B: ?Sized> {
     /// Poll the backend after each poll of a user's future, signalled or not.
     pub(crate) eager: bool,
     pub(crate) wake_flags: Option<Arc<AtomicU8>>,
+    /// The interests of the handle, where the backend changes them as it goes.
+    pub(crate) interests: Option<Arc<PollingFlags>>,
     backend: UnsafeCell<Option<Pin<Box<B>>>>,
 }
 
@@ -48,6 +52,7 @@ impl<B: ?Sized> Core<B> {
             hub,
             eager: true,
             wake_flags: None,
+            interests: None,
             backend: UnsafeCell::new(Some(backend)),
         }
     }
@@ -81,6 +86,8 @@ impl<B: ?Sized> Core<B> {
             // SAFETY: `close` returned `true`.
             drop(unsafe { self.take_backend() });
         }
+        // Who still waits, by way of a `Sharing` that outlived the container, must see it.
+        self.hub.notify_all();
     }
 
     /// After the turn was let go: who is next.
@@ -93,6 +100,7 @@ impl<B: ?Sized> Core<B> {
                 if event {
                     self.hub.notify();
                 }
+                self.hub.rearm(self.interests.is_some());
             }
             // SAFETY: the turn is still held, for good, by the caller (T4).
             Released::Closed => drop(unsafe { self.take_backend() }),
@@ -107,6 +115,11 @@ impl<B: ?Sized> Core<B> {
             let _ = consume_wake(&**flags);
         }
         let _ = self.hub.turn.signal();
+        self.let_go_of_turn();
+    }
+
+    /// Lets go of the turn, which the caller holds.
+    fn let_go_of_turn(&self) {
         self.released(self.hub.turn.release(false));
         if self.hub.turn.check().is_err() {
             self.hub.notify_all();
@@ -114,9 +127,7 @@ impl<B: ?Sized> Core<B> {
     }
 }
 
-/// Polls a backend and records that it completed or panicked, whichever happens.
-///
-/// The caller holds the turn of `hub`.
+/// Polls a backend and records that it completed or panicked, whichever happens. The caller holds the turn of `hub`.
 pub(crate) fn poll_recorded<B>(hub: &Hub, backend: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<()>
 where
     B: Future<Output = ()> + ?Sized,
@@ -173,8 +184,8 @@ pub(crate) trait Runner: Send + Sync {
     ///
     /// The caller holds the turn, and holds it no more afterwards.
     unsafe fn let_go(&self);
-    /// Clears the wake that brought the watcher back, before it looks whether it may wait again.
-    fn consume_wake(&self) -> bool;
+    /// The interests of the handle, where they change.
+    fn interests(&self) -> Option<&Arc<PollingFlags>>;
 }
 
 impl<B: Future<Output = ()> + Send + ?Sized> Runner for Core<B> {
@@ -225,6 +236,7 @@ impl<B: Future<Output = ()> + Send + ?Sized> Runner for Core<B> {
         let Some(backend) = (unsafe { self.backend() }) else {
             return;
         };
+        let _polling = Blocked::polling(self.hub.id());
         let mut cx = Context::from_waker(&self.waker);
         let _ = poll_recorded(&self.hub, backend, &mut cx);
         // A wake during the round may have been swallowed with what the backend drained.
@@ -234,12 +246,16 @@ impl<B: Future<Output = ()> + Send + ?Sized> Runner for Core<B> {
     }
 
     unsafe fn let_go(&self) {
-        self.released(self.hub.turn.release(false));
-        if self.hub.turn.check().is_err() {
-            self.hub.notify_all();
-        }
+        self.let_go_of_turn();
     }
 
+    fn interests(&self) -> Option<&Arc<PollingFlags>> {
+        self.interests.as_ref()
+    }
+}
+
+impl<B: ?Sized> Core<B> {
+    /// Consumes a wake of the descriptor, before and after the poll that answers it.
     fn consume_wake(&self) -> bool {
         self.wake_flags
             .as_ref()
@@ -249,7 +265,6 @@ impl<B: Future<Output = ()> + Send + ?Sized> Runner for Core<B> {
 
 impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
     fn take(&self, ask: Ask) -> Result<bool, Refused> {
-        use super::turn::Signalled;
         let turn = &self.hub.turn;
         if ask == Ask::IfSignalled {
             return if turn.has_event() {
@@ -262,7 +277,9 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
             match turn.try_take() {
                 Ok(()) => return Ok(true),
                 Err(Refused::Held) => match turn.signal() {
-                    Signalled::Seen => return Ok(false),
+                    // The event may be an old one, which its holder has passed on by letting go meanwhile.
+                    Signalled::Seen if turn.still_held() => return Ok(false),
+                    Signalled::Seen => {}
                     Signalled::Ring => {
                         self.hub.ring();
                         return Ok(false);
@@ -343,5 +360,6 @@ pub(crate) fn explain(refused: Refused) -> &'static str {
             "the backend has completed and cannot be used any more: a backend must run for as long as its object lives"
         }
         Refused::Panicked => "the backend has panicked and cannot be used any more",
+        Refused::Closed => "the backend's container is gone",
     }
 }

@@ -1,6 +1,7 @@
 //! Containers of backends, and the exclusive handle to one.
 
 use super::cell::{Core, explain, poll_recorded};
+use super::polling::PollingFlags;
 use super::sharing::Sharing;
 use super::turn::Refused;
 use crate::sync::atomic::AtomicU8;
@@ -78,7 +79,12 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
     /// Says that the backend need be polled only when it was signalled or its handle was ready.
     ///
     /// Without this a shared backend is polled after each poll of a user's future, as an exclusive one is.
+    ///
+    /// # Panics
+    ///
+    /// When a clone of the container's [`Sharing`] exists already.
     #[must_use]
+    #[track_caller]
     pub fn on_signal_only(self) -> Self {
         self.configure(|core| core.eager = false)
     }
@@ -87,15 +93,35 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
     ///
     /// Needed where that waker coalesces wakes through such flags, as [`fd::FdWaker`](super::fd::FdWaker) does: without them
     /// its second wake would never reach the descriptor. They are the same that `acquire` is given.
+    ///
+    /// # Panics
+    ///
+    /// As [`on_signal_only`](Self::on_signal_only).
     #[must_use]
+    #[track_caller]
     pub fn with_wake_flags(self, flags: Arc<AtomicU8>) -> Self {
         self.configure(|core| core.wake_flags = Some(flags))
     }
 
+    /// Gives the interests of the polling handle, where the backend changes them as it goes.
+    ///
+    /// They are the same that its `cur_flags` refer to. Reactors watch for what they say whenever the backend was polled;
+    /// without them, for what they said when a task last sat down to wait.
+    ///
+    /// # Panics
+    ///
+    /// As [`on_signal_only`](Self::on_signal_only).
+    #[must_use]
+    pub fn with_interests(self, interests: Arc<PollingFlags>) -> Self {
+        self.configure(|core| core.interests = Some(interests))
+    }
+
+    #[track_caller]
     fn configure(mut self, change: impl FnOnce(&mut Core<B>)) -> Self {
         self.sharing = None;
-        if let Some(core) = Arc::get_mut(&mut self.core) {
-            change(core);
+        match Arc::get_mut(&mut self.core) {
+            Some(core) => change(core),
+            None => panic!("a container is configured before its `Sharing` is handed out"),
         }
         self.sharing = Some(Sharing::new(self.core.clone()));
         self
@@ -122,15 +148,20 @@ impl<B: ?Sized> BackendContainer<B> {
     }
 
     /// Acquires the backend exclusively, if it is free and alive.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`], which says whether it is held or dead.
     pub fn try_acquire(
         &self,
         wake_flags: Option<Arc<AtomicU8>>,
     ) -> Result<BackendHandle<'_, B>, Busy> {
-        self.core.hub.turn.try_take().map_err(Busy)?;
+        self.core.hub.turn.try_take_raw().map_err(Busy)?;
         Ok(BackendHandle {
             nested: None,
             wake_flags,
             core: &self.core,
+            sharing: self.sharing.as_ref(),
         })
     }
 
@@ -211,6 +242,7 @@ pub struct BackendHandle<'a, B: ?Sized> {
     nested: Option<Box<dyn Layer + 'a>>,
     wake_flags: Option<Arc<AtomicU8>>,
     core: &'a Core<B>,
+    sharing: Option<&'a Sharing>,
 }
 
 impl<'a, B: ?Sized> BackendHandle<'a, B> {
@@ -236,6 +268,11 @@ impl<'a, B: ?Sized> BackendHandle<'a, B> {
         self.wake_flags.clone()
     }
 
+    /// The hub's identity, for telling re-entry.
+    pub(crate) fn id(&self) -> usize {
+        self.core.hub.id()
+    }
+
     /// `Err` when this backend or a nested one cannot be used any more.
     pub(crate) fn check_layers(&self) -> Result<(), Refused> {
         self.core.hub.turn.check()?;
@@ -257,8 +294,21 @@ impl<B: Future<Output = ()> + ?Sized> BackendHandle<'_, B> {
 
 impl<B: ?Sized> Drop for BackendHandle<'_, B> {
     fn drop(&mut self) {
+        // Also when dropping what is nested unwinds.
+        struct Outer<'h, B: ?Sized>(&'h Core<B>);
+        impl<B: ?Sized> Drop for Outer<'_, B> {
+            fn drop(&mut self) {
+                self.0.release_raw();
+            }
+        }
+        let owed = self.core.hub.turn.has_event();
+        let outer = Outer(self.core);
         self.nested = None;
-        self.core.release_raw();
+        drop(outer);
+        if let (true, Some(sharing)) = (owed, self.sharing) {
+            // Somebody sent while we held the turn, and may be gone: nobody else need ever come to submit it.
+            sharing.run_owed();
+        }
     }
 }
 

@@ -71,12 +71,20 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
 
     /// Drives any backend. `waker` makes the loop call [`turn`](Self::turn) soon.
     pub fn with_waker(backend: &'a B, waker: Waker) -> Self {
-        Self {
+        let mut this = Self {
             backend,
             handle: backend.polling_handle(),
             waker,
             seat: backend.sharing().map(TaskSeat::new),
+        };
+        if let (Some(sharing), Some(seat)) = (backend.sharing(), &mut this.seat) {
+            // From here on the loop is woken; for what happened before, it is woken now.
+            seat.sit(&Context::from_waker(&this.waker));
+            if sharing.hub().turn.look() {
+                this.waker.wake_by_ref();
+            }
         }
+        this
     }
 
     /// What to watch, with which interests. The interests may change with every turn.

@@ -9,12 +9,18 @@
 //!   whatever becomes of the backend, and no second registration of the same number can exist in one reactor.
 //! * **R2** The trigger refers to its watch weakly, because the reactor keeps the trigger and the watch keeps the registration.
 //! * **R3** The registration is armed again before the turn is run, so readiness that comes in between fires again.
+//! * **R4** While the turn is held by somebody else the registration is left unarmed: its handle may stay readable, and a
+//!   level-triggered reactor would spin. It is marked first and the turn looked at after, in one operation on the turn's
+//!   word; who lets go of the turn looks for marks after having let go. So one of the two arms it.
 
 use super::cell::{Ask, Runner};
 use super::integrations::{ReactorError, Registration};
 use super::polling::PollingFlags;
+use super::seats::{Hub, WakeAll};
 use super::sharing::Sharing;
+use super::turn::Ready;
 use crate::lock::Lock;
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
@@ -40,10 +46,26 @@ struct ReactorSeat {
 pub(crate) struct Watch {
     runner: Weak<dyn Runner>,
     registration: Box<dyn Registration>,
-    interests: PollingFlags,
-    failed: Lock<Option<ReactorError>>,
+    /// Which integration made the registration.
+    integration: usize,
+    interests: Arc<PollingFlags>,
+    /// The interests it was armed for last.
+    armed: PollingFlags,
+    /// Left unarmed (R4); counted in the hub.
+    unarmed: AtomicBool,
+    /// [`ARMING`] and [`AGAIN`].
+    arming: AtomicU8,
+    failed: AtomicBool,
+    error: Lock<Option<ReactorError>>,
     trigger: Waker,
 }
+
+/// Somebody is arming the registration.
+const ARMING: u8 = 1;
+/// The trigger fired meanwhile.
+const AGAIN: u8 = 2;
+/// A registration that fires whenever it is armed does not keep us.
+const ARMS: u32 = 16;
 
 struct Trigger(Weak<Watch>);
 
@@ -54,7 +76,7 @@ impl Wake for Trigger {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if let Some(watch) = self.0.upgrade() {
-            watch.fire();
+            contained(|| watch.fire());
         }
     }
 }
@@ -63,33 +85,101 @@ impl Watch {
     fn new(
         runner: &Arc<dyn Runner>,
         registration: Box<dyn Registration>,
-        interests: PollingFlags,
+        integration: usize,
+        interests: &PollingFlags,
     ) -> Arc<Self> {
+        let interests = match runner.interests() {
+            Some(shared) => shared.clone(),
+            None => Arc::new(interests.clone()),
+        };
         Arc::new_cyclic(|watch| Self {
             runner: Arc::downgrade(runner),
             registration,
+            integration,
             interests,
-            failed: Lock::new(None),
+            armed: PollingFlags::new(),
+            unarmed: AtomicBool::new(false),
+            arming: AtomicU8::new(0),
+            failed: AtomicBool::new(false),
+            error: Lock::new(None),
             trigger: Waker::from(Arc::new(Trigger(watch.clone()))),
         })
     }
 
     /// The reactor says that the handle is ready.
     fn fire(&self) {
+        if self.arming.fetch_or(AGAIN, Ordering::AcqRel) & ARMING != 0 {
+            // Whoever is arming sees it. A reactor that fires within `poll_ready` would have us recurse.
+            return;
+        }
         let Some(runner) = self.runner.upgrade() else {
             return;
         };
+        let hub = runner.hub();
+        match hub.turn.ready() {
+            Ready::Dead => return hub.notify_all(),
+            Ready::Held if self.leave_unarmed(hub) => return,
+            Ready::Held | Ready::Free => {}
+        }
         let _ = self.arm();
-        run_contained(&*runner);
+        let _ = runner.run(Ask::Always);
+    }
+
+    /// Leaves arming to whoever holds the turn (R4). `false`: nobody does any more.
+    fn leave_unarmed(&self, hub: &Hub) -> bool {
+        if !self.unarmed.swap(true, Ordering::AcqRel) {
+            hub.unarmed.fetch_add(1, Ordering::AcqRel);
+        }
+        hub.turn.still_held() || !self.take_unarmed(hub)
+    }
+
+    fn take_unarmed(&self, hub: &Hub) -> bool {
+        let unarmed = self.unarmed.swap(false, Ordering::AcqRel);
+        if unarmed {
+            hub.unarmed.fetch_sub(1, Ordering::AcqRel);
+        }
+        unarmed
+    }
+
+    /// The turn was let go: arms again if it was left unarmed, or if the interests have changed. `true`: the handle is ready.
+    pub(super) fn rearm(&self, hub: &Hub) -> bool {
+        let due = self.take_unarmed(hub) || self.armed.get() != self.interests.get();
+        due && !self.failed.load(Ordering::Acquire) && self.arm()
     }
 
     /// Asks the reactor to fire once more. `true`: the handle is ready already.
     fn arm(&self) -> bool {
+        if self.arming.fetch_or(ARMING | AGAIN, Ordering::AcqRel) & ARMING != 0 {
+            return false;
+        }
+        let mut ready = false;
+        let mut first = true;
+        for _ in 0..ARMS {
+            // What fired before this attempt, and what was asked for by those who found us here.
+            self.arming.fetch_and(!AGAIN, Ordering::AcqRel);
+            ready |= self.attempt() || !first;
+            first = false;
+            if self
+                .arming
+                .compare_exchange(ARMING, 0, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+            {
+                return ready;
+            }
+        }
+        self.arming.store(0, Ordering::Release);
+        true
+    }
+
+    fn attempt(&self) -> bool {
         let mut cx = Context::from_waker(&self.trigger);
         let mut ready = false;
+        let (read, write) = self.interests.get();
+        self.armed.set_read(read);
+        self.armed.set_write(write);
         // Each "ready" consumes an event of the reactor (the contract of `Registration`), so this ends.
         loop {
-            match self.registration.poll_ready(&self.interests, &mut cx) {
+            match self.registration.poll_ready(&self.armed, &mut cx) {
                 Poll::Pending => return ready,
                 Poll::Ready(Ok(())) => ready = true,
                 Poll::Ready(Err(error)) => {
@@ -101,19 +191,22 @@ impl Watch {
     }
 
     fn fail(&self, error: ReactorError) {
-        *self.failed.lock() = Some(error);
+        *self.error.lock() = Some(error);
+        self.failed.store(true, Ordering::Release);
         if let Some(runner) = self.runner.upgrade() {
             let tasks = runner
                 .hub()
                 .with_reactors(|seats| seats.take_wakers_of(self));
-            for task in tasks {
-                task.wake();
-            }
+            drop(WakeAll(tasks));
         }
     }
 
-    fn error(&self) -> Option<ReactorError> {
-        self.failed.lock().clone()
+    fn check(&self) -> Result<(), ReactorError> {
+        if !self.failed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let error = self.error.lock().clone();
+        error.map_or(Ok(()), Err)
     }
 }
 
@@ -125,15 +218,16 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// Runs the turn from within a reactor, which must not be unwound: the panic of a backend has been recorded, and everybody
-/// who waits for it panics in its stead.
-fn run_contained(runner: &dyn Runner) {
+/// Runs `f` within a reactor, which must not be unwound. A panic of the backend has been recorded, and everybody who waits
+/// for it panics in its stead; the panic hook has told of any other, of a waker for instance.
+fn contained(f: impl FnOnce()) {
     #[cfg(feature = "std")]
-    let _ = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| {
-        let _ = runner.run(Ask::Always);
-    }));
+    if let Err(panic) = std::panic::catch_unwind(core::panic::AssertUnwindSafe(f)) {
+        // Not dropped: what was thrown may panic in turn.
+        core::mem::forget(panic);
+    }
     #[cfg(not(feature = "std"))]
-    let _ = runner.run(Ask::Always);
+    f();
 }
 
 impl ReactorSeats {
@@ -159,15 +253,19 @@ impl ReactorSeats {
             .unwrap_or_default()
     }
 
-    /// One more task of the reactor that runs the calling task, if that reactor watches already.
-    fn join_current(&mut self) -> Option<(Arc<Watch>, usize)> {
+    /// One more task of a watch, if that has not ended meanwhile.
+    fn join(&mut self, watch: &Arc<Watch>) -> Option<usize> {
         let seat = self
             .0
             .iter_mut()
-            .find(|seat| seat.watch.registration.is_current())?;
+            .find(|seat| Arc::ptr_eq(&seat.watch, watch))?;
         seat.members += 1;
         seat.next += 1;
-        Some((seat.watch.clone(), seat.next))
+        Some(seat.next)
+    }
+
+    pub(super) fn watches(&self) -> Vec<Arc<Watch>> {
+        self.0.iter().map(|seat| seat.watch.clone()).collect()
     }
 
     fn insert(&mut self, watch: Arc<Watch>) {
@@ -201,10 +299,13 @@ impl ReactorSeats {
 
     /// Keeps the waker of a task for reports; returns the one before.
     fn arm(&mut self, watch: &Arc<Watch>, member: usize, waker: Waker) -> Option<Waker> {
-        let seat = self
+        let Some(seat) = self
             .0
             .iter_mut()
-            .find(|seat| Arc::ptr_eq(&seat.watch, watch))?;
+            .find(|seat| Arc::ptr_eq(&seat.watch, watch))
+        else {
+            return Some(waker);
+        };
         match seat.tasks.iter_mut().find(|(id, _)| *id == member) {
             Some((_, old)) => Some(core::mem::replace(old, waker)),
             None => {
@@ -233,16 +334,25 @@ impl<'a> ReactorTicket<'a> {
         sharing: &'a Sharing,
         waker: &Waker,
         interests: &PollingFlags,
+        integration: usize,
         register: impl FnOnce() -> Result<Box<dyn Registration>, ReactorError>,
     ) -> Result<Self, ReactorError> {
         let hub = sharing.hub();
-        let joined = hub.with_reactors(ReactorSeats::join_current);
+        // Whose reactor this is is asked outside the lock (S1).
+        let watches = hub.with_reactors(|seats| seats.watches());
+        let joined = watches.into_iter().find_map(|watch| {
+            let suits = watch.integration == integration
+                && watch.check().is_ok()
+                && watch.registration.is_current();
+            let member = suits.then(|| hub.with_reactors(|seats| seats.join(&watch)))??;
+            Some((watch, member))
+        });
         let fresh = joined.is_none();
         let (watch, member) = match joined {
             Some(joined) => joined,
             None => {
                 // Two tasks may get here at once; each registers a descriptor of its own (R1), and both work.
-                let watch = Watch::new(sharing.runner(), register()?, interests.clone());
+                let watch = Watch::new(sharing.runner(), register()?, integration, interests);
                 hub.with_reactors(|seats| seats.insert(watch.clone()));
                 (watch, 0)
             }
@@ -259,6 +369,8 @@ impl<'a> ReactorTicket<'a> {
         if fresh && ticket.watch.arm() {
             sharing.signal();
         }
+        // It may have failed before our waker was there to be woken.
+        ticket.watch.check()?;
         Ok(ticket)
     }
 
@@ -273,9 +385,7 @@ impl<'a> ReactorTicket<'a> {
         waker: &Waker,
         interests: &PollingFlags,
     ) -> Result<(), ReactorError> {
-        if let Some(error) = self.watch.error() {
-            return Err(error);
-        }
+        self.watch.check()?;
         if !self.waker.will_wake(waker) {
             self.waker = waker.clone();
             let waker = waker.clone();
@@ -286,7 +396,9 @@ impl<'a> ReactorTicket<'a> {
             );
         }
         let (read, write) = interests.get();
-        if self.watch.interests.get() != (read, write) {
+        if self.sharing.runner().interests().is_none()
+            && self.watch.interests.get() != (read, write)
+        {
             self.watch.interests.set_read(read);
             self.watch.interests.set_write(write);
             if self.watch.arm() {

@@ -1,4 +1,5 @@
-//! `block_on` within `block_on` of the same backend on the same thread, told by the thread's identity.
+//! `block_on` within `block_on` of the same backend on the same thread, told by the thread's identity; and within a poll of
+//! that backend, or of a future that holds it.
 
 #[cfg(all(feature = "std", not(mfio_loom)))]
 mod imp {
@@ -15,6 +16,7 @@ mod imp {
     #[derive(Debug)]
     pub(crate) struct Blocked {
         around: usize,
+        hub: usize,
     }
 
     impl Blocked {
@@ -26,18 +28,33 @@ mod imp {
                 return None;
             }
             INNERMOST.set(hub);
-            Some(Self { around })
+            Some(Self { around, hub })
+        }
+
+        /// This thread polls the hub's backend, or a future that holds it: `block_on` in there could never end.
+        #[inline]
+        pub(crate) fn polling(hub: usize) -> Self {
+            let around = INNERMOST.get();
+            if around != 0 && around != hub {
+                let _ = AROUND.try_with(|hubs| hubs.borrow_mut().push(around));
+            }
+            INNERMOST.set(hub);
+            Self { around, hub }
         }
 
         #[cold]
         fn nest(hub: usize, around: usize) -> bool {
-            AROUND.with_borrow_mut(|hubs| {
-                let fresh = hub != around && !hubs.contains(&hub);
-                if fresh {
-                    hubs.push(around);
-                }
-                fresh
-            })
+            // Gone in the destructors of thread-locals, where nesting is not told.
+            AROUND
+                .try_with(|hubs| {
+                    let mut hubs = hubs.borrow_mut();
+                    let fresh = hub != around && !hubs.contains(&hub);
+                    if fresh {
+                        hubs.push(around);
+                    }
+                    fresh
+                })
+                .unwrap_or(true)
         }
     }
 
@@ -45,8 +62,8 @@ mod imp {
         #[inline]
         fn drop(&mut self) {
             INNERMOST.set(self.around);
-            if self.around != 0 {
-                AROUND.with_borrow_mut(Vec::pop);
+            if self.around != 0 && self.around != self.hub {
+                let _ = AROUND.try_with(|hubs| hubs.borrow_mut().pop());
             }
         }
     }
@@ -65,6 +82,10 @@ mod imp {
         )]
         pub(crate) fn enter(_hub: usize) -> Option<Self> {
             Some(Self(()))
+        }
+
+        pub(crate) fn polling(_hub: usize) -> Self {
+            Self(())
         }
     }
 }

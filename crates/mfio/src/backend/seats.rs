@@ -17,19 +17,21 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use alloc::vec::Vec;
+use core::fmt;
 use core::task::Waker;
 
 use super::reactor::ReactorSeats;
 
 /// The part of a container that outlives it in wakers: the turn and the seats.
-#[derive(Debug)]
 pub(crate) struct Hub {
     pub(crate) turn: Turn,
     seats: Lock<Seats>,
     watchers: AtomicUsize,
+    /// Watches of reactors that were left unarmed because the turn was held.
+    pub(crate) unarmed: AtomicUsize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Seats {
     /// Makes the exported handle ready.
     handle: Option<Arc<Waker>>,
@@ -43,7 +45,7 @@ struct Seats {
     reactors: ReactorSeats,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct TaskSeat {
     waker: Option<Waker>,
 }
@@ -54,6 +56,7 @@ impl Hub {
             turn: Turn::new(),
             seats: Lock::new(Seats::default()),
             watchers: AtomicUsize::new(0),
+            unarmed: AtomicUsize::new(0),
         }
     }
 
@@ -101,12 +104,11 @@ impl Hub {
             self.watchers.fetch_sub(1, Ordering::Relaxed);
             thread.promote();
         }
+        let tasks = WakeAll(tasks);
         if let Some(handle) = handle {
             handle.wake_by_ref();
         }
-        for task in tasks {
-            task.wake();
-        }
+        drop(tasks);
     }
 
     /// The backend is dead: everybody must see it.
@@ -143,8 +145,8 @@ impl Hub {
 
     /// Queues a thread for the turn.
     pub(crate) fn queue(&self, parker: &Arc<Parker>) {
-        self.seats.lock().parked.push_back(parker.clone());
         self.watchers.fetch_add(1, Ordering::Relaxed);
+        self.seats.lock().parked.push_back(parker.clone());
     }
 
     /// `false`: it was not queued any more, so it has been promoted (S3).
@@ -220,6 +222,21 @@ impl Hub {
         f(&mut self.seats.lock().reactors)
     }
 
+    /// The turn was let go: watches that were left unarmed, or whose interests have changed, are armed again.
+    pub(crate) fn rearm(&self, interests_may_change: bool) {
+        if self.unarmed.load(Ordering::Acquire) == 0 && !interests_may_change {
+            return;
+        }
+        let watches = self.seats.lock().reactors.watches();
+        let mut ready = false;
+        for watch in watches {
+            ready |= watch.rearm(self);
+        }
+        if ready {
+            self.signal();
+        }
+    }
+
     /// A reactor's task joins (+1) or leaves (-1) those whom a notification reaches.
     pub(crate) fn count_watcher(&self, joins: bool) {
         if joins {
@@ -237,6 +254,29 @@ impl Seats {
             .iter_mut()
             .filter_map(|seat| seat.waker.take())
             .collect()
+    }
+}
+
+/// Wakes them all when dropped, also those behind one that panics.
+pub(crate) struct WakeAll(pub(crate) Vec<Waker>);
+
+impl Drop for WakeAll {
+    fn drop(&mut self) {
+        if let Some(waker) = self.0.pop() {
+            let rest = WakeAll(core::mem::take(&mut self.0));
+            waker.wake();
+            drop(rest);
+        }
+    }
+}
+
+/// Not through the lock: the formatter is the user's code.
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("turn", &self.turn)
+            .field("watchers", &self.watchers)
+            .finish_non_exhaustive()
     }
 }
 

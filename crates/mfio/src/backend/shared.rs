@@ -26,6 +26,10 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
     let output = future.poll(cx);
     let mut ran = sharing.runner().run(ask);
     if output.is_ready() {
+        if ran == Ran::Again {
+            // What was sent may have come behind the bounded run; it must not wait for a driver that never comes.
+            sharing.run_owed();
+        }
         return output;
     }
     for _ in 0..ROUNDS {

@@ -31,6 +31,16 @@ impl Sharing {
         self.runner.hub().signal();
     }
 
+    /// Runs the turn for an event that nobody else may ever come for.
+    pub(crate) fn run_owed(&self) {
+        #[cfg(feature = "std")]
+        if std::thread::panicking() {
+            // Whoever drives next sees the event.
+            return;
+        }
+        let _ = self.runner.run(Ask::IfSignalled);
+    }
+
     pub(crate) fn hub(&self) -> &Arc<Hub> {
         self.runner.hub()
     }

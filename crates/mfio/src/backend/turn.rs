@@ -26,6 +26,8 @@ const WANTED: u32 = 1 << 3;
 const FINISHED: u32 = 1 << 4;
 const PANICKED: u32 = 1 << 5;
 const CLOSED: u32 = 1 << 6;
+/// The holder is a raw handle: it polls when its owner pleases, or never.
+const RAW: u32 = 1 << 7;
 const DEAD: u32 = FINISHED | PANICKED | CLOSED;
 
 #[derive(Debug)]
@@ -43,12 +45,25 @@ pub(crate) enum Signalled {
     Notify,
 }
 
+/// What a reactor's readiness finds.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// Take the turn.
+    Free,
+    /// Somebody has it, and will see to it.
+    Held,
+    /// Nobody may take it any more.
+    Dead,
+}
+
 /// Why the turn was not to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     Held,
     Finished,
     Panicked,
+    Closed,
 }
 
 #[must_use]
@@ -89,15 +104,25 @@ impl Turn {
 
     /// Takes the turn and consumes EVENT.
     pub(crate) fn try_take(&self) -> Result<(), Refused> {
-        self.take(0).map(|_| ())
+        self.take(0, HELD).map(|_| ())
+    }
+
+    /// Takes the turn for a raw handle, and consumes EVENT.
+    pub(crate) fn try_take_raw(&self) -> Result<(), Refused> {
+        self.take(0, HELD | RAW).map(|_| ())
+    }
+
+    /// Whether a raw handle holds the turn.
+    pub(crate) fn is_raw(&self) -> bool {
+        self.0.load(Acquire) & RAW != 0
     }
 
     /// Takes the turn and consumes EVENT, if there is an event; `Ok(false)` when there is none.
     pub(crate) fn try_take_for_event(&self) -> Result<bool, Refused> {
-        self.take(EVENT)
+        self.take(EVENT, HELD)
     }
 
-    fn take(&self, only_if: u32) -> Result<bool, Refused> {
+    fn take(&self, only_if: u32, hold: u32) -> Result<bool, Refused> {
         let mut word = self.0.load(Acquire);
         loop {
             if word & DEAD != 0 {
@@ -111,7 +136,7 @@ impl Turn {
             }
             match self
                 .0
-                .compare_exchange_weak(word, (word | HELD) & !EVENT, AcqRel, Acquire)
+                .compare_exchange_weak(word, (word | hold) & !EVENT, AcqRel, Acquire)
             {
                 Ok(_) => return Ok(true),
                 Err(now) => word = now,
@@ -132,7 +157,7 @@ impl Turn {
                     wanted: word & WANTED != 0,
                     event: word & EVENT != 0 && word & DEAD == 0,
                 };
-                (word & !(HELD | WAITING | WANTED), free)
+                (word & !(HELD | WAITING | WANTED | RAW), free)
             };
             match self.0.compare_exchange_weak(word, new, AcqRel, Acquire) {
                 Ok(_) => return outcome,
@@ -169,11 +194,35 @@ impl Turn {
         before & HELD != 0 && before & DEAD == 0
     }
 
-    /// After having registered: whether an event is pending on a turn that nobody holds.
+    /// After having registered: whether an event is pending on a turn that nobody holds, or nothing will ever come.
     #[must_use]
     pub(crate) fn look(&self) -> bool {
         let word = self.0.fetch_or(0, AcqRel);
-        word & EVENT != 0 && word & HELD == 0
+        word & DEAD != 0 || (word & EVENT != 0 && word & HELD == 0)
+    }
+
+    /// A reactor says that the handle is ready: sets EVENT, unless a thread waits for the same handle with the turn and
+    /// sees it itself.
+    pub(crate) fn ready(&self) -> Ready {
+        let mut word = self.0.load(Acquire);
+        loop {
+            let (new, outcome) = match word {
+                _ if word & DEAD != 0 => return Ready::Dead,
+                _ if word & WAITING != 0 => (word, Ready::Held),
+                _ if word & HELD != 0 => (word | EVENT, Ready::Held),
+                _ => (word | EVENT, Ready::Free),
+            };
+            match self.0.compare_exchange_weak(word, new, AcqRel, Acquire) {
+                Ok(_) => return outcome,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// After having left something for the holder to do when it lets go: whether there still is a holder.
+    #[must_use]
+    pub(crate) fn still_held(&self) -> bool {
+        self.0.fetch_or(0, AcqRel) & HELD != 0
     }
 
     /// Whether there is an event to run for. A hint: misses nothing that happened before on this thread.
@@ -211,8 +260,10 @@ impl Turn {
 fn dead(word: u32) -> Refused {
     if word & PANICKED != 0 {
         Refused::Panicked
-    } else {
+    } else if word & FINISHED != 0 {
         Refused::Finished
+    } else {
+        Refused::Closed
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::cell::{ROUNDS, explain};
 use super::container::BackendHandle;
+use super::reentry::Blocked;
 use super::turn::Refused;
 use super::wake_flags::{Entered, Leave, abandon, consume_wake, enter_round, leave_round};
 use crate::sync::atomic::AtomicU8;
@@ -72,6 +73,7 @@ where
         if let Err(dead) = backend.check_layers() {
             panic!("{}", explain(dead));
         }
+        let _polling = Blocked::polling(backend.id());
         let mut round = Round::enter(this.wake_flags.as_deref());
         for _ in 0..rounds {
             let output = future.as_mut().poll(cx);

@@ -1,6 +1,6 @@
 //! The state machine behind every integration: a backend's object, and a future that is driven along with it.
 
-use super::{Integration, Registration};
+use super::{Integration, ReactorError, Registration};
 use crate::backend::cell::ROUNDS;
 use crate::backend::io_backend::IoBackend;
 use crate::backend::polling::PollingHandle;
@@ -145,6 +145,13 @@ fn begin<'a, I: Integration, B: IoBackend + ?Sized, F: Future>(
     }
 }
 
+/// Tells one integration's registrations from another's: they may be of different reactors on one thread.
+fn of<I: Integration>() -> usize {
+    let register: fn(&PollingHandle<'_>) -> Result<Box<dyn Registration>, ReactorError> =
+        I::register;
+    register as usize
+}
+
 fn registered<I: Integration>(handle: &PollingHandle<'_>) -> Box<dyn Registration> {
     I::register(handle).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -169,7 +176,7 @@ fn sit<'a, I: Integration, B: IoBackend + ?Sized>(
         Seat::Reactor(ticket) if ticket.is_current() => ticket.renew(cx.waker(), handle.cur_flags),
         _ => {
             sharing.hub().set_handle_bell(&handle.waker);
-            ReactorTicket::join(sharing, cx.waker(), handle.cur_flags, || {
+            ReactorTicket::join(sharing, cx.waker(), handle.cur_flags, of::<I>(), || {
                 I::register(&handle)
             })
             .map(|ticket| *seat = Seat::Reactor(ticket))

@@ -6,12 +6,15 @@ use super::duplicate::duplicate;
 use super::{Integration, PollingFlags, PollingHandle, ReactorError, Registration};
 use alloc::boxed::Box;
 use alloc::format;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
 use core::task::{Context, Poll};
 use std::io;
 use std::os::fd::OwnedFd;
 use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::runtime::{Handle, Id};
+use tokio::task::unconstrained;
 
 /// Drives backends from tasks of tokio, either flavour. The runtime needs its I/O driver (`enable_io`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,15 +61,19 @@ impl Registration for Registered {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), ReactorError>> {
         let (_, write) = interests.get();
-        let mut ready = consume(self.fd.poll_read_ready(cx))?;
-        if write {
-            ready |= consume(self.fd.poll_write_ready(cx))?;
-        }
-        if ready {
-            Poll::Ready(Ok(()))
-        } else {
-            Poll::Pending
-        }
+        // Outside of the calling task's budget: an exhausted one would have tokio wake us at once, again and again.
+        let polled = pin!(unconstrained(poll_fn(|cx| {
+            let mut ready = consume(self.fd.poll_read_ready(cx))?;
+            if write {
+                ready |= consume(self.fd.poll_write_ready(cx))?;
+            }
+            if ready {
+                Poll::Ready(Ok(()))
+            } else {
+                Poll::Pending
+            }
+        })));
+        polled.poll(cx)
     }
 }
 
