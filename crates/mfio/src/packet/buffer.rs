@@ -62,8 +62,19 @@ pub unsafe trait ReadBuffer: Buffer {}
 /// The region may be read through its pointer, on any thread.
 pub unsafe trait WriteBuffer: Buffer {}
 
+mod sealed {
+    use super::{Direction, Read, ReadBuffer, Write, WriteBuffer};
+
+    pub trait Suits<D: Direction> {}
+    impl<B: ReadBuffer> Suits<Read> for B {}
+    impl<B: WriteBuffer> Suits<Write> for B {}
+}
+
 /// A buffer fit for the direction `D`: a [`ReadBuffer`] for [`Read`], a [`WriteBuffer`] for [`Write`].
-pub trait BufferFor<D: Direction>: Buffer {}
+///
+/// Sealed: `unsafe` code relies on its meaning nothing else, so that only those two, which are unsafe to implement, make
+/// a buffer fit.
+pub trait BufferFor<D: Direction>: Buffer + sealed::Suits<D> {}
 impl<B: ReadBuffer> BufferFor<Read> for B {}
 impl<B: WriteBuffer> BufferFor<Write> for B {}
 

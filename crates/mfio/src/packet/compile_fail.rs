@@ -93,6 +93,40 @@ mod reading_into_shared_memory {}
 /// ```
 mod borrowed_buffer {}
 
+/// Only a promise, which is unsafe to make, lets a buffer be read into.
+///
+/// ```
+/// # use mfio::{io::*, packet::*};
+/// # struct Text(&'static [u8]);
+/// # unsafe impl Buffer for Text {
+/// #     type Parts = *const [u8];
+/// #     fn into_parts(self) -> *const [u8] { self.0 }
+/// #     unsafe fn from_parts(parts: *const [u8]) -> Self { Text(unsafe { &*parts }) }
+/// #     unsafe fn region(parts: *mut *const [u8]) -> (*mut u8, usize) {
+/// #         unsafe { <&'static [u8]>::region(parts) }
+/// #     }
+/// # }
+/// unsafe impl WriteBuffer for Text {}
+/// let (in_flight, view) = Packet::new(Text(b"fixed")).start::<Write>();
+/// assert_eq!(view.bytes(), b"fixed");
+/// ```
+/// ```compile_fail,E0277
+/// # use mfio::{io::*, packet::*};
+/// # struct Text(&'static [u8]);
+/// # unsafe impl Buffer for Text {
+/// #     type Parts = *const [u8];
+/// #     fn into_parts(self) -> *const [u8] { self.0 }
+/// #     unsafe fn from_parts(parts: *const [u8]) -> Self { Text(unsafe { &*parts }) }
+/// #     unsafe fn region(parts: *mut *const [u8]) -> (*mut u8, usize) {
+/// #         unsafe { <&'static [u8]>::region(parts) }
+/// #     }
+/// # }
+/// impl BufferFor<Read> for Text {}
+/// let (in_flight, mut view) = Packet::new(Text(b"fixed")).start::<Read>();
+/// view.bytes_mut()[0] = 1;
+/// ```
+mod reading_into_a_read_only_buffer_that_safe_code_calls_fit {}
+
 /// A read makes values of any bytes.
 ///
 /// ```
