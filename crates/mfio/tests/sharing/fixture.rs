@@ -137,6 +137,10 @@ impl Echo {
         self.container.sharing().unwrap().signal();
     }
 
+    pub(crate) fn signal(&self) {
+        self.container.sharing().unwrap().signal();
+    }
+
     pub(crate) fn descriptor(&self) -> Option<i32> {
         self.wake.as_ref().map(|(_, fd)| fd.as_raw_fd())
     }

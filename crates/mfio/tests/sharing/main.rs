@@ -4,4 +4,5 @@ mod drivers;
 mod fairness;
 mod fixture;
 mod reactors;
+mod reviewed;
 mod together;
