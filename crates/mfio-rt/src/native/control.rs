@@ -139,8 +139,13 @@ impl Control {
         self.reply.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts an interruption, and says whether another attempt is in order.
-    pub(crate) fn may_retry(&self) -> bool {
+    /// Counts an interruption, and says whether another attempt is in order. A close that ran has closed, whatever it
+    /// says: the number may be somebody else's by now. Only one that was cancelled has not run.
+    pub(crate) fn may_retry(&self, errno: sys::Errno) -> bool {
+        let has_run = errno != libc::ECANCELED;
+        if has_run && matches!(self.request, Request::Close) {
+            return false;
+        }
         self.attempts.fetch_add(1, Ordering::Relaxed) < MAX_ATTEMPTS
     }
 

@@ -75,6 +75,10 @@ impl<D: mfio::io::Direction> Transfer<D> {
     }
 
     fn interrupted(mut self, errno: Errno, again: impl FnOnce(Self) -> Op) -> Option<Op> {
+        if D::READS && self.view.is_abandoned() {
+            self.into_view().fail(ErrorKind::Cancelled);
+            return None;
+        }
         self.attempts += 1;
         if self.attempts < MAX_ATTEMPTS {
             return Some(again(self));
@@ -101,20 +105,29 @@ impl<D: mfio::io::Direction> Transfer<D> {
         match outcome {
             Ok(n) if n >= self.view.len() as u64 => self.into_view().done(),
             Ok(0) => self.into_view().fail(end),
-            Ok(n) => {
-                let (done, rest) = self.view.split_at(n as usize);
-                done.done();
-                return Some(again(Self {
-                    object: self.object,
-                    view: rest,
-                    pos: self.pos + n,
-                    attempts: 0,
-                }));
-            }
+            Ok(n) => return self.partly(n, again),
             Err(errno @ (libc::EINTR | libc::EAGAIN)) => return self.interrupted(errno, again),
             Err(errno) => self.into_view().fail(Cause::from_errno(errno)),
         }
         None
+    }
+
+    /// The first `n` bytes are done, and there are more. What a stream has given is all that it has now: waiting for
+    /// the rest could take for ever. What nobody waits for takes nothing more either.
+    fn partly(self, n: u64, again: impl FnOnce(Self) -> Op) -> Option<Op> {
+        if D::READS && (!self.object.is_seekable() || self.view.is_abandoned()) {
+            self.into_view()
+                .done_prefix(n as usize, ErrorKind::WouldBlock);
+            return None;
+        }
+        let (done, rest) = self.view.split_at(n as usize);
+        done.done();
+        Some(again(Self {
+            object: self.object,
+            view: rest,
+            pos: self.pos + n,
+            attempts: 0,
+        }))
     }
 }
 
@@ -138,7 +151,7 @@ impl Op {
             }
             Self::Write(transfer) => transfer.complete(outcome, ErrorKind::WriteZero, Self::Write),
             Self::Control(control) => match outcome {
-                Err(libc::EINTR | libc::EAGAIN) if control.may_retry() => {
+                Err(errno @ (libc::EINTR | libc::EAGAIN)) if control.may_retry(errno) => {
                     Some(Self::Control(control))
                 }
                 outcome => {
@@ -155,7 +168,7 @@ impl Op {
         match self {
             Self::Read(transfer) => transfer.interrupted(errno, Self::Read),
             Self::Write(transfer) => transfer.interrupted(errno, Self::Write),
-            Self::Control(control) if control.may_retry() => Some(Self::Control(control)),
+            Self::Control(control) if control.may_retry(errno) => Some(Self::Control(control)),
             other => other.complete(Err(errno)),
         }
     }
