@@ -61,9 +61,9 @@ impl<B: ?Sized> Core<B> {
     ///
     /// # Safety
     ///
-    /// The caller holds the turn for all of `'a` and makes no second reference (C1).
+    /// The caller holds the turn for as long as the reference lives and makes no second reference (C1).
     #[allow(clippy::mut_from_ref, reason = "the turn makes it exclusive")]
-    pub(crate) unsafe fn backend<'a>(&'a self) -> Option<Pin<&'a mut B>> {
+    pub(crate) unsafe fn backend(&self) -> Option<Pin<&mut B>> {
         // SAFETY: C1, as the caller promises.
         unsafe { &mut *self.backend.get() }
             .as_mut()

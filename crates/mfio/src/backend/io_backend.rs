@@ -48,6 +48,9 @@ pub trait IoBackend<Handle: Pollable = DefaultHandle> {
     /// The handle to wait on for this backend, with the interests and a waker that makes the handle ready.
     ///
     /// `None` means that the backend wakes by other means (another thread, say), and that parking the thread suffices.
+    ///
+    /// Reactors may tell of readiness once only (tokio's does): a backend that leaves its handle ready, because it did not
+    /// drain it, wakes the waker that it was polled with.
     fn polling_handle(&self) -> Option<PollingHandle<'_, Handle>>;
 
     /// Acquires the backend exclusively.
@@ -59,6 +62,9 @@ pub trait IoBackend<Handle: Pollable = DefaultHandle> {
 
     /// What lets any number of tasks and threads drive this backend at once: the container's
     /// [`sharing`](super::BackendContainer::sharing). The default is "not shared": one driver at a time.
+    ///
+    /// A raw handle ([`get_backend`](Self::get_backend), [`with_backend`](IoBackendExt::with_backend)) still excludes
+    /// everybody while it lives: tasks wait for it, and `block_on` panics rather than wait for what may be forgotten.
     fn sharing(&self) -> Option<&Sharing> {
         None
     }
@@ -73,7 +79,8 @@ pub trait IoBackend<Handle: Pollable = DefaultHandle> {
 
     /// How long a waiter may wait before the backend must be polled again, ready or not. `None`: for ever.
     ///
-    /// `block_on` and [`ForeignLoop`](super::ForeignLoop) obey it. For reactors the handle must become ready by itself.
+    /// [`ForeignLoop`](super::ForeignLoop) hands it on, and `block_on` obeys it where there is a handle. For reactors, and
+    /// without a handle, the backend must see to a wake by itself.
     fn next_deadline(&self) -> Option<Duration> {
         None
     }

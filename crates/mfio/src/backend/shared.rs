@@ -80,7 +80,8 @@ impl Drop for TaskSeat<'_> {
 pin_project! {
     /// A future that drives a shared backend along with itself, holding the backend only within a poll.
     ///
-    /// Made by [`IoBackendExt::share_with_backend`](super::IoBackendExt::share_with_backend).
+    /// Made by [`IoBackendExt::share_with_backend`](super::IoBackendExt::share_with_backend). Cancel safe: dropping it stalls
+    /// nobody, and what its future sent goes on.
     ///
     /// # Panics
     ///

@@ -21,7 +21,7 @@ pin_project! {
     /// a bounded number of times; then the future wakes itself and yields to the executor.
     ///
     /// When the user's future is ready, the backend is polled once more before the output is returned, so that what was
-    /// sent is submitted.
+    /// sent is submitted. Cancel safe: dropping it releases the backend.
     ///
     /// # Panics
     ///

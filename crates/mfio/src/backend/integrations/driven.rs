@@ -1,5 +1,10 @@
 //! The state machine behind every integration: a backend's object, and a future that is driven along with it.
 
+#![allow(
+    clippy::multiple_bound_locations,
+    reason = "pin-project-lite takes one bound inline"
+)]
+
 use super::{Integration, ReactorError, Registration};
 use crate::backend::cell::ROUNDS;
 use crate::backend::io_backend::IoBackend;

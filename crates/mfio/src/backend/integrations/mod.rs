@@ -52,7 +52,8 @@ pub use driven::Running;
 /// An executor's way to wait for a backend.
 ///
 /// The futures are lazy: nothing happens, and the closure does not run, before their first poll. The user's future is
-/// polled with the executor's own waker. Dropping one mid-way leaves the backend usable. They are `Send` when the link,
+/// polled with the executor's own waker. They are cancel safe: dropping one at any time leaves the backend usable and stalls
+/// nobody; operations that the user's future sent go on. They are `Send` when the link,
 /// the closure and the future are (and the link's object is `Sync`).
 pub trait Integration: Copy + Default {
     /// Registers `handle` with the reactor of the calling task.
