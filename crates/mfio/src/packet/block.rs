@@ -85,7 +85,7 @@ impl<B: Buffer> Packet<B> {
         this
     }
 
-    /// How many bytes the buffer has.
+    /// How many bytes the buffer has, all of them, whatever length an operation was [started](Self::start_prefix) with.
     #[inline]
     pub fn len(&self) -> usize {
         self.region().1
@@ -145,7 +145,8 @@ impl<B: Buffer> Packet<B> {
         self.start_prefix(len)
     }
 
-    /// Starts an operation on the first `len` bytes of the buffer, or on all where there are not so many.
+    /// Starts an operation on the first `len` bytes of the buffer, or on all where there are not so many: so many bytes has
+    /// the view, and [`Outcome::len`](super::Outcome::len) is the same. The bytes behind stay as they are.
     #[inline]
     pub fn start_prefix<D: Direction>(self, len: usize) -> (InFlight<B, D>, View<D>)
     where

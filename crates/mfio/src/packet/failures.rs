@@ -50,7 +50,12 @@ impl Ranges {
 
 impl Failures {
     /// Adds a range; ranges do not overlap. Merges it with a neighbour that failed for the same reason.
+    ///
+    /// An empty range is that of an empty request, which has no others: the first one says all.
     pub(super) fn push(&mut self, range: FailedRange) {
+        if range.len == 0 && self.used != 0 {
+            return;
+        }
         for old in &mut self.inline[..self.used] {
             if old.absorb(range) {
                 return;
@@ -78,12 +83,6 @@ impl Failures {
         all.extend_from_slice(&self.inline[..used]);
         all.append(&mut self.more);
         all.sort_unstable_by_key(|range| range.offset);
-        // An empty part says nothing about bytes: it counts only where no others failed, and then once.
-        if all.iter().any(|range| range.len != 0) {
-            all.retain(|range| range.len != 0);
-        } else {
-            all.truncate(1);
-        }
         all.dedup_by(|next, kept| kept.absorb(*next));
         match all[..] {
             [] => Ranges::None,

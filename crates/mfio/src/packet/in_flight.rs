@@ -22,6 +22,9 @@ use core::task::{Context, Poll, Waker};
 /// An operation on its way: a future of the packet and its outcome, ready when the last view has ended.
 ///
 /// Dropping it cancels: the operation is detached, and packet and buffer are freed when the last view has ended.
+///
+/// # Panics
+/// When it is polled after it was ready.
 #[must_use = "dropping it abandons the operation"]
 pub struct InFlight<B: Buffer, D: Direction> {
     /// `None` once the packet was given back.
@@ -37,6 +40,10 @@ unsafe impl<B: Buffer, D: Direction> Send for InFlight<B, D> {}
 unsafe impl<B: Buffer, D: Direction> Sync for InFlight<B, D> {}
 
 impl<B: Buffer, D: Direction> Unpin for InFlight<B, D> {}
+
+/// Why there is nothing to poll or to end.
+const GIVEN: &str =
+    "an `InFlight` that was ready gave its packet back already: poll or end it no more";
 
 /// Which waker was registered last, without keeping it. Only compared while it is alive: until the end it lies in the
 /// block, so equal parts mean the same waker.
@@ -69,7 +76,7 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
         }
     }
 
-    /// Whether every view has ended, so that the next poll is ready.
+    /// Whether every view has ended, so that the next poll is ready, or was.
     pub fn is_ended(&self) -> bool {
         self.header.is_none_or(|header| {
             // SAFETY: the block lives as long as its initiator (header 2).
@@ -81,13 +88,12 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
     ///
     /// # Errors
     /// The operation itself, which has not ended.
+    ///
+    /// # Panics
+    /// Where a poll was ready before: it gave the packet.
     #[inline]
-    #[expect(
-        clippy::missing_panics_doc,
-        reason = "consumed by value, so it has its packet"
-    )]
     pub fn try_end(mut self) -> Result<Ended<B>, Self> {
-        let header = self.header.expect("an operation that has not ended");
+        let header = self.header.expect(GIVEN);
         // SAFETY: the block lives as long as its initiator (header 2).
         let word = unsafe { (*header.as_ptr()).state.load() };
         if word.ended() {
@@ -161,7 +167,7 @@ impl<B: Buffer, D: Direction> Future for InFlight<B, D> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended<B>> {
         let this = &mut *self;
-        let header = this.header.expect("an operation was polled after its end");
+        let header = this.header.expect(GIVEN);
         // SAFETY: the block lives as long as its initiator (header 2).
         let mut word = unsafe { (*header.as_ptr()).state.load() };
         if !word.ended() {

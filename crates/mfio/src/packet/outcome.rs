@@ -11,7 +11,7 @@ use core::fmt;
 pub struct FailedRange {
     /// Where it begins in the packet.
     pub offset: usize,
-    /// How long it is. 0 where an empty view failed and no other one did.
+    /// How long it is. 0 only where the whole request was empty, and failed.
     pub len: usize,
     /// Why.
     pub cause: Cause,
@@ -52,13 +52,15 @@ impl Outcome {
         }
     }
 
-    /// Every byte succeeded.
+    /// Every byte succeeded. A request without any bytes succeeded where none of its views failed.
     #[inline]
     pub fn is_success(&self) -> bool {
         matches!(self.failed, Ranges::None)
     }
 
-    /// How many bytes the operation was about.
+    /// How many bytes the operation was about, failed ones included: the length of the first view, not how many bytes
+    /// were moved (see [`good_prefix`](Self::good_prefix)), nor that of the buffer where a
+    /// [prefix](Packet::start_prefix) was started.
     #[inline]
     #[expect(clippy::len_without_is_empty, reason = "an outcome is no collection")]
     pub fn len(&self) -> usize {

@@ -20,8 +20,14 @@ use core::task::Waker;
 ///
 /// It can be sent to any thread, kept as long as needed and split. It ends once: [`done`](View::done),
 /// [`fail`](View::fail) or [`done_prefix`](View::done_prefix); dropped otherwise, it fails with
-/// [`ErrorKind::Dropped`]. Ending the last view of a packet may run the initiator's waker, so hold no lock meanwhile. A
-/// waker that panics harms nobody else: with std the panic is reported and stays within the call.
+/// [`ErrorKind::Dropped`]. An empty view stands for no bytes, so that it fails nothing, except where the whole request is
+/// empty.
+///
+/// # Wakers
+/// Ending a view, by dropping it too, runs the initiator's waker where it is the last view of its packet and the
+/// initiator was polled since it was sent. That is code of the user, which may come back to where the view is ended: hold
+/// no lock meanwhile. The same is true of handing a view on by [`send_io`](crate::io::PacketIo::send_io), which may end
+/// it. A waker that panics harms nobody else: with std the panic is reported and stays within the call.
 ///
 /// ```
 /// use mfio::error::ErrorKind;
@@ -66,7 +72,7 @@ impl<D: Direction> View<D> {
         }
     }
 
-    /// How many bytes.
+    /// How many bytes this view claims: its own range, not the whole packet.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
@@ -125,7 +131,7 @@ impl<D: Direction> View<D> {
         unsafe { end(this.header, false) }
     }
 
-    /// Ends the view: none of its bytes count.
+    /// Ends the view: none of its bytes count. An empty view has none to fail, see [`View`].
     #[cold]
     pub fn fail(self, cause: impl Into<Cause>) {
         self.fail_from(0, cause.into());
@@ -143,13 +149,20 @@ impl<D: Direction> View<D> {
 
     fn fail_from(self, good: usize, cause: Cause) {
         let this = ManuallyDrop::new(self);
-        this.record(good, cause);
+        let failed = this.record(good, cause);
         // SAFETY: the view ends here, once: it is not dropped.
-        unsafe { end(this.header, true) }
+        unsafe { end(this.header, failed) }
     }
 
+    /// Writes down that the bytes from `good` on failed. Says whether that is a failure of the request: an empty view
+    /// says nothing about bytes, unless there are none.
     #[cold]
-    fn record(&self, good: usize, cause: Cause) {
+    #[must_use]
+    fn record(&self, good: usize, cause: Cause) -> bool {
+        // SAFETY: the block lives (invariant 1), and `len` does not change meanwhile (header 3).
+        if self.len == 0 && unsafe { (*self.header.as_ptr()).len } != 0 {
+            return false;
+        }
         let range = FailedRange {
             offset: self.offset + good,
             len: self.len - good,
@@ -158,6 +171,7 @@ impl<D: Direction> View<D> {
         // SAFETY: the block lives (invariant 1).
         let side = unsafe { &(*self.header.as_ptr()).side };
         side.lock().failures.push(range);
+        true
     }
 
     #[inline]
@@ -204,9 +218,9 @@ impl View<Write> {
 
 impl<D: Direction> Drop for View<D> {
     fn drop(&mut self) {
-        self.record(0, Cause::new(ErrorKind::Dropped));
+        let failed = self.record(0, Cause::new(ErrorKind::Dropped));
         // SAFETY: a view that is dropped was not ended: the methods that end it prevent the drop.
-        unsafe { end(self.header, true) }
+        unsafe { end(self.header, failed) }
     }
 }
 
