@@ -114,6 +114,12 @@ pub trait PacketIo<D: Direction, P: Position = u64> {
     ///
     /// Never blocks and never panics, whatever it is given: what cannot be done ends the view with a failure. It may end
     /// the view at once.
+    ///
+    /// # Wakers
+    /// Ending the view within this call may run the initiator's waker, and so code of the user: hold no lock while calling,
+    /// and, as an implementor, none while ending a view. No waker runs where the initiator sends what it has just started,
+    /// before it is polled, as all calls of this crate do. It is layers that must take care: what a layer takes over, and
+    /// splits, queues or tries again later, belongs to an initiator that was polled meanwhile.
     fn send_io(&self, pos: P, view: View<D>);
 
     /// Where the borrowed and the typed calls take their packets from. `None`: they allocate.
@@ -124,6 +130,13 @@ pub trait PacketIo<D: Direction, P: Position = u64> {
     /// What to call this object in errors.
     fn identity(&self) -> Identity<'_> {
         Identity::default()
+    }
+
+    /// What the user can do about a failure with this cause, where there is something: which limit was reached, and how
+    /// to raise it. A sentence for [`Error::help`](crate::error::Error::help); asked for when an error is built.
+    fn explain(&self, cause: Cause) -> Option<&'static str> {
+        let _ = cause;
+        None
     }
 
     /// A short cut for blocking calls: moves bytes on this thread, now, without any packet, as `pread` does.
@@ -151,6 +164,10 @@ macro_rules! forward {
 
             fn identity(&self) -> Identity<'_> {
                 (**self).identity()
+            }
+
+            fn explain(&self, cause: Cause) -> Option<&'static str> {
+                (**self).explain(cause)
             }
 
             #[inline]

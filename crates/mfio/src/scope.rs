@@ -1,8 +1,10 @@
 //! Lending memory to requests without a copy, from synchronous code.
 //!
 //! A future may be forgotten at any time, so an `async` call can never be sure that borrowed memory outlives its request.
-//! A synchronous call can: [`scope`] runs an async block to its end and does not return before every request that has lent
-//! memory has ended, whether its future was awaited, dropped or forgotten.
+//! A synchronous call can: [`scope`] runs an async block to its end and does not return before all lent memory has been
+//! given back. The future of a request gives it back when it is awaited or, once the request has ended, when it was
+//! dropped. One that is forgotten (`mem::forget`, a leaked `Arc`) never does: the call then blocks for ever, which is no
+//! unsoundness, since nothing after it runs.
 //!
 //! ```
 //! use mfio::memory::Memory;
@@ -116,8 +118,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 /// # Panics
 /// As [`block_on`](IoBackendExt::block_on). A panic of `f` goes on when every request with lent memory has ended.
 ///
-/// Where the end of a request cannot be proved this call does not return: it waits for ever (a view or a packet with lent
-/// memory was forgotten), or aborts the process (the backend died with the memory).
+/// Where the end of a request cannot be proved this call does not return: it waits for ever (a future, a view or a packet
+/// with lent memory was forgotten), or aborts the process (the backend died with the memory).
 pub fn scope<'env, Io, F, R>(io: &Io, f: F) -> R
 where
     Io: IoBackend + ?Sized,

@@ -1,6 +1,6 @@
 //! What the forms of reading and writing promise, on memory and on an object that does as it is told.
 
-use mfio::backend::IoBackendExt;
+use mfio::backend::{BackendHandle, DynBackend, IoBackend, IoBackendExt, PollingHandle, Sharing};
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Identity, PacketIo, Read, Write};
 use mfio::memory::Memory;
@@ -40,6 +40,10 @@ impl PacketIo<Read> for Scripted {
             driver: Some("script"),
         }
     }
+
+    fn explain(&self, cause: Cause) -> Option<&'static str> {
+        (cause.kind() == ErrorKind::LimitReached).then_some("write a longer script")
+    }
 }
 
 impl PacketIo<Write> for Scripted {
@@ -64,6 +68,112 @@ fn read_all_needs_every_byte_and_shows_none_otherwise() {
     assert_eq!(bytes, [9; 4]);
     pollster::block_on(Scripted::new([(4, EOF)]).read_all(0, &mut bytes)).unwrap();
     assert_eq!(bytes, [1; 4]);
+}
+
+#[test]
+fn an_error_says_what_the_object_knows_to_do_about_it() {
+    let limit = Cause::new(ErrorKind::LimitReached);
+    let io = std::sync::Arc::new(Scripted::new([(0, limit), (0, limit), (0, EOF)]));
+    let mut bytes = [0; 4];
+    let error = pollster::block_on(io.read_all(16, &mut bytes)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "read of 4 bytes at offset 16 of /dev/script failed: limit reached [script]; write a longer script"
+    );
+    let object: &dyn PacketIo<Read> = &*io;
+    let error = pollster::block_on(object.read_buf(0, [0; 4]))
+        .0
+        .unwrap_err();
+    assert_eq!(error.get_help(), Some("write a longer script"));
+    let error = pollster::block_on(io.read_all(0, &mut bytes)).unwrap_err();
+    assert_eq!(error.get_help(), None);
+}
+
+/// Reads of 1s that give up half way: the short cut moves some bytes, then has nothing to say; a packet moves some more.
+struct HalfWay {
+    short_cuts: Mutex<VecDeque<usize>>,
+    packets: Mutex<VecDeque<(usize, Cause)>>,
+    memory: Memory,
+    /// Where packets were sent to, and how many bytes they were about.
+    sent: Mutex<Vec<(u64, usize)>>,
+}
+
+impl HalfWay {
+    fn new(short_cuts: &[usize], good: usize) -> Self {
+        Self {
+            short_cuts: Mutex::new(short_cuts.iter().copied().collect()),
+            packets: Mutex::new([(good, FULL)].into()),
+            memory: Memory::new([]),
+            sent: Mutex::default(),
+        }
+    }
+
+    fn sent(self) -> Vec<(u64, usize)> {
+        self.sent.into_inner().unwrap()
+    }
+}
+
+impl PacketIo<Read> for HalfWay {
+    fn send_io(&self, pos: u64, mut view: View<Read>) {
+        self.sent.lock().unwrap().push((pos, view.len()));
+        let (good, cause) = self.packets.lock().unwrap().pop_front().unwrap();
+        let shown = good.min(view.len());
+        view.bytes_mut()[..shown].fill(1);
+        view.done_prefix(good, cause);
+    }
+
+    fn transfer_blocking(&self, _: u64, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
+        let good = self.short_cuts.lock().unwrap().pop_front()?;
+        bytes[..good].fill(1);
+        Some(Ok(good))
+    }
+}
+
+impl IoBackend for HalfWay {
+    type Backend = DynBackend;
+
+    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
+        self.memory.polling_handle()
+    }
+
+    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
+        self.memory.get_backend()
+    }
+
+    fn sharing(&self) -> Option<&Sharing> {
+        self.memory.sharing()
+    }
+}
+
+#[test]
+fn a_short_cut_that_gives_up_half_way_loses_nothing() {
+    // All of it: what the short cut moved, the packet goes on from.
+    let io = HalfWay::new(&[3, 2], 3);
+    let mut bytes = [0; 8];
+    io.blocking().read_all(16, &mut bytes).unwrap();
+    assert_eq!(bytes, [1; 8]);
+    assert_eq!(io.sent(), [(21, 3)]);
+
+    // Too little: the error is that of the whole request.
+    let io = HalfWay::new(&[3, 2], 2);
+    let error = io.blocking().read_all(16, &mut bytes).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "read of 8 bytes at offset 16 failed: no space left"
+    );
+    assert_eq!(io.sent(), [(21, 3)]);
+
+    // Something: what comes first counts, wherever it came from.
+    let io = HalfWay::new(&[3], 2);
+    assert_eq!(io.blocking().read_some(16, &mut bytes).unwrap(), 3);
+    assert_eq!(io.sent(), []);
+    for (good, shown) in [(2, 2), (8, 8)] {
+        let io = HalfWay::new(&[], good);
+        assert_eq!(io.blocking().read_some(16, &mut bytes).unwrap(), shown);
+        assert_eq!(io.sent(), [(16, 8)]);
+    }
+    let error = HalfWay::new(&[], 0).blocking().read_some(16, &mut bytes);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::StorageFull);
 }
 
 #[test]

@@ -164,10 +164,12 @@ where
             Some(Err(cause)) if cause.kind() == ErrorKind::Interrupted => {}
             Some(Err(cause)) => break cause,
             None => {
-                let outcome = lend::<D, P, Io>(io, at, D::rest(&mut bytes, done));
-                return E::judge::<D>(&outcome)
-                    .map(|good| E::output(done + good))
-                    .map_err(|cause| failure(io, pos, len, cause));
+                let rest = lend::<D, P, Io>(io, at, D::rest(&mut bytes, done));
+                done += rest.good_prefix();
+                match rest.first_error() {
+                    Some(cause) => break cause,
+                    None => return Ok(E::output(done)),
+                }
             }
         }
     };

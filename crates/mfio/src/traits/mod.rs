@@ -44,11 +44,14 @@ where
     P: Position,
     Io: PacketIo<D, P> + ?Sized,
 {
-    let error = Error::new(cause, D::VERB)
+    let mut error = Error::new(cause, D::VERB)
         .len(len as u64)
         .identity(io.identity());
-    match pos.offset() {
-        Some(offset) => error.offset(offset),
-        None => error,
+    if let Some(offset) = pos.offset() {
+        error = error.offset(offset);
     }
+    if let Some(help) = io.explain(cause) {
+        error = error.help(help);
+    }
+    error
 }
