@@ -467,49 +467,56 @@ fn pipe() -> (OwnedFd, StdFile) {
     (reader, StdFile::from(writer))
 }
 
-/// The system may move less than was asked for; what is left is asked for again.
+/// The system may take less than it was given; what is left is given again.
 #[test]
 fn a_short_transfer_goes_on() {
     for rt in runtimes() {
-        let (reader, mut writer) = pipe();
-        let file = File::from_owned_fd(&rt, reader);
-        let mut read = Box::pin(file.read_buf(0, vec![0; 8]));
-        for part in [b"abc".as_slice(), b"d", b"ef"] {
-            writer.write_all(part).unwrap();
-            assert!(start(&rt, &mut read).is_pending());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        writer.write_all(b"gh").unwrap();
-        let (result, bytes) = rt.block_on(read);
+        let (mut reader, writer) = stream_to_read();
+        let file = File::from_owned_fd(&rt, writer);
+        let bytes: Vec<u8> = (0..1 << 20).map(byte_at).collect();
+        let received = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).map(|_| all)
+        });
+        let (result, bytes) = within("all of it is written", move || {
+            rt.block_on(file.write_buf(0, bytes))
+        });
         result.unwrap();
-        assert_eq!(bytes, b"abcdefgh");
-
-        let mut read = Box::pin(file.read_buf_some(0, vec![0; 8]));
-        writer.write_all(b"end").unwrap();
-        assert!(start(&rt, &mut read).is_pending());
-        drop(writer);
-        let (result, bytes) = rt.block_on(read);
-        assert_eq!((result.unwrap(), &bytes[..3]), (3, b"end".as_slice()));
+        let received = within("all of it arrives", move || received.join().unwrap()).unwrap();
+        assert_eq!(received.len(), bytes.len());
+        assert!(received == bytes, "it arrives in order");
     }
 }
 
-/// A file that the ring has registered would stay open when its descriptor closes.
+/// A pipe's writing end, to be used by a runtime, and its reading end.
+fn stream_to_read() -> (StdFile, OwnedFd) {
+    let (reader, writer) = pipe();
+    (StdFile::from(reader), writer.into())
+}
+
+/// A file that the ring has registered would stay open when its descriptor closes. The lock tells: it goes when the file
+/// is closed everywhere.
 #[test]
 fn a_file_that_is_used_often_closes_all_the_same() {
+    let dir = Dir::new();
+    let path = dir.file("locked", 100);
     for rt in runtimes() {
-        let (reader, mut writer) = pipe();
-        let file = File::from_owned_fd(&rt, reader);
-        for n in 0..1000_u32 {
-            writer.write_all(&n.to_ne_bytes()).unwrap();
-            assert_eq!(rt.block_on(file.read::<u32>(0)).unwrap(), n);
+        let open = || {
+            let options = StdFile::options().read(true).write(true).open(&path);
+            options.unwrap()
+        };
+        let locked = open();
+        locked.lock().unwrap();
+        let file = File::from_std(&rt, locked);
+        for n in 0..1000_u64 {
+            rt.block_on(file.write(n % 8, &7_u8)).unwrap();
         }
-        drop(file);
-        let error = writer.write_all(&[0]).unwrap_err();
-        assert_eq!(
-            error.kind(),
-            std::io::ErrorKind::BrokenPipe,
-            "it is still open"
+        assert!(
+            open().try_lock().is_err(),
+            "it is locked as long as it is open"
         );
+        drop(file);
+        eventually("it is closed", || open().try_lock().is_ok());
     }
 }
 

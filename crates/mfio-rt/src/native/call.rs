@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -111,7 +111,7 @@ fn help(cause: Cause) -> Option<&'static str> {
 #[must_use = "nothing is opened before this is awaited"]
 pub struct OpenFile {
     call: Result<Call, Option<Error>>,
-    path: PathBuf,
+    path: Arc<Path>,
     options: OpenOptions,
 }
 
@@ -239,11 +239,11 @@ impl fmt::Debug for OpenFile {
 
 /// The name of a file that may be gone by the time it is needed.
 #[derive(Debug)]
-struct Name(Option<PathBuf>);
+struct Name(Option<Arc<Path>>);
 
 impl Name {
     fn of(object: &Object) -> Self {
-        Self(object.path().map(Path::to_path_buf))
+        Self(object.path().cloned())
     }
 
     fn get(&self) -> String {
@@ -291,7 +291,7 @@ pub struct CloseFile {
 }
 
 impl CloseFile {
-    pub(crate) fn new(owner: &Arc<Owner>, name: Option<PathBuf>, fd: OwnedFd) -> Self {
+    pub(crate) fn new(owner: &Arc<Owner>, name: Option<Arc<Path>>, fd: OwnedFd) -> Self {
         Self {
             call: Ok(Call::new(owner, Request::Close, Subject::Closing(fd))),
             name: Name(name),

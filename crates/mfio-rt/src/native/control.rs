@@ -186,27 +186,31 @@ impl Control {
         drop(subject);
         let before = std::mem::replace(&mut *self.reply(), Reply::Answered(answer));
         if let Reply::Open(Some(waker)) = before {
-            // A waker that panics must not take the driver along, and what it was about to end after this.
-            let woken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| waker.wake()));
-            drop(woken);
+            contained(|| waker.wake());
         }
     }
 
     /// The answer, or a promise to wake.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<Answer, Cause>> {
+        if let Reply::Open(Some(waker)) = &*self.reply()
+            && waker.will_wake(cx.waker())
+        {
+            return Poll::Pending;
+        }
+        // Cloned, and dropped, without the lock: both are code of the user's.
+        let new = cx.waker().clone();
         let mut reply = self.reply();
-        match &mut *reply {
-            Reply::Open(Some(waker)) if waker.will_wake(cx.waker()) => Poll::Pending,
-            Reply::Open(waker) => {
-                let old = waker.replace(cx.waker().clone());
-                drop(reply);
-                drop(old);
-                Poll::Pending
-            }
-            answered => match std::mem::replace(answered, Reply::Taken) {
-                Reply::Answered(answer) => Poll::Ready(answer),
-                _ => panic!("a future of mfio-rt was polled after it had completed"),
-            },
+        if let Reply::Open(waker) = &mut *reply {
+            let old = waker.replace(new);
+            drop(reply);
+            drop(old);
+            return Poll::Pending;
+        }
+        let answered = std::mem::replace(&mut *reply, Reply::Taken);
+        drop(reply);
+        match answered {
+            Reply::Answered(answer) => Poll::Ready(answer),
+            _ => panic!("a future of mfio-rt was polled after it had completed"),
         }
     }
 
@@ -221,7 +225,9 @@ impl Control {
                 sys::sync(object.fd(), *data_only).map(|()| 0)
             }
             (Request::Close, _) => {
-                match std::mem::replace(&mut *self.subject(), Subject::Nothing) {
+                // Taken first: closing may block, and must not hold the lock meanwhile.
+                let subject = std::mem::replace(&mut *self.subject(), Subject::Nothing);
+                match subject {
                     Subject::Closing(fd) => sys::close(fd).map(|()| 0),
                     _ => Ok(0),
                 }
@@ -257,5 +263,54 @@ impl Control {
             Subject::Object(object) => object.fd().as_raw_fd(),
             Subject::Closing(fd) => fd.as_raw_fd(),
         }
+    }
+}
+
+/// Runs a waker. One that panics must not take the driver along, and what it was about to end after this; nor may what it
+/// panicked with, when that is dropped.
+fn contained(user: impl FnOnce()) {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    let dropped = catch_unwind(AssertUnwindSafe(user))
+        .or_else(|payload| catch_unwind(AssertUnwindSafe(|| drop(payload))));
+    // What panics when it is dropped is not asked twice.
+    std::mem::forget(dropped);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Control, Request, Subject};
+    use crate::native::op::Op;
+    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::task::{Context, Poll, Waker};
+
+    fn closing() -> (std::sync::Arc<Control>, libc::c_int) {
+        let fd = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let number = fd.as_raw_fd();
+        (Control::new(Request::Close, Subject::Closing(fd)), number)
+    }
+
+    /// The kernel has closed the descriptor, and somebody else may have its number by now.
+    #[test]
+    fn a_close_that_was_interrupted_is_not_repeated() {
+        for errno in [libc::EINTR, libc::EAGAIN, libc::EFAULT] {
+            let (control, _) = closing();
+            let rest = Op::Control(control.clone()).complete(Err(errno));
+            assert!(rest.is_none(), "it would be closed again after {errno}");
+            assert_eq!(control.raw_fd(), -1);
+            let (control, _) = closing();
+            assert!(Op::Control(control).disturbed(libc::EFAULT).is_none());
+        }
+    }
+
+    #[test]
+    fn a_close_that_did_not_run_is_tried_again() {
+        let (control, number) = closing();
+        let rest = Op::Control(control.clone()).disturbed(libc::ECANCELED);
+        assert!(rest.is_some());
+        assert_eq!(control.raw_fd(), number);
+        assert!(rest.unwrap().complete(Err(libc::ECANCELED)).is_none());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(control.poll(&mut cx), Poll::Ready(Ok(_))));
+        assert_eq!(control.raw_fd(), -1);
     }
 }

@@ -120,7 +120,7 @@ impl File {
     /// `Busy` when there are other clones, or operations in flight: nothing is closed then before the last of them is
     /// gone. Otherwise what `close(2)` gives; the descriptor is gone in any case.
     pub fn close(self) -> CloseFile {
-        let name = self.path().map(Path::to_path_buf);
+        let name = self.object.path().cloned();
         let owner = self.owner.clone();
         match self.into_owned_fd() {
             Ok(fd) => CloseFile::new(&owner, name, fd),
@@ -138,7 +138,7 @@ impl File {
     /// The path it was opened by, if it was.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        self.object.path()
+        self.object.path().map(AsRef::as_ref)
     }
 
     /// The runtime.

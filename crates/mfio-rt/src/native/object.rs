@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
@@ -15,7 +15,7 @@ pub(crate) struct Object {
     // Before the descriptor: it has to be taken off first.
     fixed: OnceLock<Fixed>,
     fd: OwnedFd,
-    path: Option<PathBuf>,
+    path: Option<Arc<Path>>,
     seekable: bool,
     caching: Caching,
     /// Until the driver should register it; advice.
@@ -26,7 +26,7 @@ pub(crate) struct Object {
 const OFTEN: u32 = 256;
 
 impl Object {
-    pub(crate) fn new(fd: OwnedFd, path: Option<PathBuf>) -> Self {
+    pub(crate) fn new(fd: OwnedFd, path: Option<Arc<Path>>) -> Self {
         let seekable = sys::is_seekable(fd.as_fd());
         let caching = Caching::new(seekable && !is_direct(fd.as_fd()));
         Self {
@@ -59,6 +59,12 @@ impl Object {
         }
     }
 
+    /// Whether it has positions. What has none is a stream: its bytes come when they come, or never.
+    #[inline]
+    pub(crate) fn is_seekable(&self) -> bool {
+        self.seekable
+    }
+
     /// The number by which the driver knows it, if it does.
     #[inline]
     pub(crate) fn fixed(&self) -> Option<u32> {
@@ -70,10 +76,11 @@ impl Object {
         let _ = self.fixed.set(fixed);
     }
 
-    /// Counts a use by a driver that registers files; `true`, once in a while: it should be registered.
+    /// Counts a use by a driver that registers files; `true`, once in a while: it should be registered. Streams are not:
+    /// whoever has the other end waits for the close.
     #[inline]
     pub(crate) fn wants_fixing(&self) -> bool {
-        if self.fixed.get().is_some() {
+        if !self.seekable || self.fixed.get().is_some() {
             return false;
         }
         let uses = self.uses.load(Relaxed) + 1;
@@ -85,8 +92,8 @@ impl Object {
         self.fd
     }
 
-    pub(crate) fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
+    pub(crate) fn path(&self) -> Option<&Arc<Path>> {
+        self.path.as_ref()
     }
 
     /// The path or, without one, the number of the descriptor.
