@@ -88,7 +88,7 @@ def check_manifests(metadata):
     for package in (p for p in metadata["packages"] if p["id"] in members):
         name = package["name"]
         for dependency in package["dependencies"]:
-            if dependency["req"] == "*":
+            if dependency["req"] == "*" and "path" not in dependency:
                 problems.append(f"{name}: depends on any version of {dependency['name']}")
         if package["publish"] == []:
             continue

@@ -55,7 +55,8 @@ copy_tree() {
 in_tree() (
     cd "$tree"
     export CARGO_TARGET_DIR=$work/target RUST_BACKTRACE=0
-    # Many small builds: those of loom's models need no release's linking either.
+    # Many small builds: without what only debuggers and releases need.
+    export CARGO_PROFILE_DEV_DEBUG=0
     export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0
     timeout --kill-after=10 "$1" bash -c "$2" </dev/null
 )
