@@ -2,8 +2,8 @@
 //!
 //! Requests are queued by [`send_io`](PacketIo::send_io) and served, a batch at a time, by a backend future. The queue is
 //! bounded: a sender that finds it full serves its own request, which for memory is as good as waiting and cannot fail.
-//! So the work in flight is bounded by what was allocated at first, no sender waits for another one, and an operation
-//! never ends with "queue full".
+//! So the work in flight is bounded, no sender waits for another one, and an operation never ends with "queue full". The
+//! memory of the queue grows to what was needed at most; from then on nothing is allocated.
 //!
 //! No waker runs under a lock: a batch is first copied, then, with the locks released, ended.
 
@@ -78,7 +78,7 @@ impl Memory {
         Self {
             backend: BackendContainer::new_dyn(Serve {
                 shared: shared.clone(),
-                batch: Vec::with_capacity(DEPTH),
+                batch: Vec::new(),
             })
             .on_signal_only(),
             shared,

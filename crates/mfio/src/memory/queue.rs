@@ -83,12 +83,12 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(depth: usize) -> Self {
         Self {
-            waiting: Lock::new(Vec::with_capacity(depth)),
+            waiting: Lock::new(Vec::new()),
             depth,
         }
     }
 
-    /// Queues a request, or gives it back where the queue is full. Never allocates.
+    /// Queues a request, or gives it back where the queue is full. Allocates only where there are more than ever before.
     #[inline]
     pub(super) fn push(&self, request: Request) -> Result<Pushed, Request> {
         let mut waiting = self.waiting.lock();
@@ -101,9 +101,38 @@ impl Queue {
         Ok(pushed)
     }
 
-    /// Exchanges the queue for `empty`, which has room for as many.
+    /// Exchanges the queue for `empty`, which grows as the queue has, so that both stop growing at the same time.
     #[inline]
     pub(super) fn take(&self, empty: &mut Vec<Request>) {
-        core::mem::swap(&mut *self.waiting.lock(), empty);
+        let mut waiting = self.waiting.lock();
+        empty.reserve(waiting.capacity());
+        core::mem::swap(&mut *waiting, empty);
+    }
+}
+
+#[cfg(all(test, not(mfio_loom)))]
+mod tests {
+    use super::*;
+    use crate::packet::Packet;
+
+    #[test]
+    fn grows_as_needed_up_to_its_depth_and_both_sides_alike() {
+        let queue = Queue::new(8);
+        let mut batch = Vec::new();
+        assert_eq!(queue.waiting.lock().capacity(), 0);
+        for _ in 0..4 {
+            let mut refused = 0;
+            for _ in 0..10 {
+                let (in_flight, view) = Packet::new([0u8; 1]).start::<Read>();
+                drop(in_flight);
+                refused += usize::from(queue.push(Request::read(0, view)).is_err());
+            }
+            assert_eq!(refused, 2);
+            queue.take(&mut batch);
+            assert_eq!(batch.len(), 8);
+            batch.drain(..).for_each(Request::end);
+            let capacities = (queue.waiting.lock().capacity(), batch.capacity());
+            assert_eq!(capacities, (8, 8));
+        }
     }
 }

@@ -4,7 +4,10 @@
 //! in null, put by exchanging null for it: whoever gets the pointer out has the packet alone.
 //!
 //! The hint says where to begin, so that without contention the slots work as a stack and are found at once. It may be
-//! wrong at any time; the whole shelf is searched before giving up.
+//! wrong at any time; that costs time, or a packet that is freed or made anew.
+//! * A take searches the whole shelf before it gives up. Then the hint says so (EMPTY), and no take searches until a put.
+//! * A put gives up sooner: gaps lie near the top, where takes and puts have raced. Then the hint says so (FULL), and no
+//!   put searches until a take.
 #![allow(unsafe_code)]
 
 use crate::packet::block::Packet;
@@ -18,6 +21,10 @@ use core::ptr::{self, NonNull};
 
 /// The hint after a search that found nothing: none is there, until one is put.
 const EMPTY: usize = usize::MAX;
+/// The hint after a search that found no room: none is there, until one is taken.
+const FULL: usize = usize::MAX - 1;
+/// How far below the top a put looks for a gap.
+const NEAR: usize = 8;
 
 /// See the module.
 pub(super) struct Shelf<B: Buffer> {
@@ -69,7 +76,8 @@ impl<B: Buffer> Shelf<B> {
     /// Searches down from the top, then up.
     #[inline]
     fn search(&self, top: usize) -> Option<Packet<B>> {
-        let (below, above) = self.slots.split_at_checked(top)?;
+        let top = top.min(self.slots.len());
+        let (below, above) = self.slots.split_at(top);
         let downwards = (0..top).zip(below).rev();
         for (index, slot) in downwards.chain((top..).zip(above)) {
             if let Some(packet) = Self::take_from(slot) {
@@ -80,21 +88,25 @@ impl<B: Buffer> Shelf<B> {
         None
     }
 
-    /// Keeps a packet, or frees it where there is no room. Searches up from the top.
+    /// Keeps a packet, or frees it where there is no room. Searches up from the top, then a little below it.
     #[inline]
     pub(super) fn put(&self, packet: Packet<B>) {
         let top = match self.top.load(Ordering::Relaxed) {
             EMPTY => 0,
+            FULL => return,
             top => top.min(self.slots.len()),
         };
         let (below, above) = self.slots.split_at(top);
         let raw = packet.into_raw();
-        for (index, slot) in (top..).zip(above).chain((0..).zip(below)) {
+        let gaps = (0..top).zip(below).rev().take(NEAR);
+        for (index, slot) in (top..).zip(above).chain(gaps) {
             if Self::put_into(slot, raw) {
-                self.top.store(index + 1, Ordering::Release);
+                // Not lower than it was: what lies above the gap is there still.
+                self.top.store(top.max(index + 1), Ordering::Release);
                 return;
             }
         }
+        self.top.store(FULL, Ordering::Release);
         // SAFETY: no slot took the pointer, so it is still this call's idle packet.
         drop(unsafe { Packet::<B>::from_raw(raw) });
     }
@@ -159,6 +171,47 @@ mod tests {
         assert!(shelf.take().is_none());
         shelf.put(Packet::new([9]));
         assert_eq!(shelf.take().map(|p| p.buffer()[0]), Some(9));
+    }
+
+    #[test]
+    fn a_full_shelf_is_not_searched_until_a_packet_is_taken() {
+        let shelf = Shelf::<[u8; 1]>::new(20);
+        for i in 0..22 {
+            shelf.put(Packet::new([i]));
+        }
+        assert_eq!(shelf.top.load(Ordering::Relaxed), FULL);
+        // A gap that nobody told of.
+        drop(Shelf::<[u8; 1]>::take_from(&shelf.slots[18]));
+        shelf.put(Packet::new([100]));
+        assert!(shelf.slots[18].load(Ordering::Relaxed).is_null());
+        assert_eq!(shelf.take().map(|p| p.buffer()[0]), Some(19));
+        for i in 101..103 {
+            shelf.put(Packet::new([i]));
+        }
+        let taken: Vec<u8> = core::iter::from_fn(|| shelf.take())
+            .map(|p| p.buffer()[0])
+            .collect();
+        let expected: Vec<u8> = [101, 102].into_iter().chain((0..18).rev()).collect();
+        assert_eq!(taken, expected, "the gap was found as well");
+    }
+
+    #[test]
+    fn a_hint_that_is_wrong_loses_no_packet() {
+        for hint in [0, 1, 2, 3, FULL] {
+            let shelf = Shelf::<[u8; 1]>::new(3);
+            shelf.put(Packet::new([7]));
+            shelf.top.store(hint, Ordering::Relaxed);
+            assert_eq!(shelf.take().map(|p| p.buffer()[0]), Some(7));
+            shelf.top.store(hint, Ordering::Relaxed);
+            assert!(shelf.take().is_none());
+            shelf.put(Packet::new([8]));
+            assert!(shelf.take().is_some(), "there was room");
+        }
+        let nothing = Shelf::<[u8; 1]>::new(0);
+        for _ in 0..3 {
+            nothing.put(Packet::new([7]));
+            assert!(nothing.take().is_none());
+        }
     }
 
     #[test]
