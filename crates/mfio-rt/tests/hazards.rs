@@ -6,7 +6,7 @@ mod common;
 
 use std::fs::File as StdFile;
 use std::io::{Read as _, Write as _};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use common::*;
 use mfio::backend::IoBackendExt;
 use mfio::error::ErrorKind;
-use mfio::packet::{Buffer, Packet, ReadBuffer};
+use mfio::packet::{Buffer, Packet, ReadBuffer, WriteBuffer};
 use mfio::traits::{IoRead, IoWrite};
 use mfio_rt::fs::OpenOptions;
 use mfio_rt::native::{DriverKind, File, NativeRt, leaked_operations};
@@ -76,6 +76,8 @@ unsafe impl Buffer for Watched {
 
 // SAFETY: plain bytes.
 unsafe impl ReadBuffer for Watched {}
+// SAFETY: plain bytes, all of them initialised.
+unsafe impl WriteBuffer for Watched {}
 // SAFETY: the raw pointer stands for a box of bytes.
 unsafe impl Send for WatchedParts {}
 
@@ -176,15 +178,14 @@ fn what_cannot_be_ended_is_leaked_and_counted() {
         .shutdown_patience(patience)
         .build()
         .unwrap();
-    let (reader, mut writer) = never();
-    let file = File::from_owned_fd(&rt, reader);
+    let (mut reader, file) = full_pipe(&rt);
     let watched = || Watched {
         bytes: Box::new([0; 8]),
         freed: freed.clone(),
     };
     let (mut stuck, mut queued) = (
-        file.read_packet(0, Packet::new(watched())),
-        file.read_packet(0, Packet::new(watched())),
+        file.write_packet(0, Packet::new(watched())),
+        file.write_packet(0, Packet::new(watched())),
     );
     assert!(start(&rt, &mut stuck).is_pending());
     std::thread::sleep(Duration::from_millis(100));
@@ -200,10 +201,20 @@ fn what_cannot_be_ended_is_leaked_and_counted() {
         1,
         "the queued one, and only that, is freed"
     );
-    writer.write_all(&1_u64.to_ne_bytes()).unwrap();
+    reader.read_exact(&mut [0; 4096]).unwrap();
     eventually("the stuck thread gives its memory back", || {
         freed.load(Ordering::SeqCst) == 2
     });
+}
+
+/// A pipe that takes nothing more: the next write blocks until somebody reads.
+fn full_pipe(rt: &NativeRt) -> (StdFile, File) {
+    let (reader, mut writer) = stream_to_read();
+    // SAFETY: takes numbers only; the descriptor is open.
+    let size = unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
+    assert_eq!(size, 4096);
+    writer.write_all(&[0; 4096]).unwrap();
+    (reader, File::from_std(rt, writer))
 }
 
 /// The kernel cancels what a thread had submitted when that thread ends.
@@ -472,7 +483,7 @@ fn pipe() -> (OwnedFd, StdFile) {
 fn a_short_transfer_goes_on() {
     for rt in runtimes() {
         let (mut reader, writer) = stream_to_read();
-        let file = File::from_owned_fd(&rt, writer);
+        let file = File::from_std(&rt, writer);
         let bytes: Vec<u8> = (0..1 << 20).map(byte_at).collect();
         let received = std::thread::spawn(move || {
             let mut all = Vec::new();
@@ -489,9 +500,9 @@ fn a_short_transfer_goes_on() {
 }
 
 /// A pipe's writing end, to be used by a runtime, and its reading end.
-fn stream_to_read() -> (StdFile, OwnedFd) {
+fn stream_to_read() -> (StdFile, StdFile) {
     let (reader, writer) = pipe();
-    (StdFile::from(reader), writer.into())
+    (StdFile::from(reader), writer)
 }
 
 /// A file that the ring has registered would stay open when its descriptor closes. The lock tells: it goes when the file

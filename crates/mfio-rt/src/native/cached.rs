@@ -178,7 +178,7 @@ fn read_now(object: &Arc<Object>, mut view: View<Read>, mut pos: u64) -> Option<
         let len = view.len();
         let result = match caching.state.load(Relaxed) {
             MEMORY => sys::read_slice(object.fd(), view.bytes_mut(), object.position(pos)),
-            _ => sys::pread_nowait(object.fd(), view.bytes_mut(), pos),
+            _ => sys::read_nowait(object.fd(), view.bytes_mut(), object.position(pos)),
         };
         match result {
             Ok(n) if n >= len => {

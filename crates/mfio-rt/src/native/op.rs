@@ -9,6 +9,7 @@
 //! 2. A view's memory stays valid until the view ends, wherever the view moves; an op owns its view.
 #![allow(unsafe_code)]
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use mfio::error::{Cause, ErrorKind};
@@ -173,21 +174,23 @@ impl Op {
         }
     }
 
-    /// Does it here and now, blocking.
-    pub(crate) fn run(mut self) {
-        loop {
-            let outcome = self.perform();
-            match self.complete(outcome) {
-                Some(rest) => self = rest,
-                None => return,
-            }
-        }
+    /// The stream that bytes are moved from (`true`) or to, if it is one.
+    pub(crate) fn stream(&self) -> Option<(BorrowedFd<'_>, bool)> {
+        let object = self.object().filter(|object| !object.is_seekable())?;
+        Some((object.fd(), matches!(self, Self::Read(_))))
     }
 
-    /// One system call's worth.
-    fn perform(&mut self) -> Outcome {
+    /// One system call's worth, blocking, but not for the bytes of a stream where the system can tell that there are none.
+    pub(crate) fn perform(&mut self) -> Outcome {
         match self {
             Self::Read(transfer) => {
+                if !transfer.object.is_seekable() {
+                    let (fd, buf) = (transfer.object.fd(), transfer.view.bytes_mut());
+                    match sys::read_nowait(fd, buf, Position::None) {
+                        Err(libc::EOPNOTSUPP) => {}
+                        told => return told.map(|n| n as u64),
+                    }
+                }
                 let (len, fd) = (transfer.chunk(), transfer.object.fd());
                 // SAFETY: (2), and `len` is not more than the view has.
                 unsafe { sys::read(fd, transfer.view.as_mut_ptr(), len, transfer.position()) }

@@ -8,6 +8,7 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// An errno.
 pub(crate) type Errno = i32;
@@ -93,19 +94,26 @@ pub(crate) unsafe fn write(
     }
 }
 
-/// `preadv2(2)` with `RWF_NOWAIT`: what the page cache holds, or `EAGAIN`.
+/// `preadv2(2)` with `RWF_NOWAIT`: what the page cache, or the stream, holds, or `EAGAIN`.
 ///
 /// # Errors
 ///
 /// `EOPNOTSUPP` where the file system, the kernel or the operating system cannot.
 #[cfg(target_os = "linux")]
 #[inline]
-pub(crate) fn pread_nowait(fd: BorrowedFd<'_>, buf: &mut [u8], pos: u64) -> Result<usize, Errno> {
+pub(crate) fn read_nowait(
+    fd: BorrowedFd<'_>,
+    buf: &mut [u8],
+    pos: Position,
+) -> Result<usize, Errno> {
     let vec = libc::iovec {
         iov_base: buf.as_mut_ptr().cast(),
         iov_len: buf.len().min(MAX_TRANSFER),
     };
-    let pos = offset(pos)?;
+    let pos = match pos {
+        Position::At(pos) => offset(pos)?,
+        Position::None => -1,
+    };
     // The call takes the position in two halves of a long; on 64 bits the upper one is ignored.
     let (low, high) = (pos as libc::c_long, (pos as u64 >> 32) as libc::c_long);
     let one: libc::c_long = 1;
@@ -134,8 +142,37 @@ pub(crate) fn pread_nowait(fd: BorrowedFd<'_>, buf: &mut [u8], pos: u64) -> Resu
 
 /// Elsewhere there is no such call.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn pread_nowait(_: BorrowedFd<'_>, _: &mut [u8], _: u64) -> Result<usize, Errno> {
+pub(crate) fn read_nowait(_: BorrowedFd<'_>, _: &mut [u8], _: Position) -> Result<usize, Errno> {
     Err(libc::EOPNOTSUPP)
+}
+
+/// `poll(2)`: waits for events on a descriptor, for a bell to ring, or for some time, whatever comes first. `true`: for the
+/// events (or the failure that a transfer would tell of).
+pub(crate) fn poll(
+    fd: BorrowedFd<'_>,
+    events: libc::c_short,
+    bell: Option<BorrowedFd<'_>>,
+    timeout: Option<Duration>,
+) -> Result<bool, Errno> {
+    let watch = |fd, events| libc::pollfd {
+        fd,
+        events,
+        revents: 0,
+    };
+    // What is negative is not looked at.
+    let bell = bell.map_or(-1, |bell| bell.as_raw_fd());
+    let mut fds = [watch(fd.as_raw_fd(), events), watch(bell, libc::POLLIN)];
+    let timeout = timeout.map_or(-1, |timeout| {
+        libc::c_int::try_from(timeout.as_millis()).unwrap_or(libc::c_int::MAX)
+    });
+    // SAFETY: `fds` has as many as are told; (2).
+    match unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) } {
+        0.. => Ok(fds[0].revents != 0),
+        _ => match errno() {
+            libc::EINTR => Ok(false),
+            errno => Err(errno),
+        },
+    }
 }
 
 /// `open(2)`.

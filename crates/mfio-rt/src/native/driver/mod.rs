@@ -30,6 +30,7 @@ use super::ladder::Refusal;
 use super::op::Op;
 use super::table::Key;
 
+mod deadline;
 #[cfg(test)]
 mod stub;
 mod threads;

@@ -3,6 +3,13 @@
 //! Threads start when there is work and none is idle, up to a limit, and end after having been idle for a while. The
 //! queue is bounded. A call that runs cannot be cancelled; one that waits in the queue is not started when nobody
 //! waits for it any more.
+//!
+//! A read of a stream (a pipe, a socket, a terminal) may have to wait for ever. It takes a thread meanwhile, but waits in
+//! `poll(2)`, beside a bell: that rings when threads are wanting, and at the end, and a thread whose read nobody waits for
+//! goes on to something else then, having taken nothing from the stream. Reads that somebody waits for keep their
+//! threads: as many of them as there are threads hold up everything else.
+
+mod bell;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,9 +17,12 @@ use std::time::{Duration, Instant};
 
 use mfio::error::{Cause, ErrorKind};
 
+use self::bell::Bell;
+use super::deadline::Deadline;
 use super::{Capabilities, Driver, Submitted};
 use crate::native::builder::Config;
 use crate::native::op::Op;
+use crate::native::sys;
 use crate::native::table::Key;
 
 /// Operations have no names here, and need no turn.
@@ -20,6 +30,13 @@ const TAKEN: Submitted = Submitted {
     key: Key::from_raw(0),
     signal: false,
 };
+
+/// Between two looks of a thread that waits for a stream while work is waiting for a thread.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How often in a row a stream may say that it is ready and then give nothing, before there is a pause each time: others
+/// who read from it have been faster, or it is not to be trusted.
+const DECOYS: u32 = 32;
 
 /// A thread that has been idle for this long ends.
 const IDLE: Duration = Duration::from_secs(5);
@@ -46,7 +63,10 @@ struct State {
     queue: VecDeque<Op>,
     threads: usize,
     idle: usize,
+    /// System calls under way.
     running: usize,
+    /// The bells of threads that wait for streams.
+    waiting: Vec<Arc<Bell>>,
     closed: bool,
 }
 
@@ -87,18 +107,19 @@ impl Driver for Threads {
             return Err((op, ErrorKind::LimitReached.into()));
         }
         state.queue.push_back(op);
-        let starts = state.idle < state.queue.len() && state.threads < self.pool.max_threads;
+        let wanting = state.idle < state.queue.len();
+        let starts = wanting && state.threads < self.pool.max_threads;
         if starts {
             state.threads += 1;
+        } else if wanting {
+            state.waiting.iter().for_each(|bell| bell.ring());
         }
         drop(state);
         match starts {
             true => self.start(),
-            false => {
-                self.pool.work.notify_one();
-                Ok(TAKEN)
-            }
+            false => self.pool.work.notify_one(),
         }
+        Ok(TAKEN)
     }
 
     /// Nothing to do: whoever gave up has marked the operation, and it will not be started.
@@ -108,16 +129,17 @@ impl Driver for Threads {
         let queued = {
             let mut state = self.pool.lock();
             state.closed = true;
+            state.waiting.iter().for_each(|bell| bell.ring());
             std::mem::take(&mut state.queue)
         };
         self.pool.work.notify_all();
         queued
             .into_iter()
             .for_each(|op| op.fail(ErrorKind::Cancelled));
-        let until = Instant::now() + patience;
+        let until = Deadline::after(patience);
         let mut state = self.pool.lock();
-        while state.running > 0 {
-            let left = until.saturating_duration_since(Instant::now());
+        while !state.is_quiet() {
+            let left = until.left();
             if left.is_zero() {
                 break;
             }
@@ -131,23 +153,29 @@ impl Driver for Threads {
 impl Threads {
     /// Starts a thread. If there is none at all then, what is queued fails: nobody would ever do it.
     #[cold]
-    fn start(&self) -> Result<Submitted, (Op, Cause)> {
+    fn start(&self) {
         let pool = self.pool.clone();
         let thread = std::thread::Builder::new().name("mfio-rt".into());
         let Err(error) = thread.spawn(move || pool.serve()) else {
-            return Ok(TAKEN);
+            return;
         };
-        let (newest, others) = {
+        let stranded = {
             let mut state = self.pool.lock();
             state.threads -= 1;
-            if state.threads > 0 {
-                return Ok(TAKEN);
+            match state.threads {
+                0 => std::mem::take(&mut state.queue),
+                _ => VecDeque::new(),
             }
-            (state.queue.pop_back(), std::mem::take(&mut state.queue))
         };
         let cause = Cause::from(error);
-        others.into_iter().for_each(|op| op.fail(cause));
-        newest.map_or(Ok(TAKEN), |op| Err((op, cause)))
+        stranded.into_iter().for_each(|op| op.fail(cause));
+    }
+}
+
+impl State {
+    /// No thread is within a system call.
+    fn is_quiet(&self) -> bool {
+        self.running == 0 && self.waiting.is_empty()
     }
 }
 
@@ -158,13 +186,100 @@ impl Pool {
 
     /// The life of a thread.
     fn serve(&self) {
+        let _counted = Counted(self);
+        let mut bell = None;
         while let Some(op) = self.next() {
-            let _running = Running(self);
-            match op.is_abandoned() {
-                true => op.fail(ErrorKind::Cancelled),
-                false => op.run(),
+            self.carry_out(op, &mut bell);
+        }
+    }
+
+    /// Takes an operation to its end. That end runs code of others, which may end the runtime from here: nothing counts
+    /// as running then.
+    fn carry_out(&self, mut op: Op, bell: &mut Option<Arc<Bell>>) {
+        let mut waits = matches!(op.stream(), Some((_, true)));
+        let mut decoys = 0;
+        loop {
+            if (waits && !self.await_stream(&op, bell)) || op.is_abandoned() || !self.begin() {
+                return op.fail(ErrorKind::Cancelled);
+            }
+            let outcome = op.perform();
+            self.finish(|state| state.running -= 1);
+            if outcome == Err(libc::EAGAIN) && op.stream().is_some() {
+                waits = true;
+                decoys += 1;
+                if decoys > DECOYS {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                continue;
+            }
+            match op.complete(outcome) {
+                Some(rest) => op = rest,
+                None => return,
             }
         }
+    }
+
+    /// A system call begins, unless the driver has ended.
+    fn begin(&self) -> bool {
+        let mut state = self.lock();
+        state.running += usize::from(!state.closed);
+        !state.closed
+    }
+
+    /// A system call has ended.
+    fn finish(&self, ended: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        ended(&mut state);
+        if state.closed && state.is_quiet() {
+            self.quiet.notify_all();
+        }
+    }
+
+    /// Waits until a stream has something, or room. `false`: nobody waits for that any more.
+    fn await_stream(&self, op: &Op, bell: &mut Option<Arc<Bell>>) -> bool {
+        let Some((fd, reads)) = op.stream() else {
+            return true;
+        };
+        let events = if reads { libc::POLLIN } else { libc::POLLOUT };
+        if bell.is_none() {
+            // Without one, it looks up now and then.
+            *bell = Bell::new().ok();
+        }
+        loop {
+            let Some(timeout) = self.enter_wait(bell.as_ref()) else {
+                return false;
+            };
+            // After it can be rung for: who gives up and then wants a thread is heard.
+            let given_up = op.is_abandoned();
+            let ready = match given_up {
+                true => Ok(false),
+                false => sys::poll(fd, events, bell.as_ref().map(|bell| bell.fd()), timeout),
+            };
+            self.leave_wait(bell.as_ref());
+            match ready {
+                _ if given_up => return false,
+                Ok(false) => {}
+                // What failed fails again in the transfer, and is told then.
+                Ok(true) | Err(_) => return true,
+            }
+        }
+    }
+
+    /// For how long to wait for a stream; `None`: not at all, this is the end.
+    fn enter_wait(&self, bell: Option<&Arc<Bell>>) -> Option<Option<Duration>> {
+        let mut state = self.lock();
+        if state.closed {
+            return None;
+        }
+        state.waiting.extend(bell.cloned());
+        let looks = bell.is_none() || !state.queue.is_empty();
+        Some(looks.then_some(LOOK))
+    }
+
+    fn leave_wait(&self, bell: Option<&Arc<Bell>>) {
+        let Some(bell) = bell else { return };
+        self.finish(|state| state.waiting.retain(|other| !Arc::ptr_eq(other, bell)));
+        bell.hush();
     }
 
     /// The next operation, or the end of this thread.
@@ -173,7 +288,6 @@ impl Pool {
         let until = Instant::now() + IDLE;
         loop {
             if let Some(op) = state.queue.pop_front() {
-                state.running += 1;
                 return Some(op);
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -189,18 +303,13 @@ impl Pool {
     }
 }
 
-/// Counts an operation as running, until it has ended (a waker that panics included).
-struct Running<'a>(&'a Pool);
+/// A thread that is counted: one that panics leaves all the same.
+struct Counted<'a>(&'a Pool);
 
-impl Drop for Running<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.running -= 1;
         if std::thread::panicking() {
-            state.threads -= 1;
-        }
-        if state.closed && state.running == 0 {
-            self.0.quiet.notify_all();
+            self.0.lock().threads -= 1;
         }
     }
 }
