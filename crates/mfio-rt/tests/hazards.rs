@@ -360,7 +360,9 @@ fn a_full_table_names_its_limit_and_recovers() {
             Poll::Ready((result, _)) => Some(result.unwrap_err()),
             Poll::Pending => None,
         });
-        assert_eq!(full.expect("a limit").kind(), ErrorKind::LimitReached);
+        let full = full.expect("a limit");
+        assert_eq!(full.kind(), ErrorKind::LimitReached);
+        assert!(full.to_string().contains("max_requests"), "{full}");
         let open = rt.block_on(rt.open_read("/dev/null")).map(drop);
         let text = open.unwrap_err().to_string();
         assert!(text.contains("max_requests"), "{text}");

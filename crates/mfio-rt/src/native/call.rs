@@ -87,7 +87,7 @@ impl Drop for Call {
 }
 
 /// What can be done about limits that were reached.
-fn help(cause: Cause) -> Option<&'static str> {
+pub(super) fn help(cause: Cause) -> Option<&'static str> {
     match (cause.errno(), cause.kind()) {
         (Some(libc::EMFILE), _) => Some(
             "this process may not open more files: raise RLIMIT_NOFILE (`ulimit -n`), or close some",

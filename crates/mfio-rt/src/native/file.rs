@@ -13,7 +13,7 @@ use mfio::io::{Identity, PacketIo, Read, Write};
 use mfio::packet::{PacketPool, View};
 
 use super::NativeRt;
-use super::call::{CloseFile, FileLen, SyncFile};
+use super::call::{CloseFile, FileLen, SyncFile, help};
 use super::object::Object;
 use super::owner::Owner;
 use super::sys;
@@ -185,6 +185,10 @@ impl PacketIo<Read> for File {
         identity(self)
     }
 
+    fn explain(&self, cause: Cause) -> Option<&'static str> {
+        help(cause)
+    }
+
     #[inline]
     fn transfer_blocking(&self, pos: u64, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
         Some(
@@ -205,6 +209,10 @@ impl PacketIo<Write> for File {
 
     fn identity(&self) -> Identity<'_> {
         identity(self)
+    }
+
+    fn explain(&self, cause: Cause) -> Option<&'static str> {
+        help(cause)
     }
 
     #[inline]
