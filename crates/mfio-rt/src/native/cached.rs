@@ -8,7 +8,7 @@
 //!   and the batch that it ends up in tells how many are about.
 //! * *Queued*: reads go to the ring together. A small batch switches back; a batch of one is tried where it is.
 //!
-//! A file remembers what trying has brought: after several misses in a row it stops for a while, longer each time;
+//! Large reads are not tried: copying them would hold up who sends them. A file remembers what trying has brought: after several misses in a row it stops for a while, longer each time;
 //! where the file system cannot, for good. Files in memory (tmpfs) never wait, and never go to the driver at all.
 
 use std::sync::Arc;
@@ -47,6 +47,9 @@ impl Mode {
 
 /// Reads in a batch up to which trying each is no slower than one round trip for all of them (measured).
 const MANY: usize = 8;
+
+/// The longest read that is done where it is sent.
+const MAX_INLINE: usize = 64 * 1024;
 
 /// What trying has brought for one file. All of it is advice: races cost a try, or save one.
 #[derive(Debug)]
@@ -92,7 +95,7 @@ impl Caching {
 
     /// Whether a read that is alone in its batch should be tried first.
     #[inline]
-    pub(crate) fn at_flush(&self) -> bool {
+    fn at_flush(&self) -> bool {
         match self.state.load(Relaxed) {
             MEMORY => true,
             NEVER => false,
@@ -152,33 +155,34 @@ pub(crate) fn read_at_send(
     view: View<Read>,
     pos: u64,
 ) -> Option<(View<Read>, u64)> {
-    if object.caching().at_send(mode, stride) {
+    if view.len() <= MAX_INLINE && object.caching().at_send(mode, stride) {
         read_now(object, view, pos)
     } else {
         Some((view, pos))
     }
 }
 
-/// Tries a read that is alone in its batch. What comes back is left to be submitted.
-pub(crate) fn read_at_flush(
+/// Whether a read that is alone in its batch should be tried, with [`read_now`].
+#[inline]
+pub(crate) fn is_tried_at_flush(object: &Object, view: &View<Read>) -> bool {
+    view.len() <= MAX_INLINE && object.caching().at_flush()
+}
+
+/// Tries a read. What comes back is left to be submitted.
+pub(crate) fn read_now(
     object: &Arc<Object>,
-    view: View<Read>,
-    pos: u64,
+    mut view: View<Read>,
+    mut pos: u64,
 ) -> Option<(View<Read>, u64)> {
-    if object.caching().at_flush() {
-        read_now(object, view, pos)
-    } else {
-        Some((view, pos))
-    }
-}
-
-fn read_now(object: &Arc<Object>, mut view: View<Read>, mut pos: u64) -> Option<(View<Read>, u64)> {
     let caching = object.caching();
     loop {
         let len = view.len();
-        let result = match caching.state.load(Relaxed) {
-            MEMORY => sys::read_slice(object.fd(), view.bytes_mut(), object.position(pos)),
-            _ => sys::read_nowait(object.fd(), view.bytes_mut(), object.position(pos)),
+        let in_memory = caching.state.load(Relaxed) == MEMORY;
+        let (fd, position) = (object.fd(), object.position(pos));
+        let result = if in_memory {
+            sys::read_slice(fd, view.bytes_mut(), position)
+        } else {
+            sys::read_nowait(fd, view.bytes_mut(), position)
         };
         match result {
             Ok(n) if n >= len => {
@@ -186,6 +190,8 @@ fn read_now(object: &Arc<Object>, mut view: View<Read>, mut pos: u64) -> Option<
                 view.done();
                 return None;
             }
+            // Some kernels (Linux 5.9 and 5.10) say this, or EIO, of what they would have to wait for. The driver knows.
+            Ok(0) | Err(libc::EIO) if !in_memory => return Some((view, pos)),
             Ok(0) => {
                 view.fail(ErrorKind::UnexpectedEof);
                 return None;

@@ -149,6 +149,11 @@ impl Control {
         self.attempts.fetch_add(1, Ordering::Relaxed) < MAX_ATTEMPTS
     }
 
+    /// Whether an attempt has failed.
+    pub(crate) fn was_retried(&self) -> bool {
+        self.attempts.load(Ordering::Relaxed) > 0
+    }
+
     /// The future is gone. What is still coming is thrown away (and closed).
     pub(crate) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Relaxed);

@@ -216,6 +216,17 @@ impl Op {
         }
     }
 
+    /// Whether this may take for ever, with nobody to ask for its end by name: the read of a stream, and a request whose
+    /// name has changed because it was tried again.
+    #[inline]
+    pub(crate) fn may_linger(&self) -> bool {
+        match self {
+            Self::Read(transfer) => !transfer.object.is_seekable(),
+            Self::Write(_) => false,
+            Self::Control(control) => control.was_retried(),
+        }
+    }
+
     /// Whether nobody waits for this any more, so that it need not be started.
     pub(crate) fn is_abandoned(&self) -> bool {
         match self {

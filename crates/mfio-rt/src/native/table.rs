@@ -59,38 +59,44 @@ struct Slot<T> {
 const NONE: u32 = u32::MAX;
 
 impl<T> Table<T> {
-    /// A table for at most `limit` entries (capped below `u32::MAX`).
+    /// A table for at most `limit` entries (capped well below `u32::MAX`).
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             slots: Vec::new(),
             free: NONE,
             live: 0,
-            limit: limit.min(NONE as usize - 1),
+            limit: limit.min(NONE as usize / 2),
         }
     }
 
     /// Adds an entry, or gives it back if the table is full.
     #[inline]
     pub(crate) fn insert(&mut self, value: T) -> Result<Key, T> {
+        if self.live >= self.limit {
+            return Err(value);
+        }
+        Ok(self.put_back(value))
+    }
+
+    /// Adds an entry that has been in the table before and keeps its place, whoever has come meanwhile. The table is over
+    /// its limit then, by as many entries as are put back at the same time.
+    #[inline]
+    pub(crate) fn put_back(&mut self, value: T) -> Key {
+        self.live += 1;
         if self.free == NONE {
-            if self.slots.len() >= self.limit {
-                return Err(value);
-            }
             let index = self.slots.len() as u32;
             self.slots.push(Slot {
                 generation: 0,
                 next_free: NONE,
                 value: Some(value),
             });
-            self.live += 1;
-            return Ok(Key::new(index, 0));
+            return Key::new(index, 0);
         }
         let index = self.free;
         let slot = &mut self.slots[index as usize];
         self.free = slot.next_free;
         slot.value = Some(value);
-        self.live += 1;
-        Ok(Key::new(index, slot.generation))
+        Key::new(index, slot.generation)
     }
 
     /// The entry, if the key still names one.
@@ -161,6 +167,20 @@ mod tests {
         assert_eq!(table.remove(first), Some(1));
         assert!(table.insert(3).is_ok());
         assert_eq!((table.len(), table.keys().count()), (2, 2));
+    }
+
+    #[test]
+    fn who_comes_back_finds_room() {
+        let mut table = Table::new(1);
+        let first = table.insert(1).unwrap();
+        assert_eq!(table.remove(first), Some(1));
+        let second = table.insert(2).unwrap();
+        let back = table.put_back(1);
+        assert_eq!(table.insert(3), Err(3));
+        assert_eq!(table.remove(back), Some(1));
+        assert_eq!(table.insert(3), Err(3), "there is still one too many");
+        assert_eq!(table.remove(second), Some(2));
+        assert!(table.insert(3).is_ok());
     }
 
     #[test]

@@ -10,18 +10,18 @@
 //!
 //! 1. An operation is in the table from submission to its terminal completion. Its buffer, its descriptor and the
 //!    memory of its request live as long as it does, wherever it moves (see `op`).
-//! 2. `on_ring` counts the operations that the kernel has or will find on the queue; it never exceeds `depth`, so that
+//! 2. The queue's `on_ring` counts the operations that the kernel has or will find on the queue; it never exceeds the depth, so that
 //!    the completion queue, which is larger, does not overflow.
 //! 3. The wake-up descriptor is open as long as the driver lives; the kernel polls it.
 #![allow(unsafe_code)]
 
 mod probe;
+mod queue;
 mod ring;
 mod shutdown;
 mod slots;
 mod sqe;
 
-use std::collections::VecDeque;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -31,7 +31,8 @@ use std::time::Duration;
 use mfio::backend::fd::FdWakerOwner;
 use mfio::error::{Cause, ErrorKind};
 
-use self::ring::{BATCH, Completion, Entries, Ring};
+use self::queue::{DISTURBED_CANCEL, DISTURBED_FAULT, Queue, TAKEN_BACK};
+use self::ring::{BATCH, Entries, Ring};
 use self::slots::FileSlots;
 use super::{Capabilities, Common, Driver, Handle, Submitted};
 use crate::native::builder::Config;
@@ -41,7 +42,7 @@ use crate::native::ladder::Refusal;
 use crate::native::object::Object;
 use crate::native::op::{Op, Outcome, Transfer};
 use crate::native::sys;
-use crate::native::table::{Key, Table};
+use crate::native::table::Key;
 
 /// See the module.
 #[derive(Debug)]
@@ -53,30 +54,8 @@ pub(crate) struct Uring {
     mode: Arc<Mode>,
     handle: Handle,
     wake_fd: RawFd,
-    depth: usize,
     /// (3) Never used: it closes the descriptor when the driver goes.
     _wake: FdWakerOwner<OwnedFd>,
-}
-
-#[derive(Debug)]
-struct Queue {
-    table: Table<Entry>,
-    /// Operations that are not on the ring yet, in order.
-    pending: VecDeque<Key>,
-    /// Operations that are to be cancelled.
-    cancels: Vec<Key>,
-    /// (2)
-    on_ring: usize,
-    wake_armed: bool,
-    closed: bool,
-}
-
-#[derive(Debug)]
-struct Entry {
-    op: Op,
-    /// Somebody asked for its early end.
-    cancelled: bool,
-    on_ring: bool,
 }
 
 impl Uring {
@@ -112,18 +91,10 @@ impl Uring {
             },
             slots: FileSlots::new(&ring, &common.mark),
             ring,
-            queue: Mutex::new(Queue {
-                table: Table::new(config.max_requests),
-                pending: VecDeque::new(),
-                cancels: Vec::new(),
-                on_ring: 0,
-                wake_armed: false,
-                closed: false,
-            }),
+            queue: Mutex::new(Queue::new(config.max_requests, probed.depth as usize)),
             mode: common.mode.clone(),
             handle,
             wake_fd,
-            depth: probed.depth as usize,
             _wake: wake,
         };
         // From now on, until the driver goes, wake-ups make the ring ready.
@@ -143,32 +114,25 @@ impl Uring {
         let Transfer {
             object, view, pos, ..
         } = transfer;
-        let Some((view, pos)) = cached::read_at_flush(&object, view, pos) else {
+        let Some((view, pos)) = cached::read_now(&object, view, pos) else {
             return true;
         };
-        self.submit_or_fail(Op::Read(Transfer::new(object, view, pos)));
+        self.put_back(Op::Read(Transfer::new(object, view, pos)));
         false
     }
 
     fn take_single(&self) -> Option<Transfer<mfio::io::Read>> {
-        let mut queue = self.queue();
-        let [key] = [*queue.pending.front()?];
-        if queue.pending.len() > 1
-            || !matches!(queue.table.get_mut(key), Some(Entry { op: Op::Read(read), .. }) if read.object.caching().at_flush())
-        {
-            return None;
-        }
-        queue.pending.clear();
-        match queue.table.remove(key) {
-            Some(Entry {
-                op: Op::Read(read), ..
-            }) => Some(read),
+        let tried = |op: &Op| matches!(op, Op::Read(read) if cached::is_tried_at_flush(&read.object, &read.view));
+        match self.queue().take_alone(tried)? {
+            Op::Read(read) => Some(read),
             _ => None,
         }
     }
 
-    fn submit_or_fail(&self, op: Op) {
-        if let Err((op, cause)) = self.submit(op) {
+    /// What was taken in once is not refused for want of room.
+    fn put_back(&self, op: Op) {
+        let refused = self.queue().put_back(op);
+        if let Err((op, cause)) = refused {
             op.fail(cause);
         }
     }
@@ -176,8 +140,9 @@ impl Uring {
     /// Moves what waits onto the submission queue, as far as there is room.
     fn fill(&self, entries: &mut Entries<'_>) -> Filled {
         let mut room = entries.room();
-        let (mut reads, mut often) = (0, None);
+        let (mut reads, mut often, mut given_up) = (0, None, Vec::new());
         let mut queue = self.queue();
+        queue.sweep();
         if !queue.wake_armed && !queue.closed && room > 0 {
             // SAFETY: the entry points to nothing; the descriptor lives as long as the driver (3).
             queue.wake_armed = unsafe { entries.push(&sqe::wake_poll(self.wake_fd)) };
@@ -191,29 +156,26 @@ impl Uring {
             room -= 1;
         }
         while room > 0
-            && queue.on_ring < self.depth
-            && let Some(key) = queue.pending.pop_front()
+            && let Some((key, op)) = queue.next(&mut given_up)
         {
-            let Some(entry) = queue.table.get_mut(key) else {
-                continue;
-            };
-            entry.on_ring = true;
-            if let Some(object) = entry.op.object() {
+            if let Some(object) = op.object() {
                 if object.wants_fixing() {
                     often = Some(object.clone());
                 }
-                reads += usize::from(matches!(entry.op, Op::Read(_)));
+                reads += usize::from(matches!(op, Op::Read(_)));
             }
-            let sqe = sqe::of(&entry.op, key.get());
+            let sqe = sqe::of(op, key.get());
             // SAFETY: the operation stays in the table until the completion (1).
             unsafe { entries.push(&sqe) };
-            queue.on_ring += 1;
             room -= 1;
         }
-        let more = room == 0 && queue.on_ring < self.depth && !queue.pending.is_empty();
+        let more = !queue.cancels.is_empty()
+            || !(queue.wake_armed || queue.closed)
+            || (room == 0 && !queue.is_full() && !queue.pending.is_empty());
         Filled {
             reads,
             often,
+            given_up,
             more,
             on_queue: entries.len(),
         }
@@ -258,7 +220,7 @@ impl Uring {
             }
         };
         let Some(rest) = rest else { return false };
-        self.submit_or_fail(rest);
+        self.put_back(rest);
         true
     }
 }
@@ -271,32 +233,10 @@ struct Filled {
     reads: usize,
     /// A file that is used often.
     often: Option<Arc<Object>>,
+    /// What nobody waits for any more.
+    given_up: Vec<Op>,
     /// Something is left that only the queue had no room for.
     more: bool,
-}
-
-const DISTURBED_CANCEL: i32 = -libc::ECANCELED;
-const DISTURBED_FAULT: i32 = -libc::EFAULT;
-/// No system call gives this.
-const TAKEN_BACK: i32 = i32::MIN;
-
-impl Queue {
-    fn take(&mut self, completion: Completion, done: &mut Vec<(Op, i32)>) {
-        let Some(entry) = self.table.remove(Key::from_raw(completion.user_data)) else {
-            return;
-        };
-        self.on_ring -= 1;
-        let asked = entry.cancelled || self.closed;
-        let ended_early =
-            matches!(completion.result, DISTURBED_CANCEL) || completion.result == -libc::EINTR;
-        let is_close = matches!(&entry.op, Op::Control(control) if matches!(control.request(), Request::Close));
-        let result = if asked && ended_early && !is_close {
-            TAKEN_BACK
-        } else {
-            completion.result
-        };
-        done.push((entry.op, result));
-    }
 }
 
 /// The kernel's answer in the vocabulary of drivers.
@@ -318,22 +258,7 @@ impl Driver for Uring {
 
     #[inline]
     fn submit(&self, op: Op) -> Result<Submitted, (Op, Cause)> {
-        let mut queue = self.queue();
-        if queue.closed {
-            return Err((op, ErrorKind::BackendGone.into()));
-        }
-        match queue.table.insert(Entry {
-            op,
-            cancelled: false,
-            on_ring: false,
-        }) {
-            Ok(key) => {
-                let signal = queue.pending.is_empty();
-                queue.pending.push_back(key);
-                Ok(Submitted { key, signal })
-            }
-            Err(entry) => Err((entry.op, ErrorKind::LimitReached.into())),
-        }
+        self.queue().submit(op)
     }
 
     fn flush(&self) -> bool {
@@ -348,17 +273,24 @@ impl Driver for Uring {
         if let Some(object) = &filled.often {
             self.slots.register(object);
         }
+        end_all(filled.given_up, ErrorKind::Cancelled);
         if filled.on_queue == 0 {
-            return false;
+            return filled.more;
         }
         match self.ring.submit() {
             Ok(submitted) => filled.more || submitted < filled.on_queue,
             // The completion queue is full, or a signal came: there is something to do first, and then again.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EINTR)) => true,
-            Err(_) => {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM)) => {
                 // Memory is missing. What was pushed stays where it is and is handed over later.
                 std::thread::sleep(Duration::from_micros(100));
                 true
+            }
+            // It will not get better (a filter that was installed meanwhile, say).
+            Err(error) => {
+                let unsent = self.queue().fail(error.raw_os_error().unwrap_or(libc::EIO));
+                end_all(unsent, &error);
+                false
             }
         }
     }
@@ -384,22 +316,9 @@ impl Driver for Uring {
     }
 
     fn cancel(&self, key: Key) {
-        let taken = {
-            let mut queue = self.queue();
-            let Some(entry) = queue.table.get_mut(key) else {
-                return;
-            };
-            entry.cancelled = true;
-            match entry.on_ring {
-                true => {
-                    queue.cancels.push(key);
-                    None
-                }
-                false => queue.table.remove(key),
-            }
-        };
-        if let Some(entry) = taken {
-            entry.op.fail(ErrorKind::Cancelled);
+        let taken = self.queue().cancel(key);
+        if let Some(op) = taken {
+            op.fail(ErrorKind::Cancelled);
         }
     }
 
@@ -410,6 +329,12 @@ impl Driver for Uring {
     fn shutdown(&self, patience: Duration) -> usize {
         self.stop(patience)
     }
+}
+
+/// Ends operations that the kernel does not know of.
+fn end_all(ops: Vec<Op>, cause: impl Into<Cause>) {
+    let cause = cause.into();
+    ops.into_iter().for_each(|op| op.fail(cause));
 }
 
 /// A wait that ended early is nothing; a wait that cannot be had must not be tried for ever.

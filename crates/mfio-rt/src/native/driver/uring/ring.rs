@@ -32,6 +32,9 @@ pub(super) struct Completion {
     pub(super) more: bool,
 }
 
+/// The longest wait that the kernel is asked for: more than a clock can tell is refused.
+const LONG: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How many completions are taken at a time.
 pub(super) const BATCH: usize = 64;
 
@@ -115,6 +118,7 @@ impl Ring {
         match timeout {
             None => self.ring.submitter().submit_and_wait(1),
             Some(timeout) => {
+                let timeout = timeout.min(LONG);
                 let time = Timespec::new()
                     .sec(timeout.as_secs())
                     .nsec(timeout.subsec_nanos());

@@ -1,11 +1,12 @@
 //! The end of the driver: first the kernel stops, then memory is given back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mfio::error::ErrorKind;
 
-use super::{Uring, sqe};
+use super::{Uring, end_all, sqe};
 use crate::native::driver::Driver;
+use crate::native::driver::deadline::Deadline;
 
 /// Between two looks, in case a completion is posted without waking us.
 const LOOK: Duration = Duration::from_millis(50);
@@ -14,12 +15,12 @@ impl Uring {
     /// Cancels everything and waits for the terminal completions. Returns how many did not come.
     pub(super) fn stop(&self, patience: Duration) -> usize {
         self.close();
-        let until = Instant::now() + patience;
+        let until = Deadline::after(patience);
         let mut done = Vec::new();
         loop {
             self.push_cancels();
             self.reap(&mut done);
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.left();
             let open = self.unfinished();
             if open == 0 || left.is_zero() {
                 return open;
@@ -31,20 +32,8 @@ impl Uring {
 
     /// Nothing is taken in any more; what the kernel does not know of yet ends here.
     fn close(&self) {
-        let unsent: Vec<_> = {
-            let mut queue = self.queue();
-            queue.closed = true;
-            let pending = std::mem::take(&mut queue.pending);
-            let unsent = pending
-                .into_iter()
-                .filter_map(|key| queue.table.remove(key))
-                .collect();
-            queue.cancels = queue.table.keys().collect();
-            unsent
-        };
-        unsent
-            .into_iter()
-            .for_each(|entry| entry.op.fail(ErrorKind::Cancelled));
+        let unsent = self.queue().close();
+        end_all(unsent, ErrorKind::Cancelled);
     }
 
     fn push_cancels(&self) {
@@ -52,7 +41,9 @@ impl Uring {
         if self.queue().wake_armed {
             push(&mut entries, &sqe::cancel(sqe::WAKE));
         }
-        self.fill(&mut entries);
+        let filled = self.fill(&mut entries);
+        drop(entries);
+        end_all(filled.given_up, ErrorKind::Cancelled);
     }
 
     fn unfinished(&self) -> usize {

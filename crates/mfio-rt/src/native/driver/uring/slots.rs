@@ -17,6 +17,8 @@ const SLOTS: u32 = 256;
 pub(super) struct FileSlots {
     ring: Arc<Ring>,
     free: Mutex<Vec<u32>>,
+    /// Places that could not be emptied, and still hold their files open: that is tried again.
+    stuck: Mutex<Vec<u32>>,
     mark: Arc<ForkMark>,
 }
 
@@ -30,6 +32,7 @@ impl FileSlots {
         Arc::new(Self {
             ring: ring.clone(),
             free: Mutex::new(free),
+            stuck: Mutex::new(Vec::new()),
             mark: mark.clone(),
         })
     }
@@ -41,6 +44,7 @@ impl FileSlots {
     /// Registers a file if it can be.
     #[cold]
     pub(super) fn register(self: &Arc<Self>, object: &Object) {
+        self.release_stuck();
         let Some(index) = self.free().pop() else {
             return;
         };
@@ -48,6 +52,19 @@ impl FileSlots {
             true => object.fix(Fixed::new(index, self.clone())),
             false => self.free().push(index),
         }
+    }
+
+    fn stuck(&self) -> MutexGuard<'_, Vec<u32>> {
+        self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Empties places. The kernel may lack memory for that.
+    fn release_stuck(&self) {
+        let stuck = std::mem::take(&mut *self.stuck());
+        let (emptied, still): (Vec<_>, Vec<_>) =
+            stuck.into_iter().partition(|index| self.set(*index, -1));
+        self.free().extend(emptied);
+        self.stuck().extend(still);
     }
 
     /// Puts a descriptor into a slot; -1 empties it.
@@ -59,8 +76,9 @@ impl FileSlots {
 impl Slots for FileSlots {
     fn release(&self, index: u32) {
         // The child shares the ring with its parent, and with it the table of files.
-        if !self.mark.is_child() && self.set(index, -1) {
-            self.free().push(index);
+        if !self.mark.is_child() {
+            self.stuck().push(index);
+            self.release_stuck();
         }
     }
 }

@@ -1,0 +1,291 @@
+//! What waits for the ring, and what is on it.
+
+use std::collections::VecDeque;
+
+use mfio::error::{Cause, ErrorKind};
+
+use super::ring::Completion;
+use crate::native::control::Request;
+use crate::native::driver::Submitted;
+use crate::native::op::Op;
+use crate::native::sys::Errno;
+use crate::native::table::{Key, Table};
+
+pub(super) const DISTURBED_CANCEL: i32 = -libc::ECANCELED;
+pub(super) const DISTURBED_FAULT: i32 = -libc::EFAULT;
+/// No system call gives this.
+pub(super) const TAKEN_BACK: i32 = i32::MIN;
+
+/// Operations that may never end are looked at once in so many flushes per so many of them.
+const SWEPT_PER_FLUSH: usize = 8;
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) table: Table<Entry>,
+    /// Operations that are not on the ring yet, in order. At most half of them are stale.
+    pub(super) pending: VecDeque<Key>,
+    /// How many of those were cancelled, and name nothing any more.
+    stale: usize,
+    /// Operations that are to be cancelled.
+    pub(super) cancels: Vec<Key>,
+    /// Operations on the ring that may never end by themselves, and some that have ended since.
+    lingering: Vec<Key>,
+    /// Flushes since those were looked at.
+    unswept: usize,
+    /// How many there may be before they are looked at in any case.
+    sweep_at: usize,
+    /// Operations that the kernel has, or will find on its queue.
+    pub(super) on_ring: usize,
+    depth: usize,
+    pub(super) wake_armed: bool,
+    pub(super) closed: bool,
+    /// The kernel takes nothing any more, for this reason.
+    failed: Option<Errno>,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) op: Op,
+    /// Somebody asked for its early end.
+    cancelled: bool,
+    on_ring: bool,
+}
+
+impl Entry {
+    fn new(op: Op) -> Self {
+        Self {
+            op,
+            cancelled: false,
+            on_ring: false,
+        }
+    }
+}
+
+impl Queue {
+    pub(super) fn new(limit: usize, depth: usize) -> Self {
+        Self {
+            table: Table::new(limit),
+            pending: VecDeque::new(),
+            stale: 0,
+            cancels: Vec::new(),
+            lingering: Vec::new(),
+            unswept: 0,
+            sweep_at: SWEPT_PER_FLUSH,
+            on_ring: 0,
+            depth,
+            wake_armed: false,
+            closed: false,
+            failed: None,
+        }
+    }
+
+    /// Why nothing is taken in.
+    fn refusal(&self) -> Option<Cause> {
+        match self.failed {
+            _ if self.closed => Some(ErrorKind::BackendGone.into()),
+            failed => failed.map(Cause::from_errno),
+        }
+    }
+
+    #[inline]
+    pub(super) fn submit(&mut self, op: Op) -> Result<Submitted, (Op, Cause)> {
+        if let Some(cause) = self.refusal() {
+            return Err((op, cause));
+        }
+        match self.table.insert(Entry::new(op)) {
+            Ok(key) => {
+                // A ring full of what may never end is looked through: somebody wants a place.
+                let stuck = self.is_full() && !self.lingering.is_empty();
+                let signal = self.pending.is_empty() || stuck;
+                self.pending.push_back(key);
+                Ok(Submitted { key, signal })
+            }
+            Err(entry) => Err((entry.op, ErrorKind::LimitReached.into())),
+        }
+    }
+
+    /// What is left of an operation keeps the place that it was given.
+    pub(super) fn put_back(&mut self, op: Op) -> Result<(), (Op, Cause)> {
+        if let Some(cause) = self.refusal() {
+            return Err((op, cause));
+        }
+        let key = self.table.put_back(Entry::new(op));
+        self.pending.push_back(key);
+        Ok(())
+    }
+
+    /// Asks for the early end of an operation. One that the kernel does not know of comes back.
+    pub(super) fn cancel(&mut self, key: Key) -> Option<Op> {
+        let entry = self.table.get_mut(key)?;
+        if entry.on_ring {
+            entry.cancelled = true;
+            self.cancels.push(key);
+            return None;
+        }
+        let entry = self.table.remove(key)?;
+        self.stale += 1;
+        if self.stale * 2 > self.pending.len() {
+            let table = &mut self.table;
+            self.pending.retain(|key| table.get_mut(*key).is_some());
+            self.stale = 0;
+        }
+        Some(entry.op)
+    }
+
+    /// The only pending operation, if it is alone, nothing else is to be handed over, and it is as wanted.
+    pub(super) fn take_alone(&mut self, wanted: impl FnOnce(&Op) -> bool) -> Option<Op> {
+        let key = *self.pending.front()?;
+        let alone = self.pending.len() == 1 && self.cancels.is_empty() && self.wake_armed;
+        if !alone
+            || !self
+                .table
+                .get_mut(key)
+                .is_some_and(|entry| wanted(&entry.op))
+        {
+            return None;
+        }
+        self.pending.clear();
+        self.table.remove(key).map(|entry| entry.op)
+    }
+
+    /// The next operation for the ring; what nobody waits for is put into `given_up` instead.
+    #[inline]
+    pub(super) fn next(&mut self, given_up: &mut Vec<Op>) -> Option<(Key, &mut Op)> {
+        let key = loop {
+            if self.is_full() {
+                return None;
+            }
+            let key = self.pending.pop_front()?;
+            match self.table.get_mut(key) {
+                None => self.stale -= 1,
+                Some(entry) if entry.op.is_abandoned() => {
+                    given_up.extend(self.table.remove(key).map(|entry| entry.op));
+                }
+                Some(_) => break key,
+            }
+        };
+        self.on_ring += 1;
+        let entry = self.table.get_mut(key)?;
+        entry.on_ring = true;
+        if entry.op.may_linger() {
+            self.lingering.push(key);
+        }
+        Some((key, &mut entry.op))
+    }
+
+    /// Whether the kernel has as many operations as it may have.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.on_ring >= self.depth
+    }
+
+    /// Has those cancelled that may never end and that nobody waits for: they would keep their places on the ring, and
+    /// take what comes from others. How many are looked at is bounded by how many were added, and by flushes.
+    pub(super) fn sweep(&mut self) {
+        let count = self.lingering.len();
+        self.unswept += 1;
+        if self.unswept * SWEPT_PER_FLUSH < count && count < self.sweep_at {
+            return;
+        }
+        self.unswept = 0;
+        let (table, cancels) = (&mut self.table, &mut self.cancels);
+        self.lingering.retain(|key| match table.get_mut(*key) {
+            Some(entry) if !entry.cancelled && entry.op.is_abandoned() => {
+                entry.cancelled = true;
+                cancels.push(*key);
+                false
+            }
+            entry => entry.is_some(),
+        });
+        self.sweep_at = (self.lingering.len() * 2).max(SWEPT_PER_FLUSH);
+    }
+
+    /// Takes in a terminal completion.
+    pub(super) fn take(&mut self, completion: Completion, done: &mut Vec<(Op, i32)>) {
+        let Some(entry) = self.table.remove(Key::from_raw(completion.user_data)) else {
+            return;
+        };
+        self.on_ring -= 1;
+        let asked = entry.cancelled || self.closed;
+        let ended_early =
+            matches!(completion.result, DISTURBED_CANCEL) || completion.result == -libc::EINTR;
+        let is_close = matches!(&entry.op, Op::Control(control) if matches!(control.request(), Request::Close));
+        let result = if asked && ended_early && !is_close {
+            TAKEN_BACK
+        } else {
+            completion.result
+        };
+        done.push((entry.op, result));
+    }
+
+    /// Takes nothing in any more. What the kernel does not know of comes back; the rest is to be cancelled.
+    pub(super) fn close(&mut self) -> Vec<Op> {
+        self.closed = true;
+        let unsent = self.take_pending();
+        self.cancels = self.table.keys().collect();
+        unsent
+    }
+
+    /// The kernel takes nothing any more. What it does not know of comes back. What it may still find on its queue stays
+    /// where it is: its memory must not go.
+    pub(super) fn fail(&mut self, errno: Errno) -> Vec<Op> {
+        self.failed = Some(errno);
+        self.take_pending()
+    }
+
+    fn take_pending(&mut self) -> Vec<Op> {
+        self.stale = 0;
+        let pending = std::mem::take(&mut self.pending);
+        let taken = pending.into_iter().filter_map(|key| self.table.remove(key));
+        taken.map(|entry| entry.op).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Queue;
+    use crate::native::control::{Control, Request, Subject};
+    use crate::native::op::Op;
+
+    fn open() -> Op {
+        let request = Request::Open {
+            path: c"/".into(),
+            flags: 0,
+            mode: 0,
+        };
+        Op::Control(Control::new(request, Subject::Nothing))
+    }
+
+    #[test]
+    fn what_is_cancelled_before_it_is_sent_leaves_nothing_behind() {
+        let mut queue = Queue::new(16, 0);
+        let mut kept: Vec<_> = (0..3).map(|_| queue.submit(open()).unwrap().key).collect();
+        for n in 0..10_000 {
+            kept.push(queue.submit(open()).unwrap().key);
+            assert!(queue.cancel(kept.remove(n % 4)).is_some());
+            assert!(queue.pending.len() <= 8, "{} keys", queue.pending.len());
+        }
+        assert_eq!(queue.close().len(), 3);
+    }
+
+    #[test]
+    fn who_is_cancelled_leaves_the_signal_to_the_next() {
+        let mut queue = Queue::new(16, 8);
+        let first = queue.submit(open()).unwrap();
+        assert!(first.signal && !queue.submit(open()).unwrap().signal);
+        let mut queue = Queue::new(16, 8);
+        let first = queue.submit(open()).unwrap();
+        assert!(queue.cancel(first.key).is_some());
+        assert!(queue.submit(open()).unwrap().signal);
+    }
+
+    #[test]
+    fn a_ring_that_failed_says_why() {
+        let mut queue = Queue::new(16, 8);
+        queue.submit(open()).unwrap();
+        assert_eq!(queue.fail(libc::EPERM).len(), 1);
+        let (_, cause) = queue.submit(open()).unwrap_err();
+        assert_eq!(cause.errno(), Some(libc::EPERM));
+        assert!(queue.put_back(open()).is_err());
+    }
+}
