@@ -354,7 +354,7 @@ pub(crate) fn read_slice(
     unsafe { read(fd, buf.as_mut_ptr(), buf.len(), pos) }
 }
 
-/// [`write`] from a slice.
+/// [`write()`] from a slice.
 #[inline]
 pub(crate) fn write_slice(fd: BorrowedFd<'_>, buf: &[u8], pos: Position) -> Result<usize, Errno> {
     // SAFETY: (1) `buf` is borrowed for the call.

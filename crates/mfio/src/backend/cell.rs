@@ -3,8 +3,8 @@
 //! Invariants
 //!
 //! * **C1** The cell of the backend is touched only by who holds the turn (T1), by `&mut` access to the block, or by the
-//!   container's drop where [`Turn::close`] said that nobody holds it (T4).
-//! * **C2** The backend is polled only while it is neither finished nor panicked: [`Turn::try_take`] refuses otherwise, and a
+//!   container's drop where [`Turn::close`](super::turn::Turn::close) said that nobody holds it (T4).
+//! * **C2** The backend is polled only while it is neither finished nor panicked: [`Turn::try_take`](super::turn::Turn::try_take) refuses otherwise, and a
 //!   holder that saw either lets go at once.
 
 #![allow(unsafe_code)]
@@ -14,13 +14,13 @@ use super::reentry::Blocked;
 use super::seats::Hub;
 use super::turn::{Refused, Released, Signalled};
 use super::wake_flags::consume_wake;
-use crate::sync::atomic::AtomicU8;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
+use core::sync::atomic::AtomicU8;
 use core::task::{Context, Poll, Waker};
 
 /// Rounds of the backend in one go before others get their chance.

@@ -4,12 +4,12 @@ use super::cell::{Core, explain, poll_recorded};
 use super::polling::PollingFlags;
 use super::sharing::Sharing;
 use super::turn::Refused;
-use crate::sync::atomic::AtomicU8;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
+use core::sync::atomic::AtomicU8;
 use core::task::{Context, Poll};
 
 /// The backend type of most objects: any future, boxed.

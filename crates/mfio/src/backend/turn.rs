@@ -447,6 +447,62 @@ mod models {
         });
     }
 
+    /// A task that registers while the backend dies is either told or sees it.
+    #[test]
+    fn loom_a_death_is_seen_by_who_registers() {
+        model(|| {
+            let world = World::new();
+            let registered = Arc::new(AtomicUsize::new(0));
+            let holder = {
+                let (world, registered) = (world.clone(), registered.clone());
+                thread::spawn(move || {
+                    world.turn.try_take().unwrap();
+                    world.turn.panicked();
+                    let _ = world.turn.release(false);
+                    if registered.load(Relaxed) != 0 {
+                        world.ring();
+                    }
+                })
+            };
+            registered.store(1, Relaxed);
+            if !world.turn.look() {
+                world.sleep();
+            }
+            holder.join().unwrap();
+            assert_eq!(world.turn.check(), Err(Refused::Panicked));
+        });
+    }
+
+    /// A reactor's watch that leaves arming to the holder of the turn is armed by exactly one of the two.
+    #[test]
+    fn loom_a_watch_left_unarmed_is_armed() {
+        model(|| {
+            let world = World::new();
+            let (unarmed, armed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            world.turn.try_take().unwrap();
+            let reactor = {
+                let (world, unarmed, armed) = (world.clone(), unarmed.clone(), armed.clone());
+                thread::spawn(move || {
+                    if world.turn.ready() == Ready::Held {
+                        let _ = unarmed.swap(1, AcqRel);
+                        if world.turn.still_held() || unarmed.swap(0, AcqRel) == 0 {
+                            return;
+                        }
+                    }
+                    armed.fetch_add(1, Relaxed);
+                })
+            };
+            let Released::Free { .. } = world.turn.release(false) else {
+                unreachable!()
+            };
+            if unarmed.swap(0, AcqRel) == 1 {
+                armed.fetch_add(1, Relaxed);
+            }
+            reactor.join().unwrap();
+            assert_eq!(armed.load(Relaxed), 1);
+        });
+    }
+
     /// The container goes away while a reactor runs the turn: exactly one of them gets the backend.
     #[test]
     fn loom_a_closed_turn_gives_the_backend_to_one() {

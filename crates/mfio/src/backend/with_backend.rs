@@ -5,11 +5,11 @@ use super::container::BackendHandle;
 use super::reentry::Blocked;
 use super::turn::Refused;
 use super::wake_flags::{Entered, Leave, abandon, consume_wake, enter_round, leave_round};
-use crate::sync::atomic::AtomicU8;
 use alloc::sync::Arc;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
+use core::sync::atomic::AtomicU8;
 use core::task::{Context, Poll};
 use pin_project_lite::pin_project;
 

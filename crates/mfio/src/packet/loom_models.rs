@@ -100,6 +100,7 @@ struct Watched(Arc<Memory>);
 unsafe impl Send for Watched {}
 
 fn probe() -> (Watched, Packet<Probe>) {
+    #[allow(clippy::arc_with_non_send_sync, reason = "loom checks what is shared")]
     let memory = Arc::new(Memory::default());
     (Watched(memory.clone()), Packet::new(Probe(memory)))
 }

@@ -174,8 +174,8 @@ fn interests_changed_under(drive: fn(Arc<Writer>)) {
     let container = BackendContainer::new_dyn(poll_fn(move |_| {
         while stream.read(&mut [0; 64]).is_ok_and(|n| n > 0) {}
         if want.load(Ordering::Acquire) {
-            match stream.write(b"x") {
-                Ok(_) => {
+            match stream.write_all(b"x") {
+                Ok(()) => {
                     want.store(false, Ordering::Release);
                     flags.set_write(false);
                     let _ = written.send(());

@@ -12,7 +12,7 @@
 //! | [`cancel`](Driver::cancel) | anybody | a request: the operation ends in its own time |
 //! | [`shutdown`](Driver::shutdown) | the last owner | ends everything, and says how much it could not |
 //!
-//! To add a platform, copy [`stub`], which compiles everywhere, and add the new module and its [`DriverKind`] below.
+//! To add a platform, copy `stub.rs`, which compiles everywhere, and add the new module and its [`DriverKind`] below.
 
 use std::fmt;
 use std::os::fd::RawFd;

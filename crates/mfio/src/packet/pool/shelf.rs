@@ -262,6 +262,7 @@ mod loom_models {
     fn a_packet_is_one_taker_s_until_it_is_put() {
         loom::model(|| {
             let shelf = Arc::new(Shelf::<[u8; 1]>::new(2));
+            #[allow(clippy::arc_with_non_send_sync, reason = "loom checks what is shared")]
             let memory = Memory(Arc::new(UnsafeCell::new(0)));
             shelf.put(Packet::new([0]));
             let use_it = |shelf: &Shelf<[u8; 1]>, memory: &Memory| {
