@@ -101,6 +101,7 @@ impl Memory {
         self.shared.bytes.lock().to_vec()
     }
 
+    #[inline(always)]
     fn send(&self, request: Request) {
         match self.shared.queue.push(request) {
             Ok(Pushed::First) => {
@@ -175,7 +176,7 @@ const IDENTITY: Identity<'static> = Identity {
 };
 
 /// The part of a request that lies within the bytes.
-#[inline]
+#[inline(always)]
 fn clip(size: usize, pos: u64, len: usize) -> core::ops::Range<usize> {
     let start = usize::try_from(pos).map_or(size, |pos| pos.min(size));
     start..start.saturating_add(len).min(size)

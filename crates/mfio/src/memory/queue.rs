@@ -20,7 +20,7 @@ enum Side {
 }
 
 impl Request {
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(pos: u64, view: View<Read>) -> Self {
         Self {
             pos,
@@ -29,7 +29,7 @@ impl Request {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn write(pos: u64, view: View<Write>) -> Self {
         Self {
             pos,
@@ -39,7 +39,7 @@ impl Request {
     }
 
     /// Moves the bytes, without ending the view: no code of others runs here.
-    #[inline]
+    #[inline(always)]
     pub(super) fn copy(&mut self, memory: &mut [u8]) {
         match &mut self.view {
             Side::Read(view) => {
@@ -56,7 +56,7 @@ impl Request {
     }
 
     /// Ends the view, which may wake the initiator.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end(self) {
         fn end<D: Direction>(view: View<D>, good: usize) {
             view.done_prefix(good, ErrorKind::UnexpectedEof);
@@ -89,7 +89,7 @@ impl Queue {
     }
 
     /// Queues a request, or gives it back where the queue is full. Allocates only where there are more than ever before.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&self, request: Request) -> Result<Pushed, Request> {
         let mut waiting = self.waiting.lock();
         let pushed = match waiting.len() {
@@ -102,7 +102,7 @@ impl Queue {
     }
 
     /// Exchanges the queue for `empty`, which grows as the queue has, so that both stop growing at the same time.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&self, empty: &mut Vec<Request>) {
         let mut waiting = self.waiting.lock();
         empty.reserve(waiting.capacity());

@@ -143,7 +143,7 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
     ///
     /// # Safety
     /// COUNT is 0, `word` shows it, and both waker places are empty.
-    #[inline]
+    #[inline(always)]
     unsafe fn give_back(&mut self, header: NonNull<Header>, word: Word) -> Ended<B> {
         self.header = None;
         // SAFETY: the block is the initiator's alone now (header 2), idle, and of this kind (invariant 2).
@@ -164,7 +164,8 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
 impl<B: Buffer, D: Direction> Future for InFlight<B, D> {
     type Output = Ended<B>;
 
-    #[inline]
+    // Always: returned through memory in pieces and read back whole, an `Ended` costs a stalled load in every caller.
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended<B>> {
         let this = &mut *self;
         let header = this.header.expect(GIVEN);

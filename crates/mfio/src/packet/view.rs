@@ -139,6 +139,7 @@ impl<D: Direction> View<D> {
 
     /// Ends the view: its first `n` bytes were moved, the rest failed. Where no rest is left this is
     /// [`done`](Self::done).
+    #[inline(always)]
     pub fn done_prefix(self, n: usize, rest: impl Into<Cause>) {
         if n >= self.len {
             self.done();
