@@ -81,7 +81,7 @@ impl Builder {
         self
     }
 
-    /// How many threads may block in system calls at a time (threads driver). Default: twice the processors, 4 to 32.
+    /// How many threads may block in system calls, or wait for streams, at a time (threads driver). Default: twice the processors, 4 to 32.
     pub fn threads(mut self, threads: usize) -> Self {
         self.config.threads = threads.clamp(1, 1024);
         self

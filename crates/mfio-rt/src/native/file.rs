@@ -21,8 +21,14 @@ use super::sys;
 /// An open file of a [`NativeRt`].
 ///
 /// Reading and writing are the methods of [`IoRead`](mfio::traits::IoRead) and [`IoWrite`](mfio::traits::IoWrite); every
-/// operation names its position. What has no positions (pipes, sockets, terminals) gives and takes bytes in the order in
-/// which the system serves the requests, whatever they name; a dropped read may have taken some. A file drives itself: [`IoBackend`] goes to its runtime, so `file.block_on(...)` works.
+/// operation names its position. A file drives itself: [`IoBackend`] goes to its runtime, so `file.block_on(...)` works.
+///
+/// Streams (pipes, sockets, terminals) have no positions. They give and take bytes in the order in which the system serves
+/// the requests, whatever these name. A read of a stream ends with what there is: read them with
+/// [`read_some`](mfio::traits::IoRead::read_some). One that wants more than comes at once fails with `WouldBlock`, and the
+/// bytes that came are taken. So may be the next bytes after a read that was dropped while it waited, but no more: the
+/// runtime lets go of it when it is next at work, or wants the place. With the threads driver each read that waits for a
+/// stream takes a thread ([`Builder::threads`](super::Builder::threads)).
 ///
 /// Clones share the descriptor. It closes when the last of them, and the last operation in flight, are gone; that blocks
 /// as long as `close(2)` does, and errors are lost: [`close`](Self::close) tells them.
