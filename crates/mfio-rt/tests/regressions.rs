@@ -229,7 +229,10 @@ impl Wake for Does {
 #[test]
 fn a_large_read_is_not_done_where_it_is_sent() {
     let dir = Dir::new();
-    for path in [dir.path("large"), "/dev/shm/mfio-rt-large".into()] {
+    for path in [
+        dir.path("large"),
+        format!("/dev/shm/mfio-rt-large-{}", std::process::id()).into(),
+    ] {
         let Ok(file) = StdFile::create(&path) else {
             continue;
         };
