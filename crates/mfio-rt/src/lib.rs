@@ -27,3 +27,8 @@ pub mod fs;
 
 #[cfg(unix)]
 pub mod native;
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
