@@ -40,7 +40,8 @@ header() {
     echo "${value:-$3}"
 }
 
-# copy_tree: what git knows or would add, with times kept, so that only what is mutated is built again.
+# copy_tree: what git knows or would add. Sources are new to cargo: an earlier run may have left a mutated build behind,
+# which older times would pass for the build of the copy.
 copy_tree() {
     rm -rf "$tree" "$logs"
     mkdir -p "$tree" "$logs"
@@ -49,6 +50,7 @@ copy_tree() {
             if [ -e "$file" ]; then printf '%s\0' "$file"; fi
         done |
         tar --null -T - -cf - | tar -xf - -C "$tree"
+    find "$tree" -name '*.rs' -exec touch {} +
 }
 
 # in_tree SECONDS COMMAND: runs it in the copy; 0 means no limit.
