@@ -223,8 +223,9 @@ impl fmt::Debug for Watch {
 fn contained(f: impl FnOnce()) {
     #[cfg(feature = "std")]
     if let Err(panic) = std::panic::catch_unwind(core::panic::AssertUnwindSafe(f)) {
-        // Not dropped: what was thrown may panic in turn.
-        core::mem::forget(panic);
+        // What was thrown may panic in turn when it is dropped; what that throws is let be.
+        let dropped = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| drop(panic)));
+        dropped.unwrap_or_else(core::mem::forget);
     }
     #[cfg(not(feature = "std"))]
     f();

@@ -1,6 +1,6 @@
 //! A driver that sleeps, is forgotten, or is kept unpolled by its owner stalls nobody.
 
-use crate::fixture::{Echo, Handle, panic_message, within_a_minute};
+use crate::fixture::{Echo, Handle, forget, panic_message, within_a_minute};
 use futures_util::FutureExt;
 use mfio::backend::integrations::async_io::AsyncIo;
 use mfio::backend::integrations::tokio::Tokio;
@@ -79,7 +79,7 @@ fn a_forgotten_integration() {
                                 io.add(0, 9).await
                             }));
                         assert!(driver.as_mut().poll(&mut cx).is_pending());
-                        std::mem::forget(driver);
+                        forget(driver);
                     }
                     Handle::None => {
                         let mut driver =
@@ -87,7 +87,7 @@ fn a_forgotten_integration() {
                                 io.add(0, 9).await
                             }));
                         assert!(driver.as_mut().poll(&mut cx).is_pending());
-                        std::mem::forget(driver);
+                        forget(driver);
                     }
                 }
             });

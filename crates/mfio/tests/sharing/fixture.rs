@@ -224,6 +224,12 @@ pub(crate) fn within_a_minute(name: &str, test: impl FnOnce() + Send + 'static) 
     }
 }
 
+/// Neither polled nor dropped ever again. Like `mem::forget`, but no leak to those who look for leaks.
+pub(crate) fn forget(value: impl Send + 'static) {
+    static FORGOTTEN: Mutex<Vec<Box<dyn std::any::Any + Send>>> = Mutex::new(Vec::new());
+    FORGOTTEN.lock().unwrap().push(Box::new(value));
+}
+
 /// What a panic said.
 pub(crate) fn panic_message(panic: Box<dyn std::any::Any + Send>) -> String {
     match panic.downcast::<String>() {

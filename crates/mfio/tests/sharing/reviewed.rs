@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::fixture::{Echo, Handle, panic_message, within_a_minute};
+use crate::fixture::{Echo, Handle, forget, panic_message, within_a_minute};
 use futures_util::FutureExt;
 use mfio::backend::fd::{FdWaker, FdWakerOwner};
 use mfio::backend::integrations::async_io::AsyncIo;
@@ -253,7 +253,7 @@ fn a_failed_watch_is_not_joined() {
                 panics(|| driver.as_mut().now_or_never()),
                 "the reactor is gone"
             );
-            std::mem::forget(driver);
+            forget(driver);
         }
     });
 }
