@@ -15,6 +15,9 @@ export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=address -Cforce-frame-pointers=yes ${RUSTFLAGS:-}"
 # Tests that ask for more memory than there is want a null pointer, as without the sanitizer.
 export ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=1:allocator_may_return_null=1:${ASAN_OPTIONS:-}
+# What is leaked on purpose: see the test of that name.
+supp=$root/scripts/lsan.supp
+export LSAN_OPTIONS=suppressions=$supp:print_suppressions=0:${LSAN_OPTIONS:-}
 export CARGO_TARGET_DIR=$target_base/asan
 [ $# -gt 0 ] || set -- -p mfio -p mfio-rt --all-features --lib --tests
 

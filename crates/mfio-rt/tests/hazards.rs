@@ -54,9 +54,12 @@ unsafe impl Buffer for Watched {
     type Parts = WatchedParts;
 
     fn into_parts(self) -> WatchedParts {
-        let (bytes, freed) = (self.bytes.as_ptr().cast_mut().cast(), self.freed.clone());
-        std::mem::forget(self);
-        WatchedParts { bytes, freed }
+        let this = std::mem::ManuallyDrop::new(self);
+        WatchedParts {
+            bytes: this.bytes.as_ptr().cast_mut().cast(),
+            // SAFETY: read once; `this` is not dropped, nor used again.
+            freed: unsafe { std::ptr::read(&this.freed) },
+        }
     }
 
     unsafe fn from_parts(parts: WatchedParts) -> Self {
