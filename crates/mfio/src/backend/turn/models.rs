@@ -14,7 +14,7 @@ fn model(f: impl Fn() + Send + Sync + 'static) {
 /// A backend that counts what it was given, with `queued` standing for what senders queue (no lock of its own).
 struct World {
     turn: Turn,
-    queued: AtomicUsize,
+    queued: [AtomicUsize; 2],
     done: AtomicUsize,
     inside: AtomicUsize,
     bell: Mutex<bool>,
@@ -25,7 +25,7 @@ impl World {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             turn: Turn::new(),
-            queued: AtomicUsize::new(0),
+            queued: [AtomicUsize::new(0), AtomicUsize::new(0)],
             done: AtomicUsize::new(0),
             inside: AtomicUsize::new(0),
             bell: Mutex::new(false),
@@ -36,14 +36,19 @@ impl World {
     /// The backend's poll: exclusive, and takes everything that was queued before.
     fn poll(&self) {
         assert_eq!(self.inside.fetch_add(1, Relaxed), 0, "two hold the turn");
-        let taken = self.queued.swap(0, Relaxed);
-        self.done.fetch_add(taken, Relaxed);
+        for place in &self.queued {
+            // Loads, which may see an old value unless the turn orders them.
+            if place.load(Relaxed) == 1 {
+                place.store(0, Relaxed);
+                self.done.fetch_add(1, Relaxed);
+            }
+        }
         self.inside.fetch_sub(1, Relaxed);
     }
 
     /// Queues without ordering of its own, so that only the turn's transitions order it.
-    fn send(&self) -> Signalled {
-        self.queued.fetch_add(1, Relaxed);
+    fn send(&self, sender: usize) -> Signalled {
+        self.queued[sender].store(1, Relaxed);
         self.turn.signal()
     }
 
@@ -82,12 +87,12 @@ fn loom_a_signal_is_served_by_its_sender_or_by_the_holder() {
         let other = {
             let world = world.clone();
             thread::spawn(move || {
-                if world.send() == Signalled::Notify {
+                if world.send(1) == Signalled::Notify {
                     world.run();
                 }
             })
         };
-        if world.send() == Signalled::Notify {
+        if world.send(0) == Signalled::Notify {
             world.run();
         }
         other.join().unwrap();
@@ -102,7 +107,7 @@ fn loom_a_waiting_thread_is_rung() {
         let world = World::new();
         let sender = {
             let world = world.clone();
-            thread::spawn(move || match world.send() {
+            thread::spawn(move || match world.send(0) {
                 Signalled::Ring => world.ring(),
                 // Nobody waited yet: the waiter finds the event when it takes the turn.
                 Signalled::Notify | Signalled::Seen => {}
@@ -130,7 +135,7 @@ fn loom_who_registers_and_looks_misses_nothing() {
         let sender = {
             let (world, registered) = (world.clone(), registered.clone());
             thread::spawn(move || {
-                if world.send() == Signalled::Notify && registered.load(Relaxed) != 0 {
+                if world.send(0) == Signalled::Notify && registered.load(Relaxed) != 0 {
                     world.ring();
                 }
             })
