@@ -120,7 +120,8 @@ impl<F: AsRawFd> FdWaker<F> {
     /// Makes the descriptor readable, unless an earlier wake has not been seen yet or a round is under way that will
     /// see this one.
     ///
-    /// It never panics and never fails: of many wakes the first writes 8 bytes, `1u64` in native byte order.
+    /// It never panics and never fails: of many wakes the first writes 8 bytes, `1u64` in native byte order. A pipe or socket
+    /// whose other end is gone raises SIGPIPE, which Rust programs ignore and hosts in C may not; an eventfd never does.
     pub fn wake_by_ref(&self) {
         self.0.notify();
     }
