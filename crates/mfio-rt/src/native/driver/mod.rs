@@ -34,16 +34,20 @@ mod deadline;
 #[cfg(test)]
 mod stub;
 mod threads;
-#[cfg(all(
-    target_os = "linux",
-    any(
-        target_arch = "x86_64",
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "loongarch64",
-        target_arch = "powerpc64"
-    )
-))]
+// Where the `io-uring` crate has no bindings, a driver that refuses stands in.
+#[cfg_attr(
+    not(all(
+        target_os = "linux",
+        any(
+            target_arch = "x86_64",
+            target_arch = "aarch64",
+            target_arch = "riscv64",
+            target_arch = "loongarch64",
+            target_arch = "powerpc64"
+        )
+    )),
+    path = "no_uring.rs"
+)]
 mod uring;
 
 /// The drivers there are.
@@ -72,7 +76,7 @@ impl DriverKind {
     /// Sets the driver up, or says why that cannot be.
     pub(crate) fn open(self, config: &Config, common: &Common) -> Result<Arc<dyn Driver>, Refusal> {
         match self {
-            Self::IoUring => open_uring(config, common),
+            Self::IoUring => uring::Uring::open(config, common),
             Self::Threads => Ok(threads::Threads::open(config)),
         }
     }
@@ -82,38 +86,6 @@ impl fmt::Display for DriverKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-#[cfg(all(
-    target_os = "linux",
-    any(
-        target_arch = "x86_64",
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "loongarch64",
-        target_arch = "powerpc64"
-    )
-))]
-fn open_uring(config: &Config, common: &Common) -> Result<Arc<dyn Driver>, Refusal> {
-    uring::Uring::open(config, common)
-}
-
-#[cfg(not(all(
-    target_os = "linux",
-    any(
-        target_arch = "x86_64",
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "loongarch64",
-        target_arch = "powerpc64"
-    )
-)))]
-fn open_uring(_: &Config, _: &Common) -> Result<Arc<dyn Driver>, Refusal> {
-    Err(Refusal::new(
-        "platform",
-        mfio::error::ErrorKind::NotSupported,
-        "io_uring is part of Linux, and of some architectures only",
-    ))
 }
 
 /// What a runtime and its driver share.
