@@ -69,6 +69,48 @@ macro_rules! positions {
 }
 positions!(u64, u32, usize);
 
+/// A position that can be calculated with: what layers need that map one address space onto another.
+pub trait Address: Position + Ord {
+    /// The address as a number.
+    fn to_u64(self) -> u64;
+
+    /// The address with this number; `None` where the type has no such address.
+    fn from_u64(number: u64) -> Option<Self>;
+}
+
+macro_rules! addresses {
+    ($($int:ty),*) => {$(
+        impl Address for $int {
+            #[inline]
+            fn to_u64(self) -> u64 {
+                self as u64
+            }
+
+            #[inline]
+            fn from_u64(number: u64) -> Option<Self> {
+                number.try_into().ok()
+            }
+        }
+    )*};
+}
+addresses!(u64, u32, usize);
+
+/// The position of what has none: a pipe, a socket, a terminal. Bytes come and go in the order of the requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NoPos;
+
+impl Position for NoPos {
+    #[inline]
+    fn advance(self, _: usize) -> Option<Self> {
+        Some(NoPos)
+    }
+
+    #[inline]
+    fn offset(self) -> Option<u64> {
+        None
+    }
+}
+
 /// What an object says of itself in errors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity<'a> {
@@ -190,6 +232,10 @@ mod tests {
         assert_eq!(u32::MAX.advance(0), Some(u32::MAX));
         assert_eq!(0u32.advance(usize::MAX), None);
         assert_eq!(7usize.offset(), Some(7));
+        assert_eq!(NoPos.advance(usize::MAX), Some(NoPos));
+        assert_eq!(NoPos.offset(), None);
+        assert_eq!(7u32.to_u64(), 7);
+        assert_eq!(u32::from_u64(1 << 32), None);
     }
 
     #[test]
