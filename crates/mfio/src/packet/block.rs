@@ -24,16 +24,35 @@ struct Block<B: Buffer> {
 }
 
 impl<B: Buffer> Block<B> {
-    const VTABLE: VTable = VTable { free: free::<B> };
+    /// Of a packet with a future.
+    const VTABLE: VTable = VTable {
+        free: free::<B>,
+        relayed: no_relay,
+        unwanted: |_| false,
+    };
+}
+
+/// A packet with a future is no relay: RELAY is never set, so nobody calls this.
+unsafe fn no_relay(_: NonNull<Header>, _: bool) {
+    unreachable!("a packet that was not sent as a relay ended as one")
 }
 
 /// Frees a block and drops its buffer, in this order: the drop may run code of the user.
 ///
 /// # Safety
 /// `header` heads a `Block<B>` that is the caller's alone, who gives it up.
-unsafe fn free<B: Buffer>(header: NonNull<Header>) {
+pub(super) unsafe fn free<B: Buffer>(header: NonNull<Header>) {
     // SAFETY: the caller's promise is passed on.
     drop(unsafe { take_apart::<B>(header) });
+}
+
+/// Frees a block without its parts, which the caller has moved out, or which have nothing to drop.
+///
+/// # Safety
+/// As for [`free`].
+pub(super) unsafe fn free_block<B: Buffer>(header: NonNull<Header>) {
+    // SAFETY: the block came from `Box::into_raw` of a `Block<B>` (invariant 2), and nobody else has it.
+    drop(unsafe { Box::from_raw(header.cast::<Block<B>>().as_ptr()) });
 }
 
 /// Frees a block and gives its buffer back.
@@ -71,8 +90,17 @@ impl<B: Buffer> Unpin for Packet<B> {}
 impl<B: Buffer> Packet<B> {
     /// Puts a buffer into a new packet. Allocates.
     pub fn new(buffer: B) -> Self {
+        // SAFETY: it is the one of such a block.
+        unsafe { Self::with_vtable(buffer, &Block::<B>::VTABLE) }
+    }
+
+    /// Puts a buffer into a new packet of a kind of its own.
+    ///
+    /// # Safety
+    /// The functions of `vtable` are for a `Block<B>`.
+    pub(super) unsafe fn with_vtable(buffer: B, vtable: &'static VTable) -> Self {
         let raw = Box::into_raw(Box::new(Block::<B> {
-            header: Header::new(core::ptr::null_mut(), 0, &Block::<B>::VTABLE),
+            header: Header::new(core::ptr::null_mut(), 0, vtable),
             parts: ManuallyDrop::new(buffer.into_parts()),
         }));
         // SAFETY: `Box::into_raw` gives a pointer that is not null.
@@ -159,7 +187,27 @@ impl<B: Buffer> Packet<B> {
         unsafe {
             (*header.as_ptr()).len = len;
             (*header.as_ptr()).state.start();
-            (InFlight::new(header), View::first(header, len))
+            let data = (*header.as_ptr()).data;
+            (InFlight::new(header), View::new(header, data, 0, len))
+        }
+    }
+
+    /// As [`start`](Self::start); the initiator hears of each range as it ends, by
+    /// [`next_segment`](InFlight::next_segment). Costs each view a lock, and some ends a wake-up more.
+    pub fn start_segments<D: Direction>(self) -> (InFlight<B, D>, View<D>)
+    where
+        B: BufferFor<D>,
+    {
+        let len = self.len();
+        let header = self.into_raw();
+        // SAFETY: as in `start_prefix`.
+        unsafe {
+            let stale = (*header.as_ptr()).side.lock().segments.clear();
+            drop(stale);
+            (*header.as_ptr()).len = len;
+            (*header.as_ptr()).state.start_many(1, true);
+            let data = (*header.as_ptr()).data;
+            (InFlight::new(header), View::new(header, data, 0, len))
         }
     }
 
@@ -181,9 +229,18 @@ impl<B: Buffer> Packet<B> {
         }
     }
 
-    fn parts(&self) -> *mut B::Parts {
-        // SAFETY: the pointer is to a live `Block<B>` (invariant 2); `ManuallyDrop` is transparent.
-        unsafe { (&raw mut (*self.header.cast::<Block<B>>().as_ptr()).parts).cast() }
+    /// Where the parts of a block are.
+    ///
+    /// # Safety
+    /// `header` heads a live `Block<B>`.
+    pub(super) unsafe fn parts_of(header: NonNull<Header>) -> *mut B::Parts {
+        // SAFETY: the caller's promise; `ManuallyDrop` is transparent.
+        unsafe { (&raw mut (*header.cast::<Block<B>>().as_ptr()).parts).cast() }
+    }
+
+    pub(super) fn parts(&self) -> *mut B::Parts {
+        // SAFETY: the pointer is to a live `Block<B>` (invariant 2).
+        unsafe { Self::parts_of(self.header) }
     }
 
     #[inline]
@@ -193,7 +250,7 @@ impl<B: Buffer> Packet<B> {
     }
 
     /// Writes down where the buffer is, after it was put in.
-    fn locate(&mut self) {
+    pub(super) fn locate(&mut self) {
         let (data, len) = self.region();
         // SAFETY: the block is this packet's alone (header 3).
         unsafe {
@@ -206,7 +263,7 @@ impl<B: Buffer> Packet<B> {
 impl<B: Buffer> Drop for Packet<B> {
     fn drop(&mut self) {
         // SAFETY: the block is this packet's alone and of this kind (invariants 1, 2), and nobody uses it afterwards.
-        unsafe { free::<B>(self.header) }
+        unsafe { ((*self.header.as_ptr()).vtable.free)(self.header) }
     }
 }
 

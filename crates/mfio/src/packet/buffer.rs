@@ -7,6 +7,7 @@
 mod aligned;
 #[cfg(feature = "bytes")]
 mod bytes;
+mod view;
 
 use crate::io::{Direction, Read, Write};
 use alloc::boxed::Box;
@@ -18,8 +19,9 @@ pub use aligned::AlignedBuf;
 /// Memory that a packet can own: a fixed number of initialised bytes at an address that does not change.
 ///
 /// Implemented for `Vec<u8>` (its length, not its capacity), `Box<[u8]>`, `[u8; N]`, [`Value`], [`AlignedBuf`],
-/// `&'static [u8]`, `&'static mut [u8]`, with the feature `bytes` for `bytes::Bytes`, and for memory that a
-/// [scope](crate::scope) lends.
+/// `&'static [u8]`, `&'static mut [u8]`, with the feature `bytes` for `bytes::Bytes`, for memory that a
+/// [scope](crate::scope) lends, and for a [`View`](super::View) of another packet, which is how a layer works on behalf of
+/// others without copying.
 ///
 /// # Safety
 /// For parts made by [`into_parts`](Buffer::into_parts), as long as they are neither moved nor turned back:
@@ -48,6 +50,15 @@ pub unsafe trait Buffer: Send + Sized {
     /// # Safety
     /// `parts` points to parts that came from [`into_parts`](Buffer::into_parts).
     unsafe fn region(parts: *mut Self::Parts) -> (*mut u8, usize);
+
+    /// Whether nobody wants what is done with the buffer, a hint: true for a [`View`](super::View) that is abandoned.
+    ///
+    /// # Safety
+    /// As for [`region`](Buffer::region); others may do so at the same time.
+    unsafe fn is_unwanted(parts: *const Self::Parts) -> bool {
+        let _ = parts;
+        false
+    }
 }
 
 /// A buffer whose bytes may be overwritten, with any values: what a read needs.

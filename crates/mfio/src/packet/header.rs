@@ -4,16 +4,21 @@
 //! 1. A block is reached by raw pointer from the time it is made until it is freed: no `Box` and no `&mut` of it exists
 //!    in between, and no shared reference is used beyond the right to the block from which it was made.
 //! 2. COUNT of the state word is the number of [`View`](super::View)s that have not ended. A block is freed only by the
-//!    initiator when COUNT is 0, or by who ends the last view when ABANDONED is set: once.
-//! 3. `data`, `len` and the buffer's parts are written only by the initiator while COUNT is 0. While it is not, the bytes
-//!    of the buffer are reached only through views, each through its own range; ranges of views do not overlap.
+//!    initiator when COUNT is 0, or by who ends the last view when ABANDONED is set: once. Where RELAY is set there is no
+//!    initiator: who ends the last view hands the block on, by `VTable::relayed`, as one that is idle.
+//! 3. `data`, `len` and the buffer's parts are written only by the initiator, or the relay, while COUNT is 0. While it is
+//!    not, the bytes of the buffer are reached only through views, each through its own range. Ranges of views do not
+//!    overlap, except that copies of a range may be written from at the same time, which only reads it.
 //! 4. The waker slot belongs to the initiator until SENDING has become WAKER, and while COUNT is 0; otherwise to who ends
 //!    the last view.
 //! 5. After COUNT has become 0 the side of the views touches nothing of the block.
-//! 6. `data` points to at least `len` initialised bytes that stay where they are while COUNT is not 0.
+//! 6. What views point to is initialised and stays where it is while COUNT is not 0. For a packet of one buffer that is
+//!    what `data` points to: at least `len` bytes.
+//! 7. A range whose end was said as a segment belongs to no view any more: the initiator may look at it.
 #![allow(unsafe_code)]
 
 use super::failures::Failures;
+use super::segments::Segments;
 use super::state::State;
 use crate::lock::Lock;
 use crate::sync::UnsafeCell;
@@ -24,6 +29,11 @@ use core::task::Waker;
 pub(super) struct VTable {
     /// Gives the buffer back to its type, drops it and frees the block. Only under invariant 2.
     pub(super) free: unsafe fn(NonNull<Header>),
+    /// Takes the block of a relay back, all of whose views have ended; the flag says whether a range failed. Called by who
+    /// ended the last view, instead of publishing that.
+    pub(super) relayed: unsafe fn(NonNull<Header>, bool),
+    /// Whether nobody wants what a relay brings, a hint. Called by who holds a view.
+    pub(super) unwanted: unsafe fn(NonNull<Header>) -> bool,
 }
 
 /// See the module.
@@ -45,6 +55,7 @@ pub(super) struct Side {
     /// The latest waker, where the future was polled with another one than at first.
     pub(super) waker: Option<Waker>,
     pub(super) failures: Failures,
+    pub(super) segments: Segments,
 }
 
 impl Header {

@@ -10,14 +10,16 @@ use super::buffer::Buffer;
 use super::failures::Ranges;
 use super::header::Header;
 use super::outcome::{Ended, Outcome};
+use super::segments::Segment;
 use super::state::Word;
+use crate::error::Cause;
 use crate::io::Direction;
 use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
 use core::pin::Pin;
 use core::ptr::NonNull;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, Waker, ready};
 
 /// An operation on its way: a future of the packet and its outcome, ready when the last view has ended.
 ///
@@ -104,6 +106,119 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
         }
     }
 
+    /// Whether every view has ended; registers the waker where not.
+    #[inline(always)]
+    fn poll_end(&mut self, header: NonNull<Header>, cx: &mut Context<'_>) -> Poll<Word> {
+        // SAFETY: the block lives as long as its initiator (header 2).
+        let mut word = unsafe { (*header.as_ptr()).state.load() };
+        if !word.ended() {
+            word = if word.sending() {
+                self.register_first(header, cx.waker())
+            } else if self.registered == WakerId::of(cx.waker()) {
+                word
+            } else {
+                self.register_later(header, cx.waker())
+            };
+            if !word.ended() {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(word)
+    }
+
+    /// The next range that has ended, with its bytes, while others may still be on their way; `None` when there will be no
+    /// more. Of a packet that was started with [`start_segments`](Packet::start_segments): of another one there are none.
+    ///
+    /// Every byte is in one segment, except those of a failed empty request. Segments that nobody asked for are forgotten
+    /// when the packet is awaited; the outcome says the same of all.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    ///
+    /// # Panics
+    /// When it is polled after the packet was given back.
+    ///
+    /// ```
+    /// use mfio::error::ErrorKind;
+    /// use mfio::io::Read;
+    /// use mfio::packet::Packet;
+    /// # use std::task::{Context, Poll, Waker};
+    ///
+    /// let (mut in_flight, view) = Packet::new([0u8; 4]).start_segments::<Read>();
+    /// let (mut head, tail) = view.split_at(2);
+    /// head.bytes_mut().fill(7);
+    /// head.done();
+    /// # let mut cx = Context::from_waker(Waker::noop());
+    /// # let Poll::Ready(segment) = in_flight.poll_segment(&mut cx) else { panic!() };
+    /// # /*
+    /// let segment = in_flight.next_segment().await;
+    /// # */
+    /// let segment = segment.expect("the head has ended");
+    /// assert_eq!((segment.offset(), segment.bytes()), (0, Ok(&[7, 7][..])));
+    /// tail.fail(ErrorKind::UnexpectedEof);
+    /// assert_eq!(in_flight.try_end().expect("all have ended").outcome.good_prefix(), 2);
+    /// ```
+    pub fn next_segment(&mut self) -> NextSegment<'_, B, D> {
+        NextSegment(Some(self))
+    }
+
+    /// [`next_segment`](Self::next_segment) for those who poll.
+    pub fn poll_segment(&mut self, cx: &mut Context<'_>) -> Poll<Option<EndedSegment<'_>>> {
+        let header = self.header.expect(GIVEN);
+        let segment = ready!(self.poll_range(header, cx));
+        Poll::Ready(segment.map(|segment| self.show(header, segment)))
+    }
+
+    /// How many bytes the next range has that has ended, for packets whose memory is elsewhere.
+    pub(crate) fn poll_segment_len(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        let header = self.header.expect(GIVEN);
+        let segment = ready!(self.poll_range(header, cx));
+        Poll::Ready(segment.map(|segment| segment.len))
+    }
+
+    /// A segment that was just taken out, with its bytes.
+    fn show(&self, header: NonNull<Header>, segment: Segment) -> EndedSegment<'_> {
+        // SAFETY: the block lives as long as its initiator, who is borrowed, and with it its memory (header 6). The range
+        // has ended (header 7).
+        let bytes = unsafe {
+            let start = (*header.as_ptr()).data.add(segment.offset);
+            core::slice::from_raw_parts(start, segment.len)
+        };
+        EndedSegment { segment, bytes }
+    }
+
+    /// The next range that has ended; its bytes are the initiator's to look at (header 7).
+    pub(super) fn poll_range(
+        &mut self,
+        header: NonNull<Header>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Segment>> {
+        // SAFETY: the block lives as long as its initiator (header 2).
+        let (state, side) = unsafe { (&(*header.as_ptr()).state, &(*header.as_ptr()).side) };
+        loop {
+            // Looked at first: what ended before this is among the segments.
+            let word = state.load();
+            let ended = word.ended();
+            let waker = (!ended).then(|| cx.waker().clone());
+            let mut locked = side.lock();
+            // Without the flag they are left from an earlier operation.
+            let segment = match word.segments() {
+                true => locked.segments.pop(),
+                false => None,
+            };
+            let unused = match segment {
+                None => core::mem::replace(&mut locked.segments.waker, waker),
+                Some(_) => waker,
+            };
+            drop(locked);
+            drop(unused);
+            if segment.is_some() || ended {
+                return Poll::Ready(segment);
+            }
+            let _ended = ready!(self.poll_end(header, cx));
+        }
+    }
+
     /// Registers the first waker. Returns the word before.
     fn register_first(&mut self, header: NonNull<Header>, waker: &Waker) -> Word {
         let new = waker.clone();
@@ -169,22 +284,62 @@ impl<B: Buffer, D: Direction> Future for InFlight<B, D> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended<B>> {
         let this = &mut *self;
         let header = this.header.expect(GIVEN);
-        // SAFETY: the block lives as long as its initiator (header 2).
-        let mut word = unsafe { (*header.as_ptr()).state.load() };
-        if !word.ended() {
-            word = if word.sending() {
-                this.register_first(header, cx.waker())
-            } else if this.registered == WakerId::of(cx.waker()) {
-                word
-            } else {
-                this.register_later(header, cx.waker())
-            };
-            if !word.ended() {
-                return Poll::Pending;
-            }
-        }
+        let word = ready!(this.poll_end(header, cx));
         // SAFETY: COUNT is 0; a waker that came too late was taken out again.
         Poll::Ready(unsafe { this.give_back(header, word) })
+    }
+}
+
+/// A range that has ended, and its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct EndedSegment<'a> {
+    segment: Segment,
+    bytes: &'a [u8],
+}
+
+impl<'a> EndedSegment<'a> {
+    /// Where it begins in the packet.
+    pub fn offset(&self) -> usize {
+        self.segment.offset
+    }
+
+    /// The range, and whether it succeeded.
+    pub fn segment(&self) -> Segment {
+        self.segment
+    }
+
+    /// The bytes that were moved.
+    ///
+    /// # Errors
+    /// Why they were not.
+    pub fn bytes(&self) -> Result<&'a [u8], Cause> {
+        self.segment.result.map(|()| self.bytes)
+    }
+}
+
+/// The future of [`InFlight::next_segment`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct NextSegment<'a, B: Buffer, D: Direction>(Option<&'a mut InFlight<B, D>>);
+
+impl<'a, B: Buffer, D: Direction> Future for NextSegment<'a, B, D> {
+    type Output = Option<EndedSegment<'a>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let in_flight = self
+            .0
+            .take()
+            .expect("a future was polled after it was ready");
+        let header = in_flight.header.expect(GIVEN);
+        match in_flight.poll_range(header, cx) {
+            Poll::Ready(segment) => {
+                Poll::Ready(segment.map(|segment| in_flight.show(header, segment)))
+            }
+            Poll::Pending => {
+                self.0 = Some(in_flight);
+                Poll::Pending
+            }
+        }
     }
 }
 

@@ -31,6 +31,7 @@
 //! | `buffer` | what can be sent |
 //! | `pool` | [`PacketPool`]: packets kept for borrowed and typed calls |
 
+mod batch;
 mod block;
 mod buffer;
 #[cfg(doc)]
@@ -42,15 +43,21 @@ mod in_flight;
 mod loom_models;
 mod outcome;
 mod pool;
+mod relay;
+mod segments;
 mod state;
 mod view;
 
+pub use batch::{Batch, EndedBatch};
+pub(crate) use batch::{InFlightBatch, Sends};
 pub use block::Packet;
 pub use buffer::{AlignedBuf, Buffer, BufferFor, ReadBuffer, Value, WriteBuffer};
-pub use in_flight::InFlight;
-pub use outcome::{Ended, FailedRange, Outcome};
+pub use in_flight::{EndedSegment, InFlight, NextSegment};
+pub use outcome::{Ended, FailedRange, Outcome, Parts};
 pub(crate) use pool::{
     Loan, PoolBuf, give as give_pooled, give_empty, take as take_pooled, take_empty,
 };
 pub use pool::{PacketPool, PoolLimits};
+pub use relay::{Copies, OnEnd, Relay, RelayPool};
+pub use segments::Segment;
 pub use view::View;

@@ -3,8 +3,12 @@
 use super::block::Packet;
 use super::buffer::Buffer;
 use super::failures::Ranges;
-use crate::error::Cause;
+use super::view::View;
+use crate::error::{Cause, ErrorKind};
+use crate::io::Direction;
+use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 /// A range of a packet that failed, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +76,39 @@ impl Outcome {
         self.failed.as_slice().iter().copied()
     }
 
+    /// What became of the bytes of one range, with offsets within it. Bytes beyond the end of this outcome, of which it does
+    /// not speak, have failed with [`ErrorKind::Dropped`].
+    ///
+    /// Allocates only where several ranges of the part failed.
+    pub fn part(&self, range: Range<usize>) -> Outcome {
+        let len = range.end.saturating_sub(range.start);
+        let clipped = self.failures().filter_map(|failed| {
+            let start = failed.offset.max(range.start);
+            let end = (failed.offset + failed.len).min(range.end);
+            (start < end).then(|| FailedRange {
+                offset: start - range.start,
+                len: end - start,
+                cause: failed.cause,
+            })
+        });
+        let known = self.len.clamp(range.start, range.start + len) - range.start;
+        let unknown = (known < len).then(|| FailedRange {
+            offset: known,
+            len: len - known,
+            cause: Cause::new(ErrorKind::Dropped),
+        });
+        let mut failed = clipped.chain(unknown).peekable();
+        let failed = match (failed.next(), failed.peek()) {
+            (None, _) => Ranges::None,
+            (Some(only), None) => Ranges::One(only),
+            (Some(first), Some(_)) => {
+                let all: Vec<_> = core::iter::once(first).chain(failed).collect();
+                Ranges::Many(all.into_boxed_slice())
+            }
+        };
+        Self { len, failed }
+    }
+
     /// How many bytes from the start succeeded without a gap.
     #[inline]
     pub fn good_prefix(&self) -> usize {
@@ -85,6 +122,56 @@ impl Outcome {
     #[inline]
     pub fn first_error(&self) -> Option<Cause> {
         self.failed.as_slice().first().map(|r| r.cause)
+    }
+}
+
+/// The parts of a view by an outcome, see [`View::parts`].
+#[derive(Debug)]
+pub struct Parts<'a, D: Direction> {
+    rest: Option<View<D>>,
+    /// How much of the view was given out.
+    at: usize,
+    known: usize,
+    failed: core::slice::Iter<'a, FailedRange>,
+}
+
+impl<'a, D: Direction> Parts<'a, D> {
+    pub(super) fn new(view: View<D>, outcome: &'a Outcome) -> Self {
+        Self {
+            rest: Some(view),
+            at: 0,
+            known: outcome.len,
+            failed: outcome.failed.as_slice().iter(),
+        }
+    }
+
+    /// How long the next part is, of which `left` bytes are left, and what became of it.
+    fn part(&mut self, left: usize) -> (usize, Result<(), Cause>) {
+        match self.failed.as_slice().first() {
+            Some(failed) if failed.offset <= self.at => {
+                self.failed.next();
+                (failed.len, Err(failed.cause))
+            }
+            Some(failed) => (failed.offset - self.at, Ok(())),
+            None if self.at < self.known || left == 0 => (self.known - self.at, Ok(())),
+            None => (left, Err(Cause::new(ErrorKind::Dropped))),
+        }
+    }
+}
+
+impl<D: Direction> Iterator for Parts<'_, D> {
+    type Item = (View<D>, Result<(), Cause>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.rest.take()?;
+        let (len, result) = self.part(rest.len());
+        if len >= rest.len() {
+            return Some((rest, result));
+        }
+        let (part, rest) = rest.split_at(len);
+        self.at += len;
+        self.rest = Some(rest);
+        Some((part, result))
     }
 }
 
@@ -111,5 +198,83 @@ impl<B: Buffer> fmt::Debug for Ended<B> {
             .field("packet", &self.packet)
             .field("outcome", &self.outcome)
             .finish()
+    }
+}
+
+#[cfg(all(test, not(mfio_loom)))]
+mod tests {
+    use super::*;
+    use crate::io::Read;
+    use alloc::vec;
+
+    /// Of eight bytes, those in `failed` failed.
+    fn outcome(len: usize, failed: &[Range<usize>]) -> Outcome {
+        let (in_flight, view) = Packet::new(vec![0u8; len]).start::<Read>();
+        let mut rest = view;
+        for range in failed {
+            let at = range.start - rest.offset();
+            let (good, tail) = rest.split_at(at);
+            let (bad, tail) = tail.split_at(range.len());
+            good.done();
+            bad.fail(ErrorKind::Busy);
+            rest = tail;
+        }
+        rest.done();
+        let Ok(ended) = in_flight.try_end() else {
+            panic!("every view has ended");
+        };
+        ended.outcome
+    }
+
+    fn resolved(len: usize, by: &Outcome) -> Outcome {
+        let (in_flight, view) = Packet::new(vec![0u8; len]).start::<Read>();
+        view.resolve(by);
+        in_flight.try_end().expect("resolved").outcome
+    }
+
+    #[test]
+    fn a_view_ends_as_an_outcome_says() {
+        for failed in [&[][..], &[0..8], &[0..1], &[7..8], &[1..3, 5..6]] {
+            let learned = outcome(8, failed);
+            let told = resolved(8, &learned);
+            assert!(told.failures().eq(learned.failures()), "{failed:?}");
+        }
+        let empty = outcome(0, &[]);
+        assert!(resolved(0, &empty).is_success());
+    }
+
+    #[test]
+    fn what_an_outcome_does_not_speak_of_has_failed() {
+        for known in 0..8 {
+            let told = resolved(8, &outcome(known, &[]));
+            assert_eq!(told.good_prefix(), known);
+            assert_eq!(told.first_error(), Some(ErrorKind::Dropped.into()));
+        }
+        let longer = outcome(8, &[6..8]);
+        assert!(resolved(5, &longer).is_success());
+        assert_eq!(resolved(7, &longer).good_prefix(), 6);
+    }
+
+    #[test]
+    fn an_empty_request_that_failed_fails_an_empty_view() {
+        let (in_flight, view) = Packet::new([0u8; 0]).start::<Read>();
+        view.fail(ErrorKind::Busy);
+        let learned = in_flight.try_end().expect("it has ended").outcome;
+        assert!(!resolved(0, &learned).is_success());
+    }
+
+    #[test]
+    fn a_part_of_an_outcome() {
+        let all = outcome(10, &[1..3, 5..6, 8..10]);
+        assert!(all.part(3..5).is_success());
+        let part = all.part(2..6);
+        let ranges: Vec<_> = part.failures().map(|r| (r.offset, r.len)).collect();
+        assert_eq!(ranges, [(0, 1), (3, 1)]);
+        assert_eq!(part.len(), 4);
+        let beyond = all.part(9..12);
+        let kinds: Vec<_> = beyond.failures().map(|r| r.cause.kind()).collect();
+        assert_eq!(kinds, [ErrorKind::Busy, ErrorKind::Dropped]);
+        assert_eq!(all.part(20..22).good_prefix(), 0);
+        assert_eq!(all.part(4..4).len(), 0);
     }
 }

@@ -5,7 +5,8 @@ mod shelf;
 
 use super::block::Packet;
 use crate::error::Cause;
-use shelf::Shelf;
+
+pub(super) use shelf::Shelf;
 
 pub(crate) use buffers::{Loan, PoolBuf};
 

@@ -1,8 +1,8 @@
 //! The state word of a packet: who may touch what, in one atomic.
 //!
 //! ```text
-//!  63 …  5 |     4    |     3     |   2   |   1   |    0
-//!   COUNT  |  FAILED  | ABANDONED | EXTRA | WAKER | SENDING
+//!  63 …  7 |    6     |   5   |    4   |     3     |   2   |   1   |    0
+//!   COUNT  | SEGMENTS | RELAY | FAILED | ABANDONED | EXTRA | WAKER | SENDING
 //! ```
 //!
 //! * COUNT: views that have not ended. 0: the packet has ended and belongs to the initiator alone.
@@ -11,6 +11,8 @@
 //! * EXTRA: a later waker lies in the side slot, under the lock there.
 //! * ABANDONED: the initiator has gone; who ends the last view frees the block.
 //! * FAILED: some range failed; the record lies beside the side slot.
+//! * RELAY: nobody waits; who ends the last view hands the block to the layer that made it. Set at the start.
+//! * SEGMENTS: who ends a view says so beside the side slot, before the view is gone. Set at the start.
 //!
 //! Every transition after the start is a read-modify-write of this word, so each continues the release sequence of those
 //! before it: who sees COUNT = 0, or is the last view, has seen all that was done with the other views.
@@ -22,7 +24,9 @@ const WAKER: usize = 1 << 1;
 const EXTRA: usize = 1 << 2;
 const ABANDONED: usize = 1 << 3;
 const FAILED: usize = 1 << 4;
-const ONE: usize = 1 << 5;
+const RELAY: usize = 1 << 5;
+const SEGMENTS: usize = 1 << 6;
+const ONE: usize = 1 << 7;
 /// As many views at once as can never be reached without forgetting them; half of the range, so that threads that race
 /// past it cannot overflow the word before they notice.
 const MOST: usize = usize::MAX / 2;
@@ -63,6 +67,14 @@ impl Word {
         self.0 & FAILED != 0
     }
 
+    pub(super) fn relay(self) -> bool {
+        self.0 & RELAY != 0
+    }
+
+    pub(super) fn segments(self) -> bool {
+        self.0 & SEGMENTS != 0
+    }
+
     fn with_failure(self, failed: bool) -> usize {
         if failed { self.0 | FAILED } else { self.0 }
     }
@@ -83,15 +95,42 @@ impl State {
         self.0.store(ONE | SENDING, Ordering::Relaxed);
     }
 
+    /// As [`start`](Self::start), with any number of views, and with SEGMENTS where the initiator wants to hear of each.
+    ///
+    /// # Panics
+    /// Where there are more views than can be counted.
+    pub(super) fn start_many(&self, views: usize, segments: bool) {
+        let flags = if segments {
+            SENDING | SEGMENTS
+        } else {
+            SENDING
+        };
+        self.0.store(Self::units(views) | flags, Ordering::Relaxed);
+    }
+
+    /// As [`start`](Self::start), with any number of views and without an initiator: the last view to end has the block.
+    ///
+    /// # Panics
+    /// Where there are more views than can be counted, or none, as nobody would ever hear of the end.
+    pub(super) fn start_relay(&self, views: usize) {
+        assert!(views != 0, "a relay without views would never end");
+        self.0.store(Self::units(views) | RELAY, Ordering::Relaxed);
+    }
+
+    fn units(views: usize) -> usize {
+        assert!(views < MOST / ONE, "{views} views of one packet");
+        views * ONE
+    }
+
     /// Acquire: pairs with [`leave`](Self::leave), [`finish`](Self::finish), [`arm`](Self::arm) and
     /// [`abandon`](Self::abandon).
     pub(super) fn load(&self) -> Word {
         Word(self.0.load(Ordering::Acquire))
     }
 
-    /// Whether the initiator has gone; a hint.
-    pub(super) fn abandoned_hint(&self) -> bool {
-        Word(self.0.load(Ordering::Relaxed)).abandoned()
+    /// The word without synchronisation: a hint.
+    pub(super) fn hint(&self) -> Word {
+        Word(self.0.load(Ordering::Relaxed))
     }
 
     /// One view more. Only for who holds a view, so that COUNT is not 0. Says whether there was room.
@@ -174,7 +213,21 @@ mod tests {
         let word = state.load();
         assert!(word.ended() && word.failed() && !word.waker() && !word.abandoned());
         assert!(state.abandon().ended());
-        assert!(state.load().abandoned() && state.abandoned_hint());
+        assert!(state.load().abandoned() && state.hint().abandoned());
+    }
+
+    #[test]
+    fn flags_of_the_start_stay() {
+        let state = State::idle();
+        state.start_many(2, true);
+        while state.leave(state.load(), false).is_err() {}
+        let word = state.load();
+        assert!(word.last() && word.segments() && word.sending() && !word.relay());
+        state.start_relay(1);
+        let word = state.load();
+        assert!(word.last() && word.relay() && !word.segments() && !word.sending());
+        state.start_many(0, false);
+        assert!(state.load().ended());
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //!
 //! Invariants are those of [`header`](super::header); in addition
 //! 1. A `View` stands for one unit of COUNT from its making to its end, so the block lives as long as the view (header 2).
-//! 2. Its range lies within the `len` bytes of the packet, and belongs to it alone (header 3).
+//! 2. `data` points to `len` bytes of the packet's memory, which belong to this view alone, or are copies of a range that
+//!    is written from (header 3).
 #![allow(unsafe_code)]
 
 use super::header::Header;
-use super::outcome::FailedRange;
+use super::outcome::{FailedRange, Outcome, Parts};
+use super::segments::Segment;
 use super::state::Word;
 use crate::error::{Cause, ErrorKind};
 use crate::io::{Direction, Read, Write};
@@ -47,6 +49,8 @@ use core::task::Waker;
 #[must_use = "a view that is dropped fails its range"]
 pub struct View<D: Direction> {
     header: NonNull<Header>,
+    data: *mut u8,
+    /// Where the range is said to begin.
     offset: usize,
     len: usize,
     direction: PhantomData<D>,
@@ -59,14 +63,22 @@ unsafe impl<D: Direction> Send for View<D> {}
 unsafe impl<D: Direction> Sync for View<D> {}
 
 impl<D: Direction> View<D> {
-    /// The first view of a packet that was just started.
+    /// A view of a packet that was just started, on the `len` bytes at `data`, which its outcome calls those at `offset`.
     ///
     /// # Safety
-    /// The caller has set COUNT to 1 for this view, and the buffer suits `D`.
-    pub(super) unsafe fn first(header: NonNull<Header>, len: usize) -> Self {
+    /// The caller has a unit of COUNT for this view (invariant 1), the memory is this view's (invariant 2), and the buffer
+    /// suits `D`.
+    #[inline]
+    pub(super) unsafe fn new(
+        header: NonNull<Header>,
+        data: *mut u8,
+        offset: usize,
+        len: usize,
+    ) -> Self {
         Self {
             header,
-            offset: 0,
+            data,
+            offset,
             len,
             direction: PhantomData,
         }
@@ -90,19 +102,30 @@ impl<D: Direction> View<D> {
         self.offset
     }
 
+    /// Where its bytes are, and how many.
+    #[inline]
+    pub(super) fn region(&self) -> (*mut u8, usize) {
+        (self.data, self.len)
+    }
+
     /// Whether the initiator has gone, so that nobody will see the outcome: a hint to stop early. The view still has to
     /// be ended.
+    ///
+    /// What a layer sends in place of a view is abandoned when that view is.
     #[inline]
     pub fn is_abandoned(&self) -> bool {
         // SAFETY: the block lives (invariant 1).
-        unsafe { (*self.header.as_ptr()).state.abandoned_hint() }
+        let word = unsafe { (*self.header.as_ptr()).state.hint() };
+        // SAFETY: as above; this view is not ended while it is borrowed.
+        word.abandoned()
+            || word.relay() && unsafe { ((*self.header.as_ptr()).vtable.unwanted)(self.header) }
     }
 
     /// Splits the range in two: `len` bytes up to `at`, and the rest. Allocates nothing.
     ///
     /// # Panics
-    /// Where `at` is beyond the end, or where one packet has more views than can be counted (2^26 on systems of 32 bits,
-    /// 2^58 of 64), which takes forgetting them. The view fails as if dropped.
+    /// Where `at` is beyond the end, or where one packet has more views than can be counted (2^24 on systems of 32 bits,
+    /// 2^56 of 64), which takes forgetting them. The view fails as if dropped.
     pub fn split_at(self, at: usize) -> (Self, Self) {
         assert!(
             at <= self.len,
@@ -114,6 +137,8 @@ impl<D: Direction> View<D> {
         assert!(room, "too many views of one packet were forgotten");
         let tail = Self {
             header: self.header,
+            // SAFETY: `at` is within the range (asserted), which is within one allocation (invariant 2).
+            data: unsafe { self.data.add(at) },
             offset: self.offset + at,
             len: self.len - at,
             direction: PhantomData,
@@ -128,7 +153,7 @@ impl<D: Direction> View<D> {
     pub fn done(self) {
         let this = ManuallyDrop::new(self);
         // SAFETY: the view ends here, once: it is not dropped.
-        unsafe { end(this.header, false) }
+        unsafe { this.end(this.len, None) }
     }
 
     /// Ends the view: none of its bytes count. An empty view has none to fail, see [`View`].
@@ -148,11 +173,52 @@ impl<D: Direction> View<D> {
         }
     }
 
+    /// Ends the view as `outcome` says of its bytes: what a layer does that learned it of a packet of its own. Bytes that the
+    /// outcome does not speak of, as it is about fewer, fail with [`ErrorKind::Dropped`].
+    ///
+    /// ```
+    /// use mfio::error::ErrorKind;
+    /// use mfio::io::Read;
+    /// use mfio::packet::Packet;
+    ///
+    /// let (inner, view) = Packet::new([0u8; 8]).start::<Read>();
+    /// view.done_prefix(3, ErrorKind::Busy);
+    /// let learned = inner.try_end().expect("it has ended").outcome;
+    ///
+    /// let (outer, view) = Packet::new([0u8; 8]).start::<Read>();
+    /// view.resolve(&learned);
+    /// assert_eq!(outer.try_end().expect("it has ended").outcome.good_prefix(), 3);
+    /// ```
+    #[inline]
+    pub fn resolve(self, outcome: &Outcome) {
+        if outcome.is_success() && outcome.len() >= self.len {
+            self.done();
+        } else {
+            self.resolve_parts(outcome);
+        }
+    }
+
+    #[cold]
+    fn resolve_parts(self, outcome: &Outcome) {
+        for (part, result) in self.parts(outcome) {
+            match result {
+                Ok(()) => part.done(),
+                Err(cause) => part.fail(cause),
+            }
+        }
+    }
+
+    /// Splits the view into the ranges that succeeded and those that failed by an outcome about its bytes, in order: a layer
+    /// ends the good ones and tries again with the others. Bytes that the outcome does not speak of have failed with
+    /// [`ErrorKind::Dropped`]. What is left of the iterator when it is dropped fails.
+    pub fn parts(self, outcome: &Outcome) -> Parts<'_, D> {
+        Parts::new(self, outcome)
+    }
+
     fn fail_from(self, good: usize, cause: Cause) {
         let this = ManuallyDrop::new(self);
-        let failed = this.record(good, cause);
         // SAFETY: the view ends here, once: it is not dropped.
-        unsafe { end(this.header, failed) }
+        unsafe { this.end(good, Some(cause)) }
     }
 
     /// Writes down that the bytes from `good` on failed. Says whether that is a failure of the request: an empty view
@@ -175,11 +241,65 @@ impl<D: Direction> View<D> {
         true
     }
 
+    /// Tells an initiator that wants to hear of each range what became of this one.
+    #[cold]
+    fn announce(&self, good: usize, cause: Option<Cause>) {
+        let moved = Segment {
+            offset: self.offset,
+            len: good,
+            result: Ok(()),
+        };
+        // SAFETY: the block lives (invariant 1).
+        let side = unsafe { &(*self.header.as_ptr()).side };
+        let mut locked = side.lock();
+        let mut waker = locked.segments.push(moved);
+        if let Some(cause) = cause {
+            let failed = Segment {
+                offset: self.offset + good,
+                len: self.len - good,
+                result: Err(cause),
+            };
+            waker = locked.segments.push(failed).or(waker);
+        }
+        drop(locked);
+        contained(|| {
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        });
+    }
+
+    /// Ends the view: its first `good` bytes were moved, the rest, if any, failed. Where the whole request is empty a cause
+    /// fails it.
+    ///
+    /// # Safety
+    /// The view must not be used, nor dropped, afterwards.
     #[inline]
-    fn data(&self) -> *mut u8 {
-        // SAFETY: the block lives (invariant 1), `data` does not change meanwhile (header 3), and the range lies within
-        // what it points to (invariant 2, header 6).
-        unsafe { (*self.header.as_ptr()).data.add(self.offset) }
+    unsafe fn end(&self, good: usize, cause: Option<Cause>) {
+        let failed = cause.is_some_and(|cause| self.record(good, cause));
+        // SAFETY: the block lives as long as this view's unit (invariant 1). The reference is to the atomic alone and is
+        // not used after the transition that gives the unit up.
+        let state = unsafe { &(*self.header.as_ptr()).state };
+        let mut seen = state.load();
+        if seen.segments() {
+            self.announce(good, cause);
+        }
+        while !seen.last() {
+            match state.leave(seen, failed) {
+                Ok(()) => return,
+                Err(now) => seen = now,
+            }
+        }
+        if seen.sending() && !seen.abandoned() {
+            // Nothing is registered; most often nothing will be.
+            match state.finish(seen, failed) {
+                Ok(()) => return,
+                Err(now) => seen = now,
+            }
+        }
+        // SAFETY: `seen.last()`: no unit is left but this view's.
+        let wakers = unsafe { end_last(self.header, seen, failed) };
+        wakers.wake();
     }
 }
 
@@ -189,14 +309,14 @@ impl View<Read> {
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: the range is this view's alone (invariant 2), initialised and in place (header 6), and may be written:
         // only a `ReadBuffer` is read into.
-        unsafe { core::slice::from_raw_parts_mut(self.data(), self.len) }
+        unsafe { core::slice::from_raw_parts_mut(self.data, self.len) }
     }
 
     /// Where the bytes are, for drivers that hand the address on. It stays valid for [`len`](View::len) bytes until the
     /// view ends, wherever the view is moved meanwhile. Not null, even where the view is empty.
     #[inline]
     pub fn as_mut_ptr(&self) -> *mut u8 {
-        self.data()
+        self.data
     }
 }
 
@@ -206,22 +326,21 @@ impl View<Write> {
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: nobody writes to a packet that is being written from: only `View<Read>` does, and all views of a
         // packet have one direction; initialised and in place (header 6).
-        unsafe { core::slice::from_raw_parts(self.data(), self.len) }
+        unsafe { core::slice::from_raw_parts(self.data, self.len) }
     }
 
     /// Where the bytes are, for drivers that hand the address on. It stays valid for [`len`](View::len) bytes until the
     /// view ends, wherever the view is moved meanwhile. Not null, even where the view is empty.
     #[inline]
     pub fn as_ptr(&self) -> *const u8 {
-        self.data()
+        self.data
     }
 }
 
 impl<D: Direction> Drop for View<D> {
     fn drop(&mut self) {
-        let failed = self.record(0, Cause::new(ErrorKind::Dropped));
         // SAFETY: a view that is dropped was not ended: the methods that end it prevent the drop.
-        unsafe { end(self.header, failed) }
+        unsafe { self.end(0, Some(Cause::new(ErrorKind::Dropped))) }
     }
 }
 
@@ -233,34 +352,6 @@ impl<D: Direction> fmt::Debug for View<D> {
             .field("len", &self.len)
             .finish_non_exhaustive()
     }
-}
-
-/// Ends one view of the block.
-///
-/// # Safety
-/// The caller has a unit of COUNT, and gives it up with this call.
-#[inline]
-unsafe fn end(header: NonNull<Header>, failed: bool) {
-    // SAFETY: the block lives as long as the caller's unit (header 2). The reference is to the atomic alone and is not
-    // used after the transition that gives the unit up.
-    let state = unsafe { &(*header.as_ptr()).state };
-    let mut seen = state.load();
-    while !seen.last() {
-        match state.leave(seen, failed) {
-            Ok(()) => return,
-            Err(now) => seen = now,
-        }
-    }
-    if seen.sending() && !seen.abandoned() {
-        // Nothing is registered; most often nothing will be.
-        match state.finish(seen, failed) {
-            Ok(()) => return,
-            Err(now) => seen = now,
-        }
-    }
-    // SAFETY: `seen.last()`: no unit is left but the caller's.
-    let wakers = unsafe { end_last(header, seen, failed) };
-    wakers.wake();
 }
 
 /// What the last view takes out of the block before it lets go.
@@ -298,7 +389,8 @@ fn contained(user: impl FnOnce()) {
     user();
 }
 
-/// Ends the last view: takes the wakers, publishes the end or, if nobody waits for it, frees the block.
+/// Ends the last view: takes the wakers, publishes the end or, if nobody waits for it, frees the block; hands it on where it
+/// is a relay.
 ///
 /// # Safety
 /// The caller has the only unit of COUNT, and gives it up with this call; `seen` shows it.
@@ -307,6 +399,12 @@ unsafe fn end_last(header: NonNull<Header>, mut seen: Word, failed: bool) -> Wak
     loop {
         // SAFETY: the unit is not yet given up, so the block lives (header 2).
         let block = unsafe { header.as_ref() };
+        if seen.relay() {
+            let failed = failed || seen.failed();
+            // SAFETY: there is no initiator and this is the last view: the block is the relay's again (header 2).
+            contained(|| unsafe { (block.vtable.relayed)(header, failed) });
+            return wakers;
+        }
         if seen.abandoned() {
             // SAFETY: the initiator has gone and this is the last view: the block is the caller's (header 2).
             contained(|| unsafe { (block.vtable.free)(header) });

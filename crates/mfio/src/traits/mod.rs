@@ -6,6 +6,7 @@
 //! | [`read_all`](IoRead::read_all), [`read_some`](IoRead::read_some), … | borrowed | one | nothing up to 64 KiB, through the pool |
 //! | [`read_buf`](IoRead::read_buf), … | an owned buffer, given back | none | one packet |
 //! | [`read_packet`](IoRead::read_packet), … | a packet, given back | none | nothing |
+//! | [`read_batch`](IoRead::read_batch), … | many buffers with a position each, given back | none | nothing |
 //! | [`blocking`](BlockingIo::blocking) | borrowed, while the thread waits | none | nothing, through the pool |
 //! | [`scope`](crate::scope::scope) | lent, within a synchronous call | none | one packet |
 //!
@@ -15,8 +16,10 @@
 //! `read_all` and `write_all` succeed only if every byte did. The `some` forms say how many bytes from the start did
 //! without a gap, and fail only if none did; a `read_some` at the end of the data gives 0.
 
+mod batch;
 mod blocking;
 mod borrowed;
+mod each;
 mod extent;
 mod lending;
 mod owned;
@@ -25,8 +28,10 @@ mod read;
 mod value;
 mod write;
 
+pub use batch::TransferBatch;
 pub use blocking::{Blocking, BlockingIo};
 pub use borrowed::{ReadAll, ReadInto, ReadSome, WriteAll, WriteFrom, WriteSome};
+pub use each::TransferEach;
 pub use extent::{Extent, Prefix, Whole};
 pub use owned::{ReadToVec, TransferBuf, TransferBufSome, TransferOwned, TransferPacket};
 pub use read::IoRead;

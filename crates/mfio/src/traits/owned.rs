@@ -44,6 +44,32 @@ where
     }
 }
 
+impl<D, P, Io, B> TransferPacket<'_, D, P, Io, B>
+where
+    D: Direction,
+    P: Position,
+    Io: PacketIo<D, P> + ?Sized,
+    B: BufferFor<D>,
+{
+    /// The operation, which tells of its ranges; sent if it was not.
+    ///
+    /// # Panics
+    /// Where the future was ready before.
+    pub(super) fn sent_segments(&mut self) -> &mut InFlight<B, D> {
+        if let Stage::Fresh(_) = self.stage
+            && let Stage::Fresh(packet) = core::mem::replace(&mut self.stage, Stage::Over)
+        {
+            let (in_flight, view) = packet.start_segments::<D>();
+            self.stage = Stage::Sent(in_flight);
+            self.io.send_io(self.pos, view);
+        }
+        match &mut self.stage {
+            Stage::Sent(in_flight) => in_flight,
+            Stage::Fresh(_) | Stage::Over => panic!("a future was polled after it was ready"),
+        }
+    }
+}
+
 impl<D, P, Io, B> Future for TransferPacket<'_, D, P, Io, B>
 where
     D: Direction,

@@ -1,10 +1,12 @@
 //! [`IoRead`].
 
+use super::batch::TransferBatch;
 use super::borrowed::{ReadAll, ReadSome};
+use super::each::TransferEach;
 use super::owned::{ReadToVec, TransferBuf, TransferBufSome, TransferPacket};
 use super::value::ReadValue;
 use crate::io::{PacketIo, Position, Read};
-use crate::packet::{Packet, ReadBuffer};
+use crate::packet::{Batch, EndedSegment, Packet, ReadBuffer};
 use bytemuck::AnyBitPattern;
 
 /// Reading, for everything that is a [`PacketIo<Read>`](PacketIo). See the [module](super) for what the forms cost.
@@ -98,6 +100,39 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
     #[inline]
     fn read_to_vec(&self, pos: P, len: usize) -> ReadToVec<'_, P, Self> {
         ReadToVec::new(self, pos, len)
+    }
+
+    /// Reads many buffers, each at a position of its own, as one request with one wake-up. The batch comes back with what
+    /// became of each. Used again it allocates nothing.
+    #[inline]
+    fn read_batch<B: ReadBuffer>(&self, batch: Batch<B, P>) -> TransferBatch<'_, Read, P, Self, B> {
+        TransferBatch::new(self, batch)
+    }
+
+    /// As [`read_packet`](Self::read_packet); `each` is called with each range as it ends, while others may still be on
+    /// their way, and has been called with all of them when the future is ready. It is called by the task that polls.
+    ///
+    /// ```
+    /// use mfio::backend::IoBackendExt;
+    /// use mfio::memory::Memory;
+    /// use mfio::packet::Packet;
+    /// use mfio::traits::IoRead;
+    ///
+    /// let io = Memory::new(vec![1, 2, 3, 4]);
+    /// let mut sum = 0;
+    /// let add = |segment: mfio::packet::EndedSegment<'_>| {
+    ///     sum += segment.bytes().map_or(0, |bytes| bytes.iter().map(|&b| u32::from(b)).sum());
+    /// };
+    /// let ended = io.block_on(io.read_packet_each(1, Packet::new([0; 8]), add));
+    /// assert_eq!((sum, ended.outcome.good_prefix()), (2 + 3 + 4, 3));
+    /// ```
+    fn read_packet_each<B: ReadBuffer, F: FnMut(EndedSegment<'_>)>(
+        &self,
+        pos: P,
+        packet: Packet<B>,
+        each: F,
+    ) -> TransferEach<'_, Read, P, Self, B, F> {
+        TransferEach::new(self, pos, packet, each)
     }
 }
 

@@ -1,9 +1,11 @@
 //! [`IoWrite`].
 
+use super::batch::TransferBatch;
 use super::borrowed::{WriteAll, WriteSome};
+use super::each::TransferEach;
 use super::owned::{TransferBuf, TransferBufSome, TransferPacket};
 use crate::io::{PacketIo, Position, Write};
-use crate::packet::{Packet, WriteBuffer};
+use crate::packet::{Batch, EndedSegment, Packet, WriteBuffer};
 use bytemuck::NoUninit;
 
 /// Writing, for everything that is a [`PacketIo<Write>`](PacketIo). See the [module](super) for what the forms cost.
@@ -85,6 +87,27 @@ pub trait IoWrite<P: Position = u64>: PacketIo<Write, P> {
         packet: Packet<B>,
     ) -> TransferPacket<'_, Write, P, Self, B> {
         TransferPacket::new(self, pos, packet)
+    }
+
+    /// Writes many buffers, each at a position of its own, as one request with one wake-up. The batch comes back with what
+    /// became of each. Used again it allocates nothing.
+    #[inline]
+    fn write_batch<B: WriteBuffer>(
+        &self,
+        batch: Batch<B, P>,
+    ) -> TransferBatch<'_, Write, P, Self, B> {
+        TransferBatch::new(self, batch)
+    }
+
+    /// As [`write_packet`](Self::write_packet); `each` is called with each range as it ends, while others may still be on
+    /// their way, and has been called with all of them when the future is ready. It is called by the task that polls.
+    fn write_packet_each<B: WriteBuffer, F: FnMut(EndedSegment<'_>)>(
+        &self,
+        pos: P,
+        packet: Packet<B>,
+        each: F,
+    ) -> TransferEach<'_, Write, P, Self, B, F> {
+        TransferEach::new(self, pos, packet, each)
     }
 }
 

@@ -1,7 +1,8 @@
 //! A bounded number of idle packets of one kind, taken and put with one read-modify-write each.
 //!
 //! Invariant 1: a slot is null or heads the block of an idle `Packet<B>` that belongs to the slot. It is taken by swapping
-//! in null, put by exchanging null for it: whoever gets the pointer out has the packet alone.
+//! in null, put by exchanging null for it: whoever gets the pointer out has the packet alone. Packets are `Send`, so a shelf
+//! may be sent and shared.
 //!
 //! The hint says where to begin, so that without contention the slots work as a stack and are found at once. It may be
 //! wrong at any time; that costs time, or a packet that is freed or made anew.
@@ -27,20 +28,18 @@ const FULL: usize = usize::MAX - 1;
 const NEAR: usize = 8;
 
 /// See the module.
-pub(super) struct Shelf<B: Buffer> {
+///
+/// The type says nothing of `B`, so that what is kept may in turn know of the shelf; what makes one does.
+pub(in crate::packet) struct Shelf<B> {
     slots: Box<[AtomicPtr<Header>]>,
     /// The slot after the one that was put last.
     top: AtomicUsize,
-    kind: PhantomData<Packet<B>>,
+    /// Invariant: what may be put is exactly what may be taken.
+    kind: PhantomData<fn(B) -> B>,
 }
 
-// SAFETY: it owns packets, which are `Send` (invariant 1).
-unsafe impl<B: Buffer> Send for Shelf<B> {}
-// SAFETY: it gives every packet to one taker (invariant 1); packets are `Send`.
-unsafe impl<B: Buffer> Sync for Shelf<B> {}
-
 impl<B: Buffer> Shelf<B> {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(in crate::packet) fn new(capacity: usize) -> Self {
         Self {
             slots: (0..capacity)
                 .map(|_| AtomicPtr::new(ptr::null_mut()))
@@ -50,13 +49,13 @@ impl<B: Buffer> Shelf<B> {
         }
     }
 
-    pub(super) fn capacity(&self) -> usize {
+    pub(in crate::packet) fn capacity(&self) -> usize {
         self.slots.len()
     }
 
     /// Takes a packet, if there is one.
     #[inline]
-    pub(super) fn take(&self) -> Option<Packet<B>> {
+    pub(in crate::packet) fn take(&self) -> Option<Packet<B>> {
         match self.top.load(Ordering::Relaxed) {
             EMPTY => None,
             top => self.search(top).or_else(|| self.search_again()),
@@ -90,7 +89,7 @@ impl<B: Buffer> Shelf<B> {
 
     /// Keeps a packet, or frees it where there is no room. Searches up from the top, then a little below it.
     #[inline]
-    pub(super) fn put(&self, packet: Packet<B>) {
+    pub(in crate::packet) fn put(&self, packet: Packet<B>) {
         let top = match self.top.load(Ordering::Relaxed) {
             EMPTY => 0,
             FULL => return,
@@ -136,15 +135,18 @@ impl<B: Buffer> Shelf<B> {
     }
 }
 
-impl<B: Buffer> Drop for Shelf<B> {
+impl<B> Drop for Shelf<B> {
     fn drop(&mut self) {
         for slot in &self.slots {
-            drop(Self::take_from(slot));
+            if let Some(header) = NonNull::new(slot.swap(ptr::null_mut(), Ordering::Acquire)) {
+                // SAFETY: the swap made the packet this call's alone (invariant 1), which frees it as the packet would.
+                unsafe { ((*header.as_ptr()).vtable.free)(header) };
+            }
         }
     }
 }
 
-impl<B: Buffer> fmt::Debug for Shelf<B> {
+impl<B> fmt::Debug for Shelf<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shelf")
             .field("capacity", &self.slots.len())
