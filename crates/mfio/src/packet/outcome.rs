@@ -207,14 +207,14 @@ mod tests {
     use crate::io::Read;
     use alloc::vec;
 
-    /// Of eight bytes, those in `failed` failed.
-    fn outcome(len: usize, failed: &[Range<usize>]) -> Outcome {
+    /// Of `len` bytes, those in the ranges `failed` failed.
+    fn outcome(len: usize, failed: &[(usize, usize)]) -> Outcome {
         let (in_flight, view) = Packet::new(vec![0u8; len]).start::<Read>();
         let mut rest = view;
-        for range in failed {
-            let at = range.start - rest.offset();
+        for &(start, end) in failed {
+            let at = start - rest.offset();
             let (good, tail) = rest.split_at(at);
-            let (bad, tail) = tail.split_at(range.len());
+            let (bad, tail) = tail.split_at(end - start);
             good.done();
             bad.fail(ErrorKind::Busy);
             rest = tail;
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_view_ends_as_an_outcome_says() {
-        for failed in [&[][..], &[0..8], &[0..1], &[7..8], &[1..3, 5..6]] {
+        for failed in [&[][..], &[(0, 8)], &[(0, 1)], &[(7, 8)], &[(1, 3), (5, 6)]] {
             let learned = outcome(8, failed);
             let told = resolved(8, &learned);
             assert!(told.failures().eq(learned.failures()), "{failed:?}");
@@ -250,7 +250,7 @@ mod tests {
             assert_eq!(told.good_prefix(), known);
             assert_eq!(told.first_error(), Some(ErrorKind::Dropped.into()));
         }
-        let longer = outcome(8, &[6..8]);
+        let longer = outcome(8, &[(6, 8)]);
         assert!(resolved(5, &longer).is_success());
         assert_eq!(resolved(7, &longer).good_prefix(), 6);
     }
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_part_of_an_outcome() {
-        let all = outcome(10, &[1..3, 5..6, 8..10]);
+        let all = outcome(10, &[(1, 3), (5, 6), (8, 10)]);
         assert!(all.part(3..5).is_success());
         let part = all.part(2..6);
         let ranges: Vec<_> = part.failures().map(|r| (r.offset, r.len)).collect();
