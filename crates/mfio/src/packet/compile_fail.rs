@@ -178,3 +178,47 @@ mod writing_a_type_with_padding {}
 /// send(Object(0.into()).read::<u8>(0));
 /// ```
 mod sending_what_is_not_sync {}
+
+/// A relay that is shared shares its state.
+///
+/// ```
+/// # use mfio::packet::{OnEnd, Outcome, Relay};
+/// # use std::sync::atomic::AtomicU8 as Shared;
+/// struct State(Shared);
+/// impl OnEnd<[u8; 4]> for State {
+///     fn on_end(_: Relay<[u8; 4], Self>, _: Outcome) {}
+/// }
+/// fn share<T: Sync>(_: T) {}
+/// share(Relay::new([0; 4], State(Shared::new(0))));
+/// ```
+/// ```compile_fail,E0277
+/// # use mfio::packet::{OnEnd, Outcome, Relay};
+/// # use std::cell::Cell as Shared;
+/// struct State(Shared<u8>);
+/// impl OnEnd<[u8; 4]> for State {
+///     fn on_end(_: Relay<[u8; 4], Self>, _: Outcome) {}
+/// }
+/// fn share<T: Sync>(_: T) {}
+/// share(Relay::new([0; 4], State(Shared::new(0))));
+/// ```
+mod sharing_a_relay_shares_its_state {}
+
+/// What a segment shows is gone when the next one is asked for.
+///
+/// ```
+/// # use mfio::{io::Read, packet::{InFlight, Packet}};
+/// async fn two(in_flight: &mut InFlight<Vec<u8>, Read>) {
+///     let first = in_flight.next_segment().await;
+///     drop(first);
+///     let second = in_flight.next_segment().await;
+/// }
+/// ```
+/// ```compile_fail,E0499
+/// # use mfio::{io::Read, packet::{InFlight, Packet}};
+/// async fn two(in_flight: &mut InFlight<Vec<u8>, Read>) {
+///     let first = in_flight.next_segment().await;
+///     let second = in_flight.next_segment().await;
+///     drop(first);
+/// }
+/// ```
+mod a_segment_is_shown_while_the_packet_is_borrowed {}

@@ -277,3 +277,117 @@ fn a_packet_is_used_again_while_its_last_end_is_waking() {
         assert_eq!(memory.0.freed(), 1);
     });
 }
+
+/// Where a relay's end is told: what it brought, and the bell of who waits for it.
+struct Told {
+    memory: Watched,
+    outcome: Arc<std::sync::Mutex<Vec<Outcome>>>,
+    bell: Arc<Bell>,
+}
+
+impl OnEnd<Probe> for Told {
+    fn on_end(relay: Relay<Probe, Self>, outcome: Outcome) {
+        let (_, told) = relay.into_parts();
+        // After what every view did.
+        (0..2).for_each(|cell| told.memory.0.write(cell));
+        told.outcome.lock().unwrap().push(outcome);
+        told.bell.0.notify();
+    }
+}
+
+#[test]
+fn a_relay_ends_once_after_both_its_parts() {
+    check(|| {
+        #[allow(clippy::arc_with_non_send_sync, reason = "loom checks what is shared")]
+        let memory = Watched(Arc::new(Memory::default()));
+        let outcome = Arc::default();
+        let (bell, _) = bell();
+        let told = Told {
+            memory: memory.clone(),
+            outcome: Arc::clone(&outcome),
+            bell: bell.clone(),
+        };
+        let view = Relay::new(Probe(memory.0.clone()), told).send::<Read>();
+        let (a, b) = view.split_at(1);
+        let first = ends(&memory, 0, a, View::done);
+        let second = ends(&memory, 1, b, |view| view.fail(ErrorKind::Busy));
+        while outcome.lock().unwrap().is_empty() {
+            bell.0.wait();
+        }
+        assert_eq!(memory.0.freed(), 1, "freed by the relay, before it told");
+        let outcomes = outcome.lock().unwrap();
+        let [outcome] = &outcomes[..] else {
+            panic!("told {} times", outcomes.len());
+        };
+        assert_eq!(outcome.good_prefix(), 1);
+        drop(outcomes);
+        first.join().unwrap();
+        second.join().unwrap();
+    });
+}
+
+/// Waits for the next segment. A lost wake-up is a deadlock.
+///
+/// All calls have one waker: loom does not know that the memory of a waker that was freed comes to another one only after
+/// that, and would show the other one a state from before.
+fn next_segment(
+    in_flight: &mut InFlight<Probe, Read>,
+    (bell, waker): &(Arc<Bell>, Waker),
+) -> Option<Segment> {
+    loop {
+        let mut cx = Context::from_waker(waker);
+        if let Poll::Ready(segment) = in_flight.poll_segment(&mut cx) {
+            return segment.map(|segment| segment.segment());
+        }
+        bell.0.wait();
+    }
+}
+
+#[test]
+fn each_segment_is_told_with_its_bytes() {
+    check(|| {
+        let (memory, packet) = probe();
+        let (mut in_flight, view) = packet.start_segments::<Read>();
+        let driver = memory.clone();
+        let thread = loom::thread::spawn(move || {
+            let driver = driver;
+            let (a, b) = view.split_at(1);
+            driver.0.write(0);
+            a.done();
+            driver.0.write(1);
+            b.fail(ErrorKind::Busy);
+        });
+        let mut bytes = 0;
+        let bell = bell();
+        while let Some(segment) = next_segment(&mut in_flight, &bell) {
+            // Its bytes are the initiator's now, whatever becomes of the others.
+            memory.0.write(segment.offset);
+            bytes += segment.len;
+        }
+        assert_eq!(bytes, 2, "every byte is told of");
+        assert!(wait(in_flight).outcome.first_error().is_some());
+        thread.join().unwrap();
+        assert_eq!(memory.0.freed(), 1);
+    });
+}
+
+#[test]
+fn a_batch_ends_after_all_its_views() {
+    check(|| {
+        #[allow(clippy::arc_with_non_send_sync, reason = "loom checks what is shared")]
+        let memory = Watched(Arc::new(Memory::default()));
+        let mut batch = Batch::<Probe, u64>::new();
+        (0..2).for_each(|pos| batch.push(pos, Probe(memory.0.clone())));
+        let (mut in_flight, sends) = batch.start::<Read>(false);
+        let threads: Vec<_> = sends
+            .map(|(pos, view)| ends(&memory, pos as usize, view, View::done))
+            .collect();
+        let ended = wait(&mut in_flight.in_flight);
+        let ended = in_flight.ended(ended);
+        assert!(ended.outcome.is_success());
+        assert_eq!((memory.0.read(0), memory.0.read(1)), (1, 1));
+        drop(ended);
+        assert_eq!(memory.0.freed(), 2);
+        threads.into_iter().for_each(|t| t.join().unwrap());
+    });
+}

@@ -200,6 +200,12 @@ impl<B: Buffer, S: OnEnd<B>> Kind<B, S> {
 /// ```
 pub struct Relay<B: Buffer, S: OnEnd<B>>(Packet<Carrier<B, S>>);
 
+// SAFETY: the block is the relay's alone; buffers and states are `Send` by their traits. Said here, not left to the packet,
+// so that a state may hold relays of its own kind.
+unsafe impl<B: Buffer, S: OnEnd<B>> Send for Relay<B, S> {}
+// SAFETY: `&Relay` gives shared reads of plain bytes, and of the state.
+unsafe impl<B: Buffer, S: OnEnd<B> + Sync> Sync for Relay<B, S> {}
+
 impl<B: Buffer, S: OnEnd<B>> Relay<B, S> {
     /// A relay of its own. Allocates; see [`RelayPool::relay`].
     pub fn new(buffer: B, state: S) -> Self {
