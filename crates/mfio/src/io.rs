@@ -160,8 +160,9 @@ pub trait PacketIo<D: Direction, P: Position = u64> {
     /// # Wakers
     /// Ending the view within this call may run the initiator's waker, and so code of the user: hold no lock while calling,
     /// and, as an implementor, none while ending a view. No waker runs where the initiator sends what it has just started,
-    /// before it is polled, as all calls of this crate do. It is layers that must take care: what a layer takes over, and
-    /// splits, queues or tries again later, belongs to an initiator that was polled meanwhile.
+    /// before it is polled, as the calls of this crate do, except for what a bounded batch sends later. It is layers that
+    /// must take care: what a layer takes over, and splits, queues or tries again later, belongs to an initiator that was
+    /// polled meanwhile.
     fn send_io(&self, pos: P, view: View<D>);
 
     /// Where the borrowed and the typed calls take their packets from. `None`: they allocate.

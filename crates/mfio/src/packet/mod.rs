@@ -22,12 +22,47 @@
 //! * A packet that came back can be started again, which allocates nothing. Success costs two atomic read-modify-writes
 //!   and no lock, one where the request was answered at once.
 //!
+//! # The life of a request
+//!
+//! ```text
+//!  initiator                      layer                            driver
+//!  ─────────                      ─────                            ──────
+//!  Packet::start ① ── View ─────► send_io(pos, view)
+//!  │                              Relay: the view is its buffer ②
+//!  │                              Relay::send ── View ──split_at─► send_io(pos', part)  ×n
+//!  │ polled: pending,                                              fills bytes_mut() in place
+//!  │ waker registered ③                                            ends each part once ④
+//!  │                              OnEnd::on_end(relay, outcome) ◄─ with the last part
+//!  │                              good parts end, failed ones
+//!  │                              are sent once more ──── part ──► …
+//!  │                              View::resolve ⑤
+//!  ▼ ready: Ended ⑥ ◄──────────── the last view has ended
+//! ```
+//!
+//! 1. The memory becomes raw parts in the packet's block; from here on only views reach it.
+//! 2. [`View`] is a [`Buffer`], so that the packet which takes it over works on the same memory: nothing is copied. The
+//!    block comes from a [`RelayPool`]: nothing is allocated. There is no future and nobody to poll it; the state that the
+//!    relay carries is told of the end where that happens.
+//! 3. One atomic hands the waker over to the side of the views. A view that ends before this wakes nobody.
+//! 4. By `done`, `fail` or `done_prefix`, on any thread. Failed ranges are written down beside the packet; an initiator that
+//!    asked for [segments](InFlight::next_segment) is told of each at once. Whoever sends a part, or ends one, holds no lock.
+//! 5. The layer ends what it was sent, all at once or in parts, when it knows what became of it. It may as well keep it for as
+//!    long as it likes (a queue, a timer), or drop it, which fails it.
+//! 6. The packet, its buffer and the outcome come back together.
+//!
+//! Who gives up: [`InFlight`] is dropped ⇒ the operation is detached, [`View::is_abandoned`] says so through any number of
+//! layers, and whoever ends the last view frees the block. A [`Batch`] goes the same way with many buffers as one packet: one
+//! word counts the views of all.
+//!
 //! | file | what |
 //! |---|---|
 //! | `state` | the state word: who may touch what |
 //! | `header` | what both sides share; the invariants |
 //! | `block`, `in_flight`, `view` | [`Packet`], [`InFlight`], [`View`] |
-//! | `outcome`, `failures` | [`Outcome`], [`Ended`]; how failed ranges are collected |
+//! | `outcome`, `failures` | [`Outcome`], [`Ended`], [`Parts`]; how failed ranges are collected |
+//! | `segments` | [`Segment`]: ranges that are told of as they end |
+//! | `relay` | [`Relay`], [`RelayPool`], [`Copies`]: what a layer sends on behalf of others |
+//! | `batch` | [`Batch`]: many buffers, each at a position of its own, as one packet |
 //! | `buffer` | what can be sent |
 //! | `pool` | [`PacketPool`]: packets kept for borrowed and typed calls |
 
