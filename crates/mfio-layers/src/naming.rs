@@ -7,7 +7,7 @@ use mfio::error::Cause;
 use mfio::io::{Direction, Identity, PacketIo, Position};
 use mfio::packet::PacketPool;
 
-/// `layer` made of one object: "a window at byte 4096 of /tmp/x".
+/// `layer` made of one object: "a window of 512 bytes at byte 4096 of /tmp/x".
 #[cold]
 pub(crate) fn layer_of(layer: impl Display, below: Identity<'_>) -> Identity<'_> {
     let name = match below.object {

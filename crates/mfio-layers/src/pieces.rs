@@ -162,6 +162,29 @@ fn search<P: Address>(at: u64, len: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mfio::io::Read;
+    use mfio::packet::Packet;
+
+    /// Has any number of bytes anywhere.
+    struct Endless;
+
+    impl PacketIo<Read, u32> for Endless {
+        fn send_io(&self, _: u32, view: View<Read>) {
+            view.done();
+        }
+    }
+
+    #[test]
+    fn bytes_without_an_address_are_not_served() {
+        let (in_flight, view) = Packet::new([0; 10]).start::<Read>();
+        send(u32::MAX - 2, view, |at, wanted| {
+            Piece::<_, u32>::of(&Endless, at, wanted)
+        });
+        let outcome = in_flight.try_end().unwrap().outcome;
+        assert_eq!(outcome.good_prefix(), 3);
+        assert_eq!(outcome.failures().len(), 1);
+        assert_eq!(outcome.first_error(), Some(ErrorKind::UnexpectedEof.into()));
+    }
 
     #[test]
     fn addresses_end_where_their_type_ends() {

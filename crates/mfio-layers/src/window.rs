@@ -80,7 +80,7 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
 
     fn identity(&self) -> Identity<'_> {
         layer_of(
-            format_args!("the part from byte {} on", self.base),
+            format_args!("the part from byte {}", self.base),
             self.inner.identity(),
         )
     }
@@ -110,7 +110,7 @@ drive_below!([Io] Offset<Io>, Io, |layer| &layer.inner);
 /// let error = io.blocking().write_all(2, b"too long").unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "write of 8 bytes at offset 2 of a window of 4 bytes from byte 6 on failed: unexpected end of data [memory]"
+///     "write of 8 bytes at offset 2 of a window of 4 bytes at byte 6 failed: unexpected end of data [memory]"
 /// );
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
@@ -175,7 +175,7 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io>
     fn identity(&self) -> Identity<'_> {
         let Self { base, len, .. } = self;
         layer_of(
-            format_args!("a window of {len} bytes from byte {base} on"),
+            format_args!("a window of {len} bytes at byte {base}"),
             self.inner.identity(),
         )
     }
