@@ -19,6 +19,7 @@ clippy() {
     cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
     cargo clippy -p mfio --all-targets --locked -- -D warnings
     cargo clippy -p mfio --lib --no-default-features --locked -- -D warnings
+    cargo clippy -p mfio-layers --lib --no-default-features --locked -- -D warnings
     # The code that only loom compiles.
     RUSTFLAGS="--cfg mfio_loom" cargo clippy -p mfio --lib --tests --all-features --locked -- -D warnings
     echo "clippy: ok"

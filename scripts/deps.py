@@ -16,7 +16,7 @@ CORE_LIMITS = {
 }
 # Without std exactly these and nothing else may be there: they are no_std, and small.
 BARE_ALLOWED = {"bytemuck", "pin-project-lite"}
-PUBLISHED = ["mfio", "mfio-rt"]
+PUBLISHED = ["mfio", "mfio-layers", "mfio-rt"]
 
 problems = []
 

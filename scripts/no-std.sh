@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The core without std, on targets that have no std at all: whatever names it, in us or in a dependency, fails to build.
+# The core and the layers without std, on targets that have no std at all: whatever names it, in us or in a dependency, fails to build.
 # usage: no-std.sh       TARGETS overrides the list.
 . "$(dirname "$0")/lib.sh"
 use_debian_rust
@@ -8,4 +8,6 @@ for target in ${TARGETS:-x86_64-unknown-none thumbv7em-none-eabihf}; do
         cargo check "${deny_warnings[@]}" -Zbuild-std=core,alloc --target "$target" -p mfio --lib --no-default-features --features "$features"
         echo "no_std: ok on $target, features '$features'"
     done
+    cargo check "${deny_warnings[@]}" -Zbuild-std=core,alloc --target "$target" -p mfio-layers --lib --no-default-features
+    echo "no_std: ok on $target, mfio-layers"
 done

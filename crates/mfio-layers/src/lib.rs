@@ -1,12 +1,64 @@
 //! Objects made of other objects: each layer is a [`PacketIo`](mfio::io::PacketIo) over others, so that they nest in any
 //! order.
 //!
+//! A layer splits and forwards views and never copies: a request that it need not split goes on whole, and nothing is
+//! allocated. Layers take the positions of the object below (any [`Address`](mfio::io::Address)), its pool and its help;
+//! errors name the layer, because offsets are those of the layer.
+//!
+//! # Who drives
+//!
+//! A layer over one object is driven by the backend of that object, and has `block_on` and `blocking` as it has. A layer
+//! over many objects has no backend: only the user knows which one drives them all. [`Driven`] adds it.
+//!
 //! # Map
 //!
-//! | module | what |
+//! | type | what |
 //! |---|---|
+//! | [`Concat`] | objects one after another |
+//! | [`Driven`] | an object, and the object whose backend drives it |
+//! | [`Offset`] | adds a base to each position |
+//! | [`Remap`] | sparse ranges mapped to ranges of another object |
+//! | [`Stripe`] | an address space dealt out to several objects, unit by unit |
+//! | [`Together`] | the backends of many objects as one |
+//! | [`Window`] | a part of an object as an object |
+//!
+//! ```
+//! use mfio::backend::IoBackendExt;
+//! use mfio::memory::Memory;
+//! use mfio::traits::{IoRead, IoWrite};
+//! use mfio_layers::{Driven, Stripe, Together, Window};
+//! use std::sync::Arc;
+//!
+//! // A partition of a disk that is striped over three others.
+//! let disks = [(); 3].map(|()| Arc::new(Memory::new(vec![0; 1 << 16])));
+//! let disk = Driven::new(Stripe::new(disks.clone(), 4096)?, Together::new(disks)?);
+//! let partition = Window::new(disk, 1 << 14, 1 << 16);
+//! partition.block_on(async {
+//!     partition.write_all(4000, &[7; 5000]).await?;
+//!     assert_eq!(partition.read::<[u8; 4]>(8998).await?, [7, 7, 0, 0]);
+//!     Ok::<_, mfio::error::Error>(())
+//! })?;
+//! # Ok::<_, mfio::error::Error>(())
+//! ```
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+
+mod concat;
+mod delegate;
+mod driven;
+mod naming;
+mod pieces;
+mod remap;
+mod stripe;
+mod together;
+mod window;
+
+pub use concat::Concat;
+pub use driven::Driven;
+pub use remap::Remap;
+pub use stripe::Stripe;
+pub use together::Together;
+pub use window::{Offset, Window};

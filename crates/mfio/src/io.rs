@@ -21,6 +21,15 @@ pub trait Direction: sealed::Sealed + Sized + Send + Sync + Unpin + 'static {
     const VERB: &'static str;
     /// Whether bytes go to the initiator.
     const READS: bool;
+
+    /// How many bytes a slice has.
+    fn size(slice: &Self::Slice<'_>) -> usize;
+
+    /// The first `at` bytes of a slice, and the rest.
+    ///
+    /// # Panics
+    /// Where `at` is beyond the end.
+    fn split_at(slice: Self::Slice<'_>, at: usize) -> (Self::Slice<'_>, Self::Slice<'_>);
 }
 
 /// From the object into the initiator's memory.
@@ -35,12 +44,32 @@ impl Direction for Read {
     type Slice<'a> = &'a mut [u8];
     const VERB: &'static str = "read";
     const READS: bool = true;
+
+    #[inline]
+    fn size(slice: &&mut [u8]) -> usize {
+        slice.len()
+    }
+
+    #[inline]
+    fn split_at(slice: Self::Slice<'_>, at: usize) -> (Self::Slice<'_>, Self::Slice<'_>) {
+        slice.split_at_mut(at)
+    }
 }
 
 impl Direction for Write {
     type Slice<'a> = &'a [u8];
     const VERB: &'static str = "write";
     const READS: bool = false;
+
+    #[inline]
+    fn size(slice: &&[u8]) -> usize {
+        slice.len()
+    }
+
+    #[inline]
+    fn split_at(slice: Self::Slice<'_>, at: usize) -> (Self::Slice<'_>, Self::Slice<'_>) {
+        slice.split_at(at)
+    }
 }
 
 /// Where in an object a request begins.
@@ -237,6 +266,16 @@ mod tests {
         assert_eq!(NoPos.offset(), None);
         assert_eq!(7u32.to_u64(), 7);
         assert_eq!(u32::from_u64(1 << 32), None);
+    }
+
+    #[test]
+    fn slices_of_both_directions_come_apart() {
+        let mut bytes = [1, 2, 3];
+        assert_eq!(Read::size(&&mut bytes[..]), 3);
+        let (head, tail) = Read::split_at(&mut bytes, 1);
+        tail[0] = head[0];
+        assert_eq!(Write::size(&&bytes[..]), 3);
+        assert_eq!(Write::split_at(&bytes, 2), (&[1, 1][..], &[3][..]));
     }
 
     #[test]

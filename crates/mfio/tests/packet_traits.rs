@@ -174,6 +174,12 @@ fn a_short_cut_that_gives_up_half_way_loses_nothing() {
     }
     let error = HalfWay::new(&[], 0).blocking().read_some(16, &mut bytes);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::StorageFull);
+
+    // Where the positions end, the data does.
+    let io = HalfWay::new(&[3], 0);
+    let error = io.blocking().read_all(u64::MAX - 2, &mut bytes);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::UnexpectedEof);
+    assert_eq!(io.sent(), []);
 }
 
 #[test]

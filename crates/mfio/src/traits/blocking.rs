@@ -155,7 +155,8 @@ where
             return Ok(E::output(done));
         }
         let Some(at) = pos.advance(done) else {
-            break Cause::new(ErrorKind::InvalidInput);
+            // What has no position any more is beyond the end, as where a packet reaches that far.
+            break Cause::new(ErrorKind::UnexpectedEof);
         };
         match io.transfer_blocking(at, D::rest(&mut bytes, done)) {
             Some(Ok(0)) if D::READS => break Cause::new(ErrorKind::UnexpectedEof),

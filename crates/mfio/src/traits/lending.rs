@@ -15,9 +15,6 @@ use core::ptr::NonNull;
 
 /// Borrowed memory of a direction, taken generically.
 pub(super) trait Lend: Direction {
-    /// How many bytes.
-    fn size(slice: &Self::Slice<'_>) -> usize;
-
     /// What is left from `from` on.
     fn rest<'a>(slice: &'a mut Self::Slice<'_>, from: usize) -> Self::Slice<'a>;
 
@@ -32,11 +29,6 @@ pub(super) trait Lend: Direction {
 }
 
 impl Lend for Read {
-    #[inline]
-    fn size(slice: &&mut [u8]) -> usize {
-        slice.len()
-    }
-
     #[inline]
     fn rest<'a>(slice: &'a mut &mut [u8], from: usize) -> &'a mut [u8] {
         &mut slice[from..]
@@ -55,11 +47,6 @@ impl Lend for Read {
 }
 
 impl Lend for Write {
-    #[inline]
-    fn size(slice: &&[u8]) -> usize {
-        slice.len()
-    }
-
     #[inline]
     fn rest<'a>(slice: &'a mut &[u8], from: usize) -> &'a [u8] {
         &slice[from..]

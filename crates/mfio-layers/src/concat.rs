@@ -1,0 +1,169 @@
+//! [`Concat`]: objects one after another.
+
+use crate::naming::{explain_by, layer_of_many, pool_of};
+use crate::pieces::{self, Piece};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use mfio::error::{Cause, Error, ErrorKind, Result};
+use mfio::io::{Address, Direction, Identity, PacketIo};
+use mfio::packet::{PacketPool, View};
+
+/// Puts objects one after another: each has a length, and the next one begins where it ends.
+///
+/// Requests are split where one object ends and the next one begins. What reaches beyond the last one fails with
+/// [`UnexpectedEof`](ErrorKind::UnexpectedEof), and the rest goes on. An object that is longer than was said is cut; of
+/// one that is shorter the missing part fails alone.
+///
+/// Under a [`Remap`](crate::Remap) it makes ranges of several objects: [`start`](Self::start) says where each begins.
+///
+/// It has no backend of its own, because its objects may have many: [`Driven`](crate::Driven) adds the one that all share,
+/// and [`Together`](crate::Together) makes one of many.
+///
+/// ```
+/// use mfio::backend::IoBackendExt;
+/// use mfio::memory::Memory;
+/// use mfio::traits::IoRead;
+/// use mfio_layers::{Concat, Driven, Together};
+/// use std::sync::Arc;
+///
+/// let parts = ["Hello, ", "world"].map(|text| Arc::new(Memory::new(text)));
+/// let concat = Concat::new(parts.clone().map(|part| (part.clone(), part.len() as u64)))?;
+/// assert_eq!(concat.start(1), Some(7));
+///
+/// let io = Driven::new(concat, Together::new(parts)?);
+/// assert_eq!(io.block_on(io.read_to_vec(3, 100))?, b"lo, world");
+/// # Ok::<_, mfio::error::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Concat<Io> {
+    parts: Box<[Part<Io>]>,
+}
+
+#[derive(Clone, Debug)]
+struct Part<Io> {
+    io: Io,
+    start: u64,
+    /// Where the next one begins.
+    end: u64,
+}
+
+impl<Io> Concat<Io> {
+    /// Puts objects with their lengths in bytes one after another.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the lengths add up to more than 2^64 - 1.
+    pub fn new(parts: impl IntoIterator<Item = (Io, u64)>) -> Result<Self> {
+        let mut start = 0u64;
+        let place = |(io, len)| {
+            let part = Part {
+                io,
+                start,
+                end: start.checked_add(len)?,
+            };
+            start = part.end;
+            Some(part)
+        };
+        match parts.into_iter().map(place).collect::<Option<Vec<_>>>() {
+            Some(parts) => Ok(Self {
+                parts: parts.into(),
+            }),
+            None => Err(Error::new(ErrorKind::InvalidInput, "concatenating")
+                .help("the lengths of the objects add up to more than 2^64 - 1 bytes")),
+        }
+    }
+
+    /// How many bytes there are.
+    pub fn len(&self) -> u64 {
+        self.parts.last().map_or(0, |last| last.end)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where an object begins; `None` where there is no such object.
+    pub fn start(&self, index: usize) -> Option<u64> {
+        self.parts.get(index).map(|part| part.start)
+    }
+
+    /// The objects, in their order.
+    pub fn members(&self) -> impl ExactSizeIterator<Item = &Io> {
+        self.parts.iter().map(|part| &part.io)
+    }
+
+    #[inline]
+    fn route<Q: Address>(&self, at: u64, wanted: u64) -> Piece<'_, Io, Q> {
+        // Objects without bytes end where they begin, so none of them is the first to end beyond `at`.
+        let index = self.parts.partition_point(|part| part.end <= at);
+        match self.parts.get(index) {
+            Some(part) => Piece::of(&part.io, at - part.start, part.end - at),
+            None => Piece::missing(ErrorKind::UnexpectedEof, wanted),
+        }
+    }
+}
+
+impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Concat<Io> {
+    #[inline]
+    fn send_io(&self, pos: P, view: View<D>) {
+        pieces::send(pos, view, |at, wanted| self.route::<P>(at, wanted));
+    }
+
+    /// Moves the part in the first object.
+    #[inline]
+    fn transfer_blocking(
+        &self,
+        pos: P,
+        bytes: D::Slice<'_>,
+    ) -> Option<core::result::Result<usize, Cause>> {
+        pieces::transfer::<D, P, P, Io>(pos, bytes, |at, wanted| self.route(at, wanted))
+    }
+
+    #[inline]
+    fn pool(&self) -> Option<&PacketPool> {
+        pool_of(self.members())
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        let first = self.members().next().map(PacketIo::identity);
+        layer_of_many(
+            "a concatenation",
+            self.parts.len(),
+            first.unwrap_or_default(),
+        )
+    }
+
+    fn explain(&self, cause: Cause) -> Option<&'static str> {
+        explain_by(self.members(), cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_parts_are_passed_over_and_the_end_is_the_end() {
+        let concat = Concat::new([('a', 0), ('b', 3), ('c', 0), ('d', 2), ('e', 0)]).unwrap();
+        let at = |at| concat.route::<u64>(at, 9).to.map(|(io, at)| (*io, at)).ok();
+        assert_eq!(
+            [at(0), at(2), at(3), at(4), at(5)],
+            [
+                Some(('b', 0)),
+                Some(('b', 2)),
+                Some(('d', 0)),
+                Some(('d', 1)),
+                None
+            ]
+        );
+        assert_eq!(concat.len(), 5);
+        assert!(Concat::<char>::new([]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn lengths_that_overflow_are_an_error() {
+        let error = Concat::new([('a', u64::MAX), ('b', 1)]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(Concat::new([('a', u64::MAX)]).unwrap().len(), u64::MAX);
+    }
+}

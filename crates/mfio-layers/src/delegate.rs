@@ -1,0 +1,91 @@
+//! What a layer leaves to the object below it, written once.
+
+/// Writes the methods of an `impl PacketIo` that a layer leaves to the object in one of its fields: any of `pool`,
+/// `identity`, `explain` and `transfer_blocking`.
+///
+/// ```text
+/// impl<D: Direction, P: Position, Io: PacketIo<D, P>> PacketIo<D, P> for Layer<Io> {
+///     fn send_io(&self, pos: P, view: View<D>) { … }
+///     delegate!(PacketIo<D, P> for Io, inner: pool, identity, explain);
+/// }
+/// ```
+macro_rules! delegate {
+    (@pool $d:ty, $p:ty, $io:ty, $field:ident) => {
+        #[inline]
+        fn pool(&self) -> Option<&mfio::packet::PacketPool> {
+            <$io as mfio::io::PacketIo<$d, $p>>::pool(&self.$field)
+        }
+    };
+    (@identity $d:ty, $p:ty, $io:ty, $field:ident) => {
+        fn identity(&self) -> mfio::io::Identity<'_> {
+            <$io as mfio::io::PacketIo<$d, $p>>::identity(&self.$field)
+        }
+    };
+    (@explain $d:ty, $p:ty, $io:ty, $field:ident) => {
+        fn explain(&self, cause: mfio::error::Cause) -> Option<&'static str> {
+            <$io as mfio::io::PacketIo<$d, $p>>::explain(&self.$field, cause)
+        }
+    };
+    (@transfer_blocking $d:ty, $p:ty, $io:ty, $field:ident) => {
+        #[inline]
+        fn transfer_blocking(
+            &self,
+            pos: $p,
+            bytes: <$d as mfio::io::Direction>::Slice<'_>,
+        ) -> Option<Result<usize, mfio::error::Cause>> {
+            <$io as mfio::io::PacketIo<$d, $p>>::transfer_blocking(&self.$field, pos, bytes)
+        }
+    };
+    (PacketIo<$d:ty, $p:ty> for $io:ty, $field:ident: $($method:ident),+) => {
+        $($crate::delegate::delegate!(@$method $d, $p, $io, $field);)+
+    };
+}
+
+/// Implements `IoBackend` for a layer: whoever drives it drives the backend of the object below.
+///
+/// ```text
+/// drive_below!([Io] Layer<Io>, Io, |layer| &layer.inner);
+/// ```
+///
+/// In brackets the generic parameters; then the layer, the type below, and how to get there.
+macro_rules! drive_below {
+    ([$($generics:tt)*] $layer:ty, $below:ty, |$this:ident| $object:expr) => {
+        impl<$($generics)*, Handle: mfio::backend::Pollable> mfio::backend::IoBackend<Handle> for $layer
+        where
+            $below: mfio::backend::IoBackend<Handle>,
+        {
+            type Backend = <$below as mfio::backend::IoBackend<Handle>>::Backend;
+
+            fn polling_handle(&self) -> Option<mfio::backend::PollingHandle<'_, Handle>> {
+                let $this = self;
+                <$below as mfio::backend::IoBackend<Handle>>::polling_handle($object)
+            }
+
+            fn get_backend(&self) -> mfio::backend::BackendHandle<'_, Self::Backend> {
+                let $this = self;
+                <$below as mfio::backend::IoBackend<Handle>>::get_backend($object)
+            }
+
+            fn sharing(&self) -> Option<&mfio::backend::Sharing> {
+                let $this = self;
+                <$below as mfio::backend::IoBackend<Handle>>::sharing($object)
+            }
+
+            fn wait(
+                &self,
+                handle: &mfio::backend::PollingHandle<'_, Handle>,
+                timeout: Option<core::time::Duration>,
+            ) {
+                let $this = self;
+                <$below as mfio::backend::IoBackend<Handle>>::wait($object, handle, timeout);
+            }
+
+            fn next_deadline(&self) -> Option<core::time::Duration> {
+                let $this = self;
+                <$below as mfio::backend::IoBackend<Handle>>::next_deadline($object)
+            }
+        }
+    };
+}
+
+pub(crate) use {delegate, drive_below};

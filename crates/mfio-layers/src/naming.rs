@@ -1,0 +1,61 @@
+//! What layers call themselves in errors: offsets there are those of the layer, so the object must be named as one.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use core::fmt::Display;
+use mfio::error::Cause;
+use mfio::io::{Direction, Identity, PacketIo, Position};
+use mfio::packet::PacketPool;
+
+/// `layer` made of one object: "a window of 512 bytes at byte 4096 of /tmp/x".
+#[cold]
+pub(crate) fn layer_of(layer: impl Display, below: Identity<'_>) -> Identity<'_> {
+    let name = match below.object {
+        Some(object) => format!("{layer} of {object}"),
+        None => format!("{layer}"),
+    };
+    Identity {
+        object: Some(Cow::Owned(name)),
+        driver: below.driver,
+    }
+}
+
+/// `layer` made of several objects: "a stripe of 3 objects, the first of which is /tmp/x".
+#[cold]
+pub(crate) fn layer_of_many<'a>(layer: &str, number: usize, first: Identity<'a>) -> Identity<'a> {
+    let mut name = format!("{layer} of {number} objects");
+    if let Some(object) = first.object {
+        name = format!("{name}, the first of which is {object}");
+    }
+    Identity {
+        object: Some(Cow::Owned(name)),
+        driver: first.driver,
+    }
+}
+
+/// The pool of the first object that has one: packets are good for any object.
+#[inline]
+pub(crate) fn pool_of<'a, D, P, Io>(
+    mut objects: impl Iterator<Item = &'a Io>,
+) -> Option<&'a PacketPool>
+where
+    D: Direction,
+    P: Position,
+    Io: PacketIo<D, P> + 'a,
+{
+    objects.find_map(PacketIo::pool)
+}
+
+/// The help of the first object that has any.
+#[cold]
+pub(crate) fn explain_by<'a, D, P, Io>(
+    mut objects: impl Iterator<Item = &'a Io>,
+    cause: Cause,
+) -> Option<&'static str>
+where
+    D: Direction,
+    P: Position,
+    Io: PacketIo<D, P> + 'a,
+{
+    objects.find_map(|object| object.explain(cause))
+}

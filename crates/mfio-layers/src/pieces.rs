@@ -1,0 +1,198 @@
+//! The loop of all layers that only split and forward.
+//!
+//! Such a layer is a *route*: asked for an address and how many bytes are wanted from there, it says how many of them
+//! are in one piece, and where. Routes are asked for ascending addresses of one request, so that they can keep their place.
+
+use mfio::error::{Cause, ErrorKind};
+use mfio::io::{Address, Direction, PacketIo, Position};
+use mfio::packet::View;
+
+/// The next bytes of a request.
+pub(crate) struct Piece<'a, Io, Q> {
+    /// How many there are, at least 1. More than are wanted is the same as all.
+    pub(crate) len: u64,
+    /// Where they are, or why they are nowhere.
+    pub(crate) to: Result<(&'a Io, Q), Cause>,
+}
+
+impl<'a, Io, Q: Address> Piece<'a, Io, Q> {
+    /// So many bytes of `io` from this address on.
+    #[inline]
+    pub(crate) fn of(io: &'a Io, at: u64, len: u64) -> Self {
+        Self {
+            len,
+            to: Q::from_u64(at)
+                .map_or(Err(Cause::new(ErrorKind::UnexpectedEof)), |at| Ok((io, at))),
+        }
+    }
+
+    /// So many bytes that nothing stands for.
+    #[cold]
+    pub(crate) fn missing(kind: ErrorKind, len: u64) -> Self {
+        Self {
+            len,
+            to: Err(Cause::new(kind)),
+        }
+    }
+}
+
+/// Sends every piece of a view where it belongs. What is in one piece goes on whole, without a split.
+///
+/// What lies beyond the last address of `P` fails with `UnexpectedEof`. A view without bytes asks for nothing, and ends.
+#[inline]
+pub(crate) fn send<'a, D, P, Q, Io>(
+    pos: P,
+    mut view: View<D>,
+    mut route: impl FnMut(u64, u64) -> Piece<'a, Io, Q>,
+) where
+    D: Direction,
+    P: Address,
+    Q: Position,
+    Io: PacketIo<D, Q> + 'a,
+{
+    let mut at = pos.to_u64();
+    let room = addressable::<P>(at, view.len());
+    if room < view.len() {
+        view = keep(view, room);
+    }
+    while !view.is_empty() {
+        let Piece { len, to } = route(at, view.len() as u64);
+        debug_assert!(len > 0, "a route that leads nowhere");
+        if len >= view.len() as u64 {
+            return forward(to, view);
+        }
+        // Less than the length of the view, so it fits.
+        let (head, tail) = view.split_at(len as usize);
+        forward(to, head);
+        at += len;
+        view = tail;
+    }
+    view.done();
+}
+
+/// [`transfer_blocking`](PacketIo::transfer_blocking) of the first piece.
+#[inline]
+pub(crate) fn transfer<'a, D, P, Q, Io>(
+    pos: P,
+    bytes: D::Slice<'_>,
+    route: impl FnOnce(u64, u64) -> Piece<'a, Io, Q>,
+) -> Option<Result<usize, Cause>>
+where
+    D: Direction,
+    P: Address,
+    Q: Position,
+    Io: PacketIo<D, Q> + 'a,
+{
+    let at = pos.to_u64();
+    let wanted = addressable::<P>(at, D::size(&bytes));
+    if wanted == 0 {
+        return Some(Ok(0));
+    }
+    let Piece { len, to } = route(at, wanted as u64);
+    let len = usize::try_from(len).map_or(wanted, |len| len.min(wanted));
+    match to {
+        Ok((io, at)) => io.transfer_blocking(at, D::split_at(bytes, len).0),
+        Err(cause) => missing::<D>(cause),
+    }
+}
+
+/// What [`transfer_blocking`](PacketIo::transfer_blocking) says where not even the first byte can be moved.
+#[cold]
+pub(crate) fn missing<D: Direction>(cause: Cause) -> Option<Result<usize, Cause>> {
+    match cause.kind() {
+        ErrorKind::UnexpectedEof if D::READS => Some(Ok(0)),
+        _ => Some(Err(cause)),
+    }
+}
+
+#[inline]
+fn forward<D, Q, Io>(to: Result<(&Io, Q), Cause>, view: View<D>)
+where
+    D: Direction,
+    Q: Position,
+    Io: PacketIo<D, Q>,
+{
+    match to {
+        Ok((io, pos)) => io.send_io(pos, view),
+        Err(cause) => view.fail(cause),
+    }
+}
+
+/// The front of a view; the rest fails for want of addresses.
+#[cold]
+fn keep<D: Direction>(view: View<D>, len: usize) -> View<D> {
+    let (head, tail) = view.split_at(len);
+    tail.fail(ErrorKind::UnexpectedEof);
+    head
+}
+
+/// How many of `len` bytes from `at` on have an address in `P`.
+#[inline]
+pub(crate) fn addressable<P: Address>(at: u64, len: usize) -> usize {
+    if has_all::<P>(at, len) {
+        len
+    } else {
+        search::<P>(at, len)
+    }
+}
+
+#[inline]
+fn has_all<P: Address>(at: u64, len: usize) -> bool {
+    len == 0
+        || at
+            .checked_add(len as u64 - 1)
+            .is_some_and(|last| P::from_u64(last).is_some())
+}
+
+/// The most bytes that have addresses, found by halving: a type does not say which address is its last.
+#[cold]
+fn search<P: Address>(at: u64, len: usize) -> usize {
+    let (mut good, mut bad) = (0, len);
+    while bad - good > 1 {
+        let middle = good + (bad - good) / 2;
+        if has_all::<P>(at, middle) {
+            good = middle;
+        } else {
+            bad = middle;
+        }
+    }
+    good
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mfio::io::Read;
+    use mfio::packet::Packet;
+
+    /// Has any number of bytes anywhere.
+    struct Endless;
+
+    impl PacketIo<Read, u32> for Endless {
+        fn send_io(&self, _: u32, view: View<Read>) {
+            view.done();
+        }
+    }
+
+    #[test]
+    fn bytes_without_an_address_are_not_served() {
+        let (in_flight, view) = Packet::new([0; 10]).start::<Read>();
+        send(u32::MAX - 2, view, |at, wanted| {
+            Piece::<_, u32>::of(&Endless, at, wanted)
+        });
+        let outcome = in_flight.try_end().unwrap().outcome;
+        assert_eq!(outcome.good_prefix(), 3);
+        assert_eq!(outcome.failures().len(), 1);
+        assert_eq!(outcome.first_error(), Some(ErrorKind::UnexpectedEof.into()));
+    }
+
+    #[test]
+    fn addresses_end_where_their_type_ends() {
+        assert_eq!(addressable::<u64>(0, usize::MAX), usize::MAX);
+        assert_eq!(addressable::<u64>(u64::MAX, 0), 0);
+        assert_eq!(addressable::<u64>(u64::MAX, 1), 1);
+        assert_eq!(addressable::<u64>(u64::MAX - 9, 1000), 10);
+        assert_eq!(addressable::<u32>(0, 1 << 20), 1 << 20);
+        assert_eq!(addressable::<u32>(u64::from(u32::MAX) - 9, 1000), 10);
+    }
+}

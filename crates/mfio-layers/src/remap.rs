@@ -1,0 +1,169 @@
+//! [`Remap`]: ranges of one address space mapped to ranges of another.
+
+mod table;
+
+use crate::delegate::{delegate, drive_below};
+use crate::naming::layer_of;
+use crate::pieces;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::{RangeBounds, RangeInclusive};
+use mfio::error::{Cause, Error, ErrorKind, Result};
+use mfio::io::{Address, Direction, Identity, PacketIo};
+use mfio::packet::View;
+use table::Table;
+
+/// Maps ranges of an address space, whose addresses are `P`, to ranges of an object, whose addresses are `Q`.
+///
+/// Requests are split at the edges of mappings. Bytes that no mapping covers fail alone, with
+/// [`NotFound`](ErrorKind::NotFound): they do not exist, which is not the end of the data (other mappings may follow). A
+/// request within one mapping costs one look-up, and goes on whole. Mappings that continue each other are one.
+///
+/// A `Remap` that is shared does not change, so that nobody waits for a lock; to change one that is in use, put another
+/// in its place.
+///
+/// For ranges of several objects, map to a [`Concat`](crate::Concat) of them. Driving it drives the object.
+///
+/// ```
+/// use mfio::backend::IoBackendExt;
+/// use mfio::error::ErrorKind;
+/// use mfio::memory::Memory;
+/// use mfio::packet::Packet;
+/// use mfio::traits::{BlockingIo, IoRead};
+/// use mfio_layers::Remap;
+///
+/// // A process: its text at 4096, its stack at the end of the address space, in an image of 8 bytes.
+/// let mut io = Remap::new(Memory::new(b"textSTAK".to_vec()));
+/// io.map(4096u64..4100, 0)?;
+/// io.map(u64::MAX - 3.., 4)?;
+///
+/// assert_eq!(io.blocking().read::<[u8; 4]>(u64::MAX - 3)?, *b"STAK");
+///
+/// let ended = io.block_on(io.read_packet(4094, Packet::new(*b"........")));
+/// let failed: Vec<_> = ended.outcome.failures().map(|r| (r.offset, r.len)).collect();
+/// assert_eq!(failed, [(0, 2), (6, 2)]);
+/// assert_eq!(ended.outcome.first_error().unwrap().kind(), ErrorKind::NotFound);
+/// assert_eq!(&ended.packet.buffer()[2..6], b"text");
+/// # Ok::<_, mfio::error::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Remap<Io, P = u64, Q = u64> {
+    inner: Io,
+    table: Table,
+    addresses: PhantomData<fn(P) -> Q>,
+}
+
+impl<Io, P: Address, Q: Address> Remap<Io, P, Q> {
+    /// Nothing of `inner` mapped yet.
+    pub fn new(inner: Io) -> Self {
+        Self {
+            inner,
+            table: Table::default(),
+            addresses: PhantomData,
+        }
+    }
+
+    /// Maps `range`, which may be open at either end, to as many bytes of the object from `target` on. It takes the place
+    /// of what was mapped there. An empty range changes nothing.
+    ///
+    /// # Errors
+    /// `InvalidInput` where there are not so many addresses from `target` on; nothing is changed then.
+    pub fn map(&mut self, range: impl RangeBounds<P>, target: Q) -> Result<()> {
+        let Some(range) = table::numbers(&range) else {
+            return Ok(());
+        };
+        let target = target.to_u64();
+        let last = target.checked_add(range.end() - range.start());
+        if last.and_then(Q::from_u64).is_none() {
+            return Err(Error::new(ErrorKind::InvalidInput, "mapping")
+                .offset(*range.start())
+                .help("the target has fewer addresses from there on than the range is long"));
+        }
+        self.table.map(range, target);
+        Ok(())
+    }
+
+    /// Makes a hole of `range`, whatever was mapped there. All of the address space is `..`.
+    pub fn unmap(&mut self, range: impl RangeBounds<P>) {
+        if let Some(range) = table::numbers(&range) {
+            self.table.unmap(range);
+        }
+    }
+
+    /// What is mapped, by address: each range, and where its first byte is. Mappings that continue each other are one.
+    pub fn mappings(&self) -> impl Iterator<Item = (RangeInclusive<P>, Q)> {
+        self.table.iter().filter_map(|(range, target)| {
+            let (first, last) = range.into_inner();
+            Some((
+                P::from_u64(first)?..=P::from_u64(last)?,
+                Q::from_u64(target)?,
+            ))
+        })
+    }
+
+    /// Where the byte at `pos` is; `None` in a hole.
+    pub fn target(&self, pos: P) -> Option<Q> {
+        self.table.target(pos.to_u64()).and_then(Q::from_u64)
+    }
+
+    /// The object.
+    pub const fn inner(&self) -> &Io {
+        &self.inner
+    }
+
+    /// Gives the object back.
+    pub fn into_inner(self) -> Io {
+        self.inner
+    }
+}
+
+impl<D, P, Q, Io> PacketIo<D, P> for Remap<Io, P, Q>
+where
+    D: Direction,
+    P: Address,
+    Q: Address,
+    Io: PacketIo<D, Q>,
+{
+    #[inline]
+    fn send_io(&self, pos: P, view: View<D>) {
+        let mut walk = self.table.walk(pos.to_u64());
+        pieces::send(pos, view, |at, wanted| {
+            walk.piece::<Io, Q>(&self.inner, at, wanted)
+        });
+    }
+
+    /// Moves the part in the first mapping.
+    #[inline]
+    fn transfer_blocking(
+        &self,
+        pos: P,
+        bytes: D::Slice<'_>,
+    ) -> Option<core::result::Result<usize, Cause>> {
+        pieces::transfer::<D, P, Q, Io>(pos, bytes, |at, wanted| {
+            self.table.walk(at).piece(&self.inner, at, wanted)
+        })
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        layer_of("a remapping", self.inner.identity())
+    }
+
+    fn explain(&self, cause: Cause) -> Option<&'static str> {
+        let hole = (cause == ErrorKind::NotFound.into())
+            .then_some("no mapping covers it: map the range, or read around it");
+        self.inner.explain(cause).or(hole)
+    }
+
+    delegate!(PacketIo<D, Q> for Io, inner: pool);
+}
+
+drive_below!([Io, P, Q] Remap<Io, P, Q>, Io, |layer| &layer.inner);
+
+impl<Io: fmt::Debug, P, Q> fmt::Debug for Remap<Io, P, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remap")
+            .field("inner", &self.inner)
+            .field("mappings", &self.table)
+            .finish()
+    }
+}

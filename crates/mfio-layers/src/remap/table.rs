@@ -1,0 +1,186 @@
+//! The mappings of a [`Remap`](super::Remap), in numbers.
+
+use crate::pieces::Piece;
+use core::fmt;
+use core::ops::{Bound, RangeBounds, RangeInclusive};
+use mfio::error::ErrorKind;
+use mfio::io::Address;
+use rangemap::RangeInclusiveMap;
+use rangemap::inclusive_map::Overlapping;
+
+/// How far a mapping moves its addresses. Neighbours that are moved equally far continue each other, and the range map
+/// makes one of those. Signed and wide: modulo 2^64 two mappings would be equal whose targets are the end and the
+/// beginning of the address space.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Shift(i128);
+
+impl Shift {
+    #[inline]
+    fn between(at: u64, target: u64) -> Self {
+        Self(i128::from(target) - i128::from(at))
+    }
+
+    /// Where an address is moved; within the mapping this is an address.
+    #[inline]
+    fn apply(self, at: u64) -> u64 {
+        (i128::from(at) + self.0) as u64
+    }
+}
+
+/// See the module. Ranges with both ends, as half-open ones could not hold the last address.
+#[derive(Clone, Default)]
+pub(super) struct Table(RangeInclusiveMap<u64, Shift>);
+
+impl Table {
+    /// The caller has seen to it that the target has enough addresses.
+    pub(super) fn map(&mut self, range: RangeInclusive<u64>, target: u64) {
+        let shift = Shift::between(*range.start(), target);
+        self.0.insert(range, shift);
+    }
+
+    pub(super) fn unmap(&mut self, range: RangeInclusive<u64>) {
+        self.0.remove(range);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RangeInclusive<u64>, u64)> {
+        self.0
+            .iter()
+            .map(|(range, shift)| (range.clone(), shift.apply(*range.start())))
+    }
+
+    pub(super) fn target(&self, at: u64) -> Option<u64> {
+        self.0.get(&at).map(|shift| shift.apply(at))
+    }
+
+    /// The way of a request that begins at this address.
+    #[inline]
+    pub(super) fn walk(&self, from: u64) -> Walk<'_> {
+        // To the end of the address space: how far the request reaches is known when the pieces are asked for.
+        Walk {
+            ranges: self.0.overlapping(from..=u64::MAX),
+            current: None,
+        }
+    }
+}
+
+/// One look-up; what follows is found going on from there.
+pub(super) struct Walk<'m> {
+    ranges: Overlapping<'m, u64, Shift, RangeInclusive<u64>>,
+    /// The mapping looked at: first and last address.
+    current: Option<(u64, u64, Shift)>,
+}
+
+impl Walk<'_> {
+    /// The piece from `at` on. Addresses ascend.
+    #[inline]
+    pub(super) fn piece<'a, Io, Q: Address>(
+        &mut self,
+        inner: &'a Io,
+        at: u64,
+        wanted: u64,
+    ) -> Piece<'a, Io, Q> {
+        if self.current.is_none_or(|(_, last, _)| last < at) {
+            self.current = self
+                .ranges
+                .next()
+                .map(|(range, shift)| (*range.start(), *range.end(), *shift));
+        }
+        match self.current {
+            Some((first, last, shift)) if first <= at => {
+                // All 2^64 addresses in one mapping are one more than can be counted.
+                Piece::of(inner, shift.apply(at), (last - at).saturating_add(1))
+            }
+            Some((first, ..)) => Piece::missing(ErrorKind::NotFound, first - at),
+            None => Piece::missing(ErrorKind::NotFound, wanted),
+        }
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// A range as numbers, both ends within; `None` where it is empty.
+pub(super) fn numbers<P: Address>(range: &impl RangeBounds<P>) -> Option<RangeInclusive<u64>> {
+    let first = match range.start_bound() {
+        Bound::Included(first) => first.to_u64(),
+        Bound::Excluded(before) => before.to_u64().checked_add(1)?,
+        Bound::Unbounded => 0,
+    };
+    let last = match range.end_bound() {
+        Bound::Included(last) => last.to_u64(),
+        Bound::Excluded(behind) => behind.to_u64().checked_sub(1)?,
+        Bound::Unbounded => last_address::<P>(),
+    };
+    (first <= last).then_some(first..=last)
+}
+
+/// The last address of `P`, found by halving: the type does not say.
+fn last_address<P: Address>() -> u64 {
+    let (mut good, mut bad) = (0, u64::MAX);
+    if P::from_u64(bad).is_some() {
+        return bad;
+    }
+    while bad - good > 1 {
+        let middle = good + (bad - good) / 2;
+        if P::from_u64(middle).is_some() {
+            good = middle;
+        } else {
+            bad = middle;
+        }
+    }
+    good
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn entries(table: &Table) -> Vec<(RangeInclusive<u64>, u64)> {
+        table.iter().collect()
+    }
+
+    #[test]
+    fn ranges_of_every_kind_become_numbers() {
+        assert_eq!(numbers(&(3u64..5)), Some(3..=4));
+        assert_eq!(numbers(&(3u32..=5)), Some(3..=5));
+        assert_eq!(numbers(&(7u32..)), Some(7..=u64::from(u32::MAX)));
+        assert_eq!(numbers::<u64>(&(..)), Some(0..=u64::MAX));
+        assert_eq!(numbers(&(..0u64)), None);
+        assert_eq!(numbers(&(5u64..5)), None);
+        #[expect(clippy::reversed_empty_ranges, reason = "it is one that is empty")]
+        let reversed = 5u64..3;
+        assert_eq!(numbers(&reversed), None);
+        let beyond = (Bound::Excluded(u64::MAX), Bound::Unbounded);
+        assert_eq!(numbers(&beyond), None);
+    }
+
+    #[test]
+    fn neighbours_that_continue_each_other_are_one() {
+        let mut table = Table::default();
+        table.map(0..=9, 100);
+        table.map(20..=29, 120);
+        assert_eq!(entries(&table), [(0..=9, 100), (20..=29, 120)]);
+        table.map(10..=19, 110);
+        assert_eq!(entries(&table), [(0..=29, 100)]);
+        table.map(5..=6, 0);
+        assert_eq!(entries(&table), [(0..=4, 100), (5..=6, 0), (7..=29, 107)]);
+        table.unmap(0..=6);
+        assert_eq!(entries(&table), [(7..=29, 107)]);
+        assert_eq!(
+            [table.target(6), table.target(7), table.target(30)],
+            [None, Some(107), None]
+        );
+    }
+
+    #[test]
+    fn the_end_of_the_target_is_not_continued_by_its_beginning() {
+        let mut table = Table::default();
+        table.map(0..=9, u64::MAX - 9);
+        table.map(10..=19, 0);
+        assert_eq!(entries(&table), [(0..=9, u64::MAX - 9), (10..=19, 0)]);
+    }
+}

@@ -1,0 +1,204 @@
+//! [`Stripe`]: one address space dealt out to several objects, unit by unit.
+
+use crate::naming::{explain_by, layer_of_many, pool_of};
+use crate::pieces::{self, Piece};
+use alloc::boxed::Box;
+use core::num::NonZeroU64;
+use mfio::error::{Cause, Error, ErrorKind, Result};
+use mfio::io::{Address, Direction, Identity, PacketIo};
+use mfio::packet::{PacketPool, View};
+
+/// Deals an address space out to several objects: the first unit of bytes is the first unit of the first object, the next
+/// one that of the second, and after one of each it begins again with the second units.
+///
+/// Requests are split at the edges of units, one part for each: the parts that belong to one object follow each other
+/// there, but not in the memory of who asks. Where an object ends, or fails, only the parts that are its own fail.
+///
+/// A stripe has no backend of its own, because its objects may have many: [`Driven`](crate::Driven) adds the one that all
+/// share, and [`Together`](crate::Together) makes one of many.
+///
+/// ```
+/// use mfio::backend::IoBackendExt;
+/// use mfio::memory::Memory;
+/// use mfio::traits::IoRead;
+/// use mfio_layers::{Driven, Stripe, Together};
+/// use std::sync::Arc;
+///
+/// let halves = [b"ABEFI", b"CDGHJ"].map(|bytes| Arc::new(Memory::new(bytes.to_vec())));
+/// let stripe = Stripe::new(halves.clone(), 2)?;
+/// let io = Driven::new(stripe, Together::new(halves)?);
+///
+/// assert_eq!(io.block_on(io.read_to_vec(0, 8))?, b"ABCDEFGH");
+/// // The first object ends within its third unit.
+/// assert_eq!(io.block_on(io.read_to_vec(7, 100))?, b"HI");
+/// # Ok::<_, mfio::error::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Stripe<Io> {
+    members: Box<[Io]>,
+    unit: NonZeroU64,
+}
+
+impl<Io> Stripe<Io> {
+    /// Deals out to `members`, `unit` bytes at a time.
+    ///
+    /// # Errors
+    /// `InvalidInput` where there is no member, or the unit is 0.
+    pub fn new(members: impl Into<Box<[Io]>>, unit: u64) -> Result<Self> {
+        let members = members.into();
+        match NonZeroU64::new(unit) {
+            Some(unit) if !members.is_empty() => Ok(Self { members, unit }),
+            _ => Err(Error::new(ErrorKind::InvalidInput, "striping")
+                .help("a stripe needs an object at least, and units of a byte at least")),
+        }
+    }
+
+    /// The objects, in their order.
+    pub const fn members(&self) -> &[Io] {
+        &self.members
+    }
+
+    /// How many bytes are dealt out at a time.
+    pub const fn unit(&self) -> u64 {
+        self.unit.get()
+    }
+
+    /// Gives the objects back.
+    pub fn into_members(self) -> Box<[Io]> {
+        self.members
+    }
+
+    #[inline]
+    fn deal(&self) -> Deal<'_, Io> {
+        Deal {
+            stripe: self,
+            next: None,
+        }
+    }
+}
+
+/// The way of one request through the units.
+struct Deal<'a, Io> {
+    stripe: &'a Stripe<Io>,
+    /// Whose unit comes next, and where it begins there; `None` before the first one.
+    next: Option<(usize, u64)>,
+}
+
+impl<'a, Io> Deal<'a, Io> {
+    /// Divides once for each request, not for each part.
+    #[inline]
+    fn piece<Q: Address>(&mut self, at: u64) -> Piece<'a, Io, Q> {
+        let Stripe { members, unit } = self.stripe;
+        if let [only] = &**members {
+            return Piece::of(only, at, u64::MAX);
+        }
+        let (member, row, within) = match self.next {
+            Some((member, row)) => (member, row, 0),
+            None => {
+                let (number, within) = (at / *unit, at % *unit);
+                let members = members.len() as u64;
+                // Less than the number of members, so it fits; and a row begins no later than its bytes.
+                (
+                    (number % members) as usize,
+                    number / members * unit.get(),
+                    within,
+                )
+            }
+        };
+        self.next = Some(if member + 1 < members.len() {
+            (member + 1, row)
+        } else {
+            // Not needed beyond the end of the address space, so it may be anything there.
+            (0, row.wrapping_add(unit.get()))
+        });
+        Piece::of(&members[member], row + within, unit.get() - within)
+    }
+}
+
+impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Stripe<Io> {
+    #[inline]
+    fn send_io(&self, pos: P, view: View<D>) {
+        let mut deal = self.deal();
+        pieces::send(pos, view, |at, _| deal.piece::<P>(at));
+    }
+
+    /// Moves the part in the first unit.
+    #[inline]
+    fn transfer_blocking(
+        &self,
+        pos: P,
+        bytes: D::Slice<'_>,
+    ) -> Option<core::result::Result<usize, Cause>> {
+        pieces::transfer::<D, P, P, Io>(pos, bytes, |at, _| self.deal().piece(at))
+    }
+
+    #[inline]
+    fn pool(&self) -> Option<&PacketPool> {
+        pool_of(self.members.iter())
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        layer_of_many("a stripe", self.members.len(), self.members[0].identity())
+    }
+
+    fn explain(&self, cause: Cause) -> Option<&'static str> {
+        explain_by(self.members.iter(), cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn places(stripe: &Stripe<char>, mut at: u64, parts: usize) -> vec::Vec<(char, u64, u64)> {
+        let mut deal = stripe.deal();
+        let mut places = vec![];
+        for _ in 0..parts {
+            let piece = deal.piece::<u64>(at);
+            let (member, place) = piece.to.unwrap();
+            places.push((*member, place, piece.len));
+            at = at.saturating_add(piece.len);
+        }
+        places
+    }
+
+    #[test]
+    fn units_are_dealt_out_in_turn() {
+        let stripe = Stripe::new(['a', 'b', 'c'], 10).unwrap();
+        assert_eq!(
+            places(&stripe, 47, 4),
+            [('b', 17, 3), ('c', 10, 10), ('a', 20, 10), ('b', 20, 10)]
+        );
+        assert_eq!(places(&stripe, 0, 1), [('a', 0, 10)]);
+        assert_eq!(
+            places(&stripe, u64::MAX, 1),
+            [('b', u64::MAX / 30 * 10 + 5, 5)]
+        );
+    }
+
+    #[test]
+    fn one_member_is_not_split_and_huge_units_do_not_overflow() {
+        assert_eq!(
+            places(&Stripe::new(['a'], 10).unwrap(), 5, 1),
+            [('a', 5, u64::MAX)]
+        );
+        let stripe = Stripe::new(['a', 'b'], u64::MAX).unwrap();
+        assert_eq!(
+            places(&stripe, u64::MAX - 2, 2),
+            [('a', u64::MAX - 2, 2), ('b', 0, u64::MAX)]
+        );
+        let stripe = Stripe::new(['a', 'b'], 1 << 63).unwrap();
+        assert_eq!(
+            places(&stripe, u64::MAX, 2),
+            [('b', (1 << 63) - 1, 1), ('a', 1 << 63, 1 << 63)]
+        );
+    }
+
+    #[test]
+    fn nothing_to_stripe_over_is_an_error() {
+        for error in [Stripe::<char>::new([], 1), Stripe::new(['a'], 0)] {
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+    }
+}

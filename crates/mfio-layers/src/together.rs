@@ -1,0 +1,109 @@
+//! [`Together`]: one backend of many.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::convert::Infallible;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use mfio::backend::{
+    BackendContainer, BackendHandle, DynBackend, Integration, IoBackend, LinksIoBackend, Null,
+    PollingHandle, Sharing,
+};
+use mfio::error::{Error, ErrorKind, Result};
+
+/// Drives the backends of many objects as one: for [`Driven`](crate::Driven), or to be spawned.
+///
+/// It is for backends without a polling handle, such as that of [`Memory`](mfio::memory::Memory), which wake by other
+/// means. Each wake polls all of them, so it is for a few. Objects of one runtime have one backend among them, and need no
+/// `Together`; several runtimes are driven by a `drive` of an executor's integration for each.
+///
+/// Everything else that drives those backends may go on doing so.
+///
+/// ```
+/// use mfio::backend::IoBackendExt;
+/// use mfio::memory::Memory;
+/// use mfio::traits::{IoRead, IoWrite};
+/// use mfio_layers::Together;
+/// use std::sync::Arc;
+///
+/// let [from, to] = ["source", "target"].map(|text| Arc::new(Memory::new(text)));
+/// let both = Together::new([from.clone(), to.clone()])?;
+/// both.block_on(async {
+///     let bytes = from.read_to_vec(0, 6).await?;
+///     to.write_all(0, &bytes).await
+/// })?;
+/// assert_eq!(to.to_vec(), b"source");
+/// # Ok::<_, mfio::error::Error>(())
+/// ```
+pub struct Together {
+    backend: BackendContainer<DynBackend>,
+}
+
+impl Together {
+    /// Drives the backends of these.
+    ///
+    /// # Errors
+    /// `NotSupported` where one of them has a polling handle, or can be driven by one task at a time only.
+    pub fn new<L>(links: impl IntoIterator<Item = L>) -> Result<Self>
+    where
+        L: LinksIoBackend<Link: Sync> + Send + 'static,
+    {
+        let drive = |link: L| {
+            let object = link.get_mut();
+            if object.polling_handle().is_some() || object.sharing().is_none() {
+                return Err(Error::new(ErrorKind::NotSupported, "driving together")
+                    .help("one of the backends has a polling handle, or is not shared: spawn a `drive` for each"));
+            }
+            let drive: Pin<Box<dyn Future<Output = Infallible> + Send>> =
+                Box::pin(Null::drive(link));
+            Ok(drive)
+        };
+        let drives = links.into_iter().map(drive).collect::<Result<_>>()?;
+        Ok(Self {
+            backend: BackendContainer::new_dyn(All { drives }),
+        })
+    }
+}
+
+impl IoBackend for Together {
+    type Backend = DynBackend;
+
+    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
+        None
+    }
+
+    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
+        self.backend.acquire(None)
+    }
+
+    fn sharing(&self) -> Option<&Sharing> {
+        self.backend.sharing()
+    }
+}
+
+impl fmt::Debug for Together {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Together").finish_non_exhaustive()
+    }
+}
+
+/// Polls every backend.
+struct All {
+    drives: Vec<Pin<Box<dyn Future<Output = Infallible> + Send>>>,
+}
+
+impl Future for All {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        for drive in &mut self.drives {
+            match drive.as_mut().poll(cx) {
+                Poll::Pending => {}
+                Poll::Ready(never) => match never {},
+            }
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,186 @@
+//! [`Offset`] and [`Window`]: an object seen from another place, and a part of it.
+
+use crate::delegate::{delegate, drive_below};
+use crate::naming::layer_of;
+use crate::pieces::{self, Piece, missing};
+use mfio::error::{Cause, ErrorKind};
+use mfio::io::{Address, Direction, Identity, PacketIo};
+use mfio::packet::View;
+
+/// Adds a base to each position: byte 0 is byte `base` of the object.
+///
+/// A request whose position and base add up to more than the position's type can hold fails with
+/// [`UnexpectedEof`](ErrorKind::UnexpectedEof): there is nothing any more, as there is beyond the end of a file. Others go
+/// on as they are, to the end of the object and beyond; [`Window`] has an end of its own.
+///
+/// Driving it drives the object.
+///
+/// ```
+/// use mfio::backend::IoBackendExt;
+/// use mfio::memory::Memory;
+/// use mfio::traits::IoRead;
+/// use mfio_layers::Offset;
+///
+/// let io = Offset::new(Memory::new(b"header, body".to_vec()), 8);
+/// assert_eq!(io.block_on(io.read_to_vec(0, 100))?, b"body");
+/// # Ok::<_, mfio::error::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offset<Io> {
+    inner: Io,
+    base: u64,
+}
+
+impl<Io> Offset<Io> {
+    /// Shows `inner` from byte `base` on.
+    pub const fn new(inner: Io, base: u64) -> Self {
+        Self { inner, base }
+    }
+
+    /// Which byte of the object is byte 0.
+    pub const fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// The object.
+    pub const fn inner(&self) -> &Io {
+        &self.inner
+    }
+
+    /// Gives the object back.
+    pub fn into_inner(self) -> Io {
+        self.inner
+    }
+
+    #[inline]
+    fn place<P: Address>(&self, pos: P) -> Option<P> {
+        self.base.checked_add(pos.to_u64()).and_then(P::from_u64)
+    }
+}
+
+impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io> {
+    #[inline]
+    fn send_io(&self, pos: P, view: View<D>) {
+        match self.place(pos) {
+            Some(pos) => self.inner.send_io(pos, view),
+            // As everywhere: who asks for no bytes cannot ask for too many.
+            None if view.is_empty() => view.done(),
+            None => view.fail(ErrorKind::UnexpectedEof),
+        }
+    }
+
+    #[inline]
+    fn transfer_blocking(&self, pos: P, bytes: D::Slice<'_>) -> Option<Result<usize, Cause>> {
+        match self.place(pos) {
+            Some(pos) => self.inner.transfer_blocking(pos, bytes),
+            None if D::size(&bytes) == 0 => Some(Ok(0)),
+            None => missing::<D>(ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        layer_of(
+            format_args!("the part from byte {}", self.base),
+            self.inner.identity(),
+        )
+    }
+
+    delegate!(PacketIo<D, P> for Io, inner: pool, explain);
+}
+
+drive_below!([Io] Offset<Io>, Io, |layer| &layer.inner);
+
+/// Shows a part of an object as an object: byte 0 is byte `base`, and after `len` bytes it ends.
+///
+/// Requests that reach beyond the end have their part within it served; the rest fails with
+/// [`UnexpectedEof`](ErrorKind::UnexpectedEof), and nothing outside the window is touched. The object itself may end
+/// earlier, which is for it to say.
+///
+/// Driving it drives the object.
+///
+/// ```
+/// use mfio::backend::IoBackendExt;
+/// use mfio::memory::Memory;
+/// use mfio::traits::{BlockingIo, IoRead};
+/// use mfio_layers::Window;
+///
+/// let io = Window::new(Memory::new(b"head, body, tail".to_vec()), 6, 4);
+/// assert_eq!(io.block_on(io.read_to_vec(0, 100))?, b"body");
+///
+/// let error = io.blocking().write_all(2, b"too long").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "write of 8 bytes at offset 2 of a window of 4 bytes at byte 6 failed: unexpected end of data [memory]"
+/// );
+/// # Ok::<_, mfio::error::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Window<Io> {
+    inner: Io,
+    base: u64,
+    len: u64,
+}
+
+impl<Io> Window<Io> {
+    /// Shows `len` bytes of `inner` from byte `base` on.
+    pub const fn new(inner: Io, base: u64, len: u64) -> Self {
+        Self { inner, base, len }
+    }
+
+    /// Which byte of the object is byte 0.
+    pub const fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// How many bytes the window shows.
+    pub const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it shows none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The object.
+    pub const fn inner(&self) -> &Io {
+        &self.inner
+    }
+
+    /// Gives the object back.
+    pub fn into_inner(self) -> Io {
+        self.inner
+    }
+
+    #[inline]
+    fn route<P: Address>(&self, at: u64, wanted: u64) -> Piece<'_, Io, P> {
+        match (self.len.checked_sub(at), self.base.checked_add(at)) {
+            (Some(left @ 1..), Some(place)) => Piece::of(&self.inner, place, left),
+            _ => Piece::missing(ErrorKind::UnexpectedEof, wanted),
+        }
+    }
+}
+
+impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io> {
+    #[inline]
+    fn send_io(&self, pos: P, view: View<D>) {
+        pieces::send(pos, view, |at, wanted| self.route::<P>(at, wanted));
+    }
+
+    #[inline]
+    fn transfer_blocking(&self, pos: P, bytes: D::Slice<'_>) -> Option<Result<usize, Cause>> {
+        pieces::transfer::<D, P, P, Io>(pos, bytes, |at, wanted| self.route(at, wanted))
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        let Self { base, len, .. } = self;
+        layer_of(
+            format_args!("a window of {len} bytes at byte {base}"),
+            self.inner.identity(),
+        )
+    }
+
+    delegate!(PacketIo<D, P> for Io, inner: pool, explain);
+}
+
+drive_below!([Io] Window<Io>, Io, |layer| &layer.inner);

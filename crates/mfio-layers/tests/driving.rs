@@ -1,0 +1,88 @@
+//! Who drives layers, and how many at once.
+
+mod common;
+
+use common::{memory, noise};
+use mfio::backend::{
+    BackendContainer, BackendHandle, DynBackend, IoBackend, IoBackendExt, PollingHandle,
+};
+use mfio::error::ErrorKind;
+use mfio::traits::{IoRead, IoWrite};
+use mfio_layers::{Driven, Remap, Stripe, Together, Window};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+#[test]
+fn a_backend_driven_together_that_is_never_polled() {
+    // Each of them has to be driven, the last one too, and again after it was idle.
+    let members = [1, 2, 3].map(|seed| memory(64, seed));
+    let together = Together::new(members.clone()).unwrap();
+    for _ in 0..3 {
+        for (member, seed) in members.iter().zip(1..) {
+            let bytes = together.block_on(member.read_to_vec(0, 64)).unwrap();
+            assert_eq!(bytes, noise(64, seed));
+        }
+    }
+}
+
+#[test]
+fn many_threads_drive_what_others_drive_too() {
+    let members = [1, 2, 3].map(|seed| memory(1 << 12, seed));
+    let stripe = Stripe::new(members.clone(), 16).unwrap();
+    let io = Driven::new(stripe, Together::new(members.clone()).unwrap());
+    thread::scope(|threads| {
+        for n in 0..4u64 {
+            let (io, members) = (&io, &members);
+            threads.spawn(move || {
+                for round in 0..200u64 {
+                    let mine = [n as u8 ^ round as u8; 512];
+                    io.block_on(async {
+                        io.write_all(n * 3000, &mine).await.unwrap();
+                        assert_eq!(io.read_to_vec(n * 3000, 512).await.unwrap(), mine);
+                    });
+                    let member = &members[round as usize % 3];
+                    member.block_on(member.read::<u64>(0)).unwrap();
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_layer_is_driven_by_the_object_below_wherever_that_is_driven() {
+    let below = memory(64, 4);
+    let mut remap = Remap::new(Arc::new(Window::new(below.clone(), 8, 16)));
+    remap.map(1000u64..1016, 0u64).unwrap();
+    let mut future = pin!(remap.read::<[u8; 16]>(1000));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(future.as_mut().poll(&mut cx).is_pending());
+    below.block_on(async {});
+    let Poll::Ready(result) = future.poll(&mut cx) else {
+        panic!("the object below was driven");
+    };
+    assert_eq!(result.unwrap()[..], noise(64, 4)[8..24]);
+}
+
+/// A backend for one driver at a time.
+struct Alone(BackendContainer<DynBackend>);
+
+impl IoBackend for Alone {
+    type Backend = DynBackend;
+
+    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
+        None
+    }
+
+    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
+        self.0.acquire(None)
+    }
+}
+
+#[test]
+fn what_cannot_be_driven_together_is_refused() {
+    let alone = Alone(BackendContainer::new_dyn(std::future::pending()));
+    let error = Together::new([Arc::new(alone)]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotSupported);
+}
