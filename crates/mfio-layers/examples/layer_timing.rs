@@ -11,24 +11,35 @@ use mfio_layers::{Concat, Driven, Offset, Remap, Stripe, Window};
 use std::hint::black_box;
 use std::time::Instant;
 
-const ROUNDS: usize = 9;
-const CALLS: usize = 100_000;
+const ROUNDS: usize = 31;
+const CALLS: usize = 20_000;
 /// Of each request.
 const LEN: usize = 64;
 /// Into which the longer request is split.
 const PARTS: usize = 16;
 
-/// The median time in nanoseconds of one call of `f`.
-fn time(mut f: impl FnMut()) -> f64 {
-    let mut rounds: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let start = Instant::now();
-            (0..CALLS).for_each(|_| f());
-            start.elapsed().as_nanos() as f64 / CALLS as f64
-        })
+/// Nanoseconds that one call takes.
+fn time(f: &mut dyn FnMut()) -> f64 {
+    let start = Instant::now();
+    (0..CALLS).for_each(|_| f());
+    start.elapsed().as_nanos() as f64 / CALLS as f64
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// What `layer` takes, and how much more that is than `without`, for each of `parts`: in turns, so that what else the
+/// machine does hits both.
+fn report(name: &str, parts: usize, mut without: impl FnMut(), mut layer: impl FnMut()) {
+    let pairs: Vec<_> = (0..ROUNDS)
+        .map(|_| (time(&mut without), time(&mut layer)))
         .collect();
-    rounds.sort_by(f64::total_cmp);
-    rounds[ROUNDS / 2]
+    let whole = median(pairs.iter().map(|(_, layer)| *layer).collect());
+    let each = |(without, layer): &(f64, f64)| (layer - without) / parts as f64;
+    let each = median(pairs.iter().map(each).collect());
+    println!("{name:28} {whole:8.1} ns  {each:+8.1} ns");
 }
 
 /// Ends everything at once, so that nothing but the layer and the packet takes time.
@@ -56,22 +67,22 @@ impl PacketIo<Read> for Split {
 }
 
 /// One packet, sent to `pos` and ended within the call.
-fn sent(io: &dyn PacketIo<Read>, pos: u64, len: usize) -> f64 {
+fn sent(io: &dyn PacketIo<Read>, pos: u64, len: usize) -> impl FnMut() {
     let mut packet = Some(Packet::new(vec![0; len]));
-    time(|| {
+    move || {
         let (in_flight, view) = packet.take().expect("it came back").start::<Read>();
         black_box(io).send_io(black_box(pos), view);
         packet = in_flight.try_end().ok().map(|ended| ended.packet);
-    })
+    }
 }
 
 /// One packet, read and awaited.
-fn read(io: &(impl PacketIo<Read> + IoBackend), pos: u64, len: usize) -> f64 {
+fn read(io: &(impl PacketIo<Read> + IoBackend), pos: u64, len: usize) -> impl FnMut() {
     let mut packet = Some(Packet::new(vec![0; len]));
-    time(|| {
+    move || {
         let reused = packet.take().expect("it came back");
         packet = Some(io.block_on(io.read_packet(black_box(pos), reused)).packet);
-    })
+    }
 }
 
 /// So many mappings that do not continue each other, of `len` bytes each.
@@ -86,110 +97,67 @@ fn mapped<Io>(io: Io, mappings: u64, len: u64) -> Remap<Io> {
     remap
 }
 
-/// What a layer adds to a request that it need not split, and for each part to one that it splits.
-fn report(name: &str, layer: f64, without: f64, parts: usize) {
-    let each = (layer - without) / parts as f64;
-    println!("{name:44} {layer:8.1} ns  {each:+8.1} ns");
+const UNIT: u64 = LEN as u64;
+
+fn stripe<Io>(members: [Io; 3]) -> Stripe<Io> {
+    Stripe::new(members, UNIT).expect("members and a unit")
+}
+
+fn concat(len: u64) -> Concat<Sink> {
+    Concat::new((0..16).map(|_| (Sink, len))).expect("a short sum")
 }
 
 fn main() {
-    const UNIT: u64 = LEN as u64;
-    let memory = Memory::new(vec![7; 1 << 16]);
-    let below = || &memory;
+    println!("one request in one piece: in all, and for the layer");
+    let whole = |name, io: &dyn PacketIo<Read>, pos| {
+        report(name, 1, sent(&Sink, pos, LEN), sent(io, pos, LEN));
+    };
+    whole("Offset", &Offset::new(Sink, 64), 0);
+    whole("Window", &Window::new(Sink, 64, 4096), 0);
+    whole("Stripe", &stripe([Sink, Sink, Sink]), 640);
+    whole("Concat of 16", &concat(4096), 4096);
+    whole("Remap of 1", &mapped(Sink, 1, UNIT), 0);
+    whole("Remap of 1000", &mapped(Sink, 1000, UNIT), 32_000);
 
-    println!(
-        "{:44} {:>11}  {:>11}",
-        "one request of 64 bytes", "in all", "for the layer"
-    );
-    let without = sent(&Sink, 0, LEN);
-    report("ended at once", without, without, 1);
-    report("  Offset", sent(&Offset::new(Sink, 64), 0, LEN), without, 1);
-    report(
-        "  Window",
-        sent(&Window::new(Sink, 64, 4096), 0, LEN),
-        without,
-        1,
-    );
-    let stripe = |unit| Stripe::new([Sink, Sink, Sink], unit).expect("members and a unit");
-    report("  Stripe", sent(&stripe(UNIT), 640, LEN), without, 1);
-    let concat = |len| Concat::new((0..16).map(|_| (Sink, len))).expect("a short sum");
-    report("  Concat of 16", sent(&concat(4096), 4096, LEN), without, 1);
-    report(
-        "  Remap of 1",
-        sent(&mapped(Sink, 1, UNIT), 0, LEN),
-        without,
-        1,
-    );
-    report(
-        "  Remap of 1000",
-        sent(&mapped(Sink, 1000, UNIT), 32_000, LEN),
-        without,
-        1,
-    );
-
-    let without = read(&memory, 0, LEN);
-    report("memory", without, without, 1);
-    report(
-        "  Offset",
-        read(&driven(Offset::new(below(), 64), &memory), 0, LEN),
-        without,
-        1,
-    );
-    report(
-        "  Window",
-        read(&driven(Window::new(below(), 64, 4096), &memory), 0, LEN),
-        without,
-        1,
-    );
-    report(
-        "  Remap of 1",
-        read(&driven(mapped(below(), 1, UNIT), &memory), 0, LEN),
-        without,
-        1,
-    );
-    let remap = mapped(below(), 1000, UNIT);
-    report(
-        "  Remap of 1000",
-        read(&driven(remap, &memory), 32_000, LEN),
-        without,
-        1,
-    );
-
+    println!("one request in 16 parts: in all, and for a part");
     let long = PARTS * LEN;
-    println!(
-        "\n{:44} {:>11}  {:>11}",
-        "one request of 16 parts", "in all", "for a part"
-    );
-    let without = sent(&Sink, 0, long);
-    report("ended at once", without, without, PARTS);
-    report("  split by hand", sent(&Split, 0, long), without, PARTS);
-    report("  Stripe", sent(&stripe(UNIT), 0, long), without, PARTS);
-    report("  Concat", sent(&concat(UNIT), 0, long), without, PARTS);
-    report(
-        "  Remap",
-        sent(&mapped(Sink, 1000, UNIT), 32_000, long),
-        without,
-        PARTS,
-    );
+    let split = |name, io: &dyn PacketIo<Read>, pos| {
+        report(name, PARTS, sent(&Sink, pos, long), sent(io, pos, long));
+    };
+    split("split by hand", &Split, 0);
+    split("Stripe", &stripe([Sink, Sink, Sink]), 0);
+    split("Concat", &concat(UNIT), 0);
+    split("Remap", &mapped(Sink, 1000, UNIT), 32_000);
 
-    let without = read(&memory, 0, long);
-    report("memory", without, without, PARTS);
-    let stripe = Stripe::new([below(), below(), below()], UNIT).expect("members and a unit");
+    println!("the same, read from memory");
+    let memory = Memory::new(vec![7; 1 << 16]);
+    let driven = RefLink::new(&memory);
+    let window = Window::new(&memory, 64, 4096);
+    let window = Driven::new(window, driven);
     report(
-        "  Stripe",
-        read(&driven(stripe, &memory), 0, long),
-        without,
-        PARTS,
+        "Window, one piece",
+        1,
+        read(&memory, 0, LEN),
+        read(&window, 0, LEN),
     );
-    let remap = mapped(below(), 1000, UNIT);
+    let remap = Driven::new(mapped(&memory, 1000, UNIT), driven);
     report(
-        "  Remap",
-        read(&driven(remap, &memory), 32_000, long),
-        without,
-        PARTS,
+        "Remap, one piece",
+        1,
+        read(&memory, 0, LEN),
+        read(&remap, 32_000, LEN),
     );
-}
-
-fn driven<Io>(io: Io, memory: &Memory) -> Driven<Io, RefLink<'_, Memory>> {
-    Driven::new(io, RefLink::new(memory))
+    report(
+        "Remap, 16 parts",
+        PARTS,
+        read(&memory, 0, long),
+        read(&remap, 32_000, long),
+    );
+    let stripe = Driven::new(stripe([&memory, &memory, &memory]), driven);
+    report(
+        "Stripe, 16 parts",
+        PARTS,
+        read(&memory, 0, long),
+        read(&stripe, 0, long),
+    );
 }
