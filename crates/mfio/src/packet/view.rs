@@ -277,29 +277,25 @@ impl<D: Direction> View<D> {
     #[inline]
     unsafe fn end(&self, good: usize, cause: Option<Cause>) {
         let failed = cause.is_some_and(|cause| self.record(good, cause));
-        // SAFETY: the block lives as long as this view's unit (invariant 1). The reference is to the atomic alone and is
-        // not used after the transition that gives the unit up.
-        let state = unsafe { &(*self.header.as_ptr()).state };
-        let mut seen = state.load();
-        if seen.segments() {
-            self.announce(good, cause);
-        }
-        while !seen.last() {
-            match state.leave(seen, failed) {
-                Ok(()) => return,
-                Err(now) => seen = now,
+        // SAFETY: the block lives as long as this view's unit (invariant 1).
+        let seen = unsafe { (*self.header.as_ptr()).state.load() };
+        // SAFETY: the unit is this view's, which is not used any more.
+        unsafe {
+            if seen.segments() {
+                self.end_announced(good, cause, seen, failed);
+            } else {
+                end(self.header, seen, failed);
             }
         }
-        if seen.sending() && !seen.abandoned() {
-            // Nothing is registered; most often nothing will be.
-            match state.finish(seen, failed) {
-                Ok(()) => return,
-                Err(now) => seen = now,
-            }
-        }
-        // SAFETY: `seen.last()`: no unit is left but this view's.
-        let wakers = unsafe { end_last(self.header, seen, failed) };
-        wakers.wake();
+    }
+
+    /// # Safety
+    /// As for [`end`](Self::end).
+    #[cold]
+    unsafe fn end_announced(&self, good: usize, cause: Option<Cause>, seen: Word, failed: bool) {
+        self.announce(good, cause);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { end(self.header, seen, failed) }
     }
 }
 
@@ -354,6 +350,32 @@ impl<D: Direction> fmt::Debug for View<D> {
     }
 }
 
+/// Gives up a unit of COUNT: what is on the way of every view, so that nothing here needs the stack.
+///
+/// # Safety
+/// The caller has the unit, and gives it up with this call.
+#[inline]
+unsafe fn end(header: NonNull<Header>, mut seen: Word, failed: bool) {
+    // SAFETY: the block lives as long as the caller's unit (header 2). The reference is to the atomic alone and is not used
+    // after the transition that gives the unit up.
+    let state = unsafe { &(*header.as_ptr()).state };
+    while !seen.last() {
+        match state.leave(seen, failed) {
+            Ok(()) => return,
+            Err(now) => seen = now,
+        }
+    }
+    if seen.sending() && !seen.abandoned() {
+        // Nothing is registered; most often nothing will be.
+        match state.finish(seen, failed) {
+            Ok(()) => return,
+            Err(now) => seen = now,
+        }
+    }
+    // SAFETY: `seen.last()`: no unit is left but the caller's.
+    unsafe { end_last(header, seen, failed) }
+}
+
 /// What the last view takes out of the block before it lets go.
 #[derive(Default)]
 struct Wakers {
@@ -389,12 +411,23 @@ fn contained(user: impl FnOnce()) {
     user();
 }
 
-/// Ends the last view: takes the wakers, publishes the end or, if nobody waits for it, frees the block; hands it on where it
-/// is a relay.
+/// Ends the last view, and wakes who waits for that.
+///
+/// # Safety
+/// As for [`let_go`].
+#[inline(never)]
+unsafe fn end_last(header: NonNull<Header>, seen: Word, failed: bool) {
+    // SAFETY: the caller's promise is passed on.
+    let wakers = unsafe { let_go(header, seen, failed) };
+    wakers.wake();
+}
+
+/// Takes the wakers and publishes the end or, if nobody waits for it, frees the block; hands it on where it is a relay.
 ///
 /// # Safety
 /// The caller has the only unit of COUNT, and gives it up with this call; `seen` shows it.
-unsafe fn end_last(header: NonNull<Header>, mut seen: Word, failed: bool) -> Wakers {
+#[inline]
+unsafe fn let_go(header: NonNull<Header>, mut seen: Word, failed: bool) -> Wakers {
     let mut wakers = Wakers::default();
     loop {
         // SAFETY: the unit is not yet given up, so the block lives (header 2).
