@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The tests under AddressSanitizer: use after free, double free, out of bounds, use after return, leaks.
-# usage: asan.sh [ARGUMENT OF cargo test...]     default: the unit and integration tests of mfio and mfio-rt
+# usage: asan.sh [ARGUMENT OF cargo test...]     default: the unit and integration tests of mfio, mfio-layers and mfio-rt
 #
 # It does not see what the kernel writes into a buffer; the tests of the in-flight table are for that.
 . "$(dirname "$0")/lib.sh"
@@ -19,6 +19,6 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=1:allocator_may
 supp=$root/scripts/lsan.supp
 export LSAN_OPTIONS=suppressions=$supp:print_suppressions=0:${LSAN_OPTIONS:-}
 export CARGO_TARGET_DIR=$target_base/asan
-[ $# -gt 0 ] || set -- -p mfio -p mfio-rt --all-features --lib --tests
+[ $# -gt 0 ] || set -- -p mfio -p mfio-layers -p mfio-rt --all-features --lib --tests
 
 exec cargo test --target "$host" --locked "$@"
