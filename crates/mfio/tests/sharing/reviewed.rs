@@ -528,3 +528,27 @@ fn a_container_is_not_configured_too_late() {
     let _sharing = container.sharing().cloned();
     drop(container.on_signal_only());
 }
+
+/// A task joins a reactor with a waker that cannot be cloned. Nobody may join a watch then that it left behind.
+#[test]
+fn a_waker_that_panics_when_cloned_leaves_no_watch_unarmed() {
+    static VTABLE: RawWakerVTable = RawWakerVTable::new(
+        |_| panic!("this waker cannot be cloned"),
+        |_| {},
+        |_| {},
+        |_| {},
+    );
+    within_a_minute("waker that cannot be cloned", || {
+        let echo = Arc::new(Echo::new(Handle::Descriptor));
+        let runtime = current_thread();
+        let mut driver = Box::pin(Tokio::drive(echo.clone()));
+        let message = runtime.block_on(async {
+            // SAFETY: the functions do nothing with the pointer.
+            let waker = unsafe { Waker::new(std::ptr::null(), &VTABLE) };
+            panics(|| driver.as_mut().poll(&mut Context::from_waker(&waker)))
+        });
+        assert_eq!(message, "this waker cannot be cloned");
+        let sum = Tokio::run_with(echo.clone(), async |io: &Arc<Echo>| io.add(0, 50).await);
+        assert_eq!(runtime.block_on(sum), 50);
+    });
+}
