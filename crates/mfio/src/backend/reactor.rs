@@ -11,7 +11,9 @@
 //! * **R3** The registration is armed again before the turn is run, so readiness that comes in between fires again.
 //! * **R4** While the turn is held by somebody else the registration is left unarmed: its handle may stay readable, and a
 //!   level-triggered reactor would spin. It is marked first and the turn looked at after, in one operation on the turn's
-//!   word; who lets go of the turn looks for marks after having let go. So one of the two arms it.
+//!   word; who lets go of the turn looks for marks after having let go. So one of the two arms it. A registration is
+//!   left so, too, when it fires again and again while it is armed: that is a handle which is ready and which nobody drains
+//!   meanwhile. Its event is then pending on the turn, so the turn is run by who left it, and let go of.
 //! * **R5** A reactor has one watch, also when two of its tasks join at once. Registrations are made and asked outside the
 //!   lock (S1), so others may come meanwhile; a watch is inserted only if none was since its maker looked. Otherwise the
 //!   maker looks again, and its registration goes unarmed if another one suits.
@@ -121,10 +123,14 @@ impl Watch {
 
     /// Leaves arming to whoever holds the turn (R4). `false`: nobody does any more.
     fn leave_unarmed(&self, hub: &Hub) -> bool {
+        self.mark_unarmed(hub);
+        hub.turn.still_held() || !self.take_unarmed(hub)
+    }
+
+    fn mark_unarmed(&self, hub: &Hub) {
         if !self.unarmed.swap(true, Ordering::AcqRel) {
             hub.unarmed.fetch_add(1, Ordering::AcqRel);
         }
-        hub.turn.still_held() || !self.take_unarmed(hub)
     }
 
     fn take_unarmed(&self, hub: &Hub) -> bool {
@@ -139,6 +145,13 @@ impl Watch {
     pub(super) fn rearm(&self, hub: &Hub) -> bool {
         let due = self.take_unarmed(hub) || self.armed.get() != self.interests.get();
         due && !self.failed.load(Ordering::Acquire) && self.arm()
+    }
+
+    /// Runs the turn for the event of a watch that was left unarmed though nobody holds the turn.
+    pub(super) fn run_for_event(&self) {
+        if let Some(runner) = self.runner.upgrade() {
+            let _ = runner.run(Ask::IfSignalled);
+        }
     }
 
     /// Asks the reactor to fire once more. `true`: the handle is ready already.
@@ -162,6 +175,10 @@ impl Watch {
             }
         }
         self.arming.store(0, Ordering::Release);
+        // It has fired since the last attempt, so it is not armed now (R4).
+        if let Some(runner) = self.runner.upgrade() {
+            self.mark_unarmed(runner.hub());
+        }
         true
     }
 
