@@ -124,6 +124,7 @@ impl<B: ?Sized> Core<B> {
         if self.hub.turn.check().is_err() {
             self.hub.notify_all();
         }
+        self.hub.run_left_over();
     }
 }
 
@@ -198,36 +199,15 @@ impl<B: Future<Output = ()> + Send + ?Sized> Runner for Core<B> {
     }
 
     fn run(&self, ask: Ask) -> Ran {
-        match self.take(ask) {
-            Ok(true) => {}
-            Ok(false) | Err(Refused::Held) => return Ran::Idle,
-            Err(dead) => return Ran::Dead(dead),
-        }
-        // SAFETY: `take` returned `true`.
-        let mut turn = unsafe { Held::of(self) };
-        for round in 1..=ROUNDS {
-            turn.poll_once();
-            match self
-                .hub
-                .turn
-                .release(round < ROUNDS && self.hub.turn.check().is_ok())
-            {
-                Released::Again => {}
-                outcome => {
-                    turn.forget();
-                    self.released(outcome);
-                    if let Err(dead) = self.hub.turn.check() {
-                        self.hub.notify_all();
-                        return Ran::Dead(dead);
-                    }
-                    return match outcome {
-                        Released::Free { event: true, .. } => Ran::Again,
-                        _ => Ran::Idle,
-                    };
-                }
+        let mut ran = self.run_once(ask);
+        for _ in 0..ROUNDS {
+            // A watch that could not be armed tells nobody of the event that it left.
+            if matches!(ran, Ran::Dead(_)) || !self.hub.is_left_over() {
+                break;
             }
+            ran = self.run_once(Ask::IfSignalled);
         }
-        unreachable!("the last round releases")
+        ran
     }
 
     unsafe fn poll_once(&self) {
@@ -264,6 +244,40 @@ impl<B: ?Sized> Core<B> {
 }
 
 impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
+    /// Takes the turn, polls the backend, lets go.
+    fn run_once(&self, ask: Ask) -> Ran {
+        match self.take(ask) {
+            Ok(true) => {}
+            Ok(false) | Err(Refused::Held) => return Ran::Idle,
+            Err(dead) => return Ran::Dead(dead),
+        }
+        // SAFETY: `take` returned `true`.
+        let mut turn = unsafe { Held::of(self) };
+        for round in 1..=ROUNDS {
+            turn.poll_once();
+            match self
+                .hub
+                .turn
+                .release(round < ROUNDS && self.hub.turn.check().is_ok())
+            {
+                Released::Again => {}
+                outcome => {
+                    turn.forget();
+                    self.released(outcome);
+                    if let Err(dead) = self.hub.turn.check() {
+                        self.hub.notify_all();
+                        return Ran::Dead(dead);
+                    }
+                    return match outcome {
+                        Released::Free { event: true, .. } => Ran::Again,
+                        _ => Ran::Idle,
+                    };
+                }
+            }
+        }
+        unreachable!("the last round releases")
+    }
+
     fn take(&self, ask: Ask) -> Result<bool, Refused> {
         let turn = &self.hub.turn;
         if ask == Ask::IfSignalled {

@@ -11,7 +11,16 @@
 //! * **R3** The registration is armed again before the turn is run, so readiness that comes in between fires again.
 //! * **R4** While the turn is held by somebody else the registration is left unarmed: its handle may stay readable, and a
 //!   level-triggered reactor would spin. It is marked first and the turn looked at after, in one operation on the turn's
-//!   word; who lets go of the turn looks for marks after having let go. So one of the two arms it.
+//!   word; who lets go of the turn looks for marks after having let go. So one of the two arms it. A registration is
+//!   left so, too, when it fires again and again while it is armed: that is a handle which is ready and which nobody drains
+//!   meanwhile. Its event is then pending on the turn, so the turn is run by who left it, and let go of.
+//! * **R5** A reactor has one watch, also when two of its tasks join at once. Registrations are made and asked outside the
+//!   lock (S1), so others may come meanwhile; a watch is inserted only if none was since its maker looked. Otherwise the
+//!   maker looks again, and its registration goes unarmed if another one suits.
+
+#[cfg(all(test, mfio_loom))]
+mod models;
+mod seats;
 
 use super::cell::{Ask, Runner};
 use super::integrations::{ReactorError, Registration};
@@ -24,23 +33,10 @@ use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
-use alloc::vec::Vec;
 use core::fmt;
 use core::task::{Context, Poll, Waker};
-
-#[derive(Debug, Default)]
-pub(crate) struct ReactorSeats(Vec<ReactorSeat>);
-
-#[derive(Debug)]
-struct ReactorSeat {
-    watch: Arc<Watch>,
-    /// Tasks that wait there. The watch ends with the last one.
-    members: usize,
-    /// The number of the latest task.
-    next: usize,
-    /// Woken only to report that the reactor failed or the backend died.
-    tasks: Vec<(usize, Waker)>,
-}
+use seats::FIRST;
+pub(crate) use seats::ReactorSeats;
 
 /// A handle watched by one reactor.
 pub(crate) struct Watch {
@@ -127,10 +123,14 @@ impl Watch {
 
     /// Leaves arming to whoever holds the turn (R4). `false`: nobody does any more.
     fn leave_unarmed(&self, hub: &Hub) -> bool {
+        self.mark_unarmed(hub);
+        hub.turn.still_held() || !self.take_unarmed(hub)
+    }
+
+    fn mark_unarmed(&self, hub: &Hub) {
         if !self.unarmed.swap(true, Ordering::AcqRel) {
             hub.unarmed.fetch_add(1, Ordering::AcqRel);
         }
-        hub.turn.still_held() || !self.take_unarmed(hub)
     }
 
     fn take_unarmed(&self, hub: &Hub) -> bool {
@@ -145,6 +145,13 @@ impl Watch {
     pub(super) fn rearm(&self, hub: &Hub) -> bool {
         let due = self.take_unarmed(hub) || self.armed.get() != self.interests.get();
         due && !self.failed.load(Ordering::Acquire) && self.arm()
+    }
+
+    /// Runs the turn for the event of a watch that was left unarmed though nobody holds the turn.
+    pub(super) fn run_for_event(&self) {
+        if let Some(runner) = self.runner.upgrade() {
+            let _ = runner.run(Ask::IfSignalled);
+        }
     }
 
     /// Asks the reactor to fire once more. `true`: the handle is ready already.
@@ -168,6 +175,10 @@ impl Watch {
             }
         }
         self.arming.store(0, Ordering::Release);
+        // It has fired since the last attempt, so it is not armed now (R4).
+        if let Some(runner) = self.runner.upgrade() {
+            self.mark_unarmed(runner.hub());
+        }
         true
     }
 
@@ -231,92 +242,6 @@ fn contained(f: impl FnOnce()) {
     f();
 }
 
-impl ReactorSeats {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Everybody's waker, to report the end of the backend.
-    pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
-        self.0
-            .iter_mut()
-            .flat_map(|seat| seat.tasks.drain(..))
-            .map(|(_, waker)| waker)
-            .collect()
-    }
-
-    fn take_wakers_of(&mut self, watch: &Watch) -> Vec<Waker> {
-        let seat = self
-            .0
-            .iter_mut()
-            .find(|seat| core::ptr::eq(&*seat.watch, watch));
-        seat.map(|seat| seat.tasks.drain(..).map(|(_, waker)| waker).collect())
-            .unwrap_or_default()
-    }
-
-    /// One more task of a watch, if that has not ended meanwhile.
-    fn join(&mut self, watch: &Arc<Watch>) -> Option<usize> {
-        let seat = self
-            .0
-            .iter_mut()
-            .find(|seat| Arc::ptr_eq(&seat.watch, watch))?;
-        seat.members += 1;
-        seat.next += 1;
-        Some(seat.next)
-    }
-
-    pub(super) fn watches(&self) -> Vec<Arc<Watch>> {
-        self.0.iter().map(|seat| seat.watch.clone()).collect()
-    }
-
-    fn insert(&mut self, watch: Arc<Watch>) {
-        self.0.push(ReactorSeat {
-            watch,
-            members: 1,
-            next: 0,
-            tasks: Vec::new(),
-        });
-    }
-
-    /// One task less; the seat, when it was the last one (to be dropped outside the lock, as it deregisters).
-    fn leave(&mut self, watch: &Arc<Watch>, member: usize) -> (Option<ReactorSeat>, Option<Waker>) {
-        let Some(at) = self
-            .0
-            .iter()
-            .position(|seat| Arc::ptr_eq(&seat.watch, watch))
-        else {
-            return (None, None);
-        };
-        let seat = &mut self.0[at];
-        let waker = seat
-            .tasks
-            .iter()
-            .position(|(id, _)| *id == member)
-            .map(|i| seat.tasks.swap_remove(i).1);
-        seat.members -= 1;
-        let last = seat.members == 0;
-        (last.then(|| self.0.swap_remove(at)), waker)
-    }
-
-    /// Keeps the waker of a task for reports; returns the one before.
-    fn arm(&mut self, watch: &Arc<Watch>, member: usize, waker: Waker) -> Option<Waker> {
-        let Some(seat) = self
-            .0
-            .iter_mut()
-            .find(|seat| Arc::ptr_eq(&seat.watch, watch))
-        else {
-            return Some(waker);
-        };
-        match seat.tasks.iter_mut().find(|(id, _)| *id == member) {
-            Some((_, old)) => Some(core::mem::replace(old, waker)),
-            None => {
-                seat.tasks.push((member, waker));
-                None
-            }
-        }
-    }
-}
-
 /// A task's membership in a reactor's watch; given up when dropped.
 #[derive(Debug)]
 pub(crate) struct ReactorTicket<'a> {
@@ -339,40 +264,63 @@ impl<'a> ReactorTicket<'a> {
         register: impl FnOnce() -> Result<Box<dyn Registration>, ReactorError>,
     ) -> Result<Self, ReactorError> {
         let hub = sharing.hub();
-        // Whose reactor this is is asked outside the lock (S1).
-        let watches = hub.with_reactors(|seats| seats.watches());
-        let joined = watches.into_iter().find_map(|watch| {
-            let suits = watch.integration == integration
-                && watch.check().is_ok()
-                && watch.registration.is_current();
-            let member = suits.then(|| hub.with_reactors(|seats| seats.join(&watch)))??;
-            Some((watch, member))
-        });
-        let fresh = joined.is_none();
-        let (watch, member) = match joined {
-            Some(joined) => joined,
-            None => {
-                // Two tasks may get here at once; each registers a descriptor of its own (R1), and both work.
-                let watch = Watch::new(sharing.runner(), register()?, integration, interests);
-                hub.with_reactors(|seats| seats.insert(watch.clone()));
-                (watch, 0)
-            }
-        };
+        // Code of users, which may panic: there is nothing to undo yet.
+        let (kept, for_reports) = (waker.clone(), waker.clone());
+        let make =
+            || register().map(|made| Watch::new(sharing.runner(), made, integration, interests));
+        let (watch, member) = Self::seat(hub, integration, make)?;
         hub.count_watcher(true);
         let ticket = Self {
             sharing,
             watch,
             member,
-            waker: waker.clone(),
+            waker: kept,
         };
-        let waker = waker.clone();
-        drop(hub.with_reactors(|seats| seats.arm(&ticket.watch, ticket.member, waker)));
-        if fresh && ticket.watch.arm() {
+        drop(hub.with_reactors(|seats| seats.arm(&ticket.watch, ticket.member, for_reports)));
+        if ticket.member == FIRST && ticket.watch.arm() {
             sharing.signal();
         }
         // It may have failed before our waker was there to be woken.
         ticket.watch.check()?;
         Ok(ticket)
+    }
+
+    /// A place at the watch of the current reactor, which `make` makes if there is none (R5).
+    fn seat(
+        hub: &Hub,
+        integration: usize,
+        make: impl FnOnce() -> Result<Arc<Watch>, ReactorError>,
+    ) -> Result<(Arc<Watch>, usize), ReactorError> {
+        let mut make = Some(make);
+        let mut made = None;
+        loop {
+            let (watches, seen) = hub.with_reactors(|seats| seats.look());
+            // Whose reactor this is is asked outside the lock (S1).
+            let joined = watches.into_iter().find_map(|watch| {
+                let suits = watch.integration == integration
+                    && watch.check().is_ok()
+                    && watch.registration.is_current();
+                let member = suits.then(|| hub.with_reactors(|seats| seats.join(&watch)))??;
+                Some((watch, member))
+            });
+            if let Some(joined) = joined {
+                // What was made in vain is dropped outside the lock.
+                return Ok(joined);
+            }
+            if let Some(make) = make.take() {
+                made = Some(make());
+            }
+            match made {
+                Some(Ok(ref watch)) if hub.with_reactors(|seats| seats.insert(watch, seen)) => {
+                    return Ok((watch.clone(), FIRST));
+                }
+                // Another task may have been luckier.
+                Some(Err(error)) if hub.with_reactors(|seats| seats.look().1) == seen => {
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Whether the calling task still runs on the reactor that watches for it.

@@ -27,7 +27,7 @@ pub(crate) struct Hub {
     pub(crate) turn: Turn,
     seats: Lock<Seats>,
     watchers: AtomicUsize,
-    /// Watches of reactors that were left unarmed because the turn was held.
+    /// Watches of reactors that were left unarmed.
     pub(crate) unarmed: AtomicUsize,
 }
 
@@ -234,6 +234,28 @@ impl Hub {
         }
         if ready {
             self.signal();
+        }
+    }
+
+    /// Whether an event is pending that a watch left to whoever let go of the turn, because it could not be armed.
+    pub(crate) fn is_left_over(&self) -> bool {
+        self.unarmed.load(Ordering::Acquire) != 0
+            && self.turn.has_event()
+            && !self.turn.still_held()
+    }
+
+    /// Runs the turn for such an event.
+    pub(crate) fn run_left_over(&self) {
+        #[cfg(feature = "std")]
+        if std::thread::panicking() {
+            // Whoever runs the turn next sees the event.
+            return;
+        }
+        if self.is_left_over() {
+            let watch = self.seats.lock().reactors.watches().pop();
+            if let Some(watch) = watch {
+                watch.run_for_event();
+            }
         }
     }
 

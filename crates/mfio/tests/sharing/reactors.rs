@@ -7,8 +7,10 @@ use mfio::backend::integrations::async_io::AsyncIo;
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::backend::integrations::{Integration, ReactorError, Registration};
 use mfio::backend::*;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::thread;
 
 fn status_flags(fd: i32) -> i32 {
     // SAFETY: a plain system call.
@@ -125,5 +127,163 @@ fn an_error_of_the_reactor_is_reported_and_never_taken_for_pending() {
         assert_eq!(panic_message(failed.unwrap_err()), "the reactor is on fire");
         echo.hold(false);
         assert_eq!(echo.block_on(echo.add(0, 5)), 5);
+    });
+}
+
+/// tokio's registration, counted; what `register` waits for beforehand is the test's.
+struct Counted {
+    inner: Box<dyn Registration>,
+    live: &'static AtomicUsize,
+}
+
+impl Counted {
+    fn register(
+        handle: &PollingHandle<'_>,
+        live: &'static AtomicUsize,
+    ) -> Result<Box<dyn Registration>, ReactorError> {
+        let inner = Tokio::register(handle)?;
+        live.fetch_add(1, Ordering::SeqCst);
+        Ok(Box::new(Self { inner, live }))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.live.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Registration for Counted {
+    fn is_current(&self) -> bool {
+        self.inner.is_current()
+    }
+
+    fn poll_ready(
+        &self,
+        interests: &PollingFlags,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ReactorError>> {
+        self.inner.poll_ready(interests, cx)
+    }
+}
+
+fn one_worker() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+type Task = std::pin::Pin<Box<dyn Future<Output = u64> + Send>>;
+
+/// Polls a task once, within `runtime` but on a thread of its own.
+fn begin(runtime: &tokio::runtime::Runtime, mut task: Task) -> thread::JoinHandle<Task> {
+    let handle = runtime.handle().clone();
+    thread::spawn(move || {
+        let _within = handle.enter();
+        let polled = task
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_pending();
+        assert!(polled, "nothing was completed yet");
+        task
+    })
+}
+
+/// `register` returns once two threads are within it.
+#[derive(Clone, Copy, Default)]
+struct Together;
+
+static TOGETHER: AtomicUsize = AtomicUsize::new(0);
+static TOGETHER_MADE: AtomicUsize = AtomicUsize::new(0);
+
+impl Integration for Together {
+    fn register(handle: &PollingHandle<'_>) -> Result<Box<dyn Registration>, ReactorError> {
+        static BOTH: Barrier = Barrier::new(2);
+        let made = Counted::register(handle, &TOGETHER)?;
+        TOGETHER_MADE.fetch_add(1, Ordering::SeqCst);
+        BOTH.wait();
+        Ok(made)
+    }
+}
+
+#[test]
+fn two_tasks_that_join_one_reactor_at_once() {
+    within_a_minute("two that join", || {
+        let echo = Arc::new(Echo::new(Handle::Descriptor));
+        let task = || -> Task {
+            let echo = echo.clone();
+            Box::pin(Together::run_with(echo, async |io: &Arc<Echo>| {
+                io.add(0, 200).await
+            }))
+        };
+        let runtime = one_worker();
+        echo.hold(true);
+        let begun = [(); 2].map(|()| begin(&runtime, task()));
+        let begun = begun.map(|thread| thread.join().unwrap());
+        assert_eq!(TOGETHER_MADE.load(Ordering::SeqCst), 2);
+        assert_eq!(
+            TOGETHER.load(Ordering::SeqCst),
+            1,
+            "registrations, of one handle with one reactor"
+        );
+        echo.hold(false);
+        for task in begun.map(|task| runtime.spawn(task)) {
+            assert_eq!(runtime.block_on(task).unwrap(), 200);
+        }
+        assert_eq!(TOGETHER_MADE.load(Ordering::SeqCst), 2);
+        assert_eq!(TOGETHER.load(Ordering::SeqCst), 0);
+    });
+}
+
+/// The first registration fails, but only after a second one was made.
+#[derive(Clone, Copy, Default)]
+struct Unlucky;
+
+static UNLUCKY: AtomicUsize = AtomicUsize::new(0);
+static UNLUCKY_AGAIN: AtomicBool = AtomicBool::new(false);
+static UNLUCKY_GATES: std::sync::Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>> =
+    std::sync::Mutex::new(None);
+
+impl Integration for Unlucky {
+    fn register(handle: &PollingHandle<'_>) -> Result<Box<dyn Registration>, ReactorError> {
+        let gates = UNLUCKY_GATES.lock().unwrap().take();
+        if let Some((within, proceed)) = gates {
+            within.send(()).unwrap();
+            proceed.recv().unwrap();
+            return Err(ReactorError::new("there is no room for another one"));
+        }
+        assert!(!UNLUCKY_AGAIN.swap(true, Ordering::SeqCst), "a third one");
+        Counted::register(handle, &UNLUCKY)
+    }
+}
+
+#[test]
+fn a_registration_that_fails_where_another_task_has_made_one() {
+    within_a_minute("one that fails", || {
+        let (within, is_within) = mpsc::channel();
+        let (proceed, may_proceed) = mpsc::channel();
+        *UNLUCKY_GATES.lock().unwrap() = Some((within, may_proceed));
+        let echo = Arc::new(Echo::new(Handle::Descriptor));
+        let task = || -> Task {
+            let echo = echo.clone();
+            Box::pin(Unlucky::run_with(echo, async |io: &Arc<Echo>| {
+                io.add(0, 200).await
+            }))
+        };
+        let runtime = one_worker();
+        echo.hold(true);
+        let unlucky = begin(&runtime, task());
+        is_within.recv().unwrap();
+        let lucky = begin(&runtime, task()).join().unwrap();
+        proceed.send(()).unwrap();
+        let unlucky = unlucky.join().expect("it joins the other one's watch");
+        assert_eq!(UNLUCKY.load(Ordering::SeqCst), 1);
+        echo.hold(false);
+        for task in [lucky, unlucky].map(|task| runtime.spawn(task)) {
+            assert_eq!(runtime.block_on(task).unwrap(), 200);
+        }
+        assert_eq!(UNLUCKY.load(Ordering::SeqCst), 0);
     });
 }

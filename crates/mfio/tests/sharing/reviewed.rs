@@ -528,3 +528,108 @@ fn a_container_is_not_configured_too_late() {
     let _sharing = container.sharing().cloned();
     drop(container.on_signal_only());
 }
+
+/// As epoll with EPOLLONESHOT: fires once for each time that it is armed, at once where the handle is readable.
+#[derive(Clone, Copy, Default)]
+struct Level;
+
+struct Armed(Arc<OneShot>);
+
+struct OneShot {
+    fd: std::os::fd::OwnedFd,
+    armed: Mutex<Option<Waker>>,
+}
+
+impl OneShot {
+    fn is_readable(&self) -> bool {
+        let mut poll = libc::pollfd {
+            fd: self.fd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one valid entry, of an open descriptor.
+        unsafe { libc::poll(&mut poll, 1, 0) == 1 }
+    }
+
+    fn fire_if_readable(&self) {
+        if self.is_readable() {
+            let waker = self.armed.lock().unwrap().take();
+            waker.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+impl Integration for Level {
+    fn register(handle: &PollingHandle<'_>) -> Result<Box<dyn Registration>, ReactorError> {
+        // SAFETY: the handle is open for the call.
+        let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(handle.handle) };
+        let oneshot = Arc::new(OneShot {
+            fd: fd.try_clone_to_owned().unwrap(),
+            armed: Mutex::new(None),
+        });
+        let reactor = Arc::downgrade(&oneshot);
+        thread::spawn(move || {
+            while let Some(oneshot) = reactor.upgrade() {
+                oneshot.fire_if_readable();
+                drop(oneshot);
+                thread::sleep(Duration::from_micros(100));
+            }
+        });
+        Ok(Box::new(Armed(oneshot)))
+    }
+}
+
+impl Registration for Armed {
+    fn is_current(&self) -> bool {
+        true
+    }
+
+    fn poll_ready(&self, _: &PollingFlags, cx: &mut Context<'_>) -> Poll<Result<(), ReactorError>> {
+        let waker = cx.waker().clone();
+        *self.0.armed.lock().unwrap() = Some(waker);
+        self.0.fire_if_readable();
+        Poll::Pending
+    }
+}
+
+/// Whoever arms the registration of a handle that is ready, and that nobody drains meanwhile, is overtaken by the reactor
+/// each time. It gives up at some point, and then the registration is not armed.
+#[test]
+fn a_registration_that_could_not_be_armed_is_armed_later() {
+    within_a_minute("overtaken while arming", || {
+        let echo = Arc::new(Echo::new(Handle::Descriptor));
+        let mut driver = Box::pin(Level::drive(echo.clone()));
+        assert!(driver.as_mut().now_or_never().is_none());
+        // The driver sleeps. Each addition needs an event of the reactor.
+        assert_eq!(pollster::block_on(echo.add(0, 50)), 50);
+        // The one who arms may also be a thread that lets go of the turn.
+        for n in 0..50 {
+            assert_eq!(echo.block_on(echo.add(n, 2)), n + 2);
+            assert_eq!(pollster::block_on(echo.add(n, 2)), n + 2);
+        }
+    });
+}
+
+/// A task joins a reactor with a waker that cannot be cloned. Nobody may join a watch then that it left behind.
+#[test]
+fn a_waker_that_panics_when_cloned_leaves_no_watch_unarmed() {
+    static VTABLE: RawWakerVTable = RawWakerVTable::new(
+        |_| panic!("this waker cannot be cloned"),
+        |_| {},
+        |_| {},
+        |_| {},
+    );
+    within_a_minute("waker that cannot be cloned", || {
+        let echo = Arc::new(Echo::new(Handle::Descriptor));
+        let runtime = current_thread();
+        let mut driver = Box::pin(Tokio::drive(echo.clone()));
+        let message = runtime.block_on(async {
+            // SAFETY: the functions do nothing with the pointer.
+            let waker = unsafe { Waker::new(std::ptr::null(), &VTABLE) };
+            panics(|| driver.as_mut().poll(&mut Context::from_waker(&waker)))
+        });
+        assert_eq!(message, "this waker cannot be cloned");
+        let sum = Tokio::run_with(echo.clone(), async |io: &Arc<Echo>| io.add(0, 50).await);
+        assert_eq!(runtime.block_on(sum), 50);
+    });
+}

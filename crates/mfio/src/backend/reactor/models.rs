@@ -1,0 +1,66 @@
+//! Two tasks that join at the same instant.
+
+use super::*;
+use crate::backend::BackendContainer;
+use loom::sync::atomic::AtomicUsize;
+use loom::thread;
+
+/// Counts how many there are.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn register(live: &Arc<AtomicUsize>) -> Result<Box<dyn Registration>, ReactorError> {
+        live.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::new(Self(live.clone())))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Registration for Counted {
+    fn is_current(&self) -> bool {
+        true
+    }
+
+    fn poll_ready(&self, _: &PollingFlags, _: &mut Context<'_>) -> Poll<Result<(), ReactorError>> {
+        Poll::Pending
+    }
+}
+
+fn join<'a>(sharing: &'a Sharing, live: &Arc<AtomicUsize>) -> ReactorTicket<'a> {
+    let interests = PollingFlags::new().read(true);
+    ReactorTicket::join(sharing, Waker::noop(), &interests, 1, || {
+        Counted::register(live)
+    })
+    .unwrap()
+}
+
+/// Whatever the order of looks and insertions, one watch is left, and it goes with the last task.
+#[test]
+fn loom_tasks_that_join_at_once_make_one_watch() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(|| {
+        let container = BackendContainer::new_dyn(core::future::pending());
+        let sharing = container.sharing().unwrap().clone();
+        let live = Arc::new(AtomicUsize::new(0));
+        let other = {
+            let (sharing, live) = (sharing.clone(), live.clone());
+            thread::spawn(move || {
+                // Kept: the first to come must not leave before the second has joined.
+                core::mem::forget(join(&sharing, &live));
+                drop(sharing);
+            })
+        };
+        let ticket = join(&sharing, &live);
+        other.join().unwrap();
+        assert_eq!(live.load(Ordering::Relaxed), 1, "registrations");
+        let seats = sharing.hub().with_reactors(|seats| seats.watches().len());
+        assert_eq!(seats, 1);
+        drop(ticket);
+    });
+}
