@@ -74,6 +74,10 @@ impl Direction for Write {
 
 /// Where in an object a request begins.
 pub trait Position: Copy + Send + Sync + Unpin + Debug + 'static {
+    /// Whether bytes come and go in the order of the requests, wherever these say. A read of such a thing may end with
+    /// what there is: its first bytes, and [`WouldBlock`](crate::error::ErrorKind::WouldBlock) for the others.
+    const SEQUENTIAL: bool = false;
+
     /// The position `bytes` further on; `None` where there is no such position.
     fn advance(self, bytes: usize) -> Option<Self>;
 
@@ -129,6 +133,8 @@ addresses!(u64, u32, usize);
 pub struct NoPos;
 
 impl Position for NoPos {
+    const SEQUENTIAL: bool = true;
+
     #[inline]
     fn advance(self, _: usize) -> Option<Self> {
         Some(NoPos)

@@ -9,6 +9,7 @@
 //! | [`packet`] | requests: buffers, views that split, outcomes per range |
 //! | [`io`] | [`io::PacketIo`], the one I/O primitive |
 //! | [`traits`] | reading and writing: typed values, owned and borrowed buffers; async and blocking |
+//! | [`cursor`] | an object and a position: the I/O traits of std, futures, tokio and embedded-io |
 //! | [`scope`] | lending memory to the kernel without a copy, from synchronous code |
 //! | [`memory`] | bytes behind the packet interface: the smallest real backend |
 //! | [`error`] | [`error::Cause`] inside packets, [`error::Error`] where the user meets it |
@@ -23,6 +24,7 @@ mod lock;
 mod sync;
 
 pub mod backend;
+pub mod cursor;
 pub mod error;
 pub mod io;
 pub mod memory;

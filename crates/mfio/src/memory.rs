@@ -1,4 +1,4 @@
-//! [`Memory`]: bytes behind the packet interface. The smallest real backend.
+//! [`Memory`]: bytes behind the packet interface. The smallest real backend. [`pipe`]: the smallest stream.
 //!
 //! Requests are queued by [`send_io`](PacketIo::send_io) and served, a batch at a time, by a backend future. The queue is
 //! bounded: a sender that finds it full serves its own request, which for memory is as good as waiting and cannot fail.
@@ -7,22 +7,25 @@
 //!
 //! No waker runs under a lock: a batch is first copied, then, with the locks released, ended.
 
+mod pipe;
 mod queue;
 
 use crate::backend::{
     BackendContainer, BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing,
 };
-use crate::error::{Cause, ErrorKind};
+use crate::error::{Cause, ErrorKind, Result};
 use crate::io::{Identity, PacketIo, Read, Write};
 use crate::lock::Lock;
 use crate::packet::{PacketPool, PoolLimits, View};
+use crate::traits::HasLen;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::future::Future;
+use core::future::{Future, Ready, ready};
 use core::pin::Pin;
 use core::task::{Context, Poll};
+pub use pipe::{PipeReader, PipeWriter, pipe};
 use queue::{Pushed, Queue, Request};
 
 /// How many requests wait at most.
@@ -167,6 +170,14 @@ impl PacketIo<Write> for Memory {
             return Some(Err(ErrorKind::UnexpectedEof.into()));
         }
         Some(Ok(good))
+    }
+}
+
+impl HasLen for Memory {
+    type Len = Ready<Result<u64>>;
+
+    fn io_len(&self) -> Self::Len {
+        ready(Ok(self.len() as u64))
     }
 }
 

@@ -191,3 +191,45 @@ fn blocking_calls_that_lend_allocate_nothing() {
     assert_eq!(count, 0);
     assert_eq!(*io.1.lock().unwrap(), 103, "each went through a packet");
 }
+
+#[test]
+fn cursors_allocate_nothing() {
+    use std::io::{Read, Seek, Write};
+    let io = Memory::new(vec![1; 100_000]);
+    let mut cursor = mfio::cursor::Seekable::new(&io);
+    let mut bytes = vec![0; 10_000];
+    let count = allocations(|| {
+        io.block_on(async {
+            use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+            AsyncSeekExt::seek(&mut cursor, std::io::SeekFrom::Start(7))
+                .await
+                .unwrap();
+            AsyncReadExt::read_exact(&mut cursor, &mut bytes)
+                .await
+                .unwrap();
+            AsyncWriteExt::write_all(&mut cursor, &bytes).await.unwrap();
+            AsyncWriteExt::flush(&mut cursor).await.unwrap();
+        });
+        Seek::rewind(&mut cursor).unwrap();
+        Read::read_exact(&mut cursor, &mut bytes).unwrap();
+        Write::write_all(&mut cursor, &bytes).unwrap();
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn streams_allocate_nothing() {
+    use futures_util::{AsyncReadExt, AsyncWriteExt};
+    let (reads, writes) = mfio::memory::pipe(4096);
+    let mut reads = mfio::cursor::Streaming::new(reads);
+    let mut writes = mfio::cursor::Streaming::new(writes);
+    let mut bytes = vec![0; 4096];
+    let count = allocations(|| {
+        mfio::poller::block_on(async {
+            writes.write_all(&bytes).await.unwrap();
+            reads.read_exact(&mut bytes).await.unwrap();
+            writes.flush().await.unwrap();
+        });
+    });
+    assert_eq!(count, 0);
+}

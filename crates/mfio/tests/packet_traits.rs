@@ -271,6 +271,44 @@ fn every_kind_of_buffer_is_read_into_and_written_from() {
     assert_eq!(io.to_vec(), [3, 4, b'x', b'y', 5, 6, 5, 6]);
 }
 
+#[test]
+fn bytes_are_read_into_and_share_what_was_read() {
+    use bytes::{Bytes, BytesMut};
+    let io = Memory::new(vec![1, 2, 3, 4, 5, 6, 7, 8]);
+    io.block_on(async {
+        // A part of a larger allocation, with room behind it: neither neighbour is touched.
+        let mut middle = BytesMut::with_capacity(64);
+        middle.resize(9, 0xee);
+        let mut front = middle.split_to(3);
+        let behind = middle.split_off(4);
+        let (result, mut middle) = io.read_buf(2, middle).await;
+        result.unwrap();
+        assert_eq!(
+            (&front[..], &middle[..], &behind[..]),
+            (&[0xee; 3][..], &[3, 4, 5, 6][..], &[0xee; 2][..])
+        );
+        middle.extend_from_slice(&[9; 100]);
+        middle.truncate(2);
+        let (result, mut packet) = io.write_buf(6, middle).await;
+        result.unwrap();
+        front.unsplit(packet.split_to(1));
+        assert_eq!(&front[..], [0xee, 0xee, 0xee, 3]);
+        assert_eq!(io.read_buf(0, BytesMut::new()).await.1, BytesMut::new());
+        let tail: Bytes = io.read_bytes(5, 100).await.unwrap();
+        assert_eq!(tail, &[6, 3, 4][..]);
+        assert_eq!(io.read_bytes(8, 1).await.unwrap(), Bytes::new());
+    });
+    let mut packet = Packet::new(bytes::BytesMut::from(&b"ab"[..]));
+    for round in 0..3 {
+        packet.buffer_mut()[0] = round;
+        let (in_flight, mut view) = packet.start::<Read>();
+        view.bytes_mut()[1] = round;
+        view.done();
+        packet = in_flight.try_end().unwrap().packet;
+        assert_eq!(packet.buffer(), [round; 2]);
+    }
+}
+
 fn bytes_of(bytes: &[u8]) -> bytes::Bytes {
     bytes::Bytes::copy_from_slice(bytes)
 }

@@ -7,6 +7,7 @@ use super::shared::SharedWithBackend;
 use super::sharing::Sharing;
 use super::with_backend::WithBackend;
 use crate::poller::ParkHandle;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 use core::future::Future;
@@ -176,29 +177,34 @@ impl<T: IoBackend<Handle> + ?Sized, Handle: Pollable> IoBackendExt<Handle> for T
 pub(crate) const NOT_SHARED: &str =
     "this backend is not shared: return its container's `sharing()` from `IoBackend::sharing`";
 
-impl<T: IoBackend<Handle> + ?Sized, Handle: Pollable> IoBackend<Handle> for Arc<T> {
-    type Backend = T::Backend;
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<T: IoBackend<Handle> + ?Sized, Handle: Pollable> IoBackend<Handle> for $pointer {
+            type Backend = T::Backend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_, Handle>> {
-        (**self).polling_handle()
-    }
+            fn polling_handle(&self) -> Option<PollingHandle<'_, Handle>> {
+                (**self).polling_handle()
+            }
 
-    fn get_backend(&self) -> BackendHandle<'_, Self::Backend> {
-        (**self).get_backend()
-    }
+            fn get_backend(&self) -> BackendHandle<'_, Self::Backend> {
+                (**self).get_backend()
+            }
 
-    fn sharing(&self) -> Option<&Sharing> {
-        (**self).sharing()
-    }
+            fn sharing(&self) -> Option<&Sharing> {
+                (**self).sharing()
+            }
 
-    fn wait(&self, handle: &PollingHandle<'_, Handle>, timeout: Option<Duration>) {
-        (**self).wait(handle, timeout);
-    }
+            fn wait(&self, handle: &PollingHandle<'_, Handle>, timeout: Option<Duration>) {
+                (**self).wait(handle, timeout);
+            }
 
-    fn next_deadline(&self) -> Option<Duration> {
-        (**self).next_deadline()
-    }
+            fn next_deadline(&self) -> Option<Duration> {
+                (**self).next_deadline()
+            }
+        }
+    )*};
 }
+forward!(&T, Arc<T>, Box<T>);
 
 /// A value that has an [`IoBackend`] in it, or is one.
 pub trait LinksIoBackend {

@@ -2,7 +2,7 @@
 //!
 //! An object that has a short cut (a file calls `pread`) is asked first. Otherwise the memory is lent to a packet.
 
-use super::extent::{Extent, Prefix, Whole};
+use super::extent::{Extent, Prefix, Whole, goes_on};
 use super::failure;
 use super::lending::{Lend, lend};
 use crate::backend::IoBackend;
@@ -139,9 +139,28 @@ impl<Io: IoBackend + ?Sized, P: Position> Blocking<'_, Io, P> {
     }
 }
 
-/// Moves bytes through the short cut where there is one, else through a packet.
+/// Moves bytes, and makes of it what the user asked for.
 #[inline]
-fn transfer<D, P, Io, E>(io: &Io, pos: P, mut bytes: D::Slice<'_>) -> Result<E::Output>
+fn transfer<D, P, Io, E>(io: &Io, pos: P, bytes: D::Slice<'_>) -> Result<E::Output>
+where
+    D: Lend,
+    P: Position,
+    Io: PacketIo<D, P> + IoBackend + ?Sized,
+    E: Extent,
+{
+    let len = D::size(&bytes);
+    match moved::<D, P, Io, E>(io, pos, bytes) {
+        (done, None) => Ok(E::output(done)),
+        (done, Some(cause)) => E::judge::<D>(&Outcome::prefix(len, done, cause))
+            .map(E::output)
+            .map_err(|cause| failure(io, pos, len, cause)),
+    }
+}
+
+/// Moves bytes through the short cut where there is one, else through a packet. Says how many from the start were moved
+/// and, where that ended it, what went wrong behind them.
+#[inline]
+pub(crate) fn moved<D, P, Io, E>(io: &Io, pos: P, mut bytes: D::Slice<'_>) -> (usize, Option<Cause>)
 where
     D: Lend,
     P: Position,
@@ -150,31 +169,26 @@ where
 {
     let len = D::size(&bytes);
     let mut done = 0;
-    let cause = loop {
-        if E::enough(done, len) {
-            return Ok(E::output(done));
-        }
+    while !E::enough(done, len) {
         let Some(at) = pos.advance(done) else {
             // What has no position any more is beyond the end, as where a packet reaches that far.
-            break Cause::new(ErrorKind::UnexpectedEof);
+            return (done, Some(ErrorKind::UnexpectedEof.into()));
         };
         match io.transfer_blocking(at, D::rest(&mut bytes, done)) {
-            Some(Ok(0)) if D::READS => break Cause::new(ErrorKind::UnexpectedEof),
-            Some(Ok(0)) => break Cause::new(ErrorKind::WriteZero),
+            Some(Ok(0)) if D::READS => return (done, Some(ErrorKind::UnexpectedEof.into())),
+            Some(Ok(0)) => return (done, Some(ErrorKind::WriteZero.into())),
             Some(Ok(n)) => done += n.min(len - done),
             Some(Err(cause)) if cause.kind() == ErrorKind::Interrupted => {}
-            Some(Err(cause)) => break cause,
+            Some(Err(cause)) => return (done, Some(cause)),
             None => {
                 let rest = lend::<D, P, Io>(io, at, D::rest(&mut bytes, done));
                 done += rest.good_prefix();
                 match rest.first_error() {
-                    Some(cause) => break cause,
-                    None => return Ok(E::output(done)),
+                    Some(cause) if goes_on::<P>(&rest, cause) => {}
+                    cause => return (done, cause),
                 }
             }
         }
-    };
-    E::judge::<D>(&Outcome::prefix(len, done, cause))
-        .map(E::output)
-        .map_err(|cause| failure(io, pos, len, cause))
+    }
+    (done, None)
 }

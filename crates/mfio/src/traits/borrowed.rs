@@ -1,16 +1,17 @@
 //! Futures of the forms with borrowed memory. The bytes are copied once, through a packet of the pool, because a future
 //! that is forgotten must not leave the driver with your memory.
 
-use super::extent::{Extent, Prefix, Whole};
+use super::extent::{Extent, Prefix, Whole, goes_on};
 use super::failure;
 use super::pooled::Pooled;
 use crate::error::Result;
 use crate::io::{PacketIo, Position, Read, Write};
+use crate::packet::Outcome;
 use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 /// The future of [`IoRead::read_all`](super::IoRead::read_all).
 pub type ReadAll<'a, P, Io> = ReadInto<'a, P, Io, Whole>;
@@ -21,11 +22,14 @@ pub type WriteAll<'a, P, Io> = WriteFrom<'a, P, Io, Whole>;
 /// The future of [`IoWrite::write_some`](super::IoWrite::write_some).
 pub type WriteSome<'a, P, Io> = WriteFrom<'a, P, Io, Prefix>;
 
-/// Reads into borrowed memory. Where it fails, or is dropped, the memory is as it was.
+/// Reads into borrowed memory. Where it fails, or is dropped, the memory is as it was; for a stream see
+/// [`read_all`](super::IoRead::read_all).
 #[must_use = "nothing is sent before the first poll"]
 pub struct ReadInto<'a, P, Io: ?Sized, E> {
     op: Pooled<'a, Read, P, Io>,
     bytes: &'a mut [u8],
+    /// How many a stream has given so far, in pieces.
+    filled: usize,
     extent: PhantomData<fn() -> E>,
 }
 
@@ -43,6 +47,7 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized, E> ReadInto<'a, P, Io, E> 
         Self {
             op: Pooled::new(io, pos),
             bytes,
+            filled: 0,
             extent: PhantomData,
         }
     }
@@ -69,18 +74,32 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { op, bytes, .. } = &mut *self;
+        let Self {
+            op, bytes, filled, ..
+        } = &mut *self;
         let len = bytes.len();
         if len == 0 {
             return Poll::Ready(Ok(E::output(0)));
         }
-        let finish = |outcome: &_, packet: &[u8]| {
-            let good = E::judge::<Read>(outcome)?;
-            bytes[..good].copy_from_slice(&packet[..good]);
-            Ok(E::output(good))
-        };
-        op.poll(cx, len, |_| (), finish)
-            .map_err(|cause| failure(op.io, op.pos, len, cause))
+        loop {
+            let rest = &mut bytes[*filled..];
+            let left = rest.len();
+            let finish = |outcome: &Outcome, packet: &[u8]| {
+                let good = match outcome.first_error() {
+                    Some(cause) if goes_on::<P>(outcome, cause) => outcome.good_prefix(),
+                    _ => E::judge::<Read>(outcome)?,
+                };
+                rest[..good].copy_from_slice(&packet[..good]);
+                Ok(good)
+            };
+            let good = ready!(op.poll(cx, left, |_| (), finish))
+                .map_err(|cause| failure(op.io, op.pos, len, cause))?;
+            *filled += good;
+            if !P::SEQUENTIAL || E::enough(*filled, len) || good == 0 {
+                return Poll::Ready(Ok(E::output(*filled)));
+            }
+            *op = Pooled::new(op.io, op.pos);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How much must succeed: everything, or something.
 
 use crate::error::{Cause, ErrorKind};
-use crate::io::Direction;
+use crate::io::{Direction, Position};
 use crate::packet::Outcome;
 
 mod sealed {
@@ -78,4 +78,10 @@ impl Extent for Prefix {
     fn output(good: usize) -> usize {
         good
     }
+}
+
+/// Whether a request that ended with a part of its bytes goes on with the others: a stream ends it with what there is.
+#[inline]
+pub(super) fn goes_on<P: Position>(outcome: &Outcome, cause: Cause) -> bool {
+    P::SEQUENTIAL && outcome.good_prefix() != 0 && cause.kind() == ErrorKind::WouldBlock
 }

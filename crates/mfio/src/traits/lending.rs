@@ -14,7 +14,7 @@ use core::pin::Pin;
 use core::ptr::NonNull;
 
 /// Borrowed memory of a direction, taken generically.
-pub(super) trait Lend: Direction {
+pub(crate) trait Lend: Direction {
     /// What is left from `from` on.
     fn rest<'a>(slice: &'a mut Self::Slice<'_>, from: usize) -> Self::Slice<'a>;
 

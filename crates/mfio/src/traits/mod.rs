@@ -21,6 +21,7 @@ mod blocking;
 mod borrowed;
 mod each;
 mod extent;
+mod len;
 mod lending;
 mod owned;
 mod pooled;
@@ -29,10 +30,15 @@ mod value;
 mod write;
 
 pub use batch::TransferBatch;
+#[cfg(feature = "std")]
+pub(crate) use blocking::moved;
 pub use blocking::{Blocking, BlockingIo};
 pub use borrowed::{ReadAll, ReadInto, ReadSome, WriteAll, WriteFrom, WriteSome};
 pub use each::TransferEach;
 pub use extent::{Extent, Prefix, Whole};
+pub use len::HasLen;
+#[cfg(feature = "bytes")]
+pub use owned::ReadBytes;
 pub use owned::{ReadToVec, TransferBuf, TransferBufSome, TransferOwned, TransferPacket};
 pub use read::IoRead;
 pub use value::ReadValue;
@@ -43,13 +49,30 @@ use crate::io::{Direction, PacketIo, Position};
 
 /// What went wrong with an operation, as the user is told.
 #[cold]
-fn failure<D, P, Io>(io: &Io, pos: P, len: usize, cause: Cause) -> Error
+pub(crate) fn failure<D, P, Io>(io: &Io, pos: P, len: usize, cause: Cause) -> Error
 where
     D: Direction,
     P: Position,
     Io: PacketIo<D, P> + ?Sized,
 {
-    let mut error = Error::new(cause, D::VERB)
+    failure_of::<D, P, Io>(io, D::VERB, pos, len, cause)
+}
+
+/// [`failure`] of an operation of any name. `D` is a direction in which `io` can be asked what it is.
+#[cold]
+pub(crate) fn failure_of<D, P, Io>(
+    io: &Io,
+    operation: &'static str,
+    pos: P,
+    len: usize,
+    cause: Cause,
+) -> Error
+where
+    D: Direction,
+    P: Position,
+    Io: PacketIo<D, P> + ?Sized,
+{
+    let mut error = Error::new(cause, operation)
         .len(len as u64)
         .identity(io.identity());
     if let Some(offset) = pos.offset() {

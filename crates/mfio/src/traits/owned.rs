@@ -230,3 +230,25 @@ impl<P: Position, Io: PacketIo<Read, P> + ?Sized> Future for ReadToVec<'_, P, Io
         Poll::Ready(Ok(bytes))
     }
 }
+
+/// The future of [`IoRead::read_bytes`](super::IoRead::read_bytes).
+#[cfg(feature = "bytes")]
+#[derive(Debug)]
+#[must_use = "nothing is sent before the first poll"]
+pub struct ReadBytes<'a, P, Io: ?Sized>(ReadToVec<'a, P, Io>);
+
+#[cfg(feature = "bytes")]
+impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadBytes<'a, P, Io> {
+    pub(super) fn new(io: &'a Io, pos: P, len: usize) -> Self {
+        Self(ReadToVec::new(io, pos, len))
+    }
+}
+
+#[cfg(feature = "bytes")]
+impl<P: Position, Io: PacketIo<Read, P> + ?Sized> Future for ReadBytes<'_, P, Io> {
+    type Output = Result<bytes::Bytes>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map_ok(Into::into)
+    }
+}

@@ -45,6 +45,10 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
 
     /// Fills `bytes`. Where it fails or is dropped they are as they were.
     ///
+    /// A stream ([`NoPos`](crate::io::NoPos)) is asked again until they are full. Where that fails or is dropped half-way,
+    /// what came is taken from the stream, and in the front of `bytes`;
+    /// [`Streaming`](crate::cursor::Streaming) is what keeps it.
+    ///
     /// # Errors
     /// Where not every byte could be read; the end of the data is `UnexpectedEof`.
     #[inline]
@@ -100,6 +104,26 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
     #[inline]
     fn read_to_vec(&self, pos: P, len: usize) -> ReadToVec<'_, P, Self> {
         ReadToVec::new(self, pos, len)
+    }
+
+    /// As [`read_to_vec`](Self::read_to_vec), into new `Bytes`, which share the memory that was read into.
+    ///
+    /// ```
+    /// use mfio::backend::IoBackendExt;
+    /// use mfio::memory::Memory;
+    /// use mfio::traits::IoRead;
+    ///
+    /// let io = Memory::new(b"head and body".to_vec());
+    /// let all: bytes::Bytes = io.block_on(io.read_bytes(0, 100))?;
+    /// assert_eq!(all.slice(9..), "body");
+    /// # Ok::<_, mfio::error::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where not even the first byte could be read, for another reason than the end of the data; `OutOfMemory`.
+    #[cfg(feature = "bytes")]
+    fn read_bytes(&self, pos: P, len: usize) -> super::ReadBytes<'_, P, Self> {
+        super::ReadBytes::new(self, pos, len)
     }
 
     /// Reads many buffers, each at a position of its own, as one request with one wake-up. The batch comes back with what

@@ -1,8 +1,8 @@
-//! `bytes::Bytes` as a buffer to write from.
+//! `bytes::Bytes` as a buffer to write from, `bytes::BytesMut` as one for both directions.
 #![allow(unsafe_code)]
 
-use super::{Buffer, WriteBuffer};
-use bytes::Bytes;
+use super::{Buffer, ReadBuffer, WriteBuffer};
+use bytes::{Bytes, BytesMut};
 
 // SAFETY: a `Bytes` points to memory outside itself that nobody changes (2, 3: shared reads only) and that lives as long
 // as it; its address and length change only through its `&mut` methods, which nobody calls here (1).
@@ -25,3 +25,37 @@ unsafe impl Buffer for Bytes {
 }
 // SAFETY: plain memory that nobody changes.
 unsafe impl WriteBuffer for Bytes {}
+
+/// Parts of a `BytesMut`: itself, and where its bytes were when it was taken apart.
+///
+/// The pointer is taken once: to ask for it again makes a reference to all the bytes, which others may be using.
+#[derive(Debug)]
+pub struct BytesMutParts {
+    ptr: *mut u8,
+    bytes: BytesMut,
+}
+
+// SAFETY: a `BytesMut` is a raw pointer to memory outside itself, of which it has its own `len` initialised bytes alone,
+// others that share the allocation have other ones (3); they stay where they are until one of its `&mut` methods is called,
+// which nobody does before it is made again (2); `region` only copies (1).
+unsafe impl Buffer for BytesMut {
+    type Parts = BytesMutParts;
+
+    fn into_parts(mut self) -> BytesMutParts {
+        let ptr = self.as_mut().as_mut_ptr();
+        BytesMutParts { ptr, bytes: self }
+    }
+
+    unsafe fn from_parts(parts: BytesMutParts) -> Self {
+        parts.bytes
+    }
+
+    unsafe fn region(parts: *mut BytesMutParts) -> (*mut u8, usize) {
+        // SAFETY: the caller's pointer is valid. `len` reads a field of the `BytesMut`, and none of its bytes.
+        unsafe { ((*parts).ptr, (*parts).bytes.len()) }
+    }
+}
+// SAFETY: the pointer came from exclusive access to all the bytes; every `u8` is valid.
+unsafe impl ReadBuffer for BytesMut {}
+// SAFETY: plain memory.
+unsafe impl WriteBuffer for BytesMut {}

@@ -1,0 +1,100 @@
+//! The writing half of a cursor: at most one accepted write on its way.
+
+use super::store::Store;
+use crate::error::Cause;
+use crate::io::{PacketIo, Position, Write};
+use crate::packet::{AlignedBuf, Ended, InFlight};
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Writing<P> {
+    store: Store,
+    sent: Option<Sent<P>>,
+}
+
+#[derive(Debug)]
+struct Sent<P> {
+    in_flight: InFlight<AlignedBuf, Write>,
+    pos: P,
+}
+
+/// An accepted write that failed.
+#[derive(Debug)]
+pub(super) struct Failed<P> {
+    pub(super) cause: Cause,
+    /// Of the first byte that was not written.
+    pub(super) pos: P,
+    /// How many were given up, from there.
+    pub(super) len: usize,
+}
+
+impl<P: Position> Writing<P> {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            store: Store::new(limit),
+            sent: None,
+        }
+    }
+
+    /// Whether a write is on its way, or has an outcome that nobody has seen.
+    pub(super) fn is_pending(&self) -> bool {
+        self.sent.is_some()
+    }
+
+    /// Waits until what was accepted has ended. A failure is told once.
+    pub(super) fn poll_settle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed<P>>> {
+        let Some(sent) = &mut self.sent else {
+            return Poll::Ready(Ok(()));
+        };
+        let ended = ready!(Pin::new(&mut sent.in_flight).poll(cx));
+        let pos = sent.pos;
+        self.sent = None;
+        let (good, cause) = self.end(ended);
+        Poll::Ready(match cause {
+            None => Ok(()),
+            Some((cause, len)) => Err(Failed {
+                cause,
+                pos: pos.advance(good).unwrap_or(pos),
+                len,
+            }),
+        })
+    }
+
+    /// Copies and sends the first of `bytes`, which are some, and says how many. Nothing is on its way.
+    ///
+    /// # Errors
+    /// What the object answered at once, without having taken a byte; `OutOfMemory`.
+    pub(super) fn accept<Io>(&mut self, io: &Io, pos: P, bytes: &[u8]) -> Result<usize, Cause>
+    where
+        Io: PacketIo<Write, P> + ?Sized,
+    {
+        debug_assert!(!self.is_pending(), "one write at a time");
+        let len = self.store.clip(bytes.len());
+        let mut packet = self.store.take(len)?;
+        packet.buffer_mut()[..len].copy_from_slice(&bytes[..len]);
+        let (in_flight, view) = packet.start_prefix(len);
+        io.send_io(pos, view);
+        match in_flight.try_end() {
+            // What was written of it is what was accepted; the error comes again with the rest, or has passed.
+            Ok(ended) => match self.end(ended) {
+                (0, Some((cause, _))) => Err(cause),
+                (good, _) => Ok(good),
+            },
+            Err(in_flight) => {
+                self.sent = Some(Sent { in_flight, pos });
+                Ok(len)
+            }
+        }
+    }
+
+    /// How many bytes from the start were written and, where not all were, why, and how many are left.
+    fn end(&mut self, ended: Ended<AlignedBuf>) -> (usize, Option<(Cause, usize)>) {
+        let Ended { packet, outcome } = ended;
+        self.store.put(packet);
+        let good = outcome.good_prefix();
+        let left = outcome.len() - good;
+        (good, outcome.first_error().map(|cause| (cause, left)))
+    }
+}

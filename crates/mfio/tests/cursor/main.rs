@@ -1,0 +1,8 @@
+//! Cursors: an object and a position, through every adapter.
+
+mod adapters;
+mod errors;
+mod model;
+mod object;
+mod sharing;
+mod streams;

@@ -1,0 +1,246 @@
+//! An object that does as it is told: it answers late, in part, or not at all.
+
+use mfio::backend::*;
+use mfio::error::{Cause, Error, ErrorKind};
+use mfio::io::{Direction, Identity, PacketIo, Read, Write};
+use mfio::packet::View;
+use mfio::traits::HasLen;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// All of it, at once.
+    Now,
+    /// All of it, when the object is released.
+    Late,
+    /// So many bytes, when it is released; the others fail for this reason.
+    Part(usize, ErrorKind),
+    /// As `Part`, at once.
+    PartNow(usize, ErrorKind),
+}
+
+enum Request {
+    Read(u64, View<Read>, Answer),
+    Write(u64, View<Write>, Answer),
+}
+
+#[derive(Default)]
+struct Inner {
+    bytes: Vec<u8>,
+    answers: VecDeque<Answer>,
+    held: Vec<Request>,
+    sent: Vec<(&'static str, u64, usize)>,
+}
+
+/// A file of bytes that grows as it is written.
+pub(crate) struct Scripted {
+    inner: Arc<Mutex<Inner>>,
+    backend: BackendContainer<DynBackend>,
+}
+
+impl Scripted {
+    pub(crate) fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        let inner = Arc::new(Mutex::new(Inner {
+            bytes: bytes.into(),
+            ..Inner::default()
+        }));
+        let held = inner.clone();
+        let backend = poll_fn(move |_| {
+            release(&held);
+            Poll::Pending
+        });
+        Self {
+            inner,
+            backend: BackendContainer::new_dyn(backend),
+        }
+    }
+
+    /// What becomes of the next requests; those behind are answered at once.
+    pub(crate) fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.inner.lock().unwrap().answers.extend(answers);
+    }
+
+    /// Forgets answers for which nothing was asked.
+    pub(crate) fn clear_answers(&self) {
+        self.inner.lock().unwrap().answers.clear();
+    }
+
+    /// Answers what is waiting for that. Whether there was anything.
+    pub(crate) fn release(&self) -> bool {
+        release(&self.inner)
+    }
+
+    /// How many requests wait for being answered, of which nobody waits for the end.
+    pub(crate) fn abandoned(&self) -> usize {
+        let inner = self.inner.lock().unwrap();
+        let gone = |request: &&Request| match request {
+            Request::Read(_, view, _) => view.is_abandoned(),
+            Request::Write(_, view, _) => view.is_abandoned(),
+        };
+        inner.held.iter().filter(gone).count()
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.inner.lock().unwrap().bytes.clone()
+    }
+
+    /// What was asked for since the last call.
+    pub(crate) fn sent(&self) -> Vec<(&'static str, u64, usize)> {
+        std::mem::take(&mut self.inner.lock().unwrap().sent)
+    }
+
+    /// Polls `future`, and releases what it waits for, until it is ready.
+    pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        for _ in 0..100 {
+            let mut cx = Context::from_waker(Waker::noop());
+            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                return output;
+            }
+            self.release();
+        }
+        panic!("it does not end");
+    }
+
+    fn send<D: Direction>(
+        &self,
+        pos: u64,
+        view: View<D>,
+        request: impl FnOnce(u64, View<D>, Answer) -> Request,
+    ) {
+        let mut inner = self.inner.lock().unwrap();
+        inner.sent.push((D::VERB, pos, view.len()));
+        let answer = inner.answers.pop_front().unwrap_or(Answer::Now);
+        let request = request(pos, view, answer);
+        match answer {
+            Answer::Late | Answer::Part(..) => inner.held.push(request),
+            Answer::Now | Answer::PartNow(..) => {
+                drop(inner);
+                request.serve(&self.inner);
+            }
+        }
+    }
+}
+
+fn release(inner: &Mutex<Inner>) -> bool {
+    let held = std::mem::take(&mut inner.lock().unwrap().held);
+    let any = !held.is_empty();
+    held.into_iter().for_each(|request| request.serve(inner));
+    any
+}
+
+impl Request {
+    fn serve(self, inner: &Mutex<Inner>) {
+        match self {
+            Self::Read(pos, mut view, answer) => {
+                let (limit, cause) = limit(answer, ErrorKind::UnexpectedEof);
+                let n = {
+                    let bytes = &inner.lock().unwrap().bytes;
+                    let from = bytes.len().min(pos as usize);
+                    let n = view.len().min(bytes.len() - from).min(limit);
+                    view.bytes_mut()[..n].copy_from_slice(&bytes[from..from + n]);
+                    n
+                };
+                let cause = if n < limit {
+                    ErrorKind::UnexpectedEof.into()
+                } else {
+                    cause
+                };
+                view.done_prefix(n, cause);
+            }
+            Self::Write(pos, view, answer) => {
+                let (limit, cause) = limit(answer, ErrorKind::Other);
+                let n = view.len().min(limit);
+                {
+                    let bytes = &mut inner.lock().unwrap().bytes;
+                    let end = pos as usize + n;
+                    if n != 0 && bytes.len() < end {
+                        bytes.resize(end, 0);
+                    }
+                    bytes[pos as usize..][..n].copy_from_slice(&view.bytes()[..n]);
+                }
+                view.done_prefix(n, cause);
+            }
+        }
+    }
+}
+
+fn limit(answer: Answer, otherwise: ErrorKind) -> (usize, Cause) {
+    match answer {
+        Answer::Now | Answer::Late => (usize::MAX, otherwise.into()),
+        Answer::Part(n, kind) | Answer::PartNow(n, kind) => (n, kind.into()),
+    }
+}
+
+impl PacketIo<Read> for Scripted {
+    fn send_io(&self, pos: u64, view: View<Read>) {
+        self.send(pos, view, Request::Read);
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        Identity {
+            object: Some("the script".into()),
+            driver: None,
+        }
+    }
+}
+
+impl PacketIo<Write> for Scripted {
+    fn send_io(&self, pos: u64, view: View<Write>) {
+        self.send(pos, view, Request::Write);
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        PacketIo::<Read>::identity(self)
+    }
+}
+
+/// The length, at the second poll.
+pub(crate) struct Len {
+    inner: Arc<Mutex<Inner>>,
+    asked: bool,
+}
+
+impl Future for Len {
+    type Output = Result<u64, Error>;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !std::mem::replace(&mut self.asked, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(self.inner.lock().unwrap().bytes.len() as u64))
+    }
+}
+
+impl HasLen for Scripted {
+    type Len = Len;
+
+    fn io_len(&self) -> Len {
+        Len {
+            inner: self.inner.clone(),
+            asked: false,
+        }
+    }
+}
+
+impl IoBackend for Scripted {
+    type Backend = DynBackend;
+
+    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
+        None
+    }
+
+    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
+        self.backend.acquire(None)
+    }
+
+    fn sharing(&self) -> Option<&Sharing> {
+        self.backend.sharing()
+    }
+}
