@@ -11,6 +11,7 @@ use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing
 use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Identity, PacketIo, Read, Write};
 use mfio::packet::{PacketPool, View};
+use mfio::traits::HasLen;
 
 use super::NativeRt;
 use super::call::{CloseFile, FileLen, SyncFile, help};
@@ -26,7 +27,7 @@ use super::sys;
 /// Streams (pipes, sockets, terminals) have no positions. They give and take bytes in the order in which the system serves
 /// the requests, whatever these name. A read of a stream ends with what there is: read them with
 /// [`read_some`](mfio::traits::IoRead::read_some). One that wants more than comes at once fails with `WouldBlock`, and the
-/// bytes that came are taken. So may be the next bytes after a read that was dropped while it waited, but no more: the
+/// bytes that came are taken; [`into_stream`](Self::into_stream) has better ways. So may be the next bytes after a read that was dropped while it waited, but no more: the
 /// runtime lets go of it when it is next at work, or wants the place. With the threads driver each read that waits for a
 /// stream takes a thread ([`Builder::threads`](super::Builder::threads)).
 ///
@@ -141,6 +142,11 @@ impl File {
         }
     }
 
+    /// Whether operations go to their positions: not those of a stream.
+    pub(super) fn has_positions(&self) -> bool {
+        self.object.is_seekable()
+    }
+
     /// The path it was opened by, if it was.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
@@ -227,6 +233,14 @@ impl PacketIo<Write> for File {
             sys::write_slice(self.object.fd(), bytes, self.object.position(pos))
                 .map_err(Cause::from_errno),
         )
+    }
+}
+
+impl HasLen for File {
+    type Len = FileLen;
+
+    fn io_len(&self) -> FileLen {
+        self.len()
     }
 }
 

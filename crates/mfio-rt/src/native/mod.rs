@@ -9,7 +9,7 @@
 //! | module | what |
 //! |---|---|
 //! | `owner` | what a runtime is made of, how operations are sent, how it ends |
-//! | `file`, `call` | files, and the futures of operations that move no bytes |
+//! | `file`, `stream`, `call` | files, those without positions, and the futures of operations that move no bytes |
 //! | `op`, `control` | the vocabulary of operations, the same for all drivers |
 //! | `table` | who owns what is in flight |
 //! | `cached` | reads of what the page cache holds |
@@ -39,6 +39,7 @@ mod ladder;
 mod object;
 mod op;
 mod owner;
+mod stream;
 mod sys;
 mod table;
 
@@ -55,6 +56,7 @@ pub use self::driver::DriverKind;
 pub use self::file::File;
 pub use self::ladder::{BuildError, Refusal, Report, Verdict};
 pub use self::owner::leaked_operations;
+pub use self::stream::Stream;
 
 use self::builder::Config;
 use self::owner::Owner;

@@ -1,0 +1,133 @@
+//! Streams: files without positions, as what they are.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing};
+use mfio::error::{Cause, ErrorKind, Result};
+use mfio::io::{Identity, NoPos, PacketIo, Read, Write};
+use mfio::packet::{PacketPool, View};
+
+use super::file::File;
+
+/// A pipe, socket or terminal of a [`NativeRt`](super::NativeRt): a [`File`] that has no positions ([`NoPos`]).
+///
+/// Reads and writes as [`File`] says of streams. [`Streaming`](mfio::cursor::Streaming) makes of it a reader or writer of
+/// the usual kind, which loses no bytes when a read is given up.
+///
+/// ```
+/// use mfio::cursor::Streaming;
+/// use mfio_rt::native::{File, NativeRt};
+/// use std::io::{Read, Write};
+///
+/// let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+/// let rt = NativeRt::new()?;
+/// let stream = File::from_owned_fd(&rt, ours.into()).into_stream().expect("sockets have no positions");
+/// let mut stream = Streaming::new(stream);
+///
+/// (&theirs).write_all(b"question")?;
+/// let mut bytes = [0; 100];
+/// let n = stream.read(&mut bytes)?;
+/// assert_eq!(&bytes[..n], b"question");
+/// stream.write_all(b"answer")?;
+/// # (&theirs).read_exact(&mut bytes[..6])?;
+/// # assert_eq!(&bytes[..6], b"answer");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Stream(File);
+
+impl File {
+    /// The file as a stream.
+    ///
+    /// # Errors
+    ///
+    /// The file itself, if it has positions.
+    pub fn into_stream(self) -> Result<Stream, Self> {
+        if self.has_positions() {
+            Err(self)
+        } else {
+            Ok(Stream(self))
+        }
+    }
+}
+
+impl Stream {
+    /// The file again.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.0
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stream").field(&self.0).finish()
+    }
+}
+
+/// A file that has none is given a position, and ignores it.
+const ANYWHERE: u64 = 0;
+
+macro_rules! forward {
+    ($($direction:ident),*) => {$(
+        impl PacketIo<$direction, NoPos> for Stream {
+            #[inline]
+            fn send_io(&self, _: NoPos, view: View<$direction>) {
+                PacketIo::<$direction>::send_io(&self.0, ANYWHERE, view);
+            }
+
+            #[inline]
+            fn pool(&self) -> Option<&PacketPool> {
+                PacketIo::<$direction>::pool(&self.0)
+            }
+
+            fn identity(&self) -> Identity<'_> {
+                PacketIo::<$direction>::identity(&self.0)
+            }
+
+            fn explain(&self, cause: Cause) -> Option<&'static str> {
+                PacketIo::<$direction>::explain(&self.0, cause)
+            }
+
+            fn transfer_blocking(
+                &self,
+                _: NoPos,
+                bytes: <$direction as mfio::io::Direction>::Slice<'_>,
+            ) -> Option<Result<usize, Cause>> {
+                let moved = PacketIo::<$direction>::transfer_blocking(&self.0, ANYWHERE, bytes);
+                // One that must not block is waited for by way of a packet.
+                moved.filter(|moved| !moved.is_err_and(|cause| cause.kind() == ErrorKind::WouldBlock))
+            }
+        }
+    )*};
+}
+forward!(Read, Write);
+
+impl IoBackend for Stream {
+    type Backend = DynBackend;
+
+    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
+        self.0.polling_handle()
+    }
+
+    #[track_caller]
+    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
+        self.0.get_backend()
+    }
+
+    fn sharing(&self) -> Option<&Sharing> {
+        self.0.sharing()
+    }
+
+    fn wait(&self, handle: &PollingHandle<'_>, timeout: Option<Duration>) {
+        self.0.wait(handle, timeout);
+    }
+}
