@@ -36,7 +36,8 @@ C
 
 case $command in
 check)
-    use_debian_rust
+    # std imports functions of Windows by name, for which even a check needs dlltool.
+    use_debian_rust binutils-mingw-w64-x86-64
     [ $# -gt 0 ] || set -- -p mfio
     set -- "${deny_warnings[@]}" "$@"
     ;;

@@ -7,9 +7,10 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
 /// Hands the relay over to whoever made it.
-struct Tell<B: mfio::packet::Buffer + 'static>(Arc<Mutex<Vec<Told<B>>>>);
+struct Tell<B: mfio::packet::Buffer + 'static>(Told<B>);
 
-type Told<B> = (Relay<B, Tell<B>>, Outcome);
+/// What has ended.
+type Told<B> = Arc<Mutex<Vec<(Relay<B, Tell<B>>, Outcome)>>>;
 
 impl<B: mfio::packet::Buffer + 'static> OnEnd<B> for Tell<B> {
     fn on_end(relay: Relay<B, Self>, outcome: Outcome) {
@@ -18,9 +19,7 @@ impl<B: mfio::packet::Buffer + 'static> OnEnd<B> for Tell<B> {
     }
 }
 
-fn relay<B: mfio::packet::Buffer + 'static>(
-    buffer: B,
-) -> (Relay<B, Tell<B>>, Arc<Mutex<Vec<Told<B>>>>) {
+fn relay<B: mfio::packet::Buffer + 'static>(buffer: B) -> (Relay<B, Tell<B>>, Told<B>) {
     let told = Arc::default();
     (Relay::new(buffer, Tell(Arc::clone(&told))), told)
 }
