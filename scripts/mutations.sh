@@ -136,20 +136,22 @@ copy_tree
 bad=0
 ran=0
 
-# A test that fails anyway proves nothing: each command has to pass first.
+# A test that fails anyway proves nothing: each command has to pass without a mutation, before the first that it is to notice.
 declare -A clean
-number=0
-for patch in "${patches[@]}"; do
-    command=$(header "$patch" test "")
-    [ -z "${clean[$command]:-}" ] || continue
-    number=$((number + 1))
-    clean[$command]=$(verdict "$command" 600 "$logs/unmutated-$number.log")
-    if [ "${clean[$command]}" != passes ]; then
-        echo "without a mutation: ${clean[$command]}: $command (see $logs/unmutated-$number.log)"
+commands=0
+passes_unmutated() {
+    local command=$1 log
+    if [ -z "${clean[$command]:-}" ]; then
+        commands=$((commands + 1))
+        log=$logs/unmutated-$commands.log
+        clean[$command]=$(verdict "$command" 600 "$log")
+        if [ "${clean[$command]}" != passes ]; then
+            echo "without a mutation: ${clean[$command]}: $command (see $log)"
+        fi
     fi
-done
+    [ "${clean[$command]}" = passes ]
+}
 
-echo "without mutations: $number commands, $SECONDS s"
 printf '%-72s %-14s %4s\n' mutation result s
 for patch in "${patches[@]}"; do
     if [ -n "$minutes" ] && [ $SECONDS -ge $((minutes * 60)) ]; then break; fi
@@ -159,7 +161,7 @@ for patch in "${patches[@]}"; do
     expected=$(header "$patch" expect fails)
     began=$SECONDS
     note=
-    if [ "${clean[$command]}" != passes ]; then
+    if ! passes_unmutated "$command"; then
         result="not proven" note="its test does not pass without it"
     elif ! apply "$patch" 2>"$logs/$name.log"; then
         result="stale" note="the diff does not apply: make it anew"
@@ -175,5 +177,5 @@ for patch in "${patches[@]}"; do
     [ -z "$note" ] || bad=$((bad + 1))
     printf '%-72s %-14s %4d  %s\n' "$name" "$result" $((SECONDS - began)) "$note"
 done
-echo "mutations: $((ran - bad)) of $ran caught, $((${#patches[@]} - ran)) not run this time"
+echo "mutations: $commands commands pass without; $((ran - bad)) of $ran caught, $((${#patches[@]} - ran)) not run this time"
 [ $bad -eq 0 ]
