@@ -3,6 +3,12 @@ and the targets that a run is judged by."""
 
 import os
 
+# What c-layers has on top of memory.
+LAYERS = [
+    "offset", "window", "concat", "remap", "stripe", "mirror", "retry", "limit", "trace", "fault", "timeout", "overlay",
+    "cache",
+]
+
 # name: (binary, variant)
 CONTESTANTS = {
     "raw-plain": ("c-raw", "plain"),
@@ -30,8 +36,13 @@ CONTESTANTS = {
     "pollster": ("c-micro", "pollster"),
     "futures": ("c-micro", "futures"),
     "async-io": ("c-micro", "async-io"),
+    **{name: ("c-layers", name) for name in ("copy", "ranges", "batch", "scattered-pread")},
+    "memory": ("c-layers", "memory"),
+    **{f"layer-{name}": ("c-layers", name) for name in LAYERS},
 }
 
+# Layers that answer from memory of their own, or go through it: they add a copy, and are reported only.
+COPIES = ["timeout", "cache"]
 OURS = ["ours-packet", "ours-borrowed", "ours-tokio-mt", "ours-smol"]
 TOKIO = ["tokio-fs", "tokio-blk", "tokio-mt-fs", "tokio-mt-blk"]
 EXECUTORS = ["noop-loop", "pollster", "futures", "async-io", "mfio01-mem", "ours-mem", "mfio01", "ours"]
@@ -78,18 +89,34 @@ def cells(seconds):
         out.append(Cell("w9", f"packet/{batch}", memory, args, ["ns_per_op"], "micro"))
     for op in ("u64", "block"):
         out.append(Cell("w9", op, memory, ["--op", op], ["ns_per_op"], "micro"))
+    layered = ["memory", *(f"layer-{name}" for name in LAYERS)]
+    for batch in (1, 16):
+        args = ["--op", "packet", "--qd", str(batch)]
+        out.append(Cell("w10", f"packet/{batch}", layered, args, ["ns_per_op"], "micro"))
+    out.append(Cell("w10", "split/64", ["memory", "layer-stripe"], ["--op", "split"], ["ns_per_op"], "micro"))
+    for bs in ("64", "4k", "64k"):
+        out.append(Cell("w11", bs, ["copy", "layer-cache"], ["--bs", bs], ["ns_per_op"], "micro"))
+    for op in ("near", "far"):
+        who = ["scattered-pread", "batch", "ranges"]
+        out.append(Cell("w12", op, who, ["--op", op, *timed], ["ops_per_s", "cpu_ns_per_op"]))
     return out
 
 
 class Target:
     """`who` must reach `need` times `base` in a cell; for a time that is at most, for a rate at
-    least. `aim` is what one hopes for beyond that."""
+    least. `aim` is what one hopes for beyond that. With `parts`, what counts is not the ratio but
+    how much more time than `base` is taken for each of so many parts, in ns."""
 
-    def __init__(self, text, group, cell, who, base, need=None, aim=None):
+    def __init__(self, text, group, cell, who, base, need=None, aim=None, parts=None):
         self.text, self.group, self.cell = text, group, cell
         self.who, self.base, self.need, self.aim = who, base, need, aim
-        self.lower = group in ("w6", "w9")
+        self.parts = parts
+        self.lower = group in ("w6", "w9", "w10", "w11")
         self.metric = "ns_per_op" if self.lower else "ops_per_s"
+
+    def compare(self, own, base):
+        """The number that is judged."""
+        return (own - base) / self.parts if self.parts else own / base
 
     def met(self, ratio, bar):
         """Within three percent of the bar counts."""
@@ -114,6 +141,14 @@ TARGETS = [
     Target("shared under tokio, depth 32", "w1", "qd32", "ours-tokio-mt", "raw-plain", 0.6, 0.8),
     Target("borrowed buffer, depth 1", "w1", "qd1", "ours-borrowed", "nowait"),
     Target("borrowed buffer, depth 32", "w1", "qd32", "ours-borrowed", "raw-plain"),
+    *(
+        Target(f"added by {name}, ns", "w10", "packet/16", f"layer-{name}", "memory", None if name in COPIES else 30, parts=1)
+        for name in LAYERS
+    ),
+    Target("added by a split, ns a part", "w10", "split/64", "layer-stripe", "memory", 20, parts=63),
+    *(Target(f"cache hit, {bs}", "w11", bs, "layer-cache", "copy", None if bs == "64" else 2) for bs in ("64", "4k", "64k")),
+    Target("scattered reads, ranges that merge", "w12", "near", "ranges", "scattered-pread", 3),
+    Target("scattered reads, ranges that do not", "w12", "far", "ranges", "scattered-pread"),
 ]
 
 

@@ -54,25 +54,25 @@ def field(rows, group, cell, name, base, metric, present):
     return text
 
 
-def ratio(rows, target, metric):
-    """(ratio of the medians, least, most of the rounds' own ratios), or None."""
+def compare(rows, target, metric):
+    """(of the medians, least, most of the rounds' own), as the target compares, or None."""
     own = values(rows, target.group, target.cell, target.who, metric)
     base = values(rows, target.group, target.cell, target.base, metric)
-    rounds = [own[r] / base[r] for r in own if base.get(r)]
+    rounds = [target.compare(own[r], base[r]) for r in own if base.get(r)]
     if not rounds:
         return None
-    mid = statistics.median(own.values()) / statistics.median(base.values())
+    mid = target.compare(statistics.median(own.values()), statistics.median(base.values()))
     return mid, min(rounds), max(rounds)
 
 
 def targets(rows):
     """The table of the targets. Returns whether every one is met."""
     print("\n### Targets (within 3 % counts as met)\n")
-    print("| target | cell | measured / baseline | ratio [rounds] | by CPU time | needed | verdict |")
+    print("| target | cell | measured / baseline | ratio, or difference [rounds] | by CPU time | needed | verdict |")
     print("|---|---|---|---:|---:|---:|---|")
     good = True
     for t in plan.TARGETS:
-        got = ratio(rows, t, t.metric)
+        got = compare(rows, t, t.metric)
         sign = "≤" if t.lower else "≥"
         need = f"{sign} {t.need}" if t.need else "reported"
         if t.aim:
@@ -82,7 +82,7 @@ def targets(rows):
             said, by_cpu, verdict = "", "", "not measured"
         else:
             said = f"{got[0]:.3f} [{got[1]:.3f}–{got[2]:.3f}]"
-            cpu = None if t.lower else ratio(rows, t, "cpu_ns_per_op")
+            cpu = None if t.lower else compare(rows, t, "cpu_ns_per_op")
             by_cpu = f"{1 / cpu[0]:.3f}" if cpu else ""
             verdict = judge(t, got[0])
             good = good and not verdict.startswith("not")

@@ -41,8 +41,15 @@ class Verdicts(unittest.TestCase):
 
     def test_the_ratio_is_of_medians_and_the_spread_of_rounds(self):
         t = plan.TARGETS[0]
-        got = report.ratio(rows(t, [1, 2, 30], [10, 10, 10]), t, t.metric)
+        got = report.compare(rows(t, [1, 2, 30], [10, 10, 10]), t, t.metric)
         self.assertEqual(got, (0.2, 0.1, 3.0))
+
+    def test_a_difference_is_for_each_part(self):
+        t = plan.Target("", "w10", "split/64", "layer-stripe", "memory", 20, parts=10)
+        got = report.compare(rows(t, [300, 290], [100, 100]), t, t.metric)
+        self.assertEqual(got, (19.5, 19.0, 20.0))
+        self.assertEqual(report.judge(t, 20.5), "met")
+        self.assertEqual(report.judge(t, 20.7), "not met")
 
     def test_every_target_met_is_good_and_one_unmeasured_is_not(self):
         def met(t):

@@ -177,5 +177,5 @@ for patch in "${patches[@]}"; do
     [ -z "$note" ] || bad=$((bad + 1))
     printf '%-72s %-14s %4d  %s\n' "$name" "$result" $((SECONDS - began)) "$note"
 done
-echo "mutations: $commands commands pass without; $((ran - bad)) of $ran caught, $((${#patches[@]} - ran)) not run this time"
+echo "mutations: $commands commands; $((ran - bad)) of $ran caught, $((${#patches[@]} - ran)) not run this time"
 [ $bad -eq 0 ]
