@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 use_debian_rust
 for target in ${TARGETS:-x86_64-unknown-none thumbv7em-none-eabihf}; do
-    for features in "" bytes embedded-io-async; do
+    for features in "" bytes embedded-io-async stream; do
         cargo check "${deny_warnings[@]}" -Zbuild-std=core,alloc --target "$target" -p mfio --lib --no-default-features --features "$features"
         echo "no_std: ok on $target, features '$features'"
     done

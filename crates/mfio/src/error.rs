@@ -99,6 +99,12 @@ impl Error {
         self
     }
 
+    /// The same context with another cause.
+    pub(crate) fn with_cause(mut self, cause: Cause) -> Self {
+        self.0.cause = cause;
+        self
+    }
+
     /// Adds what an object says of itself, where it says anything.
     #[must_use]
     pub fn identity(mut self, identity: crate::io::Identity<'_>) -> Self {

@@ -1,4 +1,7 @@
-//! [`PacketIo`], the one I/O primitive, and what it speaks of: directions, positions, identities.
+//! [`PacketIo`], the one I/O primitive, and what it speaks of: directions, positions, identities, exposed memory.
+
+mod alignment;
+mod exposed;
 
 use crate::error::Cause;
 use crate::packet::{PacketPool, View};
@@ -6,6 +9,9 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt::Debug;
+
+pub use alignment::Alignment;
+pub use exposed::Exposed;
 
 mod sealed {
     pub trait Sealed {}
@@ -217,6 +223,22 @@ pub trait PacketIo<D: Direction, P: Position = u64> {
         None
     }
 
+    /// The object's own memory with the bytes from `pos` on, where it has them in memory that nobody changes: the caller
+    /// looks at it, or writes from it, instead of having it copied into a buffer. Asked of the direction [`Read`].
+    ///
+    /// At most `len` bytes, at least one: `None` where there is none, where the data ends at `pos`, and for `len` 0. It may
+    /// be fewer than there are; the caller asks again for the rest, or sends a packet.
+    fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
+        let _ = (pos, len);
+        None
+    }
+
+    /// What requests must be aligned to. The calls that choose positions and memory themselves (`read_with`, `forward`,
+    /// `read_ranges`) keep to it; in all others it is the user's to keep.
+    fn alignment(&self) -> Alignment {
+        Alignment::NONE
+    }
+
     /// A short cut for blocking calls: moves bytes on this thread, now, without any packet, as `pread` does.
     ///
     /// `Some(Ok(n))` when the first `n` bytes were moved (0: the data ends at `pos`, or nothing was asked for). `None`
@@ -246,6 +268,14 @@ macro_rules! forward {
 
             fn explain(&self, cause: Cause) -> Option<&'static str> {
                 (**self).explain(cause)
+            }
+
+            fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
+                (**self).expose(pos, len)
+            }
+
+            fn alignment(&self) -> Alignment {
+                (**self).alignment()
             }
 
             #[inline]

@@ -10,8 +10,10 @@
 //! | [`io`] | [`io::PacketIo`], the one I/O primitive |
 //! | [`traits`] | reading and writing: typed values, owned and borrowed buffers; async and blocking |
 //! | [`cursor`] | an object and a position: the I/O traits of std, futures, tokio and embedded-io |
+//! | [`ranges`] | many ranges of one object read together, merged where they are near |
+//! | [`pipeline`] | requests in, results out, so many at once and no more |
 //! | [`scope`] | lending memory to the kernel without a copy, from synchronous code |
-//! | [`memory`] | bytes behind the packet interface: the smallest real backend |
+//! | [`memory`] | bytes behind the packet interface: the smallest real backend, and bytes that nobody changes |
 //! | [`error`] | [`error::Cause`] inside packets, [`error::Error`] where the user meets it |
 //!
 //! `backend` never names `packet`; dependencies point down the table of DESIGN.md only.
@@ -29,6 +31,8 @@ pub mod error;
 pub mod io;
 pub mod memory;
 pub mod packet;
+pub mod pipeline;
 pub mod poller;
+pub mod ranges;
 pub mod scope;
 pub mod traits;

@@ -1,4 +1,5 @@
-//! [`Memory`]: bytes behind the packet interface. The smallest real backend. [`pipe`]: the smallest stream.
+//! [`Memory`]: bytes behind the packet interface. The smallest real backend. [`pipe`]: the smallest stream. [`Frozen`]: bytes
+//! that nobody changes, which need no backend.
 //!
 //! Requests are queued by [`send_io`](PacketIo::send_io) and served, a batch at a time, by a backend future. The queue is
 //! bounded: a sender that finds it full serves its own request, which for memory is as good as waiting and cannot fail.
@@ -7,6 +8,7 @@
 //!
 //! No waker runs under a lock: a batch is first copied, then, with the locks released, ended.
 
+mod frozen;
 mod pipe;
 mod queue;
 
@@ -25,8 +27,10 @@ use core::fmt;
 use core::future::{Future, Ready, ready};
 use core::pin::Pin;
 use core::task::{Context, Poll};
-pub use pipe::{PipeReader, PipeWriter, pipe};
 use queue::{Pushed, Queue, Request};
+
+pub use frozen::Frozen;
+pub use pipe::{PipeReader, PipeWriter, pipe};
 
 /// How many requests wait at most.
 const DEPTH: usize = 1024;

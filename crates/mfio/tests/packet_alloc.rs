@@ -233,3 +233,73 @@ fn streams_allocate_nothing() {
     });
     assert_eq!(count, 0);
 }
+
+#[test]
+fn ranges_used_again_allocate_nothing() {
+    use mfio::ranges::{Merge, Ranges};
+    let io = Memory::new(vec![1; 100_000]);
+    for in_flight in [1000, 1 << 20] {
+        let mut ranges = Some(Ranges::new(Merge {
+            gap: 10,
+            limit: 300,
+            in_flight,
+            memory: 1 << 20,
+        }));
+        let count = allocations(|| {
+            let mut list = ranges.take().unwrap();
+            list.extend((0..200).rev().map(|i| i * 400..i * 400 + i));
+            let mut future = pin!(io.read_ranges(list));
+            let ended = io.block_on(&mut future);
+            assert!(ended.iter().all(|result| result.is_ok()));
+            ranges = Some(ended.into_ranges());
+        });
+        assert_eq!(count, 0, "{in_flight} bytes on their way");
+    }
+}
+
+#[test]
+fn a_pipeline_that_runs_allocates_nothing() {
+    use mfio::pipeline::Window;
+    let io = Memory::new(vec![1; 100_000]);
+    for window in [Window::new(16), Window::new(16).in_order()] {
+        let mut pipeline = io.read_pipeline(window);
+        let mut buffers: Vec<Vec<u8>> = (0..16).map(|_| vec![0; 100]).collect();
+        let count = allocations(|| {
+            for pos in 0..16 {
+                pipeline.try_push((pos, buffers.pop().unwrap())).unwrap();
+            }
+            while let Some(ended) = io.block_on(pipeline.next()) {
+                buffers.push(ended.into_buffer().unwrap());
+            }
+        });
+        assert_eq!(count, 0);
+    }
+}
+
+#[test]
+fn bytes_that_go_by_allocate_nothing() {
+    use mfio::memory::Frozen;
+    use mfio::traits::forward;
+    let io = Memory::new(vec![1; 1_000_000]);
+    let mut sum = 0u64;
+    let count = allocations(|| {
+        let add = |bytes: &[u8]| sum += u64::from(bytes[0]);
+        assert_eq!(io.block_on(io.read_with(3, 900_000, add)).unwrap(), 900_000);
+        let fill = |bytes: &mut [u8]| bytes.fill(1);
+        assert_eq!(
+            io.block_on(io.write_with(3, 900_000, fill)).unwrap(),
+            900_000
+        );
+        assert_eq!(
+            io.block_on(forward(&io, 3, &io, 500_000, 400_000)).unwrap(),
+            400_000
+        );
+    });
+    assert_eq!(count, 0);
+    let frozen = Frozen::from(vec![1; 1_000_000]);
+    let count = allocations(|| {
+        let add = |bytes: &[u8]| sum += u64::from(bytes[0]);
+        frozen.block_on(frozen.read_with(3, 900_000, add)).unwrap();
+    });
+    assert_eq!(count, 0);
+}

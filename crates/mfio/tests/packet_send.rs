@@ -1,11 +1,13 @@
 //! What may be sent and shared is: asserted on types, and by spawning from generic code.
 
 use mfio::backend::IoBackendExt;
-use mfio::io::{PacketIo, Read, Write};
-use mfio::memory::Memory;
+use mfio::io::{Exposed, PacketIo, Read, Write};
+use mfio::memory::{Frozen, Memory};
 use mfio::packet::{AlignedBuf, Ended, InFlight, Outcome, Packet, PacketPool, View};
+use mfio::pipeline::Pipeline;
+use mfio::ranges::{EndedRanges, Ranges};
 use mfio::scope::{Lent, LentShared};
-use mfio::traits::{Blocking, IoRead, IoWrite};
+use mfio::traits::{Blocking, IoRead, IoWrite, forward};
 use std::sync::Arc;
 
 fn send<T: Send>() {}
@@ -37,6 +39,16 @@ fn types_are_send_and_sync() {
     send::<Blocking<'_, Memory>>();
     send::<mfio::error::Error>();
     sync::<mfio::error::Error>();
+    send::<Frozen>();
+    sync::<Frozen>();
+    send::<Exposed>();
+    sync::<Exposed>();
+    send::<Ranges>();
+    sync::<Ranges>();
+    send::<EndedRanges>();
+    sync::<EndedRanges>();
+    send::<Pipeline<'_, Read, u64, Memory, Vec<u8>, u32>>();
+    sync::<Pipeline<'_, Read, u64, Memory, Vec<u8>, u32>>();
     unpin::<InFlight<Vec<u8>, Read>>();
     unpin::<Packet<Vec<u8>>>();
 }
@@ -50,6 +62,14 @@ where
     io.write(0, &41u64).await.unwrap();
     io.read_all(0, &mut bytes).await.unwrap();
     io.read_some(0, &mut bytes).await.unwrap();
+    io.read_ranges([0..3, 4..5]).await.get(0).unwrap();
+    io.read_with(0, 8, |_: &[u8]| ()).await.unwrap();
+    io.write_with(8, 8, |bytes: &mut [u8]| bytes.fill(0))
+        .await
+        .unwrap();
+    forward(&*io, 0, &*io, 8, 8).await.unwrap();
+    let mut results = io.read_pipeline(2).run([(0, [0u8; 8])]);
+    results.next().await.unwrap().into_buffer().unwrap();
     io.write_all(8, &bytes).await.unwrap();
     io.write_some(8, &bytes).await.unwrap();
     let (result, buffer) = io.read_buf(0, vec![0; 8]).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Identity, PacketIo, Read, Write};
+use mfio::io::{Alignment, Identity, PacketIo, Read, Write};
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 
@@ -201,6 +201,10 @@ impl PacketIo<Read> for File {
         help(cause)
     }
 
+    fn alignment(&self) -> Alignment {
+        self.object.alignment()
+    }
+
     #[inline]
     fn transfer_blocking(&self, pos: u64, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
         Some(
@@ -225,6 +229,10 @@ impl PacketIo<Write> for File {
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
         help(cause)
+    }
+
+    fn alignment(&self) -> Alignment {
+        self.object.alignment()
     }
 
     #[inline]

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
+use mfio::io::Alignment;
+
 use super::cached::Caching;
 use super::sys::{self, Position};
 
@@ -18,6 +20,7 @@ pub(crate) struct Object {
     path: Option<Arc<Path>>,
     seekable: bool,
     caching: Caching,
+    alignment: Alignment,
     /// Until the driver should register it; advice.
     uses: AtomicU32,
 }
@@ -28,13 +31,19 @@ const OFTEN: u32 = 256;
 impl Object {
     pub(crate) fn new(fd: OwnedFd, path: Option<Arc<Path>>) -> Self {
         let seekable = sys::is_seekable(fd.as_fd());
-        let caching = Caching::new(seekable && !is_direct(fd.as_fd()));
+        let direct = is_direct(fd.as_fd());
+        let caching = Caching::new(seekable && !direct);
+        let alignment = match direct {
+            true => direct_alignment(fd.as_fd()),
+            false => Alignment::NONE,
+        };
         Self {
             fixed: OnceLock::new(),
             fd,
             path,
             seekable,
             caching,
+            alignment,
             uses: AtomicU32::new(0),
         }
     }
@@ -47,6 +56,11 @@ impl Object {
     #[inline]
     pub(crate) fn caching(&self) -> &Caching {
         &self.caching
+    }
+
+    /// What requests must be aligned to: blocks, where the page cache is passed by.
+    pub(crate) fn alignment(&self) -> Alignment {
+        self.alignment
     }
 
     /// The position as system calls want it: what has no positions must not be given any.
@@ -128,6 +142,13 @@ impl Drop for Fixed {
 pub(crate) trait Slots: Send + Sync + Debug {
     /// Takes the file off. No operation on it is in flight.
     fn release(&self, index: u32);
+}
+
+/// As the system says; else what suits every common device.
+fn direct_alignment(fd: BorrowedFd<'_>) -> Alignment {
+    const PAGE: u32 = 4096;
+    let (memory, block) = sys::direct_alignment(fd).unwrap_or((PAGE, PAGE));
+    Alignment::new(memory as usize, block as usize)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]

@@ -267,6 +267,26 @@ pub(crate) fn flags(fd: BorrowedFd<'_>) -> Result<libc::c_int, Errno> {
     if flags < 0 { Err(errno()) } else { Ok(flags) }
 }
 
+/// What `O_DIRECT` asks of memory, and of positions and lengths, where the system knows it: Linux from 6.1 on.
+#[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")))]
+pub(crate) fn direct_alignment(fd: BorrowedFd<'_>) -> Option<(u32, u32)> {
+    let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    let (mask, flags) = (libc::STATX_DIOALIGN, libc::AT_EMPTY_PATH);
+    // SAFETY: (2); the path is empty and ends with a nul; `stat` is as large as the call wants.
+    let result =
+        unsafe { libc::statx(fd.as_raw_fd(), c"".as_ptr(), flags, mask, stat.as_mut_ptr()) };
+    // SAFETY: any bits make a valid `statx`, and they were zeroed.
+    let stat = unsafe { stat.assume_init() };
+    let known = result == 0 && stat.stx_mask & mask != 0 && stat.stx_dio_offset_align != 0;
+    known.then_some((stat.stx_dio_mem_align, stat.stx_dio_offset_align))
+}
+
+/// Elsewhere nobody tells.
+#[cfg(not(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"))))]
+pub(crate) fn direct_alignment(_: BorrowedFd<'_>) -> Option<(u32, u32)> {
+    None
+}
+
 /// Whether the file has positions: pipes, sockets and terminals have none.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_seekable(fd: BorrowedFd<'_>) -> bool {

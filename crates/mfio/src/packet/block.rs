@@ -199,6 +199,15 @@ impl<B: Buffer> Packet<B> {
         B: BufferFor<D>,
     {
         let len = self.len();
+        self.start_prefix_segments(len)
+    }
+
+    /// As [`start_segments`](Self::start_segments), on the first `len` bytes, or on all where there are not so many.
+    pub(crate) fn start_prefix_segments<D: Direction>(self, len: usize) -> (InFlight<B, D>, View<D>)
+    where
+        B: BufferFor<D>,
+    {
+        let len = len.min(self.len());
         let header = self.into_raw();
         // SAFETY: as in `start_prefix`.
         unsafe {

@@ -7,6 +7,7 @@
 mod aligned;
 #[cfg(feature = "bytes")]
 mod bytes;
+mod exposed;
 mod view;
 
 use crate::io::{Direction, Read, Write};
@@ -20,8 +21,9 @@ pub use aligned::AlignedBuf;
 ///
 /// Implemented for `Vec<u8>` (its length, not its capacity), `Box<[u8]>`, `[u8; N]`, [`Value`], [`AlignedBuf`],
 /// `&'static [u8]`, `&'static mut [u8]`, with the feature `bytes` for `bytes::Bytes` (to write from) and
-/// `bytes::BytesMut` (its length, not its capacity), for memory that a [scope](crate::scope) lends, and for a
-/// [`View`](super::View) of another packet, which is how a layer works on behalf of others without copying.
+/// `bytes::BytesMut` (its length, not its capacity), for memory that an object [exposes](crate::io::Exposed) or a
+/// [scope](crate::scope) lends, and for a [`View`](super::View) of another packet, which is how a layer works on behalf of
+/// others without copying.
 ///
 /// # Safety
 /// For parts made by [`into_parts`](Buffer::into_parts), as long as they are neither moved nor turned back:

@@ -90,7 +90,7 @@ pub use buffer::{AlignedBuf, Buffer, BufferFor, ReadBuffer, Value, WriteBuffer};
 pub use in_flight::{EndedSegment, InFlight, NextSegment};
 pub use outcome::{Ended, FailedRange, Outcome, Parts};
 pub(crate) use pool::{
-    Loan, PoolBuf, give as give_pooled, give_empty, take as take_pooled, take_empty,
+    Loan, PoolBuf, give as give_pooled, give_empty, take as take_pooled, take_aligned, take_empty,
 };
 pub use pool::{PacketPool, PoolLimits};
 pub use relay::{Copies, OnEnd, Relay, RelayPool};

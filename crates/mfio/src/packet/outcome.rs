@@ -109,6 +109,20 @@ impl Outcome {
         Self { len, failed }
     }
 
+    /// The first failure that touches a range which is not empty, as far as it lies within: its offset is that in the
+    /// packet. Takes time by the logarithm of the number of failures.
+    pub(crate) fn failure_within(&self, range: Range<usize>) -> Option<FailedRange> {
+        let failed = self.failed.as_slice();
+        let first = failed.partition_point(|f| f.offset + f.len <= range.start);
+        let failed = failed.get(first).filter(|f| f.offset < range.end)?;
+        let offset = failed.offset.max(range.start);
+        Some(FailedRange {
+            offset,
+            len: (failed.offset + failed.len).min(range.end) - offset,
+            cause: failed.cause,
+        })
+    }
+
     /// How many bytes from the start succeeded without a gap.
     #[inline]
     pub fn good_prefix(&self) -> usize {

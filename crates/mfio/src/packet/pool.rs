@@ -98,6 +98,20 @@ pub(crate) fn take(pool: Option<&PacketPool>, len: usize) -> Result<Packet<PoolB
     }
 }
 
+/// As [`take`], with memory at a multiple of `align`, a power of two.
+pub(crate) fn take_aligned(
+    pool: Option<&PacketPool>,
+    len: usize,
+    align: usize,
+) -> Result<Packet<PoolBuf>, Cause> {
+    match align {
+        // What lies inside the packet is aligned for values only.
+        0..=1 => take(pool, len),
+        2..=PoolBuf::PAGE => take(pool, len.max(PoolBuf::SMALL + 1)),
+        _ => Ok(Packet::new(PoolBuf::aligned(len, align)?)),
+    }
+}
+
 /// Gives a packet back to `pool`, or frees it where that is full.
 #[inline]
 pub(crate) fn give(pool: Option<&PacketPool>, packet: Packet<PoolBuf>) {

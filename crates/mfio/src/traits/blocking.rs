@@ -3,12 +3,15 @@
 //! An object that has a short cut (a file calls `pread`) is asked first. Otherwise the memory is lent to a packet.
 
 use super::extent::{Extent, Prefix, Whole, goes_on};
-use super::failure;
+use super::flow::{Partial, Verdict, read_with_blocking, write_with_blocking};
 use super::lending::{Lend, lend};
-use crate::backend::IoBackend;
+use super::{IoRead, IoWrite, failure};
+use crate::backend::{IoBackend, IoBackendExt};
 use crate::error::{Cause, ErrorKind, Result};
-use crate::io::{PacketIo, Position, Read, Write};
-use crate::packet::Outcome;
+use crate::io::{Address, PacketIo, Position, Read, Write};
+use crate::packet::{Outcome, ReadBuffer, WriteBuffer};
+use crate::pipeline::{BlockingRun, Request, Window};
+use crate::ranges::{EndedRanges, Ranges};
 use bytemuck::{NoUninit, Pod};
 use core::marker::PhantomData;
 
@@ -136,6 +139,80 @@ impl<Io: IoBackend + ?Sized, P: Position> Blocking<'_, Io, P> {
         Io: PacketIo<Write, P>,
     {
         transfer::<Write, P, Io, Prefix>(self.io, pos, bytes)
+    }
+
+    /// [`read_ranges`](IoRead::read_ranges), waiting. There is no short cut: the requests are on their way together.
+    pub fn read_ranges(self, ranges: impl Into<Ranges<P>>) -> EndedRanges<P>
+    where
+        P: Address,
+        Io: PacketIo<Read, P>,
+    {
+        self.io.block_on(self.io.read_ranges(ranges))
+    }
+
+    /// [`read_with`](IoRead::read_with), waiting. The consumer runs between the waits: it may wait for the same object.
+    ///
+    /// # Errors
+    /// What failed, at which offset, and how many bytes the consumer was shown before.
+    pub fn read_with<F, V>(self, pos: P, len: u64, consumer: F) -> Result<u64, Partial>
+    where
+        P: Address,
+        Io: PacketIo<Read, P>,
+        F: FnMut(&[u8]) -> V,
+        V: Verdict,
+    {
+        read_with_blocking(self.io, pos, len, consumer)
+    }
+
+    /// [`write_with`](IoWrite::write_with), waiting. The producer runs between the waits: it may wait for the same object.
+    ///
+    /// # Errors
+    /// What failed, at which offset, and how many bytes were written without a gap.
+    pub fn write_with<F>(self, pos: P, len: u64, producer: F) -> Result<u64, Partial>
+    where
+        P: Address,
+        Io: PacketIo<Write, P>,
+        F: FnMut(&mut [u8]),
+    {
+        write_with_blocking(self.io, pos, len, producer)
+    }
+}
+
+impl<'a, Io: IoBackend + ?Sized, P: Position> Blocking<'a, Io, P> {
+    /// [`read_pipeline`](IoRead::read_pipeline) that takes its requests from an iterator. Waits only where there is no room
+    /// for another request, or none is left, and nothing has ended. `requests` runs between the waits.
+    pub fn read_pipeline<B, T, R>(
+        self,
+        window: impl Into<Window>,
+        requests: R,
+    ) -> BlockingRun<'a, Read, P, Io, B, T, R::IntoIter>
+    where
+        Io: PacketIo<Read, P>,
+        B: ReadBuffer + 'static,
+        T: Send + 'static,
+        R: IntoIterator,
+        R::Item: Into<Request<P, B, T>>,
+    {
+        let pipeline = self.io.read_pipeline(window);
+        BlockingRun::new(self.io, pipeline, requests.into_iter())
+    }
+
+    /// [`write_pipeline`](IoWrite::write_pipeline) that takes its requests from an iterator; see
+    /// [`read_pipeline`](Self::read_pipeline).
+    pub fn write_pipeline<B, T, R>(
+        self,
+        window: impl Into<Window>,
+        requests: R,
+    ) -> BlockingRun<'a, Write, P, Io, B, T, R::IntoIter>
+    where
+        Io: PacketIo<Write, P>,
+        B: WriteBuffer + 'static,
+        T: Send + 'static,
+        R: IntoIterator,
+        R::Item: Into<Request<P, B, T>>,
+    {
+        let pipeline = self.io.write_pipeline(window);
+        BlockingRun::new(self.io, pipeline, requests.into_iter())
     }
 }
 

@@ -7,6 +7,9 @@
 //! | [`read_buf`](IoRead::read_buf), … | an owned buffer, given back | none | one packet |
 //! | [`read_packet`](IoRead::read_packet), … | a packet, given back | none | nothing |
 //! | [`read_batch`](IoRead::read_batch), … | many buffers with a position each, given back | none | nothing |
+//! | [`read_ranges`](IoRead::read_ranges) | a list of ranges with memory for them, given back | none | nothing |
+//! | [`read_pipeline`](IoRead::read_pipeline), … | owned buffers, given back one by one, so many at once | none | nothing |
+//! | [`read_with`](IoRead::read_with), [`write_with`](IoWrite::write_with), [`forward`] | chunks of the object's pool, or its own memory | none | nothing, through the pool |
 //! | [`blocking`](BlockingIo::blocking) | borrowed, while the thread waits | none | nothing, through the pool |
 //! | [`scope`](crate::scope::scope) | lent, within a synchronous call | none | one packet |
 //!
@@ -21,10 +24,12 @@ mod blocking;
 mod borrowed;
 mod each;
 mod extent;
+mod flow;
 mod len;
 mod lending;
 mod owned;
 mod pooled;
+mod ranges;
 mod read;
 mod value;
 mod write;
@@ -36,16 +41,30 @@ pub use blocking::{Blocking, BlockingIo};
 pub use borrowed::{ReadAll, ReadInto, ReadSome, WriteAll, WriteFrom, WriteSome};
 pub use each::TransferEach;
 pub use extent::{Extent, Prefix, Whole};
+pub use flow::{Chunks, Forward, Partial, ReadWith, Verdict, WriteWith, forward};
 pub use len::HasLen;
 #[cfg(feature = "bytes")]
 pub use owned::ReadBytes;
 pub use owned::{ReadToVec, TransferBuf, TransferBufSome, TransferOwned, TransferPacket};
+pub use ranges::ReadRanges;
 pub use read::IoRead;
 pub use value::ReadValue;
 pub use write::IoWrite;
 
 use crate::error::{Cause, Error};
-use crate::io::{Direction, PacketIo, Position};
+use crate::io::{Address, Direction, PacketIo, Position};
+
+/// As [`failure`], of the part of an operation that begins `done` bytes after its position.
+#[cold]
+fn failure_at<D, P, Io>(io: &Io, pos: P, done: u64, len: usize, cause: Cause) -> Error
+where
+    D: Direction,
+    P: Address,
+    Io: PacketIo<D, P> + ?Sized,
+{
+    let offset = pos.to_u64().saturating_add(done);
+    failure::<D, P, Io>(io, pos, len, cause).offset(offset)
+}
 
 /// What went wrong with an operation, as the user is told.
 #[cold]

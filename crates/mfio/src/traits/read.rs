@@ -3,10 +3,14 @@
 use super::batch::TransferBatch;
 use super::borrowed::{ReadAll, ReadSome};
 use super::each::TransferEach;
+use super::flow::{ReadWith, Verdict};
 use super::owned::{ReadToVec, TransferBuf, TransferBufSome, TransferPacket};
+use super::ranges::ReadRanges;
 use super::value::ReadValue;
-use crate::io::{PacketIo, Position, Read};
+use crate::io::{Address, PacketIo, Position, Read};
 use crate::packet::{Batch, EndedSegment, Packet, ReadBuffer};
+use crate::pipeline::{Pipeline, Window};
+use crate::ranges::Ranges;
 use bytemuck::AnyBitPattern;
 
 /// Reading, for everything that is a [`PacketIo<Read>`](PacketIo). See the [module](super) for what the forms cost.
@@ -131,6 +135,72 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
     #[inline]
     fn read_batch<B: ReadBuffer>(&self, batch: Batch<B, P>) -> TransferBatch<'_, Read, P, Self, B> {
         TransferBatch::new(self, batch)
+    }
+
+    /// Reads many ranges together; those that are near each other with one request. See [`ranges`](crate::ranges).
+    ///
+    /// # Cancel safety
+    /// Dropping the future detaches what is on its way. The list and its memory are lost.
+    #[inline]
+    fn read_ranges(&self, ranges: impl Into<Ranges<P>>) -> ReadRanges<'_, P, Self>
+    where
+        P: Address,
+    {
+        ReadRanges::new(self, ranges.into())
+    }
+
+    /// Reads as requests come in, so many at once and no more. See [`pipeline`](crate::pipeline).
+    #[inline]
+    fn read_pipeline<B, T>(&self, window: impl Into<Window>) -> Pipeline<'_, Read, P, Self, B, T>
+    where
+        B: ReadBuffer + 'static,
+        T: Send + 'static,
+    {
+        Pipeline::new(self, window.into())
+    }
+
+    /// Reads `len` bytes into `consumer`, which is shown them in order, in [chunks](ReadWith::chunks); the next chunks are
+    /// read meanwhile. It may return [`ControlFlow`](core::ops::ControlFlow), to stop. The output is how many bytes it was
+    /// shown.
+    ///
+    /// For what has positions: of a stream, one request takes what another one waits for.
+    ///
+    /// Nothing is copied; where the object [exposes](PacketIo::expose) its memory, that is what the consumer sees. It is
+    /// called by the task that polls, without a lock: it may use the same object. It is never shown bytes that were not
+    /// read.
+    ///
+    /// # Errors
+    /// What failed, at which offset, and how many bytes the consumer was shown before. The end of the data is
+    /// `UnexpectedEof`, unless [`to_end`](ReadWith::to_end) was called.
+    ///
+    /// # Cancel safety
+    /// Dropping the future detaches what is on its way. What the consumer has seen it has seen. Where it panics the future
+    /// is over.
+    ///
+    /// ```
+    /// use mfio::backend::IoBackendExt;
+    /// use mfio::memory::Memory;
+    /// use mfio::traits::IoRead;
+    /// use std::ops::ControlFlow;
+    ///
+    /// let io = Memory::new((0..=255).collect::<Vec<u8>>());
+    /// let mut sum = 0u32;
+    /// let add = |bytes: &[u8]| sum += bytes.iter().map(|&b| u32::from(b)).sum::<u32>();
+    /// assert_eq!(io.block_on(io.read_with(250, u64::MAX, add).to_end())?, 6);
+    /// assert_eq!(sum, 250 + 251 + 252 + 253 + 254 + 255);
+    ///
+    /// let enough = |_: &[u8]| ControlFlow::Break(());
+    /// assert_eq!(io.block_on(io.read_with(0, 100, enough))?, 100, "one chunk");
+    /// # Ok::<_, mfio::error::Error>(())
+    /// ```
+    #[inline]
+    fn read_with<F, V>(&self, pos: P, len: u64, consumer: F) -> ReadWith<'_, P, Self, F>
+    where
+        P: Address,
+        F: FnMut(&[u8]) -> V,
+        V: Verdict,
+    {
+        ReadWith::new(self, pos, len, consumer)
     }
 
     /// As [`read_packet`](Self::read_packet); `each` is called with each range as it ends, while others may still be on

@@ -3,9 +3,11 @@
 use super::batch::TransferBatch;
 use super::borrowed::{WriteAll, WriteSome};
 use super::each::TransferEach;
+use super::flow::WriteWith;
 use super::owned::{TransferBuf, TransferBufSome, TransferPacket};
-use crate::io::{PacketIo, Position, Write};
+use crate::io::{Address, PacketIo, Position, Write};
 use crate::packet::{Batch, EndedSegment, Packet, WriteBuffer};
+use crate::pipeline::{Pipeline, Window};
 use bytemuck::NoUninit;
 
 /// Writing, for everything that is a [`PacketIo<Write>`](PacketIo). See the [module](super) for what the forms cost.
@@ -97,6 +99,50 @@ pub trait IoWrite<P: Position = u64>: PacketIo<Write, P> {
         batch: Batch<B, P>,
     ) -> TransferBatch<'_, Write, P, Self, B> {
         TransferBatch::new(self, batch)
+    }
+
+    /// Writes as requests come in, so many at once and no more. See [`pipeline`](crate::pipeline).
+    #[inline]
+    fn write_pipeline<B, T>(&self, window: impl Into<Window>) -> Pipeline<'_, Write, P, Self, B, T>
+    where
+        B: WriteBuffer + 'static,
+        T: Send + 'static,
+    {
+        Pipeline::new(self, window.into())
+    }
+
+    /// Writes `len` bytes that `producer` makes, in order, in [chunks](WriteWith::chunks); it fills all it is given, which
+    /// may hold anything before. The earlier chunks are written meanwhile. The output is how many bytes were written.
+    ///
+    /// It is called by the task that polls, without a lock: it may use the same object.
+    ///
+    /// # Errors
+    /// What failed first by position, at which offset, and how many bytes were written without a gap; some behind those may
+    /// have been written too. When it returns nothing is being written any more.
+    ///
+    /// # Cancel safety
+    /// Dropping the future detaches what is on its way: it may still be written. Where the producer panics the future is
+    /// over, and its chunk is not written.
+    ///
+    /// ```
+    /// use mfio::backend::IoBackendExt;
+    /// use mfio::memory::Memory;
+    /// use mfio::traits::IoWrite;
+    ///
+    /// let io = Memory::new(vec![0; 6]);
+    /// let mut next = 1;
+    /// let count = |bytes: &mut [u8]| bytes.fill_with(|| { next += 1; next });
+    /// assert_eq!(io.block_on(io.write_with(2, 3, count))?, 3);
+    /// assert_eq!(io.to_vec(), [0, 0, 2, 3, 4, 0]);
+    /// # Ok::<_, mfio::error::Error>(())
+    /// ```
+    #[inline]
+    fn write_with<F>(&self, pos: P, len: u64, producer: F) -> WriteWith<'_, P, Self, F>
+    where
+        P: Address,
+        F: FnMut(&mut [u8]),
+    {
+        WriteWith::new(self, pos, len, producer)
     }
 
     /// As [`write_packet`](Self::write_packet); `each` is called with each range as it ends, while others may still be on

@@ -44,6 +44,17 @@ impl PoolBuf {
     }
 }
 
+impl PoolBuf {
+    /// Memory with a larger alignment than those of the pool have.
+    #[cold]
+    pub(super) fn aligned(len: usize, align: usize) -> Result<Self, Cause> {
+        Ok(Self {
+            heap: Some(AlignedBuf::try_with_alignment(len, align)?),
+            inline: Inline([0; Self::SMALL]),
+        })
+    }
+}
+
 // SAFETY: the parts are plain memory and a raw pointer and claim nothing (3); the bytes are in the parts themselves or on
 // the heap, initialised, and stay (2); nothing here changes (1).
 unsafe impl Buffer for PoolBuf {

@@ -1,0 +1,98 @@
+//! [`Alignment`]: what an object asks of positions, lengths and memory.
+
+/// What an object asks of requests: a file that bypasses the page cache takes whole blocks from aligned memory only.
+///
+/// Powers of two; 1 asks for nothing.
+///
+/// ```
+/// use mfio::io::Alignment;
+///
+/// let direct = Alignment::new(512, 4096);
+/// assert_eq!((direct.memory(), direct.block()), (512, 4096));
+/// assert_eq!(Alignment::new(3, 0), Alignment::new(4, 1), "rounded up to a power of two");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alignment {
+    memory: usize,
+    block: usize,
+}
+
+/// The largest alignment that is taken seriously: what is more would make every chunk larger than what is kept of them.
+const MOST: usize = 1 << 20;
+
+impl Alignment {
+    /// Nothing is asked for.
+    pub const NONE: Self = Self {
+        memory: 1,
+        block: 1,
+    };
+
+    /// Addresses of memory are multiples of `memory`, positions and lengths multiples of `block`. Both are rounded up to a
+    /// power of two, of 1 MiB at most.
+    pub const fn new(memory: usize, block: usize) -> Self {
+        const fn power(n: usize) -> usize {
+            if n >= MOST {
+                MOST
+            } else {
+                n.next_power_of_two()
+            }
+        }
+        Self {
+            memory: power(memory),
+            block: power(block),
+        }
+    }
+
+    /// What addresses of memory must be multiples of, in bytes.
+    pub const fn memory(self) -> usize {
+        self.memory
+    }
+
+    /// What positions and lengths must be multiples of, in bytes.
+    pub const fn block(self) -> usize {
+        self.block
+    }
+
+    /// What satisfies both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            memory: self.memory.max(other.memory),
+            block: self.block.max(other.block),
+        }
+    }
+
+    /// How far `number` is beyond the last multiple of a block.
+    pub(crate) fn excess(self, number: u64) -> usize {
+        // Less than a block.
+        (number & (self.block as u64 - 1)) as usize
+    }
+
+    /// `len` rounded up to whole blocks; itself where there is no such number.
+    pub(crate) fn round_up(self, len: usize) -> usize {
+        len.checked_next_multiple_of(self.block).unwrap_or(len)
+    }
+}
+
+impl Default for Alignment {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_makes_an_alignment() {
+        assert_eq!(Alignment::new(0, usize::MAX).block(), MOST);
+        assert_eq!(Alignment::new(0, 0), Alignment::NONE);
+        assert_eq!(Alignment::new(1, 512).excess(513), 1);
+        assert_eq!(Alignment::new(1, 512).excess(u64::MAX), 511);
+        assert_eq!(Alignment::new(1, 512).round_up(513), 1024);
+        assert_eq!(Alignment::new(1, 512).round_up(usize::MAX), usize::MAX);
+        let both = Alignment::new(512, 1).and(Alignment::new(1, 4096));
+        assert_eq!(both, Alignment::new(512, 4096));
+    }
+}

@@ -1,0 +1,157 @@
+//! [`Frozen`]: bytes that nobody changes, behind the packet interface.
+
+use super::clip;
+use crate::backend::{
+    BackendContainer, BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing,
+};
+use crate::error::{Cause, ErrorKind, Result};
+use crate::io::{Exposed, Identity, PacketIo, Read};
+use crate::packet::{PacketPool, PoolLimits, View};
+use crate::traits::HasLen;
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::{self, Ready};
+
+/// Bytes that nobody changes, as an object to be read: a static slice, an `Arc<[u8]>`, with the feature `bytes` a `Bytes`.
+///
+/// Requests are served where they are sent, without a lock: a future is ready when it is first polled, whatever polls it.
+/// Calls that need no buffer of their own (`read_with`, `forward`) copy nothing: the memory is [exposed](PacketIo::expose).
+///
+/// It implements [`IoBackend`] so that the blocking calls are there; its backend never has anything to do.
+///
+/// ```
+/// use mfio::memory::Frozen;
+/// use mfio::traits::{BlockingIo, IoRead};
+///
+/// let io = Frozen::new(&b"hello, world"[..]);
+/// assert_eq!(io.blocking().read::<[u8; 5]>(7)?, *b"world");
+///
+/// let mut sum = 0u32;
+/// io.blocking().read_with(0, 5, |bytes| sum += bytes.iter().map(|&b| u32::from(b)).sum::<u32>())?;
+/// assert_eq!(sum, 532);
+/// # Ok::<_, mfio::error::Error>(())
+/// ```
+pub struct Frozen {
+    bytes: Exposed,
+    backend: BackendContainer<DynBackend>,
+    pool: PacketPool,
+}
+
+impl Frozen {
+    /// Takes these bytes. Copies none.
+    pub fn new(bytes: impl Into<Exposed>) -> Self {
+        Self {
+            bytes: bytes.into(),
+            backend: BackendContainer::new_dyn(future::pending()).on_signal_only(),
+            pool: PacketPool::new(PoolLimits::default()),
+        }
+    }
+
+    /// The bytes. Copies none.
+    pub fn bytes(&self) -> &Exposed {
+        &self.bytes
+    }
+
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+impl From<Vec<u8>> for Frozen {
+    /// Copies the bytes once, into memory that can be shared.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::new(alloc::sync::Arc::<[u8]>::from(bytes))
+    }
+}
+
+impl PacketIo<Read> for Frozen {
+    #[inline]
+    fn send_io(&self, pos: u64, mut view: View<Read>) {
+        let from = clip(self.bytes.len(), pos, view.len());
+        let good = from.len();
+        view.bytes_mut()[..good].copy_from_slice(&self.bytes[from]);
+        view.done_prefix(good, ErrorKind::UnexpectedEof);
+    }
+
+    #[inline]
+    fn pool(&self) -> Option<&PacketPool> {
+        Some(&self.pool)
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        Identity {
+            object: None,
+            driver: Some("frozen memory"),
+        }
+    }
+
+    fn expose(&self, pos: u64, len: usize) -> Option<Exposed> {
+        let range = clip(self.bytes.len(), pos, len);
+        (!range.is_empty()).then(|| self.bytes.slice(range))
+    }
+
+    fn transfer_blocking(&self, pos: u64, into: &mut [u8]) -> Option<Result<usize, Cause>> {
+        let from = clip(self.bytes.len(), pos, into.len());
+        let good = from.len();
+        into[..good].copy_from_slice(&self.bytes[from]);
+        Some(Ok(good))
+    }
+}
+
+impl HasLen for Frozen {
+    type Len = Ready<Result<u64>>;
+
+    fn io_len(&self) -> Self::Len {
+        future::ready(Ok(self.len() as u64))
+    }
+}
+
+impl IoBackend for Frozen {
+    type Backend = DynBackend;
+
+    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
+        None
+    }
+
+    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
+        self.backend.acquire(None)
+    }
+
+    fn sharing(&self) -> Option<&Sharing> {
+        self.backend.sharing()
+    }
+}
+
+impl fmt::Debug for Frozen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frozen")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(mfio_loom)))]
+mod tests {
+    use super::*;
+    use crate::packet::Packet;
+
+    #[test]
+    fn requests_end_where_they_are_sent_and_know_the_end_of_the_data() {
+        let io = Frozen::new(&b"0123456789"[..]);
+        for (pos, good) in [(0, 4), (7, 3), (10, 0), (u64::MAX, 0)] {
+            let (in_flight, view) = Packet::new([0; 4]).start::<Read>();
+            io.send_io(pos, view);
+            let ended = in_flight.try_end().expect("it ended inline");
+            assert_eq!(ended.outcome.good_prefix(), good);
+            let exposed = io.expose(pos, 4).map_or(0, |bytes| bytes.len());
+            assert_eq!(exposed, good);
+        }
+        assert!(io.expose(0, 0).is_none());
+    }
+}

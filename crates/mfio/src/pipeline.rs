@@ -1,0 +1,255 @@
+//! Requests in, results out, so many at once and no more: [`Pipeline`].
+//!
+//! ```
+//! use mfio::backend::IoBackendExt;
+//! use mfio::memory::Memory;
+//! use mfio::pipeline::Window;
+//! use mfio::traits::IoRead;
+//!
+//! let io = Memory::new((0..=255).collect::<Vec<u8>>());
+//! let requests = (0..100u64).map(|i| (i * 2, [0u8; 2]));
+//! let mut results = io.read_pipeline(Window::new(8)).run(requests);
+//! io.block_on(async {
+//!     let mut sum = 0u32;
+//!     while let Some(ended) = results.next().await {
+//!         let bytes = ended.into_buffer()?;
+//!         sum += u32::from(bytes[0]) + u32::from(bytes[1]);
+//!     }
+//!     assert_eq!(sum, (0..200).sum());
+//!     Ok::<_, mfio::error::Error>(())
+//! })?;
+//! # Ok::<_, mfio::error::Error>(())
+//! ```
+//!
+//! From plain threads, which fill the queue as well:
+//!
+//! ```
+//! # use mfio::memory::Memory;
+//! use mfio::pipeline::Window;
+//! use mfio::traits::BlockingIo;
+//!
+//! # let io = Memory::new((0..=255).collect::<Vec<u8>>());
+//! let requests = [(7u64, vec![0; 1]), (250, vec![0; 2])];
+//! let window = Window::new(32).in_order();
+//! let read: Vec<_> = io.blocking().read_pipeline(window, requests).map(|ended| ended.buffer).collect();
+//! assert_eq!(read, [vec![7], vec![250, 251]]);
+//! ```
+//!
+//! Each request is a [relay](crate::packet::Relay), whose end goes onto one list: so fetching a result takes no time by the
+//! number of others in flight, many ends make one wake-up, and in the steady state nothing is allocated.
+
+mod request;
+mod run;
+mod shared;
+
+pub use request::{Completed, Request, Window};
+pub use run::{BlockingRun, Next, Run};
+
+use crate::error::Cause;
+use crate::io::{Direction, PacketIo, Position};
+use crate::packet::{BufferFor, Outcome};
+use crate::traits::failure;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::fmt;
+use core::task::{Context, Poll};
+use shared::{Done, Shared};
+
+/// A bounded number of operations on one object: [`try_push`](Self::try_push) sends a request,
+/// [`next`](Self::next) gives a result. See the [module](self).
+///
+/// Buffers come from the user and go back with the results. A tag `T` of the user's travels with each.
+///
+/// # Cancel safety
+/// Dropping a future of [`next`](Self::next) loses nothing. Dropping the pipeline detaches what is on its way: it may still
+/// happen, and its buffers are freed when it has. Drivers are not told that nobody waits, so that a read of a stream goes on
+/// waiting for bytes.
+pub struct Pipeline<'a, D, P, Io, B, T = ()>
+where
+    D: Direction,
+    P: Position,
+    Io: ?Sized,
+    B: BufferFor<D> + 'static,
+    T: Send + 'static,
+{
+    io: &'a Io,
+    window: Window,
+    shared: Arc<Shared<D, P, B, T>>,
+    /// Results that were taken off the shared list, to be given out next.
+    ready: VecDeque<Done<P, B, T>>,
+    /// Where results are given in the order of the requests: those that came, from the next one to be given on.
+    waiting: VecDeque<Option<Done<P, B, T>>>,
+    /// How many requests were sent.
+    pushed: u64,
+    /// The number of the request whose result is the first in `waiting`.
+    first: u64,
+    /// How many results were not given out yet, and how many bytes they are about.
+    count: usize,
+    bytes: usize,
+}
+
+impl<'a, D, P, Io, B, T> Pipeline<'a, D, P, Io, B, T>
+where
+    D: Direction,
+    P: Position,
+    Io: PacketIo<D, P> + ?Sized,
+    B: BufferFor<D> + 'static,
+    T: Send + 'static,
+{
+    pub(crate) fn new(io: &'a Io, window: Window) -> Self {
+        Self {
+            io,
+            window,
+            shared: Arc::new(Shared::new(window.operations())),
+            ready: VecDeque::new(),
+            waiting: VecDeque::new(),
+            pushed: 0,
+            first: 0,
+            count: 0,
+            bytes: 0,
+        }
+    }
+
+    /// How many requests were sent whose results were not given out: at most
+    /// [`operations`](Window::operations) of the window.
+    pub fn in_flight(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is room for a request of `len` bytes.
+    pub fn has_room(&self, len: usize) -> bool {
+        let bytes = self.window.get_bytes().saturating_sub(self.bytes);
+        self.count == 0 || self.count < self.window.operations() && len <= bytes
+    }
+
+    /// Sends a request if there is room for it.
+    ///
+    /// # Errors
+    /// The request, where there is none: fetch results first.
+    pub fn try_push(
+        &mut self,
+        request: impl Into<Request<P, B, T>>,
+    ) -> Result<(), Request<P, B, T>> {
+        let request = request.into();
+        // A packet of its own knows how long the buffer is.
+        let Request { pos, buffer, tag } = request;
+        let relay = self.shared.relay(buffer, pos, tag, self.pushed);
+        let len = relay.len();
+        if !self.has_room(len) {
+            let (buffer, pos, tag) = self.shared.reclaim(relay);
+            return Err(Request { pos, buffer, tag });
+        }
+        self.pushed += 1;
+        self.count += 1;
+        self.bytes += len;
+        self.io.send_io(pos, relay.send::<D>());
+        Ok(())
+    }
+
+    /// The next result; `None` where nothing is on its way.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "as streams have it, to be awaited"
+    )]
+    pub fn next(&mut self) -> Next<'_, Self> {
+        Next(self)
+    }
+
+    /// [`next`](Self::next) for those who poll.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Completed<P, B, T>>> {
+        loop {
+            if let Some(done) = self.pop() {
+                return Poll::Ready(Some(self.complete(done)));
+            }
+            if self.count == 0 {
+                return Poll::Ready(None);
+            }
+            if !self.shared.take(&mut self.ready, Some(cx.waker())) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// A result that is there already, without waiting and without asking to be woken.
+    pub fn try_next(&mut self) -> Option<Completed<P, B, T>> {
+        let done = match self.pop() {
+            None if self.shared.take(&mut self.ready, None) => self.pop()?,
+            done => done?,
+        };
+        Some(self.complete(done))
+    }
+
+    /// Takes requests from an iterator as there is room for them, and gives the results.
+    pub fn run<I>(self, requests: I) -> Run<Self, I::IntoIter, Request<P, B, T>>
+    where
+        I: IntoIterator,
+        I::Item: Into<Request<P, B, T>>,
+    {
+        Run::new(self, requests.into_iter())
+    }
+
+    /// The result whose turn it is, of those that were taken off the shared list.
+    fn pop(&mut self) -> Option<Done<P, B, T>> {
+        if !self.window.is_in_order() {
+            return self.ready.pop_front();
+        }
+        while let Some(done) = self.ready.pop_front() {
+            // Less than the window.
+            let index = (done.number - self.first) as usize;
+            if self.waiting.len() <= index {
+                self.waiting.resize_with(index + 1, || None);
+            }
+            self.waiting[index] = Some(done);
+        }
+        let done = self.waiting.front_mut()?.take()?;
+        self.waiting.pop_front();
+        self.first += 1;
+        Some(done)
+    }
+
+    /// Gives a result out.
+    fn complete(&mut self, done: Done<P, B, T>) -> Completed<P, B, T> {
+        let len = done.outcome.len();
+        self.count -= 1;
+        self.bytes -= len;
+        let why = |cause: Cause| failure::<D, P, Io>(self.io, done.pos, len, cause);
+        let result = Outcome::first_error(&done.outcome).map_or(Ok(()), |cause| Err(why(cause)));
+        Completed {
+            tag: done.tag,
+            pos: done.pos,
+            buffer: done.buffer,
+            result,
+            outcome: done.outcome,
+        }
+    }
+}
+
+impl<D, P, Io, B, T> Drop for Pipeline<'_, D, P, Io, B, T>
+where
+    D: Direction,
+    P: Position,
+    Io: ?Sized,
+    B: BufferFor<D> + 'static,
+    T: Send + 'static,
+{
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl<D, P, Io, B, T> fmt::Debug for Pipeline<'_, D, P, Io, B, T>
+where
+    D: Direction,
+    P: Position,
+    Io: ?Sized,
+    B: BufferFor<D> + 'static,
+    T: Send + 'static,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("direction", &D::VERB)
+            .field("window", &self.window)
+            .field("in_flight", &self.count)
+            .finish_non_exhaustive()
+    }
+}
