@@ -14,6 +14,7 @@
 //! | [`pipeline`] | requests in, results out, so many at once and no more |
 //! | [`scope`] | lending memory to the kernel without a copy, from synchronous code |
 //! | [`memory`] | bytes behind the packet interface: the smallest real backend, and bytes that nobody changes |
+//! | [`lock`] | the lock of all this, for layers and objects of others |
 //! | [`error`] | [`error::Cause`] inside packets, [`error::Error`] where the user meets it |
 //!
 //! `backend` never names `packet`; dependencies point down the table of DESIGN.md only.
@@ -22,13 +23,13 @@
 
 extern crate alloc;
 
-mod lock;
 mod sync;
 
 pub mod backend;
 pub mod cursor;
 pub mod error;
 pub mod io;
+pub mod lock;
 pub mod memory;
 pub mod packet;
 pub mod pipeline;

@@ -1,18 +1,26 @@
-//! The lock for short critical sections in which no foreign code runs: `std::sync::Mutex` where there is std, loom's in
-//! models, a spin lock without std.
+//! [`Lock`], for short critical sections in which no foreign code runs, with and without std: for layers too.
 //!
-//! Poisoning is ignored: what is guarded here is left consistent by every holder, and holders run no code of users.
-//!
-//! Invariants of the spin lock:
-//! 1. `locked` is true exactly while one guard exists; a guard is made only by the thread that turned it from false to
-//!    true, and turns it back when it is dropped.
-//! 2. `value` is reached only through a guard, or by value.
+//! It is `std::sync::Mutex` where there is std, loom's in models, a spin lock without std. Poisoning is ignored: what is
+//! guarded is left consistent by every holder, and holders run no code of users.
 //!
 //! Without std a holder must not be preempted for good by code that wants the same lock (an interrupt handler, say).
+//!
+//! ```
+//! use mfio::lock::Lock;
+//!
+//! static COUNT: Lock<u32> = Lock::new(0);
+//! *COUNT.lock() += 1;
+//! assert_eq!(*COUNT.lock(), 1);
+//! ```
+// Invariants of the spin lock:
+// 1. `locked` is true exactly while one guard exists; a guard is made only by the thread that turned it from false to
+//    true, and turns it back when it is dropped.
+// 2. `value` is reached only through a guard, or by value.
 #![cfg_attr(not(feature = "std"), allow(unsafe_code))]
 
 #[cfg(any(feature = "std", mfio_loom))]
 mod imp {
+    use core::fmt;
     use core::ops::{Deref, DerefMut};
     #[cfg(mfio_loom)]
     use loom::sync::{Mutex, MutexGuard};
@@ -20,26 +28,36 @@ mod imp {
     #[cfg(not(mfio_loom))]
     use std::sync::{Mutex, MutexGuard};
 
-    /// See the module.
+    /// A value that one thread at a time may use. See the [module](super).
     #[derive(Debug)]
-    pub(crate) struct Lock<T>(Mutex<T>);
+    pub struct Lock<T>(Mutex<T>);
 
     /// Access to what a [`Lock`] guards; unlocks when dropped.
-    pub(crate) struct LockGuard<'a, T>(MutexGuard<'a, T>);
+    #[must_use]
+    pub struct LockGuard<'a, T>(MutexGuard<'a, T>);
 
     impl<T> Lock<T> {
         #[cfg(not(mfio_loom))]
-        pub(crate) const fn new(value: T) -> Self {
+        /// Guards `value`.
+        pub const fn new(value: T) -> Self {
             Self(Mutex::new(value))
         }
 
         #[cfg(mfio_loom)]
-        pub(crate) fn new(value: T) -> Self {
+        /// Guards `value`.
+        pub fn new(value: T) -> Self {
             Self(Mutex::new(value))
         }
 
-        pub(crate) fn lock(&self) -> LockGuard<'_, T> {
+        /// Waits until nobody else holds the lock. A thread that holds it already waits for ever, or panics.
+        pub fn lock(&self) -> LockGuard<'_, T> {
             LockGuard(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+    }
+
+    impl<T: fmt::Debug> fmt::Debug for LockGuard<'_, T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            (**self).fmt(f)
         }
     }
 
@@ -60,19 +78,21 @@ mod imp {
 #[cfg(not(any(feature = "std", mfio_loom)))]
 mod imp {
     use core::cell::UnsafeCell;
+    use core::fmt;
     use core::marker::PhantomData;
     use core::ops::{Deref, DerefMut};
     use core::sync::atomic::{AtomicBool, Ordering};
 
-    /// See the module.
+    /// A value that one thread at a time may use. See the [module](super).
     #[derive(Debug)]
-    pub(crate) struct Lock<T> {
+    pub struct Lock<T> {
         locked: AtomicBool,
         value: UnsafeCell<T>,
     }
 
     /// Access to what a [`Lock`] guards; unlocks when dropped. Stays on its thread, as std's does.
-    pub(crate) struct LockGuard<'a, T> {
+    #[must_use]
+    pub struct LockGuard<'a, T> {
         lock: &'a Lock<T>,
         _not_send: PhantomData<*const ()>,
     }
@@ -84,14 +104,16 @@ mod imp {
     unsafe impl<T: Send> Sync for Lock<T> {}
 
     impl<T> Lock<T> {
-        pub(crate) const fn new(value: T) -> Self {
+        /// Guards `value`.
+        pub const fn new(value: T) -> Self {
             Self {
                 locked: AtomicBool::new(false),
                 value: UnsafeCell::new(value),
             }
         }
 
-        pub(crate) fn lock(&self) -> LockGuard<'_, T> {
+        /// Waits until nobody else holds the lock. A thread that holds it already waits for ever, or panics.
+        pub fn lock(&self) -> LockGuard<'_, T> {
             while self
                 .locked
                 .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
@@ -103,6 +125,12 @@ mod imp {
                 lock: self,
                 _not_send: PhantomData,
             }
+        }
+    }
+
+    impl<T: fmt::Debug> fmt::Debug for LockGuard<'_, T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            (**self).fmt(f)
         }
     }
 
@@ -128,7 +156,7 @@ mod imp {
     }
 }
 
-pub(crate) use imp::Lock;
+pub use imp::{Lock, LockGuard};
 
 #[cfg(all(test, not(mfio_loom)))]
 mod tests {

@@ -381,14 +381,18 @@ pub struct RelayPool<B, S> {
     shelf: Shelf<Carrier<B, S>>,
 }
 
-impl<B: Buffer, S: OnEnd<B>> RelayPool<B, S> {
+impl<B, S> RelayPool<B, S> {
     /// An empty pool that will keep at most `capacity` blocks. More may be in use.
+    ///
+    /// Asks nothing of the types, so that a layer has pools for both directions, whichever its object has.
     pub fn new(capacity: usize) -> Self {
         Self {
             shelf: Shelf::new(capacity),
         }
     }
+}
 
+impl<B: Buffer, S: OnEnd<B>> RelayPool<B, S> {
     /// A relay with this buffer and this state. Allocates only where the pool has no idle block.
     #[inline]
     pub fn relay(&self, buffer: B, state: S) -> Relay<B, S> {

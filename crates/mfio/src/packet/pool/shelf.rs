@@ -38,7 +38,7 @@ pub(in crate::packet) struct Shelf<B> {
     kind: PhantomData<fn(B) -> B>,
 }
 
-impl<B: Buffer> Shelf<B> {
+impl<B> Shelf<B> {
     pub(in crate::packet) fn new(capacity: usize) -> Self {
         Self {
             slots: (0..capacity)
@@ -48,7 +48,9 @@ impl<B: Buffer> Shelf<B> {
             kind: PhantomData,
         }
     }
+}
 
+impl<B: Buffer> Shelf<B> {
     pub(in crate::packet) fn capacity(&self) -> usize {
         self.slots.len()
     }
