@@ -1,8 +1,8 @@
 //! Objects made of other objects: each layer is a [`PacketIo`](mfio::io::PacketIo) over others, so that they nest in any
 //! order.
 //!
-//! A layer splits and forwards views and never copies: a request that it need not split goes on whole, and nothing is
-//! allocated. Layers take the positions of the object below (any [`Address`](mfio::io::Address)), its pool and its help;
+//! A layer splits and forwards views and never copies, but for a [`Cache`], once: a request that it need not split goes on
+//! whole, and nothing is allocated. Layers take the positions of the object below (any [`Address`](mfio::io::Address)), its pool and its help;
 //! errors name the layer, because offsets are those of the layer.
 //!
 //! # Who drives
@@ -14,6 +14,7 @@
 //!
 //! | type | what |
 //! |---|---|
+//! | [`Cache`] | blocks of an object kept in memory |
 //! | [`Concat`] | objects one after another |
 //! | [`Driven`] | an object, and the object whose backend drives it |
 //! | [`Offset`] | adds a base to each position |
@@ -46,6 +47,7 @@
 
 extern crate alloc;
 
+mod cache;
 mod concat;
 mod delegate;
 mod driven;
@@ -56,6 +58,7 @@ mod stripe;
 mod together;
 mod window;
 
+pub use cache::{Cache, CacheStats};
 pub use concat::Concat;
 pub use driven::Driven;
 pub use remap::Remap;

@@ -51,10 +51,7 @@ pub(crate) fn send<'a, D, P, Q, Io>(
     Io: PacketIo<D, Q> + 'a,
 {
     let mut at = pos.to_u64();
-    let room = addressable::<P>(at, view.len());
-    if room < view.len() {
-        view = keep(view, room);
-    }
+    view = within_space::<P, D>(at, view);
     while !view.is_empty() {
         let Piece { len, to } = route(at, view.len() as u64);
         debug_assert!(len > 0, "a route that leads nowhere");
@@ -115,6 +112,17 @@ where
     match to {
         Ok((io, pos)) => io.send_io(pos, view),
         Err(cause) => view.fail(cause),
+    }
+}
+
+/// The part of a request that has addresses in `P`; the rest of it fails with `UnexpectedEof`.
+#[inline]
+pub(crate) fn within_space<P: Address, D: Direction>(at: u64, view: View<D>) -> View<D> {
+    let room = addressable::<P>(at, view.len());
+    if room < view.len() {
+        keep(view, room)
+    } else {
+        view
     }
 }
 

@@ -1,0 +1,81 @@
+//! Hits, misses in the steady state, and what need not be copied up allocate nothing.
+#![allow(unsafe_code)]
+
+use mfio::io::{Direction, PacketIo, Read, Write};
+use mfio::packet::{BufferFor, Packet, View};
+use mfio_layers::Cache;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+thread_local! {
+    /// What this thread has allocated so far; others (the harness) do not count.
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+    /// How many views have come through.
+    static VIEWS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Ends everything at once.
+struct Sink;
+
+impl<D: Direction> PacketIo<D> for Sink {
+    fn send_io(&self, _: u64, view: View<D>) {
+        VIEWS.set(VIEWS.get() + 1);
+        view.done();
+    }
+}
+
+/// Sends `len` bytes to each of `places` a hundred times, once it is warm: how many views came through, and how many
+/// allocations there were.
+fn sent<D: Direction>(io: &impl PacketIo<D>, places: &[u64], len: usize) -> (usize, usize)
+where
+    Vec<u8>: BufferFor<D>,
+{
+    let mut packet = Some(Packet::new(vec![0u8; len]));
+    let mut round = || {
+        for pos in places {
+            let (in_flight, view) = packet.take().unwrap().start::<D>();
+            io.send_io(*pos, view);
+            packet = Some(in_flight.try_end().expect("it ended at once").packet);
+        }
+    };
+    (0..3).for_each(|_| round());
+    let before = COUNT.get();
+    VIEWS.set(0);
+    (0..100).for_each(|_| round());
+    (VIEWS.get() / 100, COUNT.get() - before)
+}
+
+#[test]
+fn the_allocator_counts() {
+    let before = COUNT.get();
+    drop(std::hint::black_box(Box::new(1)));
+    assert_eq!(COUNT.get() - before, 1);
+}
+
+#[test]
+fn hits_and_misses_allocate_nothing() {
+    let cache = Cache::new(Sink, 64, 16).unwrap();
+    assert_eq!(sent::<Read>(&cache, &[0, 5, 16], 32), (0, 0), "hits");
+    let misses = [0, 100, 200, 300];
+    assert_eq!(sent::<Read>(&cache, &misses, 48), (15, 0), "misses");
+    assert_eq!(sent::<Write>(&cache, &misses, 48), (4, 0), "writes");
+}
