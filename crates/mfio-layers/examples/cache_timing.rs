@@ -37,7 +37,10 @@ struct Places {
 
 impl Places {
     fn next(&mut self) -> usize {
-        self.state = self.state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+        self.state = self
+            .state
+            .wrapping_mul(0x5851_F42D_4C95_7F2D)
+            .wrapping_add(1);
         (self.state >> 33) as usize % (RESIDENT / self.len) * self.len
     }
 }

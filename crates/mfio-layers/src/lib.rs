@@ -18,6 +18,7 @@
 //! | [`Concat`] | objects one after another |
 //! | [`Driven`] | an object, and the object whose backend drives it |
 //! | [`Offset`] | adds a base to each position |
+//! | [`Overlay`] | copy on write: changes over a base that is only read |
 //! | [`Remap`] | sparse ranges mapped to ranges of another object |
 //! | [`Stripe`] | an address space dealt out to several objects, unit by unit |
 //! | [`Together`] | the backends of many objects as one |
@@ -52,6 +53,7 @@ mod concat;
 mod delegate;
 mod driven;
 mod naming;
+mod overlay;
 mod pieces;
 mod remap;
 mod stripe;
@@ -61,6 +63,7 @@ mod window;
 pub use cache::{Cache, CacheStats};
 pub use concat::Concat;
 pub use driven::Driven;
+pub use overlay::Overlay;
 pub use remap::Remap;
 pub use stripe::Stripe;
 pub use together::Together;

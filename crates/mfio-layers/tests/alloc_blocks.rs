@@ -3,7 +3,7 @@
 
 use mfio::io::{Direction, PacketIo, Read, Write};
 use mfio::packet::{BufferFor, Packet, View};
-use mfio_layers::Cache;
+use mfio_layers::{Cache, Overlay};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -78,4 +78,14 @@ fn hits_and_misses_allocate_nothing() {
     let misses = [0, 100, 200, 300];
     assert_eq!(sent::<Read>(&cache, &misses, 48), (15, 0), "misses");
     assert_eq!(sent::<Write>(&cache, &misses, 48), (4, 0), "writes");
+}
+
+#[test]
+fn what_is_on_one_side_already_goes_on_without_allocating() {
+    let io = Overlay::<_, _>::new(Sink, Sink, 1000, 16).unwrap();
+    assert_eq!(sent::<Read>(&io, &[0, 500], 100), (2, 0));
+    let (views, _) = sent::<Write>(&io, &[160], 160);
+    assert_eq!(views, 1);
+    assert_eq!(sent::<Write>(&io, &[160, 170], 150), (2, 0));
+    assert_eq!(sent::<Read>(&io, &[100], 100), (2, 0));
 }

@@ -3,10 +3,10 @@
 mod later;
 
 use later::{Later, Witness, finish, play, small_noise, steps};
-use std::collections::BTreeSet;
-use std::sync::Arc;
 use mfio_layers::Cache;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig {

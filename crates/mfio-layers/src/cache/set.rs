@@ -106,7 +106,9 @@ impl Set {
         let Content::Ready { bytes, good } = &self.ways[way] else {
             return None;
         };
-        let from = bytes.get(within..*good as usize).filter(|from| !from.is_empty())?;
+        let from = bytes
+            .get(within..*good as usize)
+            .filter(|from| !from.is_empty())?;
         let len = from.len().min(into.len());
         into[..len].copy_from_slice(&from[..len]);
         self.counts.hits += 1;

@@ -89,6 +89,11 @@ impl Later {
         state.broken.clear();
     }
 
+    /// Changes bytes behind the back of everybody.
+    pub fn set(&self, at: usize, bytes: &[u8]) {
+        self.0.lock().unwrap().bytes[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
     /// Makes the data longer.
     pub fn grow(&self, bytes: &[u8]) {
         self.0.lock().unwrap().bytes.extend_from_slice(bytes);
@@ -226,16 +231,9 @@ pub fn bytes_of(read: InFlight<Vec<u8>, Read>) -> Vec<u8> {
 }
 
 /// What failed of a request that has ended, and why.
-pub fn failures_of<D: Direction>(
-    request: InFlight<Vec<u8>, D>,
-) -> Vec<(Range<usize>, ErrorKind)> {
+pub fn failures_of<D: Direction>(request: InFlight<Vec<u8>, D>) -> Vec<(Range<usize>, ErrorKind)> {
     let ended = request.try_end().expect("it has ended");
-    let range = |range: FailedRange| {
-        (
-            range.offset..range.offset + range.len,
-            range.cause.kind(),
-        )
-    };
+    let range = |range: FailedRange| (range.offset..range.offset + range.len, range.cause.kind());
     ended.outcome.failures().map(range).collect()
 }
 
@@ -252,8 +250,11 @@ pub enum Step {
 /// Steps on an object of `size` bytes; with `fail`, requests below fail.
 pub fn steps(size: usize, longest: usize, fail: bool) -> impl Strategy<Value = Vec<Step>> {
     let read = (0..size, 0..=longest).prop_map(|(pos, len)| Step::Read { pos, len });
-    let write =
-        (0..size, 0..=longest, 0..64u8).prop_map(|(pos, len, value)| Step::Write { pos, len, value });
+    let write = (0..size, 0..=longest, 0..64u8).prop_map(|(pos, len, value)| Step::Write {
+        pos,
+        len,
+        value,
+    });
     let advance = prop::collection::vec(any::<usize>(), 1..6).prop_map(Step::Advance);
     let failing = (any::<usize>(), 0..longest, 1..longest)
         .prop_map(|(which, start, len)| Step::Fail(which, start..start + len));

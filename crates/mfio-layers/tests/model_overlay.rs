@@ -1,0 +1,85 @@
+//! `Overlay` against what may be seen.
+
+mod later;
+
+use later::{Later, Witness, finish, play, small_noise, steps};
+use mfio_layers::Overlay;
+use proptest::prelude::*;
+use std::sync::Arc;
+
+type Io = Overlay<Arc<Later>, Arc<Later>>;
+
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// What is in the top before anybody writes there; no byte may have this value.
+const NOTHING: u8 = 200;
+
+/// What is present is in the top, what is not is in the base.
+fn shown(io: &Io) -> Vec<u8> {
+    let mut bytes = io.base().to_vec();
+    bytes.resize(io.len() as usize, 0);
+    for range in io.present() {
+        let range = range.start as usize..range.end as usize;
+        bytes[range.clone()].copy_from_slice(&io.top().to_vec()[range]);
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(cases(600))]
+
+    #[test]
+    fn reads_see_what_they_may(
+        steps in steps(100, 40, false),
+        size in 1..100usize,
+        shift in 0..5u32,
+        already in prop::collection::vec(0..100usize, 0..3),
+    ) {
+        let start = small_noise(size);
+        let (base, top) = (Later::new(start.clone()), Later::new(vec![NOTHING; size]));
+        let granule = 1 << shift;
+        let present: Vec<_> = already
+            .into_iter()
+            .map(|at| at % size / granule * granule)
+            .map(|at| at as u64..(at + granule).min(size) as u64)
+            .collect();
+        let mut seen = start.clone();
+        for range in &present {
+            seen[range.start as usize..range.end as usize].fill(1);
+            top.set(range.start as usize, &vec![1; (range.end - range.start) as usize]);
+        }
+        let io = Io::with_present(base.clone(), top.clone(), size as u64, granule, present).unwrap();
+        let mut witness = Witness::new(&io, &seen);
+        play(&mut witness, &[&base, &top], steps)?;
+        prop_assert_eq!(base.to_vec(), start);
+        let bytes = shown(&io);
+        let mut witness = Witness::new(&io, &bytes);
+        witness.read(0, size + 20);
+        finish(&mut witness, &[&base, &top])?;
+    }
+
+    #[test]
+    fn what_fails_leaves_granules_as_they_were(
+        steps in steps(100, 40, true),
+        shift in 0..5u32,
+    ) {
+        let start = small_noise(100);
+        let (base, top) = (Later::new(start.clone()), Later::new(vec![NOTHING; 100]));
+        let io = Io::new(base.clone(), top.clone(), 100, 1 << shift).unwrap();
+        let mut witness = Witness::new(&io, &start);
+        witness.may_fail = true;
+        play(&mut witness, &[&base, &top], steps)?;
+        base.heal();
+        top.heal();
+        // Whatever failed: nothing that nobody wrote is shown, and what succeeded is.
+        witness.may_fail = false;
+        witness.read(0, 100);
+        finish(&mut witness, &[&base, &top])?;
+    }
+}
