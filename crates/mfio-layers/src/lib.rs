@@ -22,6 +22,7 @@
 //! | [`Remap`] | sparse ranges mapped to ranges of another object |
 //! | [`Stripe`] | an address space dealt out to several objects, unit by unit |
 //! | [`Together`] | the backends of many objects as one |
+//! | [`Trace`] | counts and times what goes through; spans of `tracing` |
 //! | [`Window`] | a part of an object as an object |
 //!
 //! ```
@@ -58,6 +59,8 @@ mod pieces;
 mod remap;
 mod stripe;
 mod together;
+#[cfg(target_has_atomic = "64")]
+mod trace;
 mod window;
 
 pub use cache::{Cache, CacheStats};
@@ -67,4 +70,8 @@ pub use overlay::Overlay;
 pub use remap::Remap;
 pub use stripe::Stripe;
 pub use together::Together;
+#[cfg(all(feature = "std", target_has_atomic = "64"))]
+pub use trace::SystemNow;
+#[cfg(target_has_atomic = "64")]
+pub use trace::{Histogram, Latencies, Now, Trace, TraceSnapshot, TracedDirection};
 pub use window::{Offset, Window};

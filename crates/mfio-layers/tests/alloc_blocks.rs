@@ -3,7 +3,7 @@
 
 use mfio::io::{Direction, PacketIo, Read, Write};
 use mfio::packet::{BufferFor, Packet, View};
-use mfio_layers::{Cache, Overlay};
+use mfio_layers::{Cache, Overlay, Trace};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -88,4 +88,11 @@ fn what_is_on_one_side_already_goes_on_without_allocating() {
     assert_eq!(views, 1);
     assert_eq!(sent::<Write>(&io, &[160, 170], 150), (2, 0));
     assert_eq!(sent::<Read>(&io, &[100], 100), (2, 0));
+}
+
+#[test]
+fn tracing_allocates_nothing() {
+    let io = Trace::new(Sink);
+    assert_eq!(sent::<Read>(&io, &[0], 100), (1, 0));
+    assert_eq!(sent::<Write>(&io, &[0], 100), (1, 0));
 }

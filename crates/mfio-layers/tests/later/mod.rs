@@ -364,7 +364,7 @@ impl<'a, Io: PacketIo<Read> + PacketIo<Write>> Witness<'a, Io> {
         if !self.reads.is_empty() {
             self.reads.swap_remove(which % self.reads.len());
         }
-        if !self.writes.is_empty() && which % 4 == 0 {
+        if !self.writes.is_empty() && which.is_multiple_of(4) {
             let write = self.writes.swap_remove(which % self.writes.len());
             // Never counted as ended, so its value stays possible.
             drop(write.in_flight);

@@ -1,0 +1,207 @@
+//! What a [`Trace`](super::Trace) counts, and how it is shown.
+
+use super::histogram::{Histogram, Latencies};
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::time::Duration;
+
+/// Of one direction.
+#[derive(Default)]
+pub(super) struct Counters {
+    bytes: AtomicU64,
+    failures: AtomicU64,
+    failed_bytes: AtomicU64,
+    latency: Histogram,
+}
+
+impl Counters {
+    #[inline]
+    pub(super) fn count(&self, took: Duration, moved: usize) {
+        self.latency.record(took);
+        self.bytes.fetch_add(moved as u64, Relaxed);
+    }
+
+    #[cold]
+    pub(super) fn count_failure(&self, failed: usize) {
+        self.failures.fetch_add(1, Relaxed);
+        self.failed_bytes.fetch_add(failed as u64, Relaxed);
+    }
+
+    pub(super) fn reset(&self) {
+        for counter in [&self.bytes, &self.failures, &self.failed_bytes] {
+            counter.store(0, Relaxed);
+        }
+        self.latency.reset();
+    }
+
+    pub(super) fn snapshot(&self) -> TracedDirection {
+        TracedDirection {
+            bytes: self.bytes.load(Relaxed),
+            failures: self.failures.load(Relaxed),
+            failed_bytes: self.failed_bytes.load(Relaxed),
+            latency: self.latency.snapshot(),
+        }
+    }
+}
+
+/// How many requests are on their way.
+#[derive(Default)]
+pub(super) struct Depth {
+    now: AtomicU64,
+    most: AtomicU64,
+}
+
+impl Depth {
+    #[inline]
+    pub(super) fn begin(&self) {
+        let now = self.now.fetch_add(1, Relaxed) + 1;
+        // Most often it is not the most, and then only read.
+        if now > self.most.load(Relaxed) {
+            self.most.fetch_max(now, Relaxed);
+        }
+    }
+
+    #[inline]
+    pub(super) fn end(&self) {
+        self.now.fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn reset(&self) {
+        self.most.store(self.now.load(Relaxed), Relaxed);
+    }
+
+    pub(super) fn get(&self) -> (u64, u64) {
+        (self.now.load(Relaxed), self.most.load(Relaxed))
+    }
+}
+
+/// What a [`Trace`](super::Trace) saw of one direction. Requests count when they have ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TracedDirection {
+    /// How many bytes were moved.
+    pub bytes: u64,
+    /// Of how many requests some bytes failed. The end of the data counts.
+    pub failures: u64,
+    /// How many bytes failed.
+    pub failed_bytes: u64,
+    /// How long the requests took, from when they were sent to when their last part ended.
+    pub latency: Latencies,
+}
+
+impl TracedDirection {
+    /// How many requests there were.
+    pub fn operations(&self) -> u64 {
+        self.latency.count()
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.bytes = self.bytes.wrapping_add(other.bytes);
+        self.failures = self.failures.wrapping_add(other.failures);
+        self.failed_bytes = self.failed_bytes.wrapping_add(other.failed_bytes);
+        self.latency.merge(&other.latency);
+    }
+}
+
+/// What a [`Trace`](super::Trace) had seen at one time. Shown as a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceSnapshot {
+    /// Reads.
+    pub reads: TracedDirection,
+    /// Writes.
+    pub writes: TracedDirection,
+    /// How many requests were on their way.
+    pub depth: u64,
+    /// How many were on their way at once, at most.
+    pub deepest: u64,
+}
+
+impl TraceSnapshot {
+    /// Adds what was seen elsewhere. The depths are added, too: the sum is what there may have been at once.
+    pub fn merge(&mut self, other: &Self) {
+        self.reads.merge(&other.reads);
+        self.writes.merge(&other.writes);
+        self.depth += other.depth;
+        self.deepest += other.deepest;
+    }
+}
+
+/// A number of bytes, in the largest unit that leaves a digit before the point.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        let power = self.0.checked_ilog2().unwrap_or(0) as usize / 10;
+        match power.checked_sub(1) {
+            None => write!(f, "{:>8} B", self.0),
+            Some(unit) => {
+                let value = self.0 as f64 / (1u64 << (10 * power)) as f64;
+                write!(f, "{value:>6.1} {}", units[unit])
+            }
+        }
+    }
+}
+
+impl fmt::Display for TraceSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:8}{:>12}{:>12}{:>10}",
+            "", "operations", "bytes", "failed"
+        )?;
+        writeln!(f, "{:>10}{:>10}{:>10}{:>10}", "p50", "p90", "p99", "max")?;
+        for (name, lane) in [("reads", &self.reads), ("writes", &self.writes)] {
+            write!(
+                f,
+                "{name:8}{:>12}  {}",
+                lane.operations(),
+                Bytes(lane.bytes)
+            )?;
+            write!(f, "{:>10}", lane.failures)?;
+            for percent in [50.0, 90.0, 99.0, 100.0] {
+                match lane.latency.percentile(percent) {
+                    Some(latency) => write!(f, "{:>10}", alloc::format!("{latency:.1?}"))?,
+                    None => write!(f, "{:>10}", "-")?,
+                }
+            }
+            writeln!(f)?;
+        }
+        write!(
+            f,
+            "on their way: {} now, {} at most",
+            self.depth, self.deepest
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn a_snapshot_is_a_table() {
+        let counters = Counters::default();
+        counters.count(Duration::from_micros(3), 5000);
+        counters.count_failure(7);
+        let mut snapshot = TraceSnapshot {
+            reads: counters.snapshot(),
+            deepest: 2,
+            ..TraceSnapshot::default()
+        };
+        snapshot.merge(&snapshot.clone());
+        let expected = "          operations       bytes    failed       p50       p90       p99       max\n\
+                        reads              2     9.8 KiB         2     3.1µs     3.1µs     3.1µs     3.1µs\n\
+                        writes             0         0 B         0         -         -         -         -\n\
+                        on their way: 0 now, 4 at most";
+        assert_eq!(snapshot.to_string(), expected);
+    }
+
+    #[test]
+    fn bytes_have_units() {
+        let shown = |bytes| Bytes(bytes).to_string().trim_start().to_string();
+        assert_eq!(shown(1023), "1023 B");
+        assert_eq!(shown(1024), "1.0 KiB");
+        assert_eq!(shown(u64::MAX), "16.0 EiB");
+    }
+}

@@ -1,0 +1,61 @@
+//! What is told to `tracing`, where that is asked for.
+
+use core::fmt::Debug;
+use core::time::Duration;
+
+/// The span of one request.
+#[cfg(feature = "tracing")]
+pub(super) struct Span(tracing::Span);
+
+/// The span of one request, which nobody wants.
+#[cfg(not(feature = "tracing"))]
+pub(super) struct Span;
+
+#[cfg(feature = "tracing")]
+impl Span {
+    #[inline]
+    pub(super) fn begin(verb: &'static str, pos: impl Debug, len: usize) -> Self {
+        Self(tracing::trace_span!("request", verb, pos = ?pos, len))
+    }
+
+    /// Runs what happens because of the request.
+    #[inline]
+    pub(super) fn within<R>(&self, run: impl FnOnce() -> R) -> R {
+        self.0.in_scope(run)
+    }
+
+    #[inline]
+    pub(super) fn end(&self, took: Duration, failed: usize) {
+        tracing::trace!(parent: &self.0, took = ?took, failed, "ended");
+    }
+}
+
+#[cfg(feature = "tracing")]
+impl Clone for Span {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+impl Span {
+    #[inline]
+    pub(super) fn begin(_: &'static str, _: impl Debug, _: usize) -> Self {
+        Self
+    }
+
+    #[inline]
+    pub(super) fn within<R>(&self, run: impl FnOnce() -> R) -> R {
+        run()
+    }
+
+    #[inline]
+    pub(super) fn end(&self, _: Duration, _: usize) {}
+}
+
+#[cfg(not(feature = "tracing"))]
+impl Clone for Span {
+    fn clone(&self) -> Self {
+        Self
+    }
+}

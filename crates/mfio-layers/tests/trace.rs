@@ -1,0 +1,214 @@
+//! `Trace` counts what there was, and changes nothing.
+
+mod common;
+mod later;
+
+use common::{Model, cases, noise, ops, run, run_blocking};
+use later::{Later, bytes_of, failures_of, read, write};
+use mfio::backend::IoBackendExt;
+use mfio::error::ErrorKind;
+use mfio::memory::Memory;
+use mfio::traits::{BlockingIo, IoRead};
+use mfio_layers::Trace;
+use proptest::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A clock that the test moves, in nanoseconds.
+fn clock() -> (
+    Arc<AtomicU64>,
+    impl Fn() -> Duration + Send + Sync + 'static,
+) {
+    let time = Arc::new(AtomicU64::new(0));
+    let moved = time.clone();
+    (time, move || {
+        Duration::from_nanos(moved.load(Ordering::Relaxed))
+    })
+}
+
+proptest! {
+    #![proptest_config(cases(200))]
+
+    #[test]
+    fn a_trace_changes_nothing(
+        packets in ops(0..60, vec![0, 40, u64::MAX - 3], 60),
+        calls in ops(0..60, vec![0, 40, u64::MAX - 3], 60),
+    ) {
+        let io = Trace::new(Memory::new(noise(40, 1)));
+        let mut model = Model::new(noise(40, 1));
+        run::<_, u64>(&io, &mut model, &packets)?;
+        let seen = io.snapshot();
+        prop_assert_eq!(
+            (seen.reads.operations() + seen.writes.operations()) as usize,
+            packets.len()
+        );
+        run_blocking::<_, u64>(&io, &mut model, &calls)?;
+        prop_assert_eq!(io.snapshot().depth, 0);
+    }
+}
+
+#[test]
+fn requests_are_timed_to_the_end_of_their_last_part() {
+    let inner = Later::new(vec![1; 100]);
+    let (time, now) = clock();
+    let io = Trace::with_now(inner.clone(), now);
+    let first = read(&io, 0, 10);
+    time.store(100, Ordering::Relaxed);
+    let second = read(&io, 90, 20);
+    assert_eq!((io.snapshot().depth, io.snapshot().deepest), (2, 2));
+    time.store(1000, Ordering::Relaxed);
+    inner.finish();
+    bytes_of(first);
+    assert_eq!(failures_of(second), [(10..20, ErrorKind::UnexpectedEof)]);
+    let seen = io.snapshot();
+    assert_eq!((seen.depth, seen.deepest), (0, 2));
+    assert_eq!((seen.reads.operations(), seen.reads.bytes), (2, 20));
+    assert_eq!((seen.reads.failures, seen.reads.failed_bytes), (1, 10));
+    let took = |percent| seen.reads.latency.percentile(percent).unwrap().as_nanos();
+    assert!((900..=1012).contains(&took(50.0)), "{}", took(50.0));
+    assert!((1000..=1125).contains(&took(100.0)), "{}", took(100.0));
+    assert_eq!(seen.writes.operations(), 0);
+}
+
+#[test]
+fn what_is_given_up_is_counted_when_it_ends_and_a_reset_keeps_the_depth() {
+    let inner = Later::new(vec![1; 100]);
+    let (_, now) = clock();
+    let io = Trace::with_now(inner.clone(), now);
+    drop(write(&io, 0, &[2; 10]));
+    std::mem::forget(read(&io, 0, 10));
+    io.reset();
+    assert_eq!((io.snapshot().depth, io.snapshot().deepest), (2, 2));
+    inner.finish();
+    let seen = io.snapshot();
+    assert_eq!(
+        (seen.depth, seen.writes.bytes, seen.reads.bytes),
+        (0, 10, 10)
+    );
+    io.reset();
+    assert_eq!(io.snapshot(), Default::default());
+}
+
+#[test]
+fn blocking_calls_count() {
+    let io = Trace::new(Memory::new(vec![1; 100]));
+    io.blocking().write_all(0, &[2; 10]).unwrap();
+    assert_eq!(io.blocking().read_some(95, &mut [0; 10]).unwrap(), 5);
+    let seen = io.snapshot();
+    assert_eq!((seen.writes.bytes, seen.reads.bytes), (10, 5));
+    // An object without a short cut: the packet counts, and nothing counts twice.
+    let once = Trace::new(Trace::new(Plain(Memory::new(vec![1; 8]))));
+    assert_eq!(once.blocking().read::<u8>(0).unwrap(), 1);
+    assert_eq!(once.block_on(once.read::<u8>(0)).unwrap(), 1);
+    assert_eq!(once.snapshot().reads.operations(), 2);
+    assert_eq!(once.inner().snapshot().reads.operations(), 2);
+    assert_eq!(once.snapshot().depth, 0);
+}
+
+/// Memory without its short cut.
+struct Plain(Memory);
+
+impl mfio::io::PacketIo<mfio::io::Read> for Plain {
+    fn send_io(&self, pos: u64, view: mfio::packet::View<mfio::io::Read>) {
+        self.0.send_io(pos, view);
+    }
+}
+
+impl mfio::backend::IoBackend for Plain {
+    type Backend = mfio::backend::DynBackend;
+
+    fn polling_handle(&self) -> Option<mfio::backend::PollingHandle<'_>> {
+        None
+    }
+
+    fn get_backend(&self) -> mfio::backend::BackendHandle<'_, Self::Backend> {
+        self.0.get_backend()
+    }
+
+    fn sharing(&self) -> Option<&mfio::backend::Sharing> {
+        self.0.sharing()
+    }
+}
+
+#[cfg(feature = "tracing")]
+mod spans {
+    use super::*;
+    use std::fmt::Debug;
+    use std::sync::Mutex;
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    /// Writes down what it is told.
+    #[derive(Default)]
+    struct Log {
+        lines: Mutex<Vec<String>>,
+        within: Mutex<Vec<u64>>,
+    }
+
+    struct Text<'a>(&'a mut String);
+
+    impl Visit for Text<'_> {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            *self.0 += &format!(" {field}={value:?}");
+        }
+    }
+
+    struct Shared(Arc<Log>);
+
+    impl Subscriber for Shared {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, span: &Attributes<'_>) -> Id {
+            let mut lines = self.0.lines.lock().unwrap();
+            let id = lines.len() as u64 + 1;
+            let parent = self.0.within.lock().unwrap().last().copied();
+            let mut line = format!("{} {id} in {parent:?}:", span.metadata().name());
+            span.record(&mut Text(&mut line));
+            lines.push(line);
+            Id::from_u64(id)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let mut line = format!("event in {:?}:", event.parent().map(Id::into_u64));
+            event.record(&mut Text(&mut line));
+            self.0.lines.lock().unwrap().push(line);
+        }
+
+        fn enter(&self, span: &Id) {
+            self.0.within.lock().unwrap().push(span.into_u64());
+        }
+
+        fn exit(&self, _: &Id) {
+            self.0.within.lock().unwrap().pop();
+        }
+    }
+
+    #[test]
+    fn a_request_is_a_span_and_its_end_an_event() {
+        let log = Arc::new(Log::default());
+        let inner = Later::new(vec![1; 8]);
+        let (time, now) = clock();
+        let io = Trace::with_now(Trace::with_now(inner.clone(), || Duration::ZERO), now);
+        tracing::subscriber::with_default(Shared(log.clone()), || {
+            let request = read(&io, 4, 8);
+            time.store(5, Ordering::Relaxed);
+            inner.finish();
+            assert_eq!(failures_of(request).len(), 1);
+        });
+        let expected = [
+            r#"request 1 in None: verb="read" pos=4 len=8"#,
+            r#"request 2 in Some(1): verb="read" pos=4 len=8"#,
+            "event in Some(2): message=ended took=0ns failed=4",
+            "event in Some(1): message=ended took=5ns failed=4",
+        ];
+        assert_eq!(*log.lines.lock().unwrap(), expected);
+    }
+}
