@@ -170,8 +170,7 @@ impl<Io> Cache<Io> {
     /// what is there then.
     pub fn forget(&self, addresses: Range<u64>) {
         let len = addresses.end.saturating_sub(addresses.start);
-        self.core
-            .forget(addresses.start, usize::try_from(len).unwrap_or(usize::MAX));
+        self.core.forget(addresses.start, len);
     }
 }
 
@@ -189,8 +188,8 @@ impl Core {
         (number.wrapping_add(spread) & mask) as usize
     }
 
-    fn forget(&self, at: u64, len: usize) {
-        let Some(more) = (len as u64).checked_sub(1) else {
+    fn forget(&self, at: u64, len: u64) {
+        let Some(more) = len.checked_sub(1) else {
             return;
         };
         let (first, last) = (at >> self.shift, at.saturating_add(more) >> self.shift);
@@ -363,7 +362,7 @@ where
         bytes: &[u8],
     ) -> Option<core::result::Result<usize, Cause>> {
         let result = self.inner.transfer_blocking(pos, bytes)?;
-        self.core.forget(pos.to_u64(), bytes.len());
+        self.core.forget(pos.to_u64(), bytes.len() as u64);
         Some(result)
     }
 

@@ -1,9 +1,10 @@
 //! Objects made of other objects: each layer is a [`PacketIo`](mfio::io::PacketIo) over others, so that they nest in any
 //! order.
 //!
-//! A layer splits and forwards views and never copies, but for a [`Cache`], once: a request that it need not split goes on
-//! whole, and nothing is allocated. Layers take the positions of the object below (any [`Address`](mfio::io::Address)), its pool and its help;
-//! errors name the layer, because offsets are those of the layer.
+//! A layer splits and forwards views and does not copy: a request that it need not split goes on whole, and nothing is
+//! allocated. What is copied, once, is a hit of a [`Cache`], and a part of a granule that an [`Overlay`] makes whole. Layers
+//! take the positions of the object below (any [`Address`](mfio::io::Address)), its pool and its help; errors name the
+//! layer where offsets are those of the layer.
 //!
 //! # Who drives
 //!

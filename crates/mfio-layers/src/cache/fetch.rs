@@ -90,7 +90,7 @@ impl OnEnd<View<Write>> for Through {
         let core = relay.state().core.clone();
         let (view, Self { at, .. }) = core.writes.reclaim(relay);
         // Before the initiator learns of it, and even if it failed: how far it came is not known.
-        core.forget(at, view.len());
+        core.forget(at, view.len() as u64);
         view.resolve(&outcome);
     }
 }

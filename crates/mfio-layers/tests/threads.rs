@@ -1,0 +1,54 @@
+//! Many threads on one object, each with bytes of its own that share blocks and granules with those of others: whoever reads
+//! its bytes finds what it wrote last.
+
+use mfio::backend::IoBackendExt;
+use mfio::memory::Memory;
+use mfio::traits::{BlockingIo, IoRead, IoWrite};
+use mfio_layers::{Cache, Driven, Overlay, Together, Trace};
+use std::sync::Arc;
+use std::thread;
+
+const THREADS: usize = 4;
+const RECORD: usize = 24;
+const RECORDS: usize = 64;
+const SIZE: usize = THREADS * RECORD * RECORDS;
+
+#[test]
+fn who_reads_finds_what_it_wrote() {
+    let (base, top) = (
+        Arc::new(Memory::new(vec![0; SIZE])),
+        Arc::new(Memory::new(vec![9; SIZE])),
+    );
+    // The cache is below the overlay and above it, so that both see everything, in different sizes.
+    let below = Cache::new(base.clone(), 1024, 64).unwrap();
+    let overlay = Overlay::<_, _>::new(below, top.clone(), SIZE as u64, 32).unwrap();
+    let cache = Cache::new(Trace::new(overlay), 2048, 128).unwrap();
+    let io = Driven::new(cache, Together::new([base, top]).unwrap());
+    let io = &io;
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            scope.spawn(move || {
+                let mut written = [0u8; RECORDS];
+                for round in 0..if cfg!(miri) { 20 } else { 3000usize } {
+                    let record = round * 7 % RECORDS;
+                    let at = ((record * THREADS + thread) * RECORD) as u64;
+                    let mut bytes = [0; RECORD];
+                    if round % 2 == 0 {
+                        io.blocking().read_all(at, &mut bytes).unwrap();
+                    } else {
+                        io.block_on(io.read_all(at, &mut bytes)).unwrap();
+                    }
+                    assert_eq!(bytes, [written[record]; RECORD], "round {round}");
+                    written[record] = written[record].wrapping_add(1);
+                    let bytes = [written[record]; RECORD];
+                    if round % 3 == 0 {
+                        io.blocking().write_all(at, &bytes).unwrap();
+                    } else {
+                        io.block_on(io.write_all(at, &bytes)).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(io.inner().inner().snapshot().depth, 0);
+}
