@@ -52,19 +52,22 @@ pub(crate) fn send<'a, D, P, Q, Io>(
 {
     let mut at = pos.to_u64();
     view = within_space::<P, D>(at, view);
-    while !view.is_empty() {
-        let Piece { len, to } = route(at, view.len() as u64);
-        debug_assert!(len > 0, "a route that leads nowhere");
-        if len >= view.len() as u64 {
-            return forward(to, view);
-        }
-        // Less than the length of the view, so it fits.
-        let (head, tail) = view.split_at(len as usize);
-        forward(to, head);
-        at += len;
-        view = tail;
+    if view.is_empty() {
+        return view.done();
     }
-    view.done();
+    let Piece { mut len, mut to } = route(at, view.len() as u64);
+    if len >= view.len() as u64 {
+        return forward(to, view);
+    }
+    let mut left = view.splitter();
+    while len < left.len() as u64 {
+        debug_assert!(len > 0, "a route that leads nowhere");
+        // Less than what is left, so it fits.
+        forward(to, left.take(len as usize));
+        at += len;
+        Piece { len, to } = route(at, left.len() as u64);
+    }
+    forward(to, left.into_rest());
 }
 
 /// [`transfer_blocking`](PacketIo::transfer_blocking) of the first piece.

@@ -261,6 +261,12 @@ impl<P: Address, const N: usize> From<[Range<P>; N]> for Ranges<P> {
     }
 }
 
+impl<P: Address> From<Vec<Range<P>>> for Ranges<P> {
+    fn from(ranges: Vec<Range<P>>) -> Self {
+        Self::from_iter(ranges)
+    }
+}
+
 impl<P: Address> From<&[Range<P>]> for Ranges<P> {
     fn from(ranges: &[Range<P>]) -> Self {
         ranges.iter().cloned().collect()

@@ -59,6 +59,7 @@
 //! | `state` | the state word: who may touch what |
 //! | `header` | what both sides share; the invariants |
 //! | `block`, `in_flight`, `view` | [`Packet`], [`InFlight`], [`View`] |
+//! | `splitter` | [`Splitter`]: many parts of a view, counted in advance |
 //! | `outcome`, `failures` | [`Outcome`], [`Ended`], [`Parts`]; how failed ranges are collected |
 //! | `segments` | [`Segment`]: ranges that are told of as they end |
 //! | `relay` | [`Relay`], [`RelayPool`], [`Copies`]: what a layer sends on behalf of others |
@@ -80,6 +81,7 @@ mod outcome;
 mod pool;
 mod relay;
 mod segments;
+mod splitter;
 mod state;
 mod view;
 
@@ -95,4 +97,5 @@ pub(crate) use pool::{
 pub use pool::{PacketPool, PoolLimits};
 pub use relay::{Copies, OnEnd, Relay, RelayPool};
 pub use segments::Segment;
+pub use splitter::Splitter;
 pub use view::View;

@@ -133,16 +133,21 @@ impl State {
         Word(self.0.load(Ordering::Relaxed))
     }
 
-    /// One view more. Only for who holds a view, so that COUNT is not 0. Says whether there was room.
+    /// So many views more. Only for who holds a view, so that COUNT is not 0. Says whether there was room.
     ///
     /// Relaxed, as in cloning an `Arc`: the view at hand keeps COUNT above 0, and the new one carries what it needs.
     #[must_use]
-    pub(super) fn split(&self) -> bool {
-        if self.0.fetch_add(ONE, Ordering::Relaxed) < MOST {
+    pub(super) fn reserve(&self, views: usize) -> bool {
+        if self.0.fetch_add(views * ONE, Ordering::Relaxed) < MOST {
             return true;
         }
-        self.0.fetch_sub(ONE, Ordering::Relaxed);
+        self.give_back(views);
         false
+    }
+
+    /// Takes back what was reserved for views that were not made. Only for who holds another view. Relaxed: no view has gone.
+    pub(super) fn give_back(&self, views: usize) {
+        self.0.fetch_sub(views * ONE, Ordering::Relaxed);
     }
 
     /// One view less, others stay. Release: what was done with the view is seen by who sees it gone.
@@ -198,7 +203,7 @@ mod tests {
         state.start();
         let word = state.load();
         assert!(word.last() && word.sending() && !word.ended());
-        assert!(state.split());
+        assert!(state.reserve(1));
         let word = state.load();
         assert!(!word.last() && !word.ended());
         while state.leave(state.load(), true).is_err() {}
@@ -233,9 +238,9 @@ mod tests {
     #[test]
     fn hazard_count_of_forgotten_views_cannot_overflow() {
         let state = State(AtomicUsize::new(MOST - ONE));
-        assert!(state.split());
+        assert!(state.reserve(1));
         for _ in 0..3 {
-            assert!(!state.split(), "refused, again and again");
+            assert!(!state.reserve(1), "refused, again and again");
         }
     }
 }

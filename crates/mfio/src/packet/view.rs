@@ -9,6 +9,7 @@
 use super::header::Header;
 use super::outcome::{FailedRange, Outcome, Parts};
 use super::segments::Segment;
+use super::splitter::Splitter;
 use super::state::Word;
 use crate::error::{Cause, ErrorKind};
 use crate::io::{Direction, Read, Write};
@@ -127,25 +128,51 @@ impl<D: Direction> View<D> {
     /// Where `at` is beyond the end, or where one packet has more views than can be counted (2^24 on systems of 32 bits,
     /// 2^56 of 64), which takes forgetting them. The view fails as if dropped.
     pub fn split_at(self, at: usize) -> (Self, Self) {
-        assert!(
-            at <= self.len,
-            "split at {at} of a view of {} bytes",
-            self.len
-        );
-        // SAFETY: the block lives (invariant 1).
-        let room = unsafe { (*self.header.as_ptr()).state.split() };
-        assert!(room, "too many views of one packet were forgotten");
-        let tail = Self {
-            header: self.header,
-            // SAFETY: `at` is within the range (asserted), which is within one allocation (invariant 2).
-            data: unsafe { self.data.add(at) },
-            offset: self.offset + at,
-            len: self.len - at,
-            direction: PhantomData,
-        };
-        let mut head = self;
-        head.len = at;
+        assert!(at <= self.len, "{}", Beyond(at, self.len));
+        self.reserve(1);
+        let mut tail = self;
+        // SAFETY: the unit was just reserved.
+        let head = unsafe { tail.take_front(at) };
         (head, tail)
+    }
+
+    /// Splits the range into many parts, one after another, for less than [`split_at`](Self::split_at) takes for each.
+    #[inline]
+    pub fn splitter(self) -> Splitter<D> {
+        Splitter::new(self)
+    }
+
+    /// Counts so many views more, which are to be made or given back.
+    #[inline]
+    pub(super) fn reserve(&self, views: usize) {
+        // SAFETY: the block lives (invariant 1).
+        let room = unsafe { (*self.header.as_ptr()).state.reserve(views) };
+        assert!(room, "too many views of one packet were forgotten");
+    }
+
+    /// Takes back what was counted for views that were not made.
+    #[inline]
+    pub(super) fn give_back(&self, views: usize) {
+        // SAFETY: the block lives (invariant 1).
+        unsafe { (*self.header.as_ptr()).state.give_back(views) }
+    }
+
+    /// Splits the first `len` bytes off.
+    ///
+    /// # Panics
+    /// Where there are not so many; nothing has happened then.
+    ///
+    /// # Safety
+    /// The caller has reserved a unit of COUNT for the new view, and gives it up with this call, unless it panics.
+    #[inline]
+    pub(super) unsafe fn take_front(&mut self, len: usize) -> Self {
+        assert!(len <= self.len, "{}", Beyond(len, self.len));
+        let front = Self { len, ..*self };
+        // SAFETY: `len` is within the range (asserted), which is within one allocation (invariant 2).
+        self.data = unsafe { self.data.add(len) };
+        self.offset += len;
+        self.len -= len;
+        front
     }
 
     /// Ends the view: all its bytes were moved.
@@ -347,6 +374,16 @@ impl<D: Direction> fmt::Debug for View<D> {
             .field("offset", &self.offset)
             .field("len", &self.len)
             .finish_non_exhaustive()
+    }
+}
+
+/// Why a split is refused.
+struct Beyond(usize, usize);
+
+impl fmt::Display for Beyond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(at, len) = self;
+        write!(f, "split at {at} of a view of {len} bytes")
     }
 }
 
