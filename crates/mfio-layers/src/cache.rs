@@ -349,7 +349,7 @@ where
     #[inline]
     fn send_io(&self, pos: P, view: View<Write>) {
         let state = Through {
-            core: self.core.clone(),
+            core: Some(self.core.clone()),
             at: pos.to_u64(),
         };
         let relay = self.core.writes.relay(view, state);

@@ -186,14 +186,17 @@ impl<Io, N> Trace<Io, N> {
 
 /// A request on its way.
 struct Timed<N> {
-    core: Arc<Core<N>>,
+    /// Taken out at the end, so that there is one clone for each request.
+    core: Option<Arc<Core<N>>>,
     began: Duration,
     span: Span,
 }
 
 impl<D: Way, N: Now> OnEnd<View<D>> for Timed<N> {
-    fn on_end(relay: Relay<View<D>, Self>, outcome: Outcome) {
-        let core = relay.state().core.clone();
+    fn on_end(mut relay: Relay<View<D>, Self>, outcome: Outcome) {
+        let Some(core) = relay.state_mut().core.take() else {
+            return;
+        };
         let (view, timed) = D::lane(&core).relays.reclaim(relay);
         let failed = outcome.failures().map(|range| range.len).sum();
         core.count::<D>(
@@ -232,7 +235,7 @@ impl<Io, N: Now> Trace<Io, N> {
         let span = Span::begin(D::VERB, pos, view.len());
         core.depth.begin();
         let timed = Timed {
-            core: core.clone(),
+            core: Some(core.clone()),
             began: core.now.now(),
             span: span.clone(),
         };

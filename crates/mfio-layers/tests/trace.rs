@@ -77,7 +77,7 @@ fn what_is_given_up_is_counted_when_it_ends_and_a_reset_keeps_the_depth() {
     let (_, now) = clock();
     let io = Trace::with_now(inner.clone(), now);
     drop(write(&io, 0, &[2; 10]));
-    std::mem::forget(read(&io, 0, 10));
+    let _never_polled = read(&io, 0, 10);
     io.reset();
     assert_eq!((io.snapshot().depth, io.snapshot().deepest), (2, 2));
     inner.finish();

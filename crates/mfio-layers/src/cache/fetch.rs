@@ -81,13 +81,16 @@ impl Fetch {
 
 /// A write on its way.
 pub(super) struct Through {
-    pub(super) core: Arc<Core>,
+    /// Taken out at the end, so that there is one clone for each write.
+    pub(super) core: Option<Arc<Core>>,
     pub(super) at: u64,
 }
 
 impl OnEnd<View<Write>> for Through {
-    fn on_end(relay: Relay<View<Write>, Self>, outcome: Outcome) {
-        let core = relay.state().core.clone();
+    fn on_end(mut relay: Relay<View<Write>, Self>, outcome: Outcome) {
+        let Some(core) = relay.state_mut().core.take() else {
+            return;
+        };
         let (view, Self { at, .. }) = core.writes.reclaim(relay);
         // Before the initiator learns of it, and even if it failed: how far it came is not known.
         core.forget(at, view.len() as u64);
