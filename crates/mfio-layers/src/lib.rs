@@ -17,6 +17,7 @@
 //! |---|---|
 //! | [`Cache`] | blocks of an object kept in memory |
 //! | [`Concat`] | objects one after another |
+//! | [`clock`] | what time it is, for layers that wait |
 //! | [`Driven`] | an object, and the object whose backend drives it |
 //! | [`Offset`] | adds a base to each position |
 //! | [`Overlay`] | copy on write: changes over a base that is only read |
@@ -51,6 +52,7 @@
 extern crate alloc;
 
 mod cache;
+pub mod clock;
 mod concat;
 mod delegate;
 mod driven;
