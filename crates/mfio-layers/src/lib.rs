@@ -19,6 +19,7 @@
 //! | [`Concat`] | objects one after another |
 //! | [`clock`] | what time it is, for layers that wait |
 //! | [`Driven`] | an object, and the object whose backend drives it |
+//! | [`Fault`] | failures by a script, for tests |
 //! | [`Offset`] | adds a base to each position |
 //! | [`Overlay`] | copy on write: changes over a base that is only read |
 //! | [`Remap`] | sparse ranges mapped to ranges of another object |
@@ -51,11 +52,14 @@
 
 extern crate alloc;
 
+mod bell;
 mod cache;
 pub mod clock;
 mod concat;
 mod delegate;
 mod driven;
+mod fault;
+mod later;
 mod naming;
 mod overlay;
 mod pieces;
@@ -64,11 +68,13 @@ mod stripe;
 mod together;
 #[cfg(target_has_atomic = "64")]
 mod trace;
+mod ways;
 mod window;
 
 pub use cache::{Cache, CacheStats};
 pub use concat::Concat;
 pub use driven::Driven;
+pub use fault::{Fault, FaultHandle, Rule};
 pub use overlay::Overlay;
 pub use remap::Remap;
 pub use stripe::Stripe;
