@@ -23,6 +23,7 @@
 //! | [`Offset`] | adds a base to each position |
 //! | [`Overlay`] | copy on write: changes over a base that is only read |
 //! | [`Remap`] | sparse ranges mapped to ranges of another object |
+//! | [`Retry`] | tries again what failed, and only that |
 //! | [`Stripe`] | an address space dealt out to several objects, unit by unit |
 //! | [`Together`] | the backends of many objects as one |
 //! | [`Trace`] | counts and times what goes through; spans of `tracing` |
@@ -64,6 +65,7 @@ mod naming;
 mod overlay;
 mod pieces;
 mod remap;
+mod retry;
 mod stripe;
 mod together;
 #[cfg(target_has_atomic = "64")]
@@ -77,6 +79,7 @@ pub use driven::Driven;
 pub use fault::{Fault, FaultHandle, Rule};
 pub use overlay::Overlay;
 pub use remap::Remap;
+pub use retry::{Retry, RetryPolicy};
 pub use stripe::Stripe;
 pub use together::Together;
 #[cfg(all(feature = "std", target_has_atomic = "64"))]
