@@ -20,6 +20,7 @@
 //! | [`clock`] | what time it is, for layers that wait |
 //! | [`Driven`] | an object, and the object whose backend drives it |
 //! | [`Fault`] | failures by a script, for tests |
+//! | [`Mirror`] | several objects that hold the same bytes |
 //! | [`Offset`] | adds a base to each position |
 //! | [`Overlay`] | copy on write: changes over a base that is only read |
 //! | [`Remap`] | sparse ranges mapped to ranges of another object |
@@ -61,6 +62,7 @@ mod delegate;
 mod driven;
 mod fault;
 mod later;
+mod mirror;
 mod naming;
 mod overlay;
 mod pieces;
@@ -77,6 +79,7 @@ pub use cache::{Cache, CacheStats};
 pub use concat::Concat;
 pub use driven::Driven;
 pub use fault::{Fault, FaultHandle, Rule};
+pub use mirror::{MOST_REPLICAS, Mirror, WritePolicy};
 pub use overlay::Overlay;
 pub use remap::Remap;
 pub use retry::{Retry, RetryPolicy};
