@@ -20,6 +20,7 @@
 //! | [`clock`] | what time it is, for layers that wait |
 //! | [`Driven`] | an object, and the object whose backend drives it |
 //! | [`Fault`] | failures by a script, for tests |
+//! | [`Limit`] | operations and bytes at once, and how many begin in a second |
 //! | [`Mirror`] | several objects that hold the same bytes |
 //! | [`Offset`] | adds a base to each position |
 //! | [`Overlay`] | copy on write: changes over a base that is only read |
@@ -62,6 +63,7 @@ mod delegate;
 mod driven;
 mod fault;
 mod later;
+mod limit;
 mod mirror;
 mod naming;
 mod overlay;
@@ -79,6 +81,7 @@ pub use cache::{Cache, CacheStats};
 pub use concat::Concat;
 pub use driven::Driven;
 pub use fault::{Fault, FaultHandle, Rule};
+pub use limit::{Limit, Limits, Rate};
 pub use mirror::{MOST_REPLICAS, Mirror, WritePolicy};
 pub use overlay::Overlay;
 pub use remap::Remap;
