@@ -6,6 +6,11 @@
 //! take the positions of the object below (any [`Address`](mfio::io::Address)), its pool and its help; errors name the
 //! layer where offsets are those of the layer.
 //!
+//! Some keep requests while the object works on their memory, to go on when that has ended: [`Retry`], [`Mirror`],
+//! [`Limit`], [`Fault`]. They take any [`Position`](mfio::io::Position), none included, and errors name the object.
+//! [`Timeout`] copies, once, because it must be able to give up. Where one of these is dropped, requests end as they do when
+//! the object itself is dropped: nothing that is under way keeps the object.
+//!
 //! # Who drives
 //!
 //! A layer over one object is driven by the backend of that object, and has `block_on` and `blocking` as it has. A layer
@@ -27,6 +32,7 @@
 //! | [`Remap`] | sparse ranges mapped to ranges of another object |
 //! | [`Retry`] | tries again what failed, and only that |
 //! | [`Stripe`] | an address space dealt out to several objects, unit by unit |
+//! | [`Timeout`] | who waits for too long is told so |
 //! | [`Together`] | the backends of many objects as one |
 //! | [`Trace`] | counts and times what goes through; spans of `tracing` |
 //! | [`Window`] | a part of an object as an object |
@@ -71,6 +77,7 @@ mod pieces;
 mod remap;
 mod retry;
 mod stripe;
+mod timeout;
 mod together;
 #[cfg(target_has_atomic = "64")]
 mod trace;
@@ -87,6 +94,7 @@ pub use overlay::Overlay;
 pub use remap::Remap;
 pub use retry::{Retry, RetryPolicy};
 pub use stripe::Stripe;
+pub use timeout::{Timeout, TimeoutLimits};
 pub use together::Together;
 #[cfg(all(feature = "std", target_has_atomic = "64"))]
 pub use trace::SystemNow;
