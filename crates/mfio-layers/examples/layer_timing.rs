@@ -7,9 +7,13 @@ use mfio::io::{Direction, PacketIo, Read};
 use mfio::memory::Memory;
 use mfio::packet::{Packet, View};
 use mfio::traits::IoRead;
-use mfio_layers::{Concat, Driven, Offset, Remap, Stripe, Window};
+use mfio_layers::clock::ManualClock;
+use mfio_layers::{
+    Concat, Driven, Limit, Limits, Mirror, Offset, Remap, Retry, RetryPolicy, Stripe, Timeout,
+    Window,
+};
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 31;
 const CALLS: usize = 20_000;
@@ -118,6 +122,14 @@ fn main() {
     whole("Concat of 16", &concat(4096), 4096);
     whole("Remap of 1", &mapped(Sink, 1, UNIT), 0);
     whole("Remap of 1000", &mapped(Sink, 1000, UNIT), 32_000);
+    let retry: Retry<_> = Retry::new(Sink, RetryPolicy::new(3));
+    whole("Retry", &retry, 0);
+    let limit: Limit<_> = Limit::new(Sink, Limits::default());
+    whole("Limit", &limit, 0);
+    let mirror: Mirror<_> = Mirror::new([Sink, Sink]).expect("two replicas");
+    whole("Mirror of 2", &mirror, 0);
+    let timeout: Timeout<_> = Timeout::new(Sink, Duration::from_secs(1), ManualClock::new());
+    whole("Timeout", &timeout, 0);
 
     println!("one request in 16 parts: in all, and for a part");
     let long = PARTS * LEN;

@@ -6,6 +6,11 @@
 //! take the positions of the object below (any [`Address`](mfio::io::Address)), its pool and its help; errors name the
 //! layer where offsets are those of the layer.
 //!
+//! Some keep requests while the object works on their memory, to go on when that has ended: [`Retry`], [`Mirror`],
+//! [`Limit`], [`Fault`]. They take any [`Position`](mfio::io::Position), none included, and errors name the object.
+//! [`Timeout`] copies, once, because it must be able to give up. Where one of these is dropped, requests end as they do when
+//! the object itself is dropped: nothing that is under way keeps the object.
+//!
 //! # Who drives
 //!
 //! A layer over one object is driven by the backend of that object, and has `block_on` and `blocking` as it has. A layer
@@ -17,11 +22,17 @@
 //! |---|---|
 //! | [`Cache`] | blocks of an object kept in memory |
 //! | [`Concat`] | objects one after another |
+//! | [`clock`] | what time it is, for layers that wait |
 //! | [`Driven`] | an object, and the object whose backend drives it |
+//! | [`Fault`] | failures by a script, for tests |
+//! | [`Limit`] | operations and bytes at once, and how many begin in a second |
+//! | [`Mirror`] | several objects that hold the same bytes |
 //! | [`Offset`] | adds a base to each position |
 //! | [`Overlay`] | copy on write: changes over a base that is only read |
 //! | [`Remap`] | sparse ranges mapped to ranges of another object |
+//! | [`Retry`] | tries again what failed, and only that |
 //! | [`Stripe`] | an address space dealt out to several objects, unit by unit |
+//! | [`Timeout`] | who waits for too long is told so |
 //! | [`Together`] | the backends of many objects as one |
 //! | [`Trace`] | counts and times what goes through; spans of `tracing` |
 //! | [`Window`] | a part of an object as an object |
@@ -50,26 +61,40 @@
 
 extern crate alloc;
 
+mod bell;
 mod cache;
+pub mod clock;
 mod concat;
 mod delegate;
 mod driven;
+mod fault;
+mod later;
+mod limit;
+mod mirror;
 mod naming;
 mod overlay;
 mod pieces;
 mod remap;
+mod retry;
 mod stripe;
+mod timeout;
 mod together;
 #[cfg(target_has_atomic = "64")]
 mod trace;
+mod ways;
 mod window;
 
 pub use cache::{Cache, CacheStats};
 pub use concat::Concat;
 pub use driven::Driven;
+pub use fault::{Fault, FaultHandle, Rule};
+pub use limit::{Limit, Limits, Rate};
+pub use mirror::{MOST_REPLICAS, Mirror, WritePolicy};
 pub use overlay::Overlay;
 pub use remap::Remap;
+pub use retry::{Retry, RetryPolicy};
 pub use stripe::Stripe;
+pub use timeout::{Timeout, TimeoutLimits};
 pub use together::Together;
 #[cfg(all(feature = "std", target_has_atomic = "64"))]
 pub use trace::SystemNow;

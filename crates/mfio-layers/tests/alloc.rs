@@ -1,11 +1,17 @@
 //! Layers that split and forward allocate nothing, and do not split what they need not.
 #![allow(unsafe_code)]
 
+use mfio::error::ErrorKind;
 use mfio::io::{PacketIo, Read, Write};
 use mfio::packet::{BufferFor, Packet, View};
-use mfio_layers::{Concat, Driven, Offset, Remap, Stripe, Window};
+use mfio_layers::clock::ManualClock;
+use mfio_layers::{
+    Concat, Driven, Fault, Limit, Limits, Mirror, Offset, Remap, Retry, RetryPolicy, Rule, Stripe,
+    Timeout, Window,
+};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::time::Duration;
 
 thread_local! {
     /// What this thread has allocated so far; others (the harness) do not count.
@@ -120,4 +126,46 @@ fn layers_on_layers_allocate_nothing() {
     io.map(1000..1064, 0).unwrap();
     assert_eq!(sent(&io, 1000, 64), 4);
     assert_eq!(sent(&io, 1001, 15), 1);
+}
+
+#[test]
+fn layers_that_keep_requests_allocate_nothing_once_they_are_warm() {
+    fn warm<Io: PacketIo<Read> + PacketIo<Write>>(io: &Io) {
+        send::<Read>(io, 0, 100);
+        send::<Write>(io, 0, 100);
+    }
+    let clock = ManualClock::new();
+    let retry: Retry<_> = Retry::new(Sink, RetryPolicy::new(3));
+    let limit: Limit<_> = Limit::new(Sink, Limits::default());
+    let mirror: Mirror<_> = Mirror::new([Sink, Sink]).unwrap();
+    let timeout: Timeout<_> = Timeout::new(Sink, Duration::from_secs(1), clock);
+    warm(&retry);
+    warm(&limit);
+    warm(&mirror);
+    warm(&timeout);
+    assert_eq!((sent(&retry, 0, 100), sent(&limit, 0, 100)), (1, 1));
+    assert_eq!(sent(&timeout, 0, 100), 1);
+    assert_eq!(send::<Read>(&mirror, 0, 100), (1, 0));
+    assert_eq!(send::<Write>(&mirror, 0, 100), (2, 0), "to each replica");
+}
+
+#[test]
+fn what_is_tried_again_or_waits_allocates_nothing_either() {
+    let busy = Rule::fail(ErrorKind::Busy).within(3..5).every(2);
+    let retry: Retry<_> = Retry::new(Fault::new(Sink, [busy]), RetryPolicy::new(3));
+    send::<Read>(&retry, 0, 100);
+    assert_eq!(send::<Read>(&retry, 0, 100).1, 0);
+
+    let broken = Fault::new(Sink, [Rule::fail(ErrorKind::Busy).within(3..5)]);
+    let mirror: Mirror<_> = Mirror::new([broken, Fault::new(Sink, [])]).unwrap();
+    send::<Read>(&mirror, 0, 100);
+    assert_eq!(send::<Read>(&mirror, 0, 100).1, 0);
+
+    let limits = Limits {
+        bytes: 7,
+        ..Limits::default()
+    };
+    let limit: Limit<_> = Limit::new(Sink, limits);
+    send::<Write>(&limit, 0, 100);
+    assert_eq!(send::<Write>(&limit, 0, 100), (15, 0));
 }

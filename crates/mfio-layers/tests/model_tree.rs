@@ -9,10 +9,15 @@ use mfio::io::{PacketIo, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::Packet;
 use mfio::traits::{BlockingIo, IoRead, IoWrite};
-use mfio_layers::{Concat, Driven, Offset, Remap, Stripe, Together, Window};
+use mfio_layers::clock::ManualClock;
+use mfio_layers::{
+    Concat, Driven, Fault, Limit, Limits, Mirror, Offset, Remap, Retry, RetryPolicy, Rule, Stripe,
+    Timeout, TimeoutLimits, Together, Window,
+};
 use proptest::prelude::*;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 trait Object: PacketIo<Read> + PacketIo<Write> + Send + Sync {}
 impl<T: PacketIo<Read> + PacketIo<Write> + Send + Sync> Object for T {}
@@ -27,6 +32,51 @@ enum Tree {
     Stripe(u64, Vec<Tree>),
     Concat(Vec<(Tree, u64)>),
     Remap(Vec<(RangeInclusive<u64>, u64)>, Box<Tree>),
+    /// A layer that keeps requests meanwhile, and shows what is below as it is.
+    Kept(Keeper, Box<Tree>),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Keeper {
+    Retry,
+    Limit,
+    Timeout,
+    Mirror,
+}
+
+impl Keeper {
+    fn over(self, below: Shared) -> Shared {
+        match self {
+            Keeper::Retry => {
+                let busy = |range| Rule::fail(ErrorKind::Busy).within(range).every(2).times(3);
+                let fault = Fault::<_>::new(below, [busy(3..9), busy(5..40)]);
+                Arc::new(Retry::<_>::new(fault, RetryPolicy::new(7)))
+            }
+            Keeper::Limit => {
+                let limits = Limits {
+                    operations: 2,
+                    bytes: 7,
+                    ..Limits::default()
+                };
+                Arc::new(Limit::<_>::new(below, limits))
+            }
+            Keeper::Timeout => {
+                let limits = TimeoutLimits {
+                    chunk: 5,
+                    ..TimeoutLimits::default()
+                };
+                let clock = ManualClock::new();
+                Arc::new(Timeout::<_>::with_limits(
+                    below,
+                    Duration::ZERO,
+                    clock,
+                    limits,
+                ))
+            }
+            // Both are the same object, which is written twice.
+            Keeper::Mirror => Arc::new(Mirror::<_>::new([below.clone(), below]).unwrap()),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -69,6 +119,7 @@ impl Tree {
                 }
                 Arc::new(remap)
             }
+            Tree::Kept(keeper, below) => keeper.over(below.build()),
         }
     }
 
@@ -77,6 +128,7 @@ impl Tree {
         match self {
             Tree::Leaf(leaf) if at < leaf.memory.len() as u64 => Ok((leaf, at as usize)),
             Tree::Leaf(_) => Err(END),
+            Tree::Kept(_, below) => below.place(at),
             Tree::Offset(base, below) => below.place(base.checked_add(at).ok_or(END)?),
             Tree::Window(_, len, _) if at >= *len => Err(END),
             Tree::Window(base, _, below) => below.place(base.checked_add(at).ok_or(END)?),
@@ -108,7 +160,10 @@ impl Tree {
     fn leaves<'a>(&'a self, all: &mut Vec<&'a Leaf>) {
         match self {
             Tree::Leaf(leaf) => all.push(leaf),
-            Tree::Offset(_, below) | Tree::Window(_, _, below) | Tree::Remap(_, below) => {
+            Tree::Offset(_, below)
+            | Tree::Window(_, _, below)
+            | Tree::Remap(_, below)
+            | Tree::Kept(_, below) => {
                 below.leaves(all);
             }
             Tree::Stripe(_, below) => below.iter().for_each(|below| below.leaves(all)),
@@ -141,6 +196,12 @@ fn trees() -> impl Strategy<Value = Tree> {
     leaf.prop_recursive(5, 12, 3, |below| {
         let boxed = below.clone().prop_map(Box::new);
         let part = (below.clone(), 0..40u64);
+        let keeper = prop::sample::select(vec![
+            Keeper::Retry,
+            Keeper::Limit,
+            Keeper::Timeout,
+            Keeper::Mirror,
+        ]);
         let mapping = (0..80u64, 0..30u64, 0..60u64)
             .prop_map(|(first, more, target)| (first..=first + more, target));
         prop_oneof![
@@ -148,6 +209,7 @@ fn trees() -> impl Strategy<Value = Tree> {
             1 => (0..30u64, 0..60u64, boxed.clone()).prop_map(|(base, len, below)| Tree::Window(base, len, below)),
             2 => (1..20u64, prop::collection::vec(below, 1..4)).prop_map(|(unit, below)| Tree::Stripe(unit, below)),
             2 => prop::collection::vec(part, 0..4).prop_map(Tree::Concat),
+            2 => (keeper, boxed.clone()).prop_map(|(keeper, below)| Tree::Kept(keeper, below)),
             2 => (prop::collection::vec(mapping, 0..6), boxed).prop_map(|(mappings, below)| Tree::Remap(mappings, below)),
         ]
     })

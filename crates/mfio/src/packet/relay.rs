@@ -146,17 +146,24 @@ impl<B: Buffer, S: OnEnd<B>> Kind<B, S> {
 /// and the layer ends the view when it knows what became of it. This is how a layer takes a request over: keeps it, sends
 /// parts of it elsewhere, tries failed parts again. Take relays from a [`RelayPool`], so that nothing is allocated.
 ///
+/// An object that was sent a relay has its state, so the state must not keep the object: neither would ever be freed, and a
+/// user who waits for what nobody drives any more would not hear of it. Where a layer needs the object to go on, it has a
+/// `Weak` there.
+///
 /// A layer that tries once more what failed:
 ///
 /// ```
 /// use mfio::io::{PacketIo, Read};
 /// use mfio::packet::{OnEnd, Outcome, Packet, Relay, RelayPool, View};
-/// use std::sync::Arc;
+/// use std::sync::{Arc, Weak};
 ///
-/// struct Again<Io>(Arc<Shared<Io>>);
+/// struct Again<Io> {
+///     inner: Arc<Io>,
+///     shared: Arc<Shared<Io>>,
+/// }
 ///
 /// struct Shared<Io> {
-///     inner: Io,
+///     inner: Weak<Io>,
 ///     pool: RelayPool<View<Read>, Attempt<Io>>,
 /// }
 ///
@@ -167,9 +174,9 @@ impl<B: Buffer, S: OnEnd<B>> Kind<B, S> {
 ///
 /// impl<Io: PacketIo<Read> + Send + Sync + 'static> PacketIo<Read> for Again<Io> {
 ///     fn send_io(&self, pos: u64, view: View<Read>) {
-///         let attempt = Attempt { shared: self.0.clone(), pos };
-///         let relay = self.0.pool.relay(view, attempt);
-///         self.0.inner.send_io(pos, relay.send());
+///         let attempt = Attempt { shared: self.shared.clone(), pos };
+///         let relay = self.shared.pool.relay(view, attempt);
+///         self.inner.send_io(pos, relay.send());
 ///     }
 /// }
 ///
@@ -179,23 +186,25 @@ impl<B: Buffer, S: OnEnd<B>> Kind<B, S> {
 ///         let (view, attempt) = shared.pool.reclaim(relay);
 ///         let start = view.offset();
 ///         for (part, result) in view.parts(&outcome) {
-///             match result {
-///                 Ok(()) => part.done(),
-///                 Err(_) => {
+///             match (result, shared.inner.upgrade()) {
+///                 (Ok(()), _) => part.done(),
+///                 (Err(_), Some(inner)) => {
 ///                     let pos = attempt.pos + (part.offset() - start) as u64;
-///                     shared.inner.send_io(pos, part);
+///                     inner.send_io(pos, part);
 ///                 }
+///                 (Err(cause), None) => part.fail(cause),
 ///             }
 ///         }
 ///     }
 /// }
 ///
-/// let memory = mfio::memory::Memory::new(vec![1, 2, 3]);
-/// let io = Again(Arc::new(Shared { inner: memory, pool: RelayPool::new(16) }));
+/// let inner = Arc::new(mfio::memory::Memory::new(vec![1, 2, 3]));
+/// let shared = Shared { inner: Arc::downgrade(&inner), pool: RelayPool::new(16) };
+/// let io = Again { inner, shared: Arc::new(shared) };
 /// let (in_flight, view) = Packet::new([0; 2]).start::<Read>();
 /// io.send_io(1, view);
 /// # use mfio::backend::IoBackendExt;
-/// let ended = io.0.inner.block_on(in_flight);
+/// let ended = io.inner.block_on(in_flight);
 /// assert_eq!(ended.packet.buffer(), [2, 3]);
 /// ```
 pub struct Relay<B: Buffer, S: OnEnd<B>>(Packet<Carrier<B, S>>);

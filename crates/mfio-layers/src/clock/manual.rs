@@ -1,0 +1,95 @@
+//! [`ManualClock`]: time that passes when it is told to.
+
+use super::timers::{Timer, Timers};
+use super::{Alarm, Clock};
+use alloc::sync::Arc;
+use core::fmt;
+use core::time::Duration;
+use mfio::lock::Lock;
+
+/// A clock that stands still until it is moved: for tests and simulators, and for systems without std, which move it from a
+/// timer of their own. Clones show the same time.
+///
+/// ```
+/// use mfio_layers::clock::{Clock, ManualClock};
+/// use std::time::Duration;
+///
+/// let clock = ManualClock::new();
+/// clock.advance(Duration::from_millis(3));
+/// assert_eq!(clock.clone().now(), Duration::from_millis(3));
+/// ```
+#[derive(Clone)]
+pub struct ManualClock(Arc<Lock<State>>);
+
+#[derive(Default)]
+struct State {
+    now: Duration,
+    timers: Timers,
+}
+
+impl ManualClock {
+    /// A clock that shows 0.
+    pub fn new() -> Self {
+        Self(Arc::new(Lock::new(State::default())))
+    }
+
+    /// Lets so much time pass. Alarms ring within this call, in order, each at the time for which it was armed; those that
+    /// they arm in turn ring too, where they are due.
+    pub fn advance(&self, by: Duration) {
+        let until = self.now().saturating_add(by);
+        self.advance_to(until);
+    }
+
+    /// As [`advance`](Self::advance), until a time. A time that is over changes nothing.
+    pub fn advance_to(&self, until: Duration) {
+        loop {
+            let mut state = self.0.lock();
+            match state.timers.pop(until) {
+                Some((due, alarm)) => {
+                    state.now = state.now.max(due);
+                    drop(state);
+                    alarm.ring();
+                }
+                None => {
+                    state.now = state.now.max(until);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// When the next alarm is due: until then nothing happens.
+    pub fn next_alarm(&self) -> Option<Duration> {
+        self.0.lock().timers.next()
+    }
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Duration {
+        self.0.lock().now
+    }
+
+    fn arm(&self, at: Duration, alarm: Arc<dyn Alarm>) -> Timer {
+        self.0.lock().timers.arm(at, alarm)
+    }
+
+    fn cancel(&self, timer: Timer) -> bool {
+        // What is taken out is dropped when the lock is released.
+        let alarm = self.0.lock().timers.cancel(timer);
+        alarm.is_some()
+    }
+}
+
+impl fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManualClock")
+            .field("now", &self.now())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,132 @@
+//! [`ThreadClock`]: the time of the system, and a thread that rings.
+
+use super::timers::{Timer, Timers};
+use super::{Alarm, Clock};
+use alloc::sync::Arc;
+use core::fmt;
+use core::time::Duration;
+use mfio::error::{Error, ErrorKind, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// The time of the system. All share one thread, which is started with the first and stays: it sleeps while nothing is due.
+///
+/// A panic of an alarm is reported by the panic hook and stops nobody else's. A process that was forked off has the clock
+/// but not the thread.
+///
+/// ```
+/// use mfio_layers::clock::{Clock, ThreadClock};
+///
+/// let clock = ThreadClock::new()?;
+/// let earlier = clock.now();
+/// assert!(clock.now() >= earlier);
+/// # Ok::<_, mfio::error::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ThreadClock(Arc<Shared>);
+
+struct Shared {
+    epoch: Instant,
+    timers: Mutex<Timers>,
+    /// Rung when what is due first has changed.
+    earlier: Condvar,
+}
+
+static SHARED: Mutex<Option<Arc<Shared>>> = Mutex::new(None);
+
+/// How long the thread sleeps at most: some systems cannot wait for ages.
+const NAP: Duration = Duration::from_secs(3600);
+
+impl ThreadClock {
+    /// The clock of this process.
+    ///
+    /// # Errors
+    /// Where the thread cannot be started.
+    pub fn new() -> Result<Self> {
+        let mut kept = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = &*kept {
+            return Ok(Self(shared.clone()));
+        }
+        let shared = Arc::new(Shared {
+            epoch: Instant::now(),
+            timers: Mutex::default(),
+            earlier: Condvar::new(),
+        });
+        let run = shared.clone();
+        std::thread::Builder::new()
+            .name("mfio-clock".into())
+            .spawn(move || run.ring())
+            .map_err(|error| Error::new(kind_of(&error), "starting the thread of the clock"))?;
+        *kept = Some(shared.clone());
+        Ok(Self(shared))
+    }
+}
+
+fn kind_of(error: &std::io::Error) -> ErrorKind {
+    match error.kind() {
+        std::io::ErrorKind::OutOfMemory => ErrorKind::OutOfMemory,
+        _ => ErrorKind::LimitReached,
+    }
+}
+
+impl Shared {
+    fn timers(&self) -> MutexGuard<'_, Timers> {
+        self.timers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    fn ring(&self) {
+        let mut timers = self.timers();
+        loop {
+            let now = self.now();
+            if let Some((_, alarm)) = timers.pop(now) {
+                drop(timers);
+                let panicked = catch_unwind(AssertUnwindSafe(|| alarm.ring()));
+                // A payload may panic when it is dropped.
+                core::mem::forget(panicked);
+                timers = self.timers();
+                continue;
+            }
+            let sleep = timers.next().map_or(NAP, |due| due.saturating_sub(now));
+            timers = match self.earlier.wait_timeout(timers, sleep.min(NAP)) {
+                Ok((timers, _)) => timers,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+    }
+}
+
+impl Clock for ThreadClock {
+    fn now(&self) -> Duration {
+        self.0.now()
+    }
+
+    fn arm(&self, at: Duration, alarm: Arc<dyn Alarm>) -> Timer {
+        let mut timers = self.0.timers();
+        let first = timers.next().is_none_or(|due| at < due);
+        let timer = timers.arm(at, alarm);
+        drop(timers);
+        if first {
+            self.0.earlier.notify_one();
+        }
+        timer
+    }
+
+    fn cancel(&self, timer: Timer) -> bool {
+        // What is taken out is dropped when the lock is released.
+        let alarm = self.0.timers().cancel(timer);
+        alarm.is_some()
+    }
+}
+
+impl fmt::Debug for ThreadClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadClock")
+            .field("now", &self.now())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,340 @@
+//! [`Fault`]: failures by a script, for tests.
+
+mod rule;
+
+use crate::clock::{Alarm, Clock};
+use crate::delegate::drive_below;
+use crate::later::Later;
+use crate::ways::{Parked, Resume, Way, both_ways};
+use alloc::collections::VecDeque;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::fmt;
+use mfio::error::{Cause, ErrorKind};
+use mfio::io::{PacketIo, Position};
+use mfio::lock::Lock;
+use mfio::packet::View;
+
+use rule::Action;
+pub use rule::Rule;
+
+/// Makes requests fail, late, short, or wait, by a script of [`Rule`]s: the same each time, if the requests come in the
+/// same order.
+///
+/// Rules are asked in their order. The first that hits a request has the part that lies within its range; what lies before
+/// and behind goes on to the rules after it, and what no rule hits to the object. So a failure is of exactly the range that
+/// was said. The [`FaultHandle`] counts the hits, so that a test can show that there were any, and releases what is held.
+///
+/// When the layer is dropped, what it holds or delays fails with [`ErrorKind::Dropped`](mfio::error::ErrorKind::Dropped).
+/// Driving it drives the object. There is no short cut for blocking calls, which would miss the faults.
+///
+/// ```
+/// use mfio::backend::IoBackendExt;
+/// use mfio::error::ErrorKind;
+/// use mfio::memory::Memory;
+/// use mfio::packet::Packet;
+/// use mfio::traits::IoRead;
+/// use mfio_layers::{Fault, Rule};
+///
+/// let io: Fault<_> = Fault::new(
+///     Memory::new(vec![7; 16]),
+///     [Rule::fail(ErrorKind::Busy).within(4..6).every(2)],
+/// );
+/// let handle = io.handle();
+///
+/// assert!(io.block_on(io.read_to_vec(0, 8)).is_ok());
+/// let ended = io.block_on(io.read_packet(0, Packet::new([0; 8])));
+/// let failed: Vec<_> = ended.outcome.failures().map(|f| (f.offset, f.len)).collect();
+/// assert_eq!(failed, [(4, 2)]);
+/// assert_eq!((handle.seen(0), handle.hits(0)), (2, 1));
+/// ```
+pub struct Fault<Io, P: Position = u64> {
+    inner: Arc<Io>,
+    core: Arc<Core<Io, P>>,
+}
+
+struct Core<Io, P: Position> {
+    inner: Weak<Io>,
+    rules: Vec<Rule>,
+    later: Option<Later<Waiting<Io, P>>>,
+    state: Lock<State<Waiting<Io, P>>>,
+}
+
+type Waiting<Io, P> = Parked<Core<Io, P>, P>;
+
+struct State<W> {
+    /// For each rule.
+    counts: Vec<Count>,
+    held: VecDeque<W>,
+    closed: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Count {
+    seen: u64,
+    hits: u64,
+}
+
+impl<Io, P: Position> Fault<Io, P> {
+    /// Applies these rules to what is sent to `inner`.
+    ///
+    /// # Panics
+    /// Where a rule delays: that takes a [clock](Self::with_clock).
+    pub fn new(inner: Io, rules: impl IntoIterator<Item = Rule>) -> Self {
+        let rules: Vec<Rule> = rules.into_iter().collect();
+        let delays = rules.iter().any(|r| matches!(r.action, Action::Delay(_)));
+        assert!(!delays, "a rule that delays needs `Fault::with_clock`");
+        Self::assemble(inner, rules, None)
+    }
+
+    /// As [`new`](Self::new), with the clock by which rules delay.
+    pub fn with_clock(inner: Io, rules: impl IntoIterator<Item = Rule>, clock: impl Clock) -> Self {
+        Self::assemble(
+            inner,
+            rules.into_iter().collect(),
+            Some(Later::new(Arc::new(clock))),
+        )
+    }
+
+    fn assemble(inner: Io, rules: Vec<Rule>, later: Option<Later<Waiting<Io, P>>>) -> Self {
+        let inner = Arc::new(inner);
+        let core = Core {
+            inner: Arc::downgrade(&inner),
+            state: Lock::new(State {
+                counts: rules.iter().map(|_| Count::default()).collect(),
+                held: VecDeque::new(),
+                closed: false,
+            }),
+            rules,
+            later,
+        };
+        Self {
+            inner,
+            core: Arc::new(core),
+        }
+    }
+
+    /// The object.
+    pub fn inner(&self) -> &Io {
+        &self.inner
+    }
+
+    fn send_on<D: Way>(&self, pos: P, view: View<D>)
+    where
+        Io: PacketIo<D, P> + Send + Sync + 'static,
+    {
+        self.core.apply(&self.inner, 0, pos, view);
+    }
+}
+
+impl<Io: Send + Sync + 'static, P: Position> Fault<Io, P> {
+    /// What a test keeps of the layer, wherever that goes.
+    pub fn handle(&self) -> FaultHandle {
+        FaultHandle(self.core.clone())
+    }
+}
+
+impl<Io, P: Position> Core<Io, P> {
+    /// Asks the rules from `first` on. Nests no deeper than there are rules.
+    fn apply<D: Way>(self: &Arc<Self>, io: &Io, first: usize, pos: P, view: View<D>)
+    where
+        Io: PacketIo<D, P> + Send + Sync + 'static,
+    {
+        for index in first..self.rules.len() {
+            let part = self.rules[index].part(D::READS, pos.offset(), view.len());
+            let Some(part) = part.filter(|_| self.count(index)) else {
+                continue;
+            };
+            let (mut pos, mut view, mut end) = (pos, view, part.end);
+            if part.start > 0 {
+                let (head, rest) = view.split_at(part.start);
+                self.apply(io, index + 1, pos, head);
+                let Some(next) = pos.advance(part.start) else {
+                    return rest.fail(ErrorKind::UnexpectedEof);
+                };
+                (pos, view, end) = (next, rest, part.len());
+            }
+            if end < view.len() {
+                let (hit, tail) = view.split_at(end);
+                match pos.advance(end) {
+                    Some(next) => self.apply(io, index + 1, next, tail),
+                    None => tail.fail(ErrorKind::UnexpectedEof),
+                }
+                view = hit;
+            }
+            return self.hit(io, self.rules[index].action, pos, view);
+        }
+        io.send_io(pos, view);
+    }
+
+    /// A rule looks at a request. Says whether it hits it.
+    fn count(&self, index: usize) -> bool {
+        let count = &mut self.state.lock().counts[index];
+        count.seen += 1;
+        let hits = self.rules[index].hits(count.seen, count.hits);
+        count.hits += u64::from(hits);
+        hits
+    }
+
+    fn hit<D: Way>(self: &Arc<Self>, io: &Io, action: Action, pos: P, view: View<D>)
+    where
+        Io: PacketIo<D, P> + Send + Sync + 'static,
+    {
+        match (action, &self.later) {
+            (Action::Fail(cause), _) => view.fail(cause),
+            (Action::Drop, _) => drop(view),
+            (Action::Short(bytes), _) => {
+                if bytes >= view.len() {
+                    return io.send_io(pos, view);
+                }
+                let (good, cut) = view.split_at(bytes);
+                if bytes > 0 {
+                    io.send_io(pos, good);
+                }
+                cut.fail(Rule::cut(D::READS));
+            }
+            (Action::Delay(by), Some(later)) => {
+                drop(later.keep(by, Parked::new(pos, view, ()), self));
+            }
+            (Action::Delay(_), None) => drop(view),
+            (Action::Hold, _) => self.hold(Parked::new(pos, view, ())),
+        }
+    }
+
+    fn hold(&self, waiting: Waiting<Io, P>) {
+        let mut state = self.state.lock();
+        if state.closed {
+            drop(state);
+            drop(waiting);
+        } else {
+            state.held.push_back(waiting);
+        }
+    }
+}
+
+impl<D, P, Io> Resume<D, P, ()> for Core<Io, P>
+where
+    D: Way,
+    P: Position,
+    Io: PacketIo<D, P> + Send + Sync + 'static,
+{
+    fn resume(self: &Arc<Self>, pos: P, view: View<D>, (): ()) {
+        if let Some(io) = self.inner.upgrade() {
+            io.send_io(pos, view);
+        }
+    }
+}
+
+impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {
+    fn ring(self: Arc<Self>) {
+        if let Some(later) = &self.later {
+            later.due(&self, |waiting| waiting.resume(&self));
+        }
+    }
+}
+
+impl<Io, P: Position> Drop for Fault<Io, P> {
+    fn drop(&mut self) {
+        if let Some(later) = &self.core.later {
+            later.close(drop);
+        }
+        let held = {
+            let mut state = self.core.state.lock();
+            state.closed = true;
+            core::mem::take(&mut state.held)
+        };
+        drop(held);
+    }
+}
+
+both_ways!(Fault);
+
+drive_below!([Io, P: Position] Fault<Io, P>, Io, |layer| &layer.inner);
+
+impl<Io: fmt::Debug, P: Position> fmt::Debug for Fault<Io, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fault")
+            .field("inner", &self.inner)
+            .field("rules", &self.core.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Says what a [`Fault`] has hit, and releases what it holds. Keeps neither the layer nor the object.
+#[derive(Clone)]
+pub struct FaultHandle(Arc<dyn Control + Send + Sync>);
+
+trait Control {
+    fn count(&self, rule: usize) -> Option<Count>;
+    fn held(&self) -> usize;
+    /// Takes the first that is held, and fails it, or lets it go on. Says whether there was one.
+    fn release(self: Arc<Self>, fail: Option<Cause>) -> bool;
+}
+
+impl<Io: Send + Sync + 'static, P: Position> Control for Core<Io, P> {
+    fn count(&self, rule: usize) -> Option<Count> {
+        self.state.lock().counts.get(rule).copied()
+    }
+
+    fn held(&self) -> usize {
+        self.state.lock().held.len()
+    }
+
+    fn release(self: Arc<Self>, fail: Option<Cause>) -> bool {
+        // The lock is released at the end of this line.
+        let first = self.state.lock().held.pop_front();
+        let released = first.is_some();
+        match (first, fail) {
+            (Some(waiting), Some(cause)) => waiting.view.fail(cause),
+            (Some(waiting), None) => waiting.resume(&self),
+            (None, _) => {}
+        }
+        released
+    }
+}
+
+impl FaultHandle {
+    /// How many requests a rule has hit, by its place in the script from 0 on.
+    ///
+    /// # Panics
+    /// Where there is no such rule.
+    pub fn hits(&self, rule: usize) -> u64 {
+        self.0.count(rule).expect("there is such a rule").hits
+    }
+
+    /// How many requests a rule has looked at, hit or not.
+    ///
+    /// # Panics
+    /// Where there is no such rule.
+    pub fn seen(&self, rule: usize) -> u64 {
+        self.0.count(rule).expect("there is such a rule").seen
+    }
+
+    /// How many requests are held.
+    pub fn held(&self) -> usize {
+        self.0.held()
+    }
+
+    /// Lets the request that is held longest go on. Says whether there was one.
+    pub fn release(&self) -> bool {
+        self.0.clone().release(None)
+    }
+
+    /// Lets all go on that are held now, in their order. Says how many.
+    pub fn release_all(&self) -> usize {
+        (0..self.held()).take_while(|_| self.release()).count()
+    }
+
+    /// Fails the request that is held longest. Says whether there was one.
+    pub fn fail(&self, cause: impl Into<Cause>) -> bool {
+        self.0.clone().release(Some(cause.into()))
+    }
+}
+
+impl fmt::Debug for FaultHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FaultHandle")
+            .field("held", &self.held())
+            .finish_non_exhaustive()
+    }
+}

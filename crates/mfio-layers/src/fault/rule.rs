@@ -1,0 +1,185 @@
+//! [`Rule`]: which requests are hit, and what becomes of them.
+
+use core::num::NonZeroU64;
+use core::ops::Range;
+use core::time::Duration;
+use mfio::error::{Cause, ErrorKind};
+
+/// What is done to which requests; see [`Fault`](super::Fault).
+///
+/// A rule looks at requests that go its way and touch its range: it hits each of them, or the ones that it counts out. Of
+/// a request that is hit the part within the range suffers.
+///
+/// ```
+/// use mfio::error::{Cause, ErrorKind};
+/// use mfio_layers::Rule;
+///
+/// // Every third read of the second page fails as a broken disk does, ten times in all.
+/// let broken = Rule::fail(Cause::with_errno(ErrorKind::Other, 5))
+///     .reads()
+///     .within(4096..8192)
+///     .every(3)
+///     .times(10);
+/// # drop(broken);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub(super) action: Action,
+    way: Option<bool>,
+    pub(super) within: Option<Range<u64>>,
+    /// The first that is hit, counted from 1, and how many it is to the next one.
+    first: u64,
+    step: NonZeroU64,
+    times: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Action {
+    Fail(Cause),
+    Short(usize),
+    Delay(Duration),
+    Hold,
+    Drop,
+}
+
+impl Rule {
+    fn new(action: Action) -> Self {
+        Self {
+            action,
+            way: None,
+            within: None,
+            first: 1,
+            step: NonZeroU64::MIN,
+            times: u64::MAX,
+        }
+    }
+
+    /// Fails it. [`Cause::with_errno`] says what the operating system would.
+    pub fn fail(cause: impl Into<Cause>) -> Self {
+        Self::new(Action::Fail(cause.into()))
+    }
+
+    /// Lets the first `bytes` bytes pass. The others fail as they do where a file ends, or takes no more: with
+    /// `UnexpectedEof` or `WriteZero`.
+    pub fn short(bytes: usize) -> Self {
+        Self::new(Action::Short(bytes))
+    }
+
+    /// Lets it pass when so much time has passed. Needs [`Fault::with_clock`](super::Fault::with_clock).
+    pub fn delay(by: Duration) -> Self {
+        Self::new(Action::Delay(by))
+    }
+
+    /// Keeps it until it is released through the [`FaultHandle`](super::FaultHandle).
+    pub fn hold() -> Self {
+        Self::new(Action::Hold)
+    }
+
+    /// Drops it, as a driver that gives up: it fails with [`ErrorKind::Dropped`].
+    pub fn dropped() -> Self {
+        Self::new(Action::Drop)
+    }
+
+    /// Looks at reads only.
+    #[must_use]
+    pub fn reads(mut self) -> Self {
+        self.way = Some(true);
+        self
+    }
+
+    /// Looks at writes only.
+    #[must_use]
+    pub fn writes(mut self) -> Self {
+        self.way = Some(false);
+        self
+    }
+
+    /// Looks at requests only that touch these positions, and hits no others. What has no positions is not hit.
+    #[must_use]
+    pub fn within(mut self, positions: Range<u64>) -> Self {
+        self.within = Some(positions);
+        self
+    }
+
+    /// Hits the `n`-th of the requests that it looks at, counted from 1, and no other.
+    #[must_use]
+    pub fn nth(mut self, n: u64) -> Self {
+        self.first = n;
+        self.step = NonZeroU64::MAX;
+        self
+    }
+
+    /// Hits the `k`-th of the requests that it looks at, and every `k`-th after; 0 is as 1.
+    #[must_use]
+    pub fn every(mut self, k: u64) -> Self {
+        self.step = NonZeroU64::new(k).unwrap_or(NonZeroU64::MIN);
+        self.first = self.step.get();
+        self
+    }
+
+    /// Hits no more than so many.
+    #[must_use]
+    pub fn times(mut self, times: u64) -> Self {
+        self.times = times;
+        self
+    }
+
+    /// Which bytes of a request it is about; `None`: none.
+    pub(super) fn part(&self, reads: bool, pos: Option<u64>, len: usize) -> Option<Range<usize>> {
+        if self.way.is_some_and(|way| way != reads) {
+            return None;
+        }
+        let Some(within) = &self.within else {
+            return Some(0..len);
+        };
+        let pos = pos?;
+        let clip = |at: u64| usize::try_from(at.saturating_sub(pos)).map_or(len, |at| at.min(len));
+        let part = clip(within.start)..clip(within.end);
+        (part.start < part.end).then_some(part)
+    }
+
+    /// Whether it hits the `seen`-th request that it looks at, after so many hits.
+    pub(super) fn hits(&self, seen: u64, hits: u64) -> bool {
+        hits < self.times
+            && seen
+                .checked_sub(self.first)
+                .is_some_and(|after| after.is_multiple_of(self.step.get()))
+    }
+
+    /// Why the rest of a short transfer fails.
+    pub(super) fn cut(reads: bool) -> ErrorKind {
+        if reads {
+            ErrorKind::UnexpectedEof
+        } else {
+            ErrorKind::WriteZero
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_count_from_one() {
+        let hit = |rule: Rule| (1..=7).filter(|&n| rule.hits(n, 0)).collect::<Vec<_>>();
+        assert_eq!(hit(Rule::hold()), [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(hit(Rule::hold().every(3)), [3, 6]);
+        assert_eq!(hit(Rule::hold().nth(2)), [2]);
+        assert_eq!(hit(Rule::hold().every(0)), [1, 2, 3, 4, 5, 6, 7]);
+        assert!(hit(Rule::hold().times(0)).is_empty());
+    }
+
+    #[test]
+    fn a_part_is_what_lies_within() {
+        let rule = Rule::hold().within(10..20).reads();
+        assert_eq!(rule.part(true, Some(5), 10), Some(5..10));
+        assert_eq!(rule.part(true, Some(15), 10), Some(0..5));
+        assert_eq!(rule.part(true, Some(0), 30), Some(10..20));
+        assert_eq!(rule.part(true, Some(20), 30), None);
+        assert_eq!(rule.part(true, Some(0), 10), None);
+        assert_eq!(rule.part(false, Some(10), 10), None);
+        assert_eq!(rule.part(true, None, 10), None);
+        assert_eq!(Rule::hold().part(true, None, 0), Some(0..0));
+    }
+}

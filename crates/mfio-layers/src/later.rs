@@ -1,0 +1,113 @@
+//! [`Later`]: what a layer goes on with at a given time.
+
+use crate::bell::Bell;
+use crate::clock::{Alarm, Clock};
+use alloc::collections::BinaryHeap;
+use alloc::sync::Arc;
+use core::cmp::{Ordering, Reverse};
+use core::time::Duration;
+use mfio::lock::Lock;
+
+/// Things by the time when they are due; those of the same time in the order in which they came. The memory stays.
+pub(crate) struct Later<T> {
+    bell: Bell,
+    queue: Lock<Queue<T>>,
+}
+
+struct Queue<T> {
+    heap: BinaryHeap<Reverse<Due<T>>>,
+    number: u64,
+    closed: bool,
+}
+
+struct Due<T> {
+    at: Duration,
+    number: u64,
+    what: T,
+}
+
+impl<T> Ord for Due<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+impl<T> PartialOrd for Due<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> PartialEq for Due<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<T> Eq for Due<T> {}
+
+impl<T> Later<T> {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            bell: Bell::new(clock),
+            queue: Lock::new(Queue {
+                heap: BinaryHeap::new(),
+                number: 0,
+                closed: false,
+            }),
+        }
+    }
+
+    /// Keeps `what` until `delay` has passed; then `layer` is rung, and calls [`due`](Self::due). A layer that has gone gets
+    /// it back.
+    pub(crate) fn keep<A: Alarm + 'static>(
+        &self,
+        delay: Duration,
+        what: T,
+        layer: &Arc<A>,
+    ) -> Result<(), T> {
+        let at = self.bell.now().saturating_add(delay);
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            return Err(what);
+        }
+        queue.number += 1;
+        let number = queue.number;
+        queue.heap.push(Reverse(Due { at, number, what }));
+        drop(queue);
+        self.bell.ring_by(at, layer);
+        Ok(())
+    }
+
+    /// The layer was rung: gives what is due to `go_on`, one after another and without a lock.
+    pub(crate) fn due<A: Alarm + 'static>(&self, layer: &Arc<A>, mut go_on: impl FnMut(T)) {
+        let now = self.bell.rang();
+        loop {
+            let mut queue = self.queue.lock();
+            let next = queue.heap.peek().map(|Reverse(next)| next.at);
+            if next.is_none_or(|at| at > now) {
+                drop(queue);
+                if let Some(at) = next {
+                    self.bell.ring_by(at, layer);
+                }
+                return;
+            }
+            let due = queue.heap.pop();
+            drop(queue);
+            if let Some(Reverse(due)) = due {
+                go_on(due.what);
+            }
+        }
+    }
+
+    /// The layer goes: nothing will be due any more. Gives what is left to `end`.
+    pub(crate) fn close(&self, mut end: impl FnMut(T)) {
+        self.bell.close();
+        let left = {
+            let mut queue = self.queue.lock();
+            queue.closed = true;
+            core::mem::take(&mut queue.heap)
+        };
+        left.into_iter().for_each(|Reverse(due)| end(due.what));
+    }
+}

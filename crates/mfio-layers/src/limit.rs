@@ -1,0 +1,291 @@
+//! [`Limit`]: bounds what an object has to do at once.
+
+mod admission;
+mod bucket;
+
+use crate::bell::Bell;
+use crate::clock::{Alarm, Clock};
+use crate::delegate::drive_below;
+use crate::ways::{AnyView, Both, Family, Parked, Resume, Way, both_ways};
+use admission::{Admission, Next, Queued};
+use alloc::sync::{Arc, Weak};
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+use mfio::error::{Cause, ErrorKind};
+use mfio::io::{Direction, PacketIo, Position};
+use mfio::lock::Lock;
+use mfio::packet::{OnEnd, Outcome, Relay, RelayPool, View};
+
+pub use admission::Limits;
+pub use bucket::Rate;
+
+/// How many blocks of each direction are kept.
+const KEPT: usize = 256;
+
+/// Bounds the operations and bytes that an object has at once, and how many begin in a second. What exceeds that waits, in
+/// the order in which it came, whichever way it goes: nobody overtakes, a large request is not starved by small ones.
+///
+/// The queue is bounded too. A request that finds it full fails with [`LimitReached`](ErrorKind::LimitReached), and the
+/// error says whose limit it was. Only a request of more bytes than may be under way at once is split; nothing is copied,
+/// and in the steady state nothing allocated.
+///
+/// What waits and is wanted by nobody any more fails with [`Cancelled`](ErrorKind::Cancelled), and is not sent; when the
+/// layer is dropped, what waits fails with [`Dropped`](ErrorKind::Dropped). Driving it drives the object. There is no short
+/// cut for blocking calls, which would not be counted.
+///
+/// ```
+/// use mfio::backend::IoBackendExt;
+/// use mfio::memory::Memory;
+/// use mfio::traits::IoRead;
+/// use mfio_layers::{Limit, Limits};
+///
+/// let limits = Limits { operations: 4, bytes: 1 << 16, ..Limits::default() };
+/// let io: Limit<_> = Limit::new(Memory::new(vec![7; 1 << 20]), limits);
+/// let bytes = io.block_on(io.read_to_vec(0, 1 << 20))?;
+/// assert_eq!(bytes.len(), 1 << 20, "read in sixteen parts, one after another");
+/// # Ok::<_, mfio::error::Error>(())
+/// ```
+pub struct Limit<Io, P: Position = u64> {
+    inner: Arc<Io>,
+    core: Arc<Core<Io, P>>,
+}
+
+/// Does not keep the object: relays that the object has keep this.
+struct Core<Io, P: Position> {
+    inner: Weak<Io>,
+    /// Where there is a rate.
+    bell: Option<Bell>,
+    admission: Lock<Admission<Waiting<Io, P>>>,
+    pools: Both<Pools<Io, P>>,
+}
+
+struct Pools<Io, P>(PhantomData<(Io, P)>);
+
+impl<Io, P: Position> Family for Pools<Io, P> {
+    type Of<D: Direction> = RelayPool<View<D>, Running<Io, P>>;
+}
+
+type Waiting<Io, P> = Parked<Core<Io, P>, P>;
+
+struct Running<Io, P: Position> {
+    /// Taken out at the end, so that there is one clone for each operation.
+    core: Option<Arc<Core<Io, P>>>,
+}
+
+impl<C, P: Position> Queued for Parked<C, P> {
+    fn view(&self) -> &AnyView {
+        &self.view
+    }
+
+    fn split_at(self, len: usize) -> (Self, Result<Self, AnyView>) {
+        let next = self.pos.advance(len);
+        self.split(len, next)
+    }
+}
+
+impl<Io, P: Position> Limit<Io, P> {
+    /// Bounds what `inner` has at once.
+    ///
+    /// # Panics
+    /// Where there is a rate: that takes a [clock](Self::with_clock).
+    pub fn new(inner: Io, limits: Limits) -> Self {
+        let rate = limits.operation_rate.or(limits.byte_rate);
+        assert!(rate.is_none(), "a rate needs `Limit::with_clock`");
+        Self::assemble(inner, limits, None)
+    }
+
+    /// As [`new`](Self::new), with the clock by which rates are measured.
+    pub fn with_clock(inner: Io, limits: Limits, clock: impl Clock) -> Self {
+        let rate = limits.operation_rate.or(limits.byte_rate);
+        let bell = rate.map(|_| Bell::new(Arc::new(clock)));
+        Self::assemble(inner, limits, bell)
+    }
+
+    fn assemble(inner: Io, limits: Limits, bell: Option<Bell>) -> Self {
+        let inner = Arc::new(inner);
+        let now = bell.as_ref().map_or(Duration::ZERO, Bell::now);
+        let core = Core {
+            inner: Arc::downgrade(&inner),
+            bell,
+            admission: Lock::new(Admission::new(limits, now)),
+            pools: Both {
+                read: RelayPool::new(KEPT),
+                write: RelayPool::new(KEPT),
+            },
+        };
+        Self {
+            inner,
+            core: Arc::new(core),
+        }
+    }
+
+    /// The object.
+    pub fn inner(&self) -> &Io {
+        &self.inner
+    }
+
+    /// How many operations the object has now, and how many bytes they are about.
+    pub fn in_flight(&self) -> (usize, usize) {
+        self.core.admission.lock().in_flight()
+    }
+
+    /// How many requests wait.
+    pub fn waiting(&self) -> usize {
+        self.core.admission.lock().waiting()
+    }
+
+    /// How many requests found the queue full so far.
+    pub fn refused(&self) -> u64 {
+        self.core.admission.lock().refused()
+    }
+
+    #[inline]
+    fn send_on<D: Way>(&self, pos: P, view: View<D>)
+    where
+        Io: PacketIo<D, P> + Send + Sync + 'static,
+    {
+        let core = &self.core;
+        let now = core.now();
+        let mut admission = core.admission.lock();
+        if admission.arrive(view.len(), now) {
+            drop(admission);
+            return core.dispatch(&self.inner, pos, view);
+        }
+        let kept = admission.wait(Parked::new(pos, view, ()));
+        drop(admission);
+        match kept {
+            Ok(()) => core.pump(),
+            Err(refused) => refused.view.fail(ErrorKind::LimitReached.into()),
+        }
+    }
+
+    fn help(&self, cause: Cause) -> Option<&'static str> {
+        (cause == Cause::new(ErrorKind::LimitReached) && self.refused() > 0).then_some(
+            "the queue of a limit was full: send fewer requests at once, or give it a longer queue (`Limits::queue`)",
+        )
+    }
+}
+
+impl<Io, P: Position> Core<Io, P> {
+    #[inline]
+    fn now(&self) -> Duration {
+        self.bell.as_ref().map_or(Duration::ZERO, Bell::now)
+    }
+
+    /// Sends what was counted.
+    #[inline]
+    fn dispatch<D: Way>(self: &Arc<Self>, io: &Io, pos: P, view: View<D>)
+    where
+        Io: PacketIo<D, P> + Send + Sync + 'static,
+    {
+        let running = Running {
+            core: Some(self.clone()),
+        };
+        let relay = D::pick(&self.pools).relay(view, running);
+        io.send_io(pos, D::send(relay));
+    }
+}
+
+impl<Io: Send + Sync + 'static, P: Position> Core<Io, P> {
+    /// Sends what waits as long as there is room. One at a time does so, and loops: what ends at once, or comes meanwhile,
+    /// finds the pump at work and leaves the rest to it, so that calls do not nest.
+    #[cold]
+    fn pump(self: &Arc<Self>) {
+        if !self.admission.lock().begin() {
+            return;
+        }
+        loop {
+            let now = self.now();
+            // The lock is released at the end of this line.
+            let next = self.admission.lock().next(now);
+            match (next, &self.bell) {
+                (Next::Send(request), _) => request.resume(self),
+                (Next::Last(request, beyond), _) => {
+                    beyond.fail(ErrorKind::UnexpectedEof.into());
+                    request.resume(self);
+                }
+                (Next::Unwanted(request), _) => request.view.fail(ErrorKind::Cancelled.into()),
+                (Next::At(when), Some(bell)) => return bell.ring_by(when, self),
+                (Next::At(_) | Next::Nothing, _) => return,
+            }
+        }
+    }
+
+    #[inline]
+    fn ended(self: &Arc<Self>, len: usize) -> bool {
+        self.admission.lock().end(len)
+    }
+}
+
+impl<D, P, Io> Resume<D, P, ()> for Core<Io, P>
+where
+    D: Way,
+    P: Position,
+    Io: PacketIo<D, P> + Send + Sync + 'static,
+{
+    fn resume(self: &Arc<Self>, pos: P, view: View<D>, (): ()) {
+        match self.inner.upgrade() {
+            Some(io) => self.dispatch(&io, pos, view),
+            None => {
+                // The layer goes, and takes what waits along.
+                let _ = self.ended(view.len());
+            }
+        }
+    }
+}
+
+impl<D, P, Io> OnEnd<View<D>> for Running<Io, P>
+where
+    D: Way,
+    P: Position,
+    Io: PacketIo<D, P> + Send + Sync + 'static,
+{
+    #[inline]
+    fn on_end(mut relay: Relay<View<D>, Self>, outcome: Outcome) {
+        let Some(core) = relay.state_mut().core.take() else {
+            return;
+        };
+        let (view, _) = D::pick(&core.pools).reclaim(relay);
+        // Room is made before the initiator can ask for more.
+        let pump = core.ended(view.len());
+        view.resolve(&outcome);
+        if pump {
+            core.pump();
+        }
+    }
+}
+
+impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {
+    fn ring(self: Arc<Self>) {
+        if let Some(bell) = &self.bell {
+            bell.rang();
+            self.pump();
+        }
+    }
+}
+
+impl<Io, P: Position> Drop for Limit<Io, P> {
+    fn drop(&mut self) {
+        if let Some(bell) = &self.core.bell {
+            bell.close();
+        }
+        // The lock is released at the end of this line.
+        let left = self.core.admission.lock().close();
+        drop(left);
+    }
+}
+
+both_ways!(Limit, help: help);
+
+drive_below!([Io, P: Position] Limit<Io, P>, Io, |layer| &layer.inner);
+
+impl<Io: fmt::Debug, P: Position> fmt::Debug for Limit<Io, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limit")
+            .field("inner", &self.inner)
+            .field("in_flight", &self.in_flight())
+            .field("waiting", &self.waiting())
+            .finish_non_exhaustive()
+    }
+}

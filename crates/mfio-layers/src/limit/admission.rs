@@ -1,0 +1,199 @@
+//! Who is let through, and who waits: the state of a [`Limit`](super::Limit), and nothing that runs code of others.
+
+use super::bucket::{Bucket, Rate};
+use crate::ways::AnyView;
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+/// What a [`Limit`](super::Limit) allows. The default is everything, with a queue of 1024 requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many operations the object has at once; 0 is as 1.
+    pub operations: usize,
+    /// How many bytes they have in all; 0 is as 1. A longer request is split: where the object asks for an alignment, a
+    /// multiple of that.
+    pub bytes: usize,
+    /// How many operations begin in a second. Needs a [clock](super::Limit::with_clock).
+    pub operation_rate: Option<Rate>,
+    /// How many bytes do. Needs a [clock](super::Limit::with_clock).
+    pub byte_rate: Option<Rate>,
+    /// How many requests wait at most; what comes then fails with `LimitReached`.
+    pub queue: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            operations: usize::MAX,
+            bytes: usize::MAX,
+            operation_rate: None,
+            byte_rate: None,
+            queue: 1024,
+        }
+    }
+}
+
+pub(super) struct Admission<W> {
+    limits: Limits,
+    operations: usize,
+    bytes: usize,
+    operation_rate: Option<Bucket>,
+    byte_rate: Option<Bucket>,
+    queue: VecDeque<W>,
+    /// Somebody takes requests out of the queue, one after another, and will look at it again.
+    pumping: bool,
+    refused: u64,
+    closed: bool,
+}
+
+/// What waits.
+pub(super) trait Queued: Sized {
+    fn view(&self) -> &AnyView;
+    /// Splits the first `len` bytes off; the others may be at no position.
+    fn split_at(self, len: usize) -> (Self, Result<Self, AnyView>);
+}
+
+/// What is to be done about the queue.
+pub(super) enum Next<W> {
+    /// To be sent: it is counted.
+    Send(W),
+    /// As above, and what lies behind it lies beyond the last position.
+    Last(W, AnyView),
+    /// Nobody wants it any more.
+    Unwanted(W),
+    /// At this time something can be sent. The pump has stopped.
+    At(Duration),
+    /// Nothing, until an operation ends or a request comes. The pump has stopped.
+    Nothing,
+}
+
+impl<W: Queued> Admission<W> {
+    pub(super) fn new(mut limits: Limits, now: Duration) -> Self {
+        limits.operations = limits.operations.max(1);
+        limits.bytes = limits.bytes.max(1);
+        Self {
+            operation_rate: limits.operation_rate.map(|rate| Bucket::new(rate, now)),
+            byte_rate: limits.byte_rate.map(|rate| Bucket::new(rate, now)),
+            limits,
+            operations: 0,
+            bytes: 0,
+            queue: VecDeque::new(),
+            pumping: false,
+            refused: 0,
+            closed: false,
+        }
+    }
+
+    /// Counts an operation of so many bytes, if there is room for it. Otherwise says when there is: `None` when others
+    /// have ended.
+    #[inline]
+    fn admit(&mut self, len: usize, now: Duration) -> Result<(), Option<Duration>> {
+        if self.operations >= self.limits.operations || len > self.limits.bytes - self.bytes {
+            return Err(None);
+        }
+        let wait = |bucket: &mut Option<Bucket>, units| {
+            bucket
+                .as_mut()
+                .map_or(Duration::ZERO, |b| b.wait(units, now))
+        };
+        let wait = wait(&mut self.operation_rate, 1).max(wait(&mut self.byte_rate, len as u64));
+        if wait > Duration::ZERO {
+            return Err(Some(now.saturating_add(wait)));
+        }
+        if let Some(bucket) = &mut self.operation_rate {
+            bucket.take(1);
+        }
+        if let Some(bucket) = &mut self.byte_rate {
+            bucket.take(len as u64);
+        }
+        self.operations += 1;
+        self.bytes += len;
+        Ok(())
+    }
+
+    /// A request of `len` bytes comes. Says whether it is to be sent at once: then it is counted. Nobody overtakes those that
+    /// wait, nor the one that the pump has just taken.
+    #[inline]
+    #[must_use]
+    pub(super) fn arrive(&mut self, len: usize, now: Duration) -> bool {
+        self.queue.is_empty() && !self.pumping && self.admit(len, now).is_ok()
+    }
+
+    /// Keeps a request that cannot be sent at once, after which the queue is to be pumped. Gives it back where the queue is
+    /// full.
+    pub(super) fn wait(&mut self, request: W) -> Result<(), W> {
+        if self.closed || self.queue.len() >= self.limits.queue {
+            self.refused += 1;
+            return Err(request);
+        }
+        self.queue.push_back(request);
+        Ok(())
+    }
+
+    /// An operation has ended. Says whether the queue is to be pumped: not where somebody does so, who will see the room.
+    #[inline]
+    #[must_use]
+    pub(super) fn end(&mut self, len: usize) -> bool {
+        self.operations -= 1;
+        self.bytes -= len;
+        !self.queue.is_empty() && !self.pumping
+    }
+
+    /// Begins to pump, unless somebody does.
+    pub(super) fn begin(&mut self) -> bool {
+        !core::mem::replace(&mut self.pumping, true)
+    }
+
+    /// What the pump does next.
+    pub(super) fn next(&mut self, now: Duration) -> Next<W> {
+        let next = self.look(now);
+        if matches!(next, Next::At(_) | Next::Nothing) {
+            self.pumping = false;
+        }
+        next
+    }
+
+    fn look(&mut self, now: Duration) -> Next<W> {
+        let Some(first) = self.queue.pop_front() else {
+            return Next::Nothing;
+        };
+        if first.view().is_abandoned() {
+            return Next::Unwanted(first);
+        }
+        let len = first.view().len().min(self.limits.bytes);
+        match self.admit(len, now) {
+            Ok(()) if len < first.view().len() => {
+                let (first, rest) = first.split_at(len);
+                match rest {
+                    Ok(rest) => self.queue.push_front(rest),
+                    Err(beyond) => return Next::Last(first, beyond),
+                }
+                Next::Send(first)
+            }
+            Ok(()) => Next::Send(first),
+            Err(when) => {
+                self.queue.push_front(first);
+                when.map_or(Next::Nothing, Next::At)
+            }
+        }
+    }
+
+    /// The layer goes: nothing waits any more. Returns what did.
+    #[must_use]
+    pub(super) fn close(&mut self) -> VecDeque<W> {
+        self.closed = true;
+        core::mem::take(&mut self.queue)
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn in_flight(&self) -> (usize, usize) {
+        (self.operations, self.bytes)
+    }
+
+    pub(super) fn refused(&self) -> u64 {
+        self.refused
+    }
+}

@@ -1,0 +1,324 @@
+//! [`Mirror`]: several objects that hold the same bytes.
+
+mod replicas;
+mod writes;
+
+use crate::naming::{explain_by, layer_of_many, pool_of};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::fmt;
+use core::num::NonZeroUsize;
+use mfio::error::{Cause, Error, ErrorKind, Result};
+use mfio::io::{Alignment, Direction, Exposed, Identity, PacketIo, Position, Read, Write};
+use mfio::packet::{OnEnd, Outcome, PacketPool, Relay, RelayPool, View};
+use replicas::Replicas;
+use writes::Writing;
+
+pub use replicas::MOST_REPLICAS;
+
+/// How many blocks of each direction are kept.
+const KEPT: usize = 256;
+
+/// When a [`Mirror`] calls a range written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WritePolicy {
+    /// When every replica has it, stale ones included.
+    #[default]
+    All,
+    /// When a replica has it that is not stale. Those that have not become stale.
+    Any,
+}
+
+/// Several objects that hold the same bytes, as one.
+///
+/// **Reads** go to one replica, in turn: to choose so costs next to nothing, and equal replicas get equal shares. Of what
+/// fails there only the failed ranges are read from the next one, and so on; a range fails when every replica that is not
+/// stale has failed it, with the cause of the first that was asked. That holds for the end of the data too: a replica that
+/// is too short does not cut what another one has.
+///
+/// **Writes** go to all replicas at once, from the same memory, and end when the last replica has ended. [`WritePolicy`] says
+/// when a range is written; otherwise it fails with the cause of the first replica that failed it.
+///
+/// **A write that fails in part** leaves replicas that differ: those without failure have the new bytes, of the others the
+/// old or the new ones, or some of both. So a replica that failed a range which another one has is marked as *stale*
+/// before the write ends. Nothing is read from it any more, while writes still go there, until [`clear_stale`] says that
+/// it was made whole again. A range that failed everywhere marks nobody: any of the bytes may be read until it is written
+/// anew. There is always a replica that is not stale; what it fails is not outweighed by what a stale one has.
+///
+/// Nothing is copied, and in the steady state nothing allocated. Blocking reads use the short cut of a replica; where it
+/// does not read everything, packets do. It has no backend of its own: [`Driven`](crate::Driven) adds the one that all
+/// replicas share, and [`Together`](crate::Together) makes one of many.
+///
+/// [`clear_stale`]: Self::clear_stale
+///
+/// ```
+/// use mfio::backend::IoBackendExt;
+/// use mfio::memory::Memory;
+/// use mfio::traits::{IoRead, IoWrite};
+/// use mfio_layers::{Driven, Mirror, Together, WritePolicy};
+/// use std::sync::Arc;
+///
+/// let disks = [8, 4].map(|len| Arc::new(Memory::new(vec![0; len])));
+/// let mirror: Mirror<_> = Mirror::with_policy(disks.clone(), WritePolicy::Any)?;
+/// let io = Driven::new(mirror, Together::new(disks.clone())?);
+/// io.block_on(io.write_all(2, b"abcd"))?;
+/// assert!(io.inner().is_stale(1), "it ends after two of the bytes");
+/// assert_eq!(io.block_on(io.read_to_vec(2, 4))?, b"abcd");
+/// assert_eq!(disks[1].to_vec(), b"\0\0ab");
+/// # Ok::<_, mfio::error::Error>(())
+/// ```
+pub struct Mirror<Io, P: Position = u64> {
+    replicas: Arc<[Io]>,
+    core: Arc<Core<Io, P>>,
+}
+
+/// Does not keep the objects: relays that they have keep this.
+struct Core<Io, P: Position> {
+    objects: Weak<[Io]>,
+    replicas: Replicas,
+    policy: WritePolicy,
+    reads: RelayPool<View<Read>, Reading<Io, P>>,
+    writes: RelayPool<View<Write>, Writing<Io, P>>,
+}
+
+struct Reading<Io, P: Position> {
+    /// Taken out at the end, so that there is one clone for each read.
+    core: Option<Arc<Core<Io, P>>>,
+    pos: P,
+    /// Who is asked, and how many may be asked after.
+    replica: usize,
+    left: usize,
+    /// What the first one said.
+    cause: Option<Cause>,
+}
+
+impl<Io, P: Position> Mirror<Io, P> {
+    /// Mirrors these, which hold the same bytes, under [`WritePolicy::All`].
+    ///
+    /// # Errors
+    /// `InvalidInput` where there are none, or more than [`MOST_REPLICAS`].
+    pub fn new(replicas: impl Into<Vec<Io>>) -> Result<Self> {
+        Self::with_policy(replicas, WritePolicy::All)
+    }
+
+    /// As [`new`](Self::new), with a policy.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn with_policy(replicas: impl Into<Vec<Io>>, policy: WritePolicy) -> Result<Self> {
+        let objects: Arc<[Io]> = replicas.into().into();
+        let Some(replicas) = Replicas::new(objects.len()) else {
+            return Err(Error::new(ErrorKind::InvalidInput, "mirroring")
+                .help("a mirror has at least one replica, and no more than 32"));
+        };
+        let core = Core {
+            objects: Arc::downgrade(&objects),
+            replicas,
+            policy,
+            reads: RelayPool::new(KEPT),
+            writes: RelayPool::new(KEPT),
+        };
+        Ok(Self {
+            replicas: objects,
+            core: Arc::new(core),
+        })
+    }
+
+    /// The replicas, in their order.
+    pub fn replicas(&self) -> &[Io] {
+        &self.replicas
+    }
+
+    /// Whether a replica has missed a write, and is not read from.
+    pub fn is_stale(&self, replica: usize) -> bool {
+        self.core.replicas.is_stale(replica)
+    }
+
+    /// Says that a replica is not to be read from, for its bytes are not those of the others. `false` where all others are
+    /// stale: then it stays the one to be read from.
+    pub fn mark_stale(&self, replica: usize) -> bool {
+        self.core.replicas.mark_one(replica)
+    }
+
+    /// Says that a replica holds the bytes that the others hold, and may be read from again. Writes that end meanwhile may
+    /// mark it anew.
+    pub fn clear_stale(&self, replica: usize) {
+        self.core.replicas.clear(replica);
+    }
+}
+
+impl<Io, P> PacketIo<Read, P> for Mirror<Io, P>
+where
+    P: Position,
+    Io: PacketIo<Read, P> + Send + Sync + 'static,
+{
+    #[inline]
+    fn send_io(&self, pos: P, view: View<Read>) {
+        let reading = Reading {
+            core: Some(self.core.clone()),
+            pos,
+            replica: self.core.replicas.choose(),
+            left: self.replicas.len() - 1,
+            cause: None,
+        };
+        reading.send(&self.core, &self.replicas, view);
+    }
+
+    fn transfer_blocking(&self, pos: P, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
+        let len = bytes.len();
+        let replica = &self.replicas[self.core.replicas.choose()];
+        let tried = replica.transfer_blocking(pos, bytes);
+        tried.filter(|tried| *tried == Ok(len))
+    }
+
+    fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
+        self.replicas[self.core.replicas.choose()].expose(pos, len)
+    }
+
+    fn alignment(&self) -> Alignment {
+        strictest::<Read, P, Io>(&self.replicas)
+    }
+
+    #[inline]
+    fn pool(&self) -> Option<&PacketPool> {
+        pool_of::<Read, P, Io>(self.replicas.iter())
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        layer_of_many("a mirror", self.replicas.len(), self.replicas[0].identity())
+    }
+
+    fn explain(&self, cause: Cause) -> Option<&'static str> {
+        explain_by::<Read, P, Io>(self.replicas.iter(), cause)
+    }
+}
+
+impl<Io, P> PacketIo<Write, P> for Mirror<Io, P>
+where
+    P: Position,
+    Io: PacketIo<Write, P> + Send + Sync + 'static,
+{
+    #[inline]
+    fn send_io(&self, pos: P, mut view: View<Write>) {
+        let copies = NonZeroUsize::new(self.replicas.len()).unwrap_or(NonZeroUsize::MIN);
+        // So that the bytes of all copies can be counted, which matters where addresses have 32 bits.
+        let longest = usize::MAX / copies;
+        let mut pos = pos;
+        while view.len() > longest {
+            let (head, tail) = view.split_at(longest);
+            self.write(copies, pos, head);
+            view = tail;
+            match pos.advance(longest) {
+                Some(next) => pos = next,
+                None => return view.fail(ErrorKind::UnexpectedEof),
+            }
+        }
+        self.write(copies, pos, view);
+    }
+
+    fn alignment(&self) -> Alignment {
+        strictest::<Write, P, Io>(&self.replicas)
+    }
+
+    #[inline]
+    fn pool(&self) -> Option<&PacketPool> {
+        pool_of::<Write, P, Io>(self.replicas.iter())
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        layer_of_many("a mirror", self.replicas.len(), self.replicas[0].identity())
+    }
+
+    fn explain(&self, cause: Cause) -> Option<&'static str> {
+        explain_by::<Write, P, Io>(self.replicas.iter(), cause)
+    }
+}
+
+/// What suits all.
+fn strictest<D: Direction, P: Position, Io: PacketIo<D, P>>(objects: &[Io]) -> Alignment {
+    let all = objects.iter().map(PacketIo::alignment);
+    all.fold(Alignment::default(), Alignment::and)
+}
+
+impl<Io, P> Mirror<Io, P>
+where
+    P: Position,
+    Io: PacketIo<Write, P> + Send + Sync + 'static,
+{
+    #[inline]
+    fn write(&self, copies: NonZeroUsize, pos: P, view: View<Write>) {
+        let writing = Writing::new(self.core.clone());
+        let relay = self.core.writes.relay(view, writing);
+        for (replica, copy) in self.replicas.iter().zip(relay.send_copies(copies)) {
+            replica.send_io(pos, copy);
+        }
+    }
+}
+
+impl<Io, P> Reading<Io, P>
+where
+    P: Position,
+    Io: PacketIo<Read, P> + Send + Sync + 'static,
+{
+    #[inline]
+    fn send(self, core: &Core<Io, P>, objects: &[Io], view: View<Read>) {
+        let (pos, replica) = (self.pos, self.replica);
+        let relay = core.reads.relay(view, self);
+        objects[replica].send_io(pos, relay.send());
+    }
+
+    /// Reads a failed range from the next replica, if there is one. Nests no deeper than there are replicas.
+    #[cold]
+    fn again(&self, core: &Arc<Core<Io, P>>, offset: usize, view: View<Read>, cause: Cause) {
+        let cause = self.cause.unwrap_or(cause);
+        let next = core.replicas.after(self.replica, self.left);
+        let pos = self.pos.advance(offset);
+        let (Some((replica, left)), Some(pos), false) = (next, pos, view.is_abandoned()) else {
+            return view.fail(cause);
+        };
+        let Some(objects) = core.objects.upgrade() else {
+            return view.fail(cause);
+        };
+        let next = Reading {
+            core: Some(core.clone()),
+            pos,
+            replica,
+            left,
+            cause: Some(cause),
+        };
+        next.send(core, &objects, view);
+    }
+}
+
+impl<Io, P> OnEnd<View<Read>> for Reading<Io, P>
+where
+    P: Position,
+    Io: PacketIo<Read, P> + Send + Sync + 'static,
+{
+    #[inline]
+    fn on_end(mut relay: Relay<View<Read>, Self>, outcome: Outcome) {
+        let Some(core) = relay.state_mut().core.take() else {
+            return;
+        };
+        let (view, reading) = core.reads.reclaim(relay);
+        if outcome.is_success() {
+            return view.done();
+        }
+        let start = view.offset();
+        for (part, result) in view.parts(&outcome) {
+            match result {
+                Ok(()) => part.done(),
+                Err(cause) => reading.again(&core, part.offset() - start, part, cause),
+            }
+        }
+    }
+}
+
+impl<Io: fmt::Debug, P: Position> fmt::Debug for Mirror<Io, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mirror")
+            .field("replicas", &self.replicas)
+            .field("stale", &self.core.replicas)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,285 @@
+//! [`Retry`]: tries again what failed.
+
+mod policy;
+
+use crate::clock::Alarm;
+use crate::delegate::drive_below;
+use crate::later::Later;
+use crate::ways::{Both, Family, Parked, Resume, Way, both_ways};
+use alloc::collections::VecDeque;
+use alloc::sync::{Arc, Weak};
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+use mfio::error::Cause;
+use mfio::io::{Direction, Exposed, PacketIo, Position};
+use mfio::lock::Lock;
+use mfio::packet::{OnEnd, Outcome, Relay, RelayPool, View};
+
+pub use policy::RetryPolicy;
+
+/// How many blocks of each direction are kept.
+const KEPT: usize = 256;
+
+/// Sends again what failed, and nothing else: of a request only the ranges that failed, for a reason that is worth another
+/// attempt, and each a bounded number of times. What a [`RetryPolicy`] gives up fails with its last cause.
+///
+/// Requests keep their memory: nothing is copied, and in the steady state nothing allocated. Calls do not nest, however many
+/// attempts end within the call that made them.
+///
+/// A range that is tried again may be written twice below, as it is unknown what a failed write has done. What nobody
+/// waits for any more is not tried again. When the layer is dropped, what waits for its next attempt fails with the cause
+/// of its last one.
+///
+/// Driving it drives the object. The short cut for blocking calls is an attempt; where it fails for a reason that is worth
+/// it, the attempts of a packet follow.
+///
+/// ```
+/// use mfio::backend::IoBackendExt;
+/// use mfio::error::ErrorKind;
+/// use mfio::memory::Memory;
+/// use mfio::traits::IoRead;
+/// use mfio_layers::{Fault, Retry, RetryPolicy, Rule};
+///
+/// // Bytes 2 and 3 are busy, once.
+/// let rule = Rule::fail(ErrorKind::Busy).within(2..4).times(1);
+/// let below = Fault::new(Memory::new(b"abcdef".to_vec()), [rule]);
+/// let hits = below.handle();
+///
+/// let io: Retry<_> = Retry::new(below, RetryPolicy::new(3));
+/// assert_eq!(io.block_on(io.read_to_vec(0, 6))?, b"abcdef");
+/// assert_eq!(hits.hits(0), 1);
+/// # Ok::<_, mfio::error::Error>(())
+/// ```
+pub struct Retry<Io, P: Position = u64> {
+    inner: Arc<Io>,
+    core: Arc<Core<Io, P>>,
+}
+
+/// Does not keep the object: relays that the object has keep this.
+struct Core<Io, P: Position> {
+    inner: Weak<Io>,
+    policy: RetryPolicy,
+    later: Option<Later<Waiting<Io, P>>>,
+    at_once: Lock<AtOnce<Waiting<Io, P>>>,
+    pools: Both<Pools<Io, P>>,
+}
+
+struct Pools<Io, P>(PhantomData<(Io, P)>);
+
+impl<Io, P: Position> Family for Pools<Io, P> {
+    type Of<D: Direction> = RelayPool<View<D>, Attempt<Io, P>>;
+}
+
+type Waiting<Io, P> = Parked<Core<Io, P>, P, Failed>;
+
+/// What is tried again without a pause: as many ranges as are under way at most.
+struct AtOnce<W> {
+    queue: VecDeque<W>,
+    /// Somebody takes them out, one after another, and will look again.
+    busy: bool,
+}
+
+/// What is known of a range that waits.
+#[derive(Clone, Copy)]
+struct Failed {
+    /// How many attempts there were.
+    attempts: u8,
+    cause: Cause,
+}
+
+struct Attempt<Io, P: Position> {
+    /// Taken out at the end, so that there is one clone for each attempt.
+    core: Option<Arc<Core<Io, P>>>,
+    pos: P,
+    /// How many attempts there were before.
+    before: u8,
+}
+
+impl<Io, P: Position> Retry<Io, P> {
+    /// Retries what fails in `inner`.
+    pub fn new(inner: Io, policy: RetryPolicy) -> Self {
+        let inner = Arc::new(inner);
+        let core = Core {
+            inner: Arc::downgrade(&inner),
+            later: policy.clock().map(Later::new),
+            policy,
+            at_once: Lock::new(AtOnce {
+                queue: VecDeque::new(),
+                busy: false,
+            }),
+            pools: Both {
+                read: RelayPool::new(KEPT),
+                write: RelayPool::new(KEPT),
+            },
+        };
+        Self {
+            inner,
+            core: Arc::new(core),
+        }
+    }
+
+    /// The object.
+    pub fn inner(&self) -> &Io {
+        &self.inner
+    }
+
+    #[inline]
+    fn send_on<D: Way>(&self, pos: P, view: View<D>)
+    where
+        Io: PacketIo<D, P> + Send + Sync + 'static,
+    {
+        self.core.attempt(&self.inner, pos, view, 0);
+    }
+
+    fn transfer<D: Way>(&self, pos: P, bytes: D::Slice<'_>) -> Option<Result<usize, Cause>>
+    where
+        Io: PacketIo<D, P>,
+    {
+        let tried = self.inner.transfer_blocking(pos, bytes);
+        tried.filter(|tried| {
+            let again = |cause: &Cause| self.core.policy.again(*cause, 1).is_some();
+            !tried.as_ref().is_err_and(again)
+        })
+    }
+
+    fn expose<D: Way>(&self, pos: P, len: usize) -> Option<Exposed>
+    where
+        Io: PacketIo<D, P>,
+    {
+        self.inner.expose(pos, len)
+    }
+}
+
+impl<Io, P: Position> Core<Io, P> {
+    #[inline]
+    fn attempt<D: Way>(self: &Arc<Self>, io: &Io, pos: P, view: View<D>, before: u8)
+    where
+        Io: PacketIo<D, P> + Send + Sync + 'static,
+    {
+        let attempt = Attempt {
+            core: Some(self.clone()),
+            pos,
+            before,
+        };
+        let relay = D::pick(&self.pools).relay(view, attempt);
+        io.send_io(pos, D::send(relay));
+    }
+
+    /// A range failed: it is tried again, now or later, or fails.
+    #[cold]
+    fn failed<D: Way>(self: &Arc<Self>, pos: Option<P>, view: View<D>, failed: Failed)
+    where
+        Io: PacketIo<D, P> + Send + Sync + 'static,
+    {
+        let again = self.policy.again(failed.cause, failed.attempts);
+        let (Some(delay), Some(pos), false) = (again, pos, view.is_abandoned()) else {
+            return view.fail(failed.cause);
+        };
+        match &self.later {
+            Some(later) if delay > Duration::ZERO => {
+                if let Err(late) = later.keep(delay, Parked::new(pos, view, failed), self) {
+                    late.view.fail(failed.cause);
+                }
+            }
+            _ => self.at_once(Parked::new(pos, view, failed)),
+        }
+    }
+
+    /// Tries again now. Where an attempt ends within that, its failures are left to the loop that is running.
+    fn at_once(self: &Arc<Self>, waiting: Waiting<Io, P>) {
+        let mut at_once = self.at_once.lock();
+        at_once.queue.push_back(waiting);
+        if core::mem::replace(&mut at_once.busy, true) {
+            return;
+        }
+        drop(at_once);
+        while let Some(next) = self.next() {
+            next.resume(self);
+        }
+    }
+
+    fn next(&self) -> Option<Waiting<Io, P>> {
+        let mut at_once = self.at_once.lock();
+        let next = at_once.queue.pop_front();
+        at_once.busy = next.is_some();
+        next
+    }
+}
+
+impl<D, P, Io> Resume<D, P, Failed> for Core<Io, P>
+where
+    D: Way,
+    P: Position,
+    Io: PacketIo<D, P> + Send + Sync + 'static,
+{
+    fn resume(self: &Arc<Self>, pos: P, view: View<D>, failed: Failed) {
+        match self.inner.upgrade() {
+            Some(io) if !view.is_abandoned() => {
+                self.attempt(&io, pos, view, failed.attempts);
+            }
+            _ => view.fail(failed.cause),
+        }
+    }
+}
+
+impl<D, P, Io> OnEnd<View<D>> for Attempt<Io, P>
+where
+    D: Way,
+    P: Position,
+    Io: PacketIo<D, P> + Send + Sync + 'static,
+{
+    #[inline]
+    fn on_end(mut relay: Relay<View<D>, Self>, outcome: Outcome) {
+        let Some(core) = relay.state_mut().core.take() else {
+            return;
+        };
+        let (view, attempt) = D::pick(&core.pools).reclaim(relay);
+        if outcome.is_success() {
+            return view.done();
+        }
+        let start = view.offset();
+        for (part, result) in view.parts(&outcome) {
+            match result {
+                Ok(()) => part.done(),
+                Err(cause) => {
+                    let failed = Failed {
+                        attempts: attempt.before.saturating_add(1),
+                        cause,
+                    };
+                    let pos = attempt.pos.advance(part.offset() - start);
+                    core.failed(pos, part, failed);
+                }
+            }
+        }
+    }
+}
+
+impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {
+    fn ring(self: Arc<Self>) {
+        if let Some(later) = &self.later {
+            later.due(&self, |waiting| waiting.resume(&self));
+        }
+    }
+}
+
+impl<Io, P: Position> Drop for Retry<Io, P> {
+    fn drop(&mut self) {
+        if let Some(later) = &self.core.later {
+            later.close(|waiting| waiting.view.fail(waiting.note.cause));
+        }
+    }
+}
+
+both_ways!(Retry, transfer: transfer, expose: expose);
+
+drive_below!([Io, P: Position] Retry<Io, P>, Io, |layer| &layer.inner);
+
+impl<Io: fmt::Debug, P: Position> fmt::Debug for Retry<Io, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry")
+            .field("inner", &self.inner)
+            .field("policy", &self.core.policy)
+            .finish()
+    }
+}

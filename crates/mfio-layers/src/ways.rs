@@ -1,0 +1,235 @@
+//! What layers need to know of the two directions, and requests that are kept without saying which way they go.
+
+use alloc::sync::Arc;
+use mfio::io::{Direction, Read, Write};
+use mfio::packet::{OnEnd, Relay, View};
+
+/// Something for each direction.
+pub(crate) trait Family {
+    type Of<D: Direction>;
+}
+
+pub(crate) struct Both<F: Family> {
+    pub(crate) read: F::Of<Read>,
+    pub(crate) write: F::Of<Write>,
+}
+
+/// A view of either direction.
+pub(crate) enum AnyView {
+    Read(View<Read>),
+    Write(View<Write>),
+}
+
+impl AnyView {
+    pub(crate) fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Read(view) => view.is_abandoned(),
+            Self::Write(view) => view.is_abandoned(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Read(view) => view.len(),
+            Self::Write(view) => view.len(),
+        }
+    }
+
+    pub(crate) fn split_at(self, at: usize) -> (Self, Self) {
+        match self {
+            Self::Read(view) => {
+                let (head, tail) = view.split_at(at);
+                (Self::Read(head), Self::Read(tail))
+            }
+            Self::Write(view) => {
+                let (head, tail) = view.split_at(at);
+                (Self::Write(head), Self::Write(tail))
+            }
+        }
+    }
+
+    pub(crate) fn fail(self, cause: mfio::error::Cause) {
+        match self {
+            Self::Read(view) => view.fail(cause),
+            Self::Write(view) => view.fail(cause),
+        }
+    }
+}
+
+/// [`Direction`], as seen by code that is written once for both.
+pub(crate) trait Way: Direction {
+    fn pick<F: Family>(both: &Both<F>) -> &F::Of<Self>;
+
+    fn erase(view: View<Self>) -> AnyView;
+
+    /// The view, if it goes this way.
+    fn restore(view: AnyView) -> Option<View<Self>>;
+
+    /// [`Relay::send`], which cannot be called where the direction is not known.
+    fn send<S: OnEnd<View<Self>>>(relay: Relay<View<Self>, S>) -> View<Self>;
+
+    /// A write: copies the bytes to the front of `own`.
+    fn copy_out(view: &View<Self>, own: &mut [u8]);
+
+    /// A read: fills the view from `own`, of which there are as many bytes.
+    fn copy_in(view: &mut View<Self>, own: &[u8]);
+}
+
+impl Way for Read {
+    #[inline]
+    fn pick<F: Family>(both: &Both<F>) -> &F::Of<Self> {
+        &both.read
+    }
+
+    #[inline]
+    fn send<S: OnEnd<View<Self>>>(relay: Relay<View<Self>, S>) -> View<Self> {
+        relay.send()
+    }
+
+    fn erase(view: View<Self>) -> AnyView {
+        AnyView::Read(view)
+    }
+
+    fn restore(view: AnyView) -> Option<View<Self>> {
+        match view {
+            AnyView::Read(view) => Some(view),
+            AnyView::Write(_) => None,
+        }
+    }
+
+    fn copy_out(_: &View<Self>, _: &mut [u8]) {}
+
+    fn copy_in(view: &mut View<Self>, own: &[u8]) {
+        view.bytes_mut().copy_from_slice(own);
+    }
+}
+
+impl Way for Write {
+    #[inline]
+    fn pick<F: Family>(both: &Both<F>) -> &F::Of<Self> {
+        &both.write
+    }
+
+    #[inline]
+    fn send<S: OnEnd<View<Self>>>(relay: Relay<View<Self>, S>) -> View<Self> {
+        relay.send()
+    }
+
+    fn erase(view: View<Self>) -> AnyView {
+        AnyView::Write(view)
+    }
+
+    fn restore(view: AnyView) -> Option<View<Self>> {
+        match view {
+            AnyView::Write(view) => Some(view),
+            AnyView::Read(_) => None,
+        }
+    }
+
+    fn copy_out(view: &View<Self>, own: &mut [u8]) {
+        own[..view.len()].copy_from_slice(view.bytes());
+    }
+
+    fn copy_in(_: &mut View<Self>, _: &[u8]) {}
+}
+
+/// A request that waits in a layer `C`, with what the layer notes beside it. It does not keep the layer, nor the object
+/// below, so that what waits ends when the layer goes.
+pub(crate) struct Parked<C, P, X = ()> {
+    pub(crate) pos: P,
+    pub(crate) view: AnyView,
+    pub(crate) note: X,
+    resume: fn(&Arc<C>, P, AnyView, X),
+}
+
+/// How a layer goes on with a request.
+pub(crate) trait Resume<D: Direction, P, X>: Sized {
+    fn resume(self: &Arc<Self>, pos: P, view: View<D>, note: X);
+}
+
+impl<C, P: Copy, X> Parked<C, P, X> {
+    pub(crate) fn new<D: Way>(pos: P, view: View<D>, note: X) -> Self
+    where
+        C: Resume<D, P, X>,
+    {
+        Self {
+            pos,
+            view: D::erase(view),
+            note,
+            resume: |core, pos, view, note| {
+                if let Some(view) = D::restore(view) {
+                    core.resume(pos, view, note);
+                }
+            },
+        }
+    }
+
+    pub(crate) fn resume(self, core: &Arc<C>) {
+        (self.resume)(core, self.pos, self.view, self.note);
+    }
+
+    /// Splits the first `len` bytes off. The others are at `next`; where there is no such position they are given back.
+    pub(crate) fn split(self, len: usize, next: Option<P>) -> (Self, Result<Self, AnyView>)
+    where
+        X: Copy,
+    {
+        let (head, tail) = self.view.split_at(len);
+        let first = Self { view: head, ..self };
+        let rest = match next {
+            Some(pos) => Ok(Self {
+                pos,
+                view: tail,
+                ..first
+            }),
+            None => Err(tail),
+        };
+        (first, rest)
+    }
+}
+
+/// Implements `PacketIo` for a layer over one object, once for each direction, by methods of the layer that are written for
+/// both: `send_on`, and as they are named `help`, which explains failures of the layer itself, and the two short cuts, which
+/// others leave out: they would miss what the layer is for.
+macro_rules! both_ways {
+    ($layer:ident $(, help: $help:ident)? $(, transfer: $transfer:ident, expose: $expose:ident)?) => {
+        $crate::ways::both_ways!(@one mfio::io::Read, $layer, [$($help)?], [$($transfer, $expose)?]);
+        $crate::ways::both_ways!(@one mfio::io::Write, $layer, [$($help)?], [$($transfer, $expose)?]);
+    };
+    (@one $d:ty, $layer:ident, [$($help:ident)?], [$($transfer:ident, $expose:ident)?]) => {
+        impl<P: mfio::io::Position, Io> mfio::io::PacketIo<$d, P> for $layer<Io, P>
+        where
+            Io: mfio::io::PacketIo<$d, P> + Send + Sync + 'static,
+        {
+            #[inline]
+            fn send_io(&self, pos: P, view: mfio::packet::View<$d>) {
+                self.send_on::<$d>(pos, view);
+            }
+
+            fn explain(&self, cause: mfio::error::Cause) -> Option<&'static str> {
+                let own: Option<&'static str> = None;
+                $(let own = own.or_else(|| self.$help(cause));)?
+                own.or_else(|| mfio::io::PacketIo::<$d, P>::explain(&*self.inner, cause))
+            }
+
+            fn alignment(&self) -> mfio::io::Alignment {
+                mfio::io::PacketIo::<$d, P>::alignment(&*self.inner)
+            }
+
+            $(fn transfer_blocking(
+                &self,
+                pos: P,
+                bytes: <$d as mfio::io::Direction>::Slice<'_>,
+            ) -> Option<Result<usize, mfio::error::Cause>> {
+                self.$transfer::<$d>(pos, bytes)
+            }
+
+            fn expose(&self, pos: P, len: usize) -> Option<mfio::io::Exposed> {
+                self.$expose::<$d>(pos, len)
+            })?
+
+            $crate::delegate::delegate!(PacketIo<$d, P> for Io, inner: pool, identity);
+        }
+    };
+}
+
+pub(crate) use both_ways;

@@ -1,0 +1,200 @@
+//! Who waits for too long is told so, and what comes late does no harm.
+
+#[path = "common/objects.rs"]
+mod objects;
+
+use mfio::error::ErrorKind;
+use mfio::io::{Read, Write};
+use mfio_layers::clock::{ManualClock, ThreadClock};
+use mfio_layers::{Fault, Rule, Timeout, TimeoutLimits};
+use objects::{Bytes, ended, failures, read, send, write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn what_is_in_time_is_copied_in_and_out() {
+    let clock = ManualClock::new();
+    let below = Bytes::new(*b"0123456789");
+    let limits = TimeoutLimits {
+        chunk: 4,
+        ..TimeoutLimits::default()
+    };
+    let io: Timeout<_> = Timeout::with_limits(below.clone(), SECOND, clock.clone(), limits);
+    assert!(write(&io, 1, b"abcdef").outcome.is_success());
+    assert_eq!(below.log(), [(false, 1, 4), (false, 5, 2)]);
+    let ended = read(&io, 0, 12);
+    assert_eq!(&ended.packet.buffer()[..10], b"0abcdef789");
+    assert_eq!(failures(&ended), [(10, 2, ErrorKind::UnexpectedEof)]);
+    assert!(read(&io, 3, 0).outcome.is_success());
+    clock.advance(10 * SECOND);
+    assert_eq!((io.timed_out(), clock.next_alarm()), (0, None));
+}
+
+/// The object has memory of the layer, so it may do with it what it wants and when it wants; what was sent is the
+/// initiator's again.
+#[test]
+fn hazard_a_late_end_touches_what_has_timed_out() {
+    let clock = ManualClock::new();
+    let below = Bytes::new([7; 8]);
+    let fault = Fault::new(below.clone(), [Rule::hold()]);
+    let handle = fault.handle();
+    let io: Timeout<_> = Timeout::new(fault, SECOND, clock.clone());
+    let reading = send::<Read>(&io, 0, [1; 8]);
+    let writing = send::<Write>(&io, 0, [2; 4]);
+    clock.advance(SECOND);
+    let (read_packet, written) = (ended(reading), ended(writing));
+    assert_eq!(failures(&read_packet), [(0, 8, ErrorKind::TimedOut)]);
+    assert_eq!(failures(&written), [(0, 4, ErrorKind::TimedOut)]);
+    assert_eq!((io.overdue(), io.timed_out()), (2, 2));
+    // The initiator uses its memory for something else.
+    let (_, mut buffer) = read_packet.into_buffer();
+    buffer.fill(3);
+    let (_, mut written) = written.into_buffer();
+    written.fill(4);
+    handle.release_all();
+    assert_eq!(buffer, [3; 8]);
+    assert_eq!(
+        below.to_vec(),
+        [2, 2, 2, 2, 7, 7, 7, 7],
+        "a late write, of what was asked for then"
+    );
+    assert_eq!((io.overdue(), io.timed_out()), (0, 2));
+    assert_eq!(clock.next_alarm(), None);
+}
+
+#[test]
+fn each_waits_for_its_own_time() {
+    let clock = ManualClock::new();
+    let fault = Fault::new(Bytes::new([7; 8]), [Rule::hold()]);
+    let handle = fault.handle();
+    let io: Timeout<_> = Timeout::new(fault, SECOND, clock.clone());
+    let mut requests = Vec::new();
+    for _ in 0..4 {
+        requests.push(Some(send::<Read>(&io, 0, [0; 8])));
+        clock.advance(SECOND / 4);
+    }
+    // The first one is over; the second one, in the middle of those that wait, ends in time.
+    assert_eq!(io.timed_out(), 1);
+    let mut take = |n: usize| ended(requests[n].take().unwrap());
+    assert_eq!(failures(&take(0)), [(0, 8, ErrorKind::TimedOut)]);
+    handle.release();
+    handle.release();
+    assert!(take(1).outcome.is_success());
+    clock.advance(3 * SECOND / 4);
+    assert_eq!(io.timed_out(), 3);
+    assert_eq!(failures(&take(3)), [(0, 8, ErrorKind::TimedOut)]);
+    assert_eq!(
+        (io.overdue(), handle.release_all(), io.overdue()),
+        (2, 2, 0)
+    );
+}
+
+#[test]
+fn hazard_overdue_requests_without_bound() {
+    let clock = ManualClock::new();
+    let fault = Fault::new(Bytes::new([7; 8]), [Rule::hold()]);
+    let handle = fault.handle();
+    let limits = TimeoutLimits {
+        overdue: 3,
+        requests: 5,
+        ..TimeoutLimits::default()
+    };
+    let io: Timeout<_> = Timeout::with_limits(fault, SECOND, clock.clone(), limits);
+    let sent = |n| {
+        (0..n)
+            .map(|_| send::<Read>(&io, 0, [0; 8]))
+            .collect::<Vec<_>>()
+    };
+    let kinds = |requests: Vec<_>| {
+        let kinds = requests.into_iter().map(|r| failures(&ended(r))[0].2);
+        kinds.collect::<Vec<_>>()
+    };
+    let (late, refused) = (ErrorKind::TimedOut, ErrorKind::LimitReached);
+    for _ in 0..3 {
+        // No more than the object may have.
+        let requests = sent(7);
+        assert_eq!(handle.held(), 5);
+        clock.advance(SECOND);
+        assert_eq!(
+            kinds(requests),
+            [late, late, late, late, late, refused, refused]
+        );
+        assert_eq!((handle.release_all(), io.overdue()), (5, 0));
+        // There would be room for one more, but too many are overdue.
+        let requests = sent(4);
+        clock.advance(SECOND);
+        assert_eq!(
+            (kinds(requests), kinds(sent(1))),
+            (vec![late; 4], vec![refused])
+        );
+        // When one of them has ended there still are; after another one there is room.
+        assert!(handle.release());
+        assert_eq!((io.overdue(), kinds(sent(1))), (3, vec![refused]));
+        assert!(handle.release());
+        let last = sent(1);
+        assert_eq!((handle.release_all(), io.overdue()), (3, 0));
+        assert!(last.into_iter().all(|r| ended(r).outcome.is_success()));
+    }
+}
+
+#[test]
+fn a_layer_that_goes_keeps_nobody_waiting_and_late_ends_are_dropped() {
+    let clock = ManualClock::new();
+    let fault = Fault::new(Bytes::new([7; 8]), [Rule::hold()]);
+    let handle = fault.handle();
+    let fault = Arc::new(fault);
+    let io: Timeout<_> = Timeout::new(fault.clone(), SECOND, clock.clone());
+    let late = send::<Read>(&io, 0, [0; 8]);
+    clock.advance(SECOND);
+    let waiting = send::<Read>(&io, 0, [0; 8]);
+    drop(io);
+    assert_eq!(failures(&ended(late)), [(0, 8, ErrorKind::TimedOut)]);
+    assert_eq!(failures(&ended(waiting)), [(0, 8, ErrorKind::Dropped)]);
+    assert_eq!(clock.next_alarm(), None);
+    assert_eq!(handle.release_all(), 2);
+}
+
+/// Ends and alarms race: each request ends once, in one way or the other.
+#[test]
+fn ends_and_alarms_may_race() {
+    let fault = Fault::new(Bytes::new([7; 8]), [Rule::hold()]);
+    let handle = fault.handle();
+    let clock = ThreadClock::new().unwrap();
+    let io: Arc<Timeout<_>> = Arc::new(Timeout::new(fault, Duration::from_micros(200), clock));
+    let over = Arc::new(AtomicBool::new(false));
+    let releasing = {
+        let over = over.clone();
+        std::thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                handle.release();
+                std::thread::yield_now();
+            }
+            handle.release_all();
+        })
+    };
+    for _ in 0..2_000 {
+        let mut request = send::<Read>(&*io, 0, [0; 8]);
+        let ended = loop {
+            match request.try_end() {
+                Ok(ended) => break ended,
+                Err(not_yet) => request = not_yet,
+            }
+            std::thread::yield_now();
+        };
+        match failures(&ended)[..] {
+            [] => assert_eq!(ended.packet.buffer(), [7; 8]),
+            // Where too many are overdue it is refused.
+            [(0, 8, why)] => {
+                assert!([ErrorKind::TimedOut, ErrorKind::LimitReached].contains(&why));
+                assert_eq!(ended.packet.buffer(), [0; 8]);
+            }
+            ref other => panic!("{other:?}"),
+        }
+    }
+    over.store(true, Ordering::Relaxed);
+    releasing.join().unwrap();
+    assert_eq!(io.overdue(), 0);
+}
