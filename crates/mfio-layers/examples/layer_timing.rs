@@ -9,8 +9,8 @@ use mfio::packet::{Packet, View};
 use mfio::traits::IoRead;
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{
-    Concat, Driven, Limit, Limits, Mirror, Offset, Remap, Retry, RetryPolicy, Stripe, Timeout,
-    Window,
+    Cache, Concat, Driven, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry, RetryPolicy,
+    Stripe, Timeout, Trace, Window,
 };
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -130,6 +130,16 @@ fn main() {
     whole("Mirror of 2", &mirror, 0);
     let timeout: Timeout<_> = Timeout::new(Sink, Duration::from_secs(1), ManualClock::new());
     whole("Timeout", &timeout, 0);
+    // The first granule is in the top, all others are in the base.
+    let overlay = Overlay::<_, _>::with_present(Sink, Sink, 1 << 20, 4096, Some(0..4096));
+    let overlay = overlay.expect("it is a whole granule");
+    whole("Overlay, the base", &overlay, 8192);
+    whole("Overlay, the top", &overlay, 64);
+    let cache = Cache::new(Sink, 1 << 16, 4096).expect("16 blocks");
+    whole("Cache, a hit", &cache, 0);
+    let clockless = Trace::with_now(Sink, || Duration::ZERO);
+    whole("Trace, without a clock", &clockless, 0);
+    whole("Trace", &Trace::new(Sink), 0);
 
     println!("one request in 16 parts: in all, and for a part");
     let long = PARTS * LEN;

@@ -4,6 +4,9 @@ mod counters;
 mod histogram;
 mod span;
 
+#[cfg(feature = "std")]
+use crate::clock::ThreadClock;
+use crate::clock::{Clock, ManualClock};
 use crate::delegate::{delegate, drive_below};
 use alloc::sync::Arc;
 use core::fmt;
@@ -20,7 +23,8 @@ pub use histogram::{Histogram, Latencies};
 /// How many requests on their way are prepared for without allocating.
 const IN_FLIGHT: usize = 256;
 
-/// What tells the time to a [`Trace`]: the time since some moment, which never runs backwards. A closure can.
+/// What tells the time to a [`Trace`]: the time since some moment, which never runs backwards. A closure can, and the clocks
+/// of other layers.
 pub trait Now: Send + Sync + 'static {
     /// What time it is.
     fn now(&self) -> Duration;
@@ -30,6 +34,19 @@ impl<F: Fn() -> Duration + Send + Sync + 'static> Now for F {
     #[inline]
     fn now(&self) -> Duration {
         self()
+    }
+}
+
+impl Now for ManualClock {
+    fn now(&self) -> Duration {
+        Clock::now(self)
+    }
+}
+
+#[cfg(feature = "std")]
+impl Now for ThreadClock {
+    fn now(&self) -> Duration {
+        Clock::now(self)
     }
 }
 

@@ -16,8 +16,10 @@ macro_rules! examples {
 }
 
 examples! {
+    failing_replica, "../examples/failing_replica.rs";
     page_table, "../examples/page_table/main.rs";
     records, "../examples/records.rs";
     snapshot, "../examples/snapshot.rs";
     striped_volume, "../examples/striped_volume.rs";
+    virtual_disk, "../examples/virtual_disk.rs";
 }

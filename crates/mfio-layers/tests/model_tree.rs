@@ -11,8 +11,8 @@ use mfio::packet::Packet;
 use mfio::traits::{BlockingIo, IoRead, IoWrite};
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{
-    Concat, Driven, Fault, Limit, Limits, Mirror, Offset, Remap, Retry, RetryPolicy, Rule, Stripe,
-    Timeout, TimeoutLimits, Together, Window,
+    Cache, Concat, Driven, Fault, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry,
+    RetryPolicy, Rule, Stripe, Timeout, TimeoutLimits, Together, Trace, Window,
 };
 use proptest::prelude::*;
 use std::ops::RangeInclusive;
@@ -42,6 +42,10 @@ enum Keeper {
     Limit,
     Timeout,
     Mirror,
+    Trace,
+    /// These two only right over a leaf: what is written to it by another way, or fails in part, is seen otherwise.
+    Cache,
+    Overlay(u64),
 }
 
 impl Keeper {
@@ -72,6 +76,12 @@ impl Keeper {
                     clock,
                     limits,
                 ))
+            }
+            Keeper::Trace => Arc::new(Trace::new(below)),
+            Keeper::Cache => Arc::new(Cache::new(below, 24, 8).unwrap()),
+            // The base and the top are the same object, to which granules are copied from itself.
+            Keeper::Overlay(len) => {
+                Arc::new(Overlay::<_, _>::new(below.clone(), below, len, 8).unwrap())
             }
             // Both are the same object, which is written twice.
             Keeper::Mirror => Arc::new(Mirror::<_>::new([below.clone(), below]).unwrap()),
@@ -191,8 +201,17 @@ impl Tree {
 }
 
 fn trees() -> impl Strategy<Value = Tree> {
-    let leaf = (0..50usize, any::<u32>())
-        .prop_map(|(len, seed)| Tree::Leaf(Arc::new(Leaf::new(len, seed.into()))));
+    let leaf = (0..50usize, any::<u32>()).prop_map(|(len, seed)| {
+        (
+            len,
+            Box::new(Tree::Leaf(Arc::new(Leaf::new(len, seed.into())))),
+        )
+    });
+    let leaf = prop_oneof![
+        2 => leaf.clone().prop_map(|(_, leaf)| *leaf),
+        1 => leaf.clone().prop_map(|(_, leaf)| Tree::Kept(Keeper::Cache, leaf)),
+        1 => leaf.prop_map(|(len, leaf)| Tree::Kept(Keeper::Overlay(len as u64), leaf)),
+    ];
     leaf.prop_recursive(5, 12, 3, |below| {
         let boxed = below.clone().prop_map(Box::new);
         let part = (below.clone(), 0..40u64);
@@ -201,6 +220,7 @@ fn trees() -> impl Strategy<Value = Tree> {
             Keeper::Limit,
             Keeper::Timeout,
             Keeper::Mirror,
+            Keeper::Trace,
         ]);
         let mapping = (0..80u64, 0..30u64, 0..60u64)
             .prop_map(|(first, more, target)| (first..=first + more, target));
