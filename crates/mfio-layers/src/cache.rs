@@ -366,7 +366,7 @@ where
         Some(result)
     }
 
-    delegate!(PacketIo<Write, P> for Io, inner: pool, identity, explain);
+    delegate!(PacketIo<Write, P> for Io, inner: pool, identity, explain, alignment);
 }
 
 drive_below!([Io] Cache<Io>, Io, |layer| &layer.inner);

@@ -1,11 +1,11 @@
 //! [`Concat`]: objects one after another.
 
-use crate::naming::{explain_by, layer_of_many, pool_of};
+use crate::naming::{explain_by, layer_of_many, pool_of, strictest};
 use crate::pieces::{self, Piece};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Direction, Identity, PacketIo};
+use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo};
 use mfio::packet::{PacketPool, View};
 
 /// Puts objects one after another: each has a length, and the next one begins where it ends.
@@ -117,6 +117,14 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Concat<Io>
         bytes: D::Slice<'_>,
     ) -> Option<core::result::Result<usize, Cause>> {
         pieces::transfer::<D, P, P, Io>(pos, bytes, |at, wanted| self.route(at, wanted))
+    }
+
+    fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
+        pieces::expose::<D, P, P, Io>(pos, len, |at, wanted| self.route(at, wanted))
+    }
+
+    fn alignment(&self) -> Alignment {
+        strictest(self.members())
     }
 
     #[inline]

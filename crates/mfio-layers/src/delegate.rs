@@ -1,7 +1,7 @@
 //! What a layer leaves to the object below it, written once.
 
 /// Writes the methods of an `impl PacketIo` that a layer leaves to the object in one of its fields: any of `pool`,
-/// `identity`, `explain` and `transfer_blocking`.
+/// `identity`, `explain`, `alignment`, `expose` and `transfer_blocking`.
 ///
 /// ```text
 /// impl<D: Direction, P: Position, Io: PacketIo<D, P>> PacketIo<D, P> for Layer<Io> {
@@ -24,6 +24,16 @@ macro_rules! delegate {
     (@explain $d:ty, $p:ty, $io:ty, $field:ident) => {
         fn explain(&self, cause: mfio::error::Cause) -> Option<&'static str> {
             <$io as mfio::io::PacketIo<$d, $p>>::explain(&self.$field, cause)
+        }
+    };
+    (@alignment $d:ty, $p:ty, $io:ty, $field:ident) => {
+        fn alignment(&self) -> mfio::io::Alignment {
+            <$io as mfio::io::PacketIo<$d, $p>>::alignment(&self.$field)
+        }
+    };
+    (@expose $d:ty, $p:ty, $io:ty, $field:ident) => {
+        fn expose(&self, pos: $p, len: usize) -> Option<mfio::io::Exposed> {
+            <$io as mfio::io::PacketIo<$d, $p>>::expose(&self.$field, pos, len)
         }
     };
     (@transfer_blocking $d:ty, $p:ty, $io:ty, $field:ident) => {

@@ -3,13 +3,13 @@
 mod replicas;
 mod writes;
 
-use crate::naming::{explain_by, layer_of_many, pool_of};
+use crate::naming::{explain_by, layer_of_many, pool_of, strictest};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
 use core::num::NonZeroUsize;
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Alignment, Direction, Exposed, Identity, PacketIo, Position, Read, Write};
+use mfio::io::{Alignment, Exposed, Identity, PacketIo, Position, Read, Write};
 use mfio::packet::{OnEnd, Outcome, PacketPool, Relay, RelayPool, View};
 use replicas::Replicas;
 use writes::Writing;
@@ -176,7 +176,7 @@ where
     }
 
     fn alignment(&self) -> Alignment {
-        strictest::<Read, P, Io>(&self.replicas)
+        strictest::<Read, P, Io>(self.replicas.iter())
     }
 
     #[inline]
@@ -217,7 +217,7 @@ where
     }
 
     fn alignment(&self) -> Alignment {
-        strictest::<Write, P, Io>(&self.replicas)
+        strictest::<Write, P, Io>(self.replicas.iter())
     }
 
     #[inline]
@@ -232,12 +232,6 @@ where
     fn explain(&self, cause: Cause) -> Option<&'static str> {
         explain_by::<Write, P, Io>(self.replicas.iter(), cause)
     }
-}
-
-/// What suits all.
-fn strictest<D: Direction, P: Position, Io: PacketIo<D, P>>(objects: &[Io]) -> Alignment {
-    let all = objects.iter().map(PacketIo::alignment);
-    all.fold(Alignment::default(), Alignment::and)
 }
 
 impl<Io, P> Mirror<Io, P>

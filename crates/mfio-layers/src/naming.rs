@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 use core::fmt::Display;
 use mfio::error::Cause;
-use mfio::io::{Direction, Identity, PacketIo, Position};
+use mfio::io::{Alignment, Direction, Identity, PacketIo, Position};
 use mfio::packet::PacketPool;
 
 /// `layer` made of one object: "a window of 512 bytes at byte 4096 of /tmp/x".
@@ -58,4 +58,14 @@ where
     Io: PacketIo<D, P> + 'a,
 {
     objects.find_map(|object| object.explain(cause))
+}
+
+/// What satisfies every object.
+pub(crate) fn strictest<'a, D, P, Io>(objects: impl Iterator<Item = &'a Io>) -> Alignment
+where
+    D: Direction,
+    P: Position,
+    Io: PacketIo<D, P> + 'a,
+{
+    objects.fold(Alignment::NONE, |all, object| all.and(object.alignment()))
 }

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Identity, PacketIo, Read, Write};
+use mfio::io::{Address, Alignment, Exposed, Identity, PacketIo, Read, Write};
 use mfio::lock::Lock;
 use mfio::packet::{AlignedBuf, PacketPool, RelayPool, View};
 use rangemap::RangeSet;
@@ -232,6 +232,18 @@ where
         })
     }
 
+    fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
+        let (core, objects) = (&*self.core, &*self.objects);
+        let (base, top): (&dyn PacketIo<Read, P>, &dyn PacketIo<Read, P>) =
+            (&objects.base, &objects.top);
+        pieces::expose::<Read, P, P, _>(pos, len, |at, wanted| core.route(&base, &top, at, wanted))
+    }
+
+    fn alignment(&self) -> Alignment {
+        let top = PacketIo::<Read, P>::alignment(&self.objects.top);
+        self.objects.base.alignment().and(top)
+    }
+
     fn pool(&self) -> Option<&PacketPool> {
         let top = || PacketIo::<Read, P>::pool(&self.objects.top);
         self.objects.base.pool().or_else(top)
@@ -295,6 +307,10 @@ where
         self.objects
             .top
             .transfer_blocking(pos, &bytes[..bytes.len().min(room)])
+    }
+
+    fn alignment(&self) -> Alignment {
+        self.objects.top.alignment()
     }
 
     fn pool(&self) -> Option<&PacketPool> {

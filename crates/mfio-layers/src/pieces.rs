@@ -4,7 +4,7 @@
 //! are in one piece, and where. Routes are asked for ascending addresses of one request, so that they can keep their place.
 
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Address, Direction, PacketIo, Position};
+use mfio::io::{Address, Direction, Exposed, PacketIo, Position};
 use mfio::packet::View;
 
 /// The next bytes of a request.
@@ -94,6 +94,29 @@ where
         Ok((io, at)) => io.transfer_blocking(at, D::split_at(bytes, len).0),
         Err(cause) => missing::<D>(cause),
     }
+}
+
+/// [`expose`](PacketIo::expose) of the first piece.
+pub(crate) fn expose<'a, D, P, Q, Io>(
+    pos: P,
+    len: usize,
+    route: impl FnOnce(u64, u64) -> Piece<'a, Io, Q>,
+) -> Option<Exposed>
+where
+    D: Direction,
+    P: Address,
+    Q: Position,
+    Io: PacketIo<D, Q> + 'a,
+{
+    let at = pos.to_u64();
+    let wanted = addressable::<P>(at, len);
+    if wanted == 0 {
+        return None;
+    }
+    let Piece { len, to } = route(at, wanted as u64);
+    let (io, pos) = to.ok()?;
+    let len = usize::try_from(len).map_or(wanted, |len| len.min(wanted));
+    io.expose(pos, len)
 }
 
 /// What [`transfer_blocking`](PacketIo::transfer_blocking) says where not even the first byte can be moved.

@@ -9,7 +9,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{RangeBounds, RangeInclusive};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Direction, Identity, PacketIo};
+use mfio::io::{Address, Direction, Exposed, Identity, PacketIo};
 use mfio::packet::View;
 use table::Table;
 
@@ -144,6 +144,12 @@ where
         })
     }
 
+    fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
+        pieces::expose::<D, P, Q, Io>(pos, len, |at, wanted| {
+            self.table.walk(at).piece(&self.inner, at, wanted)
+        })
+    }
+
     fn identity(&self) -> Identity<'_> {
         layer_of("a remapping", self.inner.identity())
     }
@@ -154,7 +160,7 @@ where
         self.inner.explain(cause).or(hole)
     }
 
-    delegate!(PacketIo<D, Q> for Io, inner: pool);
+    delegate!(PacketIo<D, Q> for Io, inner: pool, alignment);
 }
 
 drive_below!([Io, P, Q] Remap<Io, P, Q>, Io, |layer| &layer.inner);

@@ -1,11 +1,11 @@
 //! [`Stripe`]: one address space dealt out to several objects, unit by unit.
 
-use crate::naming::{explain_by, layer_of_many, pool_of};
+use crate::naming::{explain_by, layer_of_many, pool_of, strictest};
 use crate::pieces::{self, Piece};
 use alloc::boxed::Box;
 use core::num::NonZeroU64;
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Direction, Identity, PacketIo};
+use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo};
 use mfio::packet::{PacketPool, View};
 
 /// Deals an address space out to several objects: the first unit of bytes is the first unit of the first object, the next
@@ -130,6 +130,14 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Stripe<Io>
         bytes: D::Slice<'_>,
     ) -> Option<core::result::Result<usize, Cause>> {
         pieces::transfer::<D, P, P, Io>(pos, bytes, |at, _| self.deal().piece(at))
+    }
+
+    fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
+        pieces::expose::<D, P, P, Io>(pos, len, |at, _| self.deal().piece(at))
+    }
+
+    fn alignment(&self) -> Alignment {
+        strictest(self.members.iter())
     }
 
     #[inline]

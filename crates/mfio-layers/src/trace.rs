@@ -307,7 +307,7 @@ macro_rules! traced {
                 self.transfer::<$direction, P>(pos, bytes)
             }
 
-            delegate!(PacketIo<$direction, P> for Io, inner: pool, identity, explain);
+            delegate!(PacketIo<$direction, P> for Io, inner: pool, identity, explain, alignment);
         }
     )*};
 }

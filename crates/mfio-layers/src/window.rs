@@ -4,7 +4,7 @@ use crate::delegate::{delegate, drive_below};
 use crate::naming::layer_of;
 use crate::pieces::{self, Piece, missing};
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Address, Direction, Identity, PacketIo};
+use mfio::io::{Address, Direction, Exposed, Identity, PacketIo};
 use mfio::packet::View;
 
 /// Adds a base to each position: byte 0 is byte `base` of the object.
@@ -78,6 +78,10 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
         }
     }
 
+    fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
+        self.inner.expose(self.place(pos)?, len)
+    }
+
     fn identity(&self) -> Identity<'_> {
         layer_of(
             format_args!("the part from byte {}", self.base),
@@ -85,7 +89,7 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
         )
     }
 
-    delegate!(PacketIo<D, P> for Io, inner: pool, explain);
+    delegate!(PacketIo<D, P> for Io, inner: pool, explain, alignment);
 }
 
 drive_below!([Io] Offset<Io>, Io, |layer| &layer.inner);
@@ -172,6 +176,10 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io>
         pieces::transfer::<D, P, P, Io>(pos, bytes, |at, wanted| self.route(at, wanted))
     }
 
+    fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
+        pieces::expose::<D, P, P, Io>(pos, len, |at, wanted| self.route(at, wanted))
+    }
+
     fn identity(&self) -> Identity<'_> {
         let Self { base, len, .. } = self;
         layer_of(
@@ -180,7 +188,7 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io>
         )
     }
 
-    delegate!(PacketIo<D, P> for Io, inner: pool, explain);
+    delegate!(PacketIo<D, P> for Io, inner: pool, explain, alignment);
 }
 
 drive_below!([Io] Window<Io>, Io, |layer| &layer.inner);
