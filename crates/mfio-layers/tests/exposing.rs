@@ -39,7 +39,8 @@ fn memory_is_exposed_where_it_is_as_far_as_it_is_in_one_piece() {
     let mirror: Mirror<_> = Mirror::new([frozen(), frozen()]).unwrap();
     assert_eq!(shown(&mirror, 2, 3), Some(&b"cde"[..]));
     let top = Arc::new(Memory::new(vec![0; 16]));
-    let overlay = Overlay::with_present(frozen(), top.clone(), 16, 4, [4..6, 6..8]).unwrap();
+    let overlay =
+        Overlay::with_present(frozen(), top.clone(), 16, 4, std::iter::once(4..8)).unwrap();
     assert_eq!(
         shown(&overlay, 1, 9),
         Some(&b"bcd"[..]),
