@@ -203,6 +203,28 @@ mod sending_what_is_not_sync {}
 /// ```
 mod sharing_a_relay_shares_its_state {}
 
+/// A relay has nothing that is only lent: a scope that waits for its memory returns as soon as the relay is taken apart.
+///
+/// ```
+/// # use mfio::{packet::*, scope::Lent};
+/// struct State;
+/// impl OnEnd<Vec<u8>> for State {
+///     fn on_end(relay: Relay<Vec<u8>, Self>, _: Outcome) {
+///         relay.into_parts().0[0] = 1;
+///     }
+/// }
+/// ```
+/// ```compile_fail,E0478
+/// # use mfio::{packet::*, scope::Lent};
+/// struct State;
+/// impl<'scope, 'env> OnEnd<Lent<'scope, 'env>> for State {
+///     fn on_end(relay: Relay<Lent<'scope, 'env>, Self>, _: Outcome) {
+///         relay.into_parts().0[0] = 1;
+///     }
+/// }
+/// ```
+mod lent_memory_in_a_relay {}
+
 /// What a segment shows is gone when the next one is asked for.
 ///
 /// ```
