@@ -225,6 +225,27 @@ mod sharing_a_relay_shares_its_state {}
 /// ```
 mod lent_memory_in_a_relay {}
 
+/// A relay is not taken for one with a state of another type, whose end is not what its block was made for: what the layer
+/// puts in would be called with what lives for a moment, and keep it for ever.
+///
+/// ```
+/// # use mfio::packet::*;
+/// struct Call<F>(F);
+/// impl<F: Send + 'static> OnEnd<[u8; 1]> for Call<F> {
+///     fn on_end(_: Relay<[u8; 1], Self>, _: Outcome) {}
+/// }
+/// fn same(relay: Relay<[u8; 1], Call<fn(&[u8])>>) -> Relay<[u8; 1], Call<fn(&[u8])>> { relay }
+/// ```
+/// ```compile_fail,E0308
+/// # use mfio::packet::*;
+/// struct Call<F>(F);
+/// impl<F: Send + 'static> OnEnd<[u8; 1]> for Call<F> {
+///     fn on_end(_: Relay<[u8; 1], Self>, _: Outcome) {}
+/// }
+/// fn same(relay: Relay<[u8; 1], Call<fn(&[u8])>>) -> Relay<[u8; 1], Call<fn(&'static [u8])>> { relay }
+/// ```
+mod a_relay_is_of_one_type {}
+
 /// What a segment shows is gone when the next one is asked for.
 ///
 /// ```
