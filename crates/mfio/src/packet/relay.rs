@@ -12,6 +12,7 @@ use super::failures::Ranges;
 use super::header::{Header, VTable};
 use super::outcome::Outcome;
 use super::pool::Shelf;
+use super::state::State;
 use super::view::View;
 use crate::io::{Direction, Write};
 use core::fmt;
@@ -297,13 +298,16 @@ impl<B: Buffer + 'static, S: OnEnd<B>> Relay<B, S> {
     /// [part](Outcome::part) from `n * len` to `(n + 1) * len`.
     ///
     /// # Panics
-    /// Where all copies together have more bytes than can be counted.
+    /// Where all copies together have more bytes than can be counted, or there are more of them than views of one packet
+    /// can be (see [`View::split_at`]). The relay is dropped.
     pub fn send_copies(self, copies: NonZeroUsize) -> Copies
     where
         B: WriteBuffer,
     {
         let len = self.len();
-        let total = len.checked_mul(copies.get()).expect("too many copies");
+        let total = len.checked_mul(copies.get());
+        let total = total.filter(|_| State::counts(copies.get()));
+        let total = total.expect("too many copies");
         let header = self.0.into_raw();
         // SAFETY: the block was the relay's alone; its units of COUNT go to `Copies`.
         unsafe {
@@ -385,7 +389,7 @@ pub struct RelayPool<B, S> {
 }
 
 impl<B, S> RelayPool<B, S> {
-    /// An empty pool that will keep at most `capacity` blocks. More may be in use.
+    /// An empty pool that will keep at most `capacity` blocks. More may be in use. Allocates a pointer for each.
     ///
     /// Asks nothing of the types, so that a layer has pools for both directions, whichever its object has.
     pub fn new(capacity: usize) -> Self {
