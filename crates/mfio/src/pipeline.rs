@@ -38,6 +38,8 @@
 //! Each request is a [relay](crate::packet::Relay), whose end goes onto one list: so fetching a result takes no time by the
 //! number of others in flight, many ends make one wake-up, and in the steady state nothing is allocated.
 
+#[cfg(all(test, mfio_loom))]
+mod loom_models;
 mod request;
 mod run;
 mod shared;

@@ -306,3 +306,21 @@ fn positions_end_where_numbers_end() {
     );
     assert_eq!(written.unwrap_err().good, 0);
 }
+
+#[test]
+fn chunks_may_grow_on_their_way() {
+    let io = Memory::new(vec![0; 6000]);
+    let small = Chunks {
+        size: 16,
+        window: 1,
+    };
+    let large = Chunks {
+        size: 1000,
+        window: 2,
+    };
+    let mut future = io.write_with(0, 6000, |bytes| bytes.fill(7)).chunks(small);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut future).poll(&mut cx).is_pending());
+    assert_eq!(io.block_on(future.chunks(large)).unwrap(), 6000);
+    assert!(io.to_vec().iter().all(|&byte| byte == 7));
+}

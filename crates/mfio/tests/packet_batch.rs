@@ -188,6 +188,51 @@ fn a_batch_that_is_given_up_half_way_frees_its_buffers_after_the_last_view() {
     assert_eq!(Arc::strong_count(&shared), 1);
 }
 
+/// Two views as the buffers of a batch.
+fn batch_of_views() -> (
+    [mfio::packet::InFlight<[u8; 2], Read>; 2],
+    Batch<View<Read>>,
+) {
+    let (a, first) = Packet::new([0u8; 2]).start::<Read>();
+    let (b, second) = Packet::new([0u8; 2]).start::<Read>();
+    ([a, b], [(0, first), (2, second)].into_iter().collect())
+}
+
+#[test]
+fn what_is_left_of_a_batch_that_is_drained_is_dropped() {
+    let ([a, b], mut batch) = batch_of_views();
+    let (_, first) = batch.drain().next().expect("there are two");
+    assert!(b.is_ended(), "a buffer that nobody has any more ends");
+    assert!(!a.is_ended());
+    first.done();
+    assert!(batch.is_empty() && batch.total_bytes() == 0);
+    let ([a, b], mut batch) = batch_of_views();
+    assert_eq!(batch.drain().len(), 2);
+    assert!(a.is_ended() && b.is_ended());
+}
+
+#[test]
+fn a_buffer_without_bytes_succeeds_between_those_that_fail() {
+    let io = Held::default();
+    let batch: Batch<_> = [2, 0, 2]
+        .map(|n| (0u64, vec![0u8; n]))
+        .into_iter()
+        .collect();
+    let mut future = pin!(io.read_batch(batch));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(future.as_mut().poll(&mut cx).is_pending());
+    io.reads()
+        .into_iter()
+        .for_each(|(_, view)| view.fail(ErrorKind::Busy));
+    let Poll::Ready(ended) = future.poll(&mut cx) else {
+        panic!("all have ended");
+    };
+    let failed: Vec<_> = ended.results().map(|result| result.is_err()).collect();
+    assert_eq!(failed, [true, false, true]);
+    let outcomes = (0..3).map(|index| !ended.outcome_of(index).is_success());
+    assert!(outcomes.eq(failed), "both say the same");
+}
+
 /// Memory that is counted while it lives: a view of a packet that is kept for that.
 struct Counted(Box<[u8; 4]>, Arc<()>);
 

@@ -234,3 +234,14 @@ fn empty_views_are_taken_over_like_others() {
         Some(ErrorKind::NotFound.into())
     );
 }
+
+#[test]
+fn copies_that_cannot_be_counted_end_the_relay() {
+    let (in_flight, view) = Packet::new([0u8; 0]).start::<Write>();
+    let (relay, _) = relay(view);
+    let sent = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        drop(relay.send_copies(std::num::NonZeroUsize::MAX));
+    }));
+    assert!(sent.is_err());
+    assert!(in_flight.is_ended(), "the view that it has fails");
+}

@@ -126,6 +126,19 @@ fn a_window_of_bytes_lets_one_long_request_through() {
 }
 
 #[test]
+fn a_window_without_a_bound_takes_no_memory_for_it() {
+    let io = Memory::new((0..=255).collect::<Vec<u8>>());
+    for window in [Window::new(usize::MAX), Window::new(usize::MAX).in_order()] {
+        let requests = (0..100u64).map(|i| (i, [0u8; 1]));
+        let read = io.blocking().read_pipeline(window.bytes(7), requests);
+        assert_eq!(
+            read.map(|ended| u32::from(ended.buffer[0])).sum::<u32>(),
+            4950
+        );
+    }
+}
+
+#[test]
 fn many_ends_make_one_wake_up() {
     let io = Faulty::counting(200).holding();
     let mut pipeline = io.read_pipeline::<[u8; 4], ()>(Window::new(16));

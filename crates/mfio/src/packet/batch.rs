@@ -73,10 +73,7 @@ unsafe impl<B: Buffer, P: Send> Send for Items<B, P> {}
 
 impl<B: Buffer, P> Drop for Items<B, P> {
     fn drop(&mut self) {
-        self.0.drain(..).for_each(|item| {
-            // SAFETY: made by `into_parts`, and these items are this value's alone.
-            drop(unsafe { B::from_parts(ManuallyDrop::into_inner(item.parts)) });
-        });
+        drop(Drain(self.0.drain(..)));
     }
 }
 
@@ -150,19 +147,22 @@ impl<B: Buffer, P: Position> Batch<B, P> {
     /// Adds a buffer, to be read from, or written to, `pos` and the following.
     ///
     /// # Panics
-    /// Where all buffers together have more bytes than can be counted, which takes the same static memory many times.
+    /// Where all buffers together have more bytes than can be counted, which takes the same static memory many times. The
+    /// buffer is dropped, and the batch is as it was.
     pub fn push(&mut self, pos: P, buffer: B) {
-        let offset = self.total;
         let mut item = Item::<B, P> {
             pos,
-            offset,
+            offset: self.total,
             len: 0,
             parts: ManuallyDrop::new(buffer.into_parts()),
         };
         item.len = item.region().1;
-        let total = offset.checked_add(item.len);
+        let Some(total) = self.total.checked_add(item.len) else {
+            drop(item.into_buffer());
+            panic!("more bytes in a batch than can be counted");
+        };
         self.items_mut().push(item);
-        self.total = total.expect("more bytes in a batch than can be counted");
+        self.total = total;
     }
 
     /// How many buffers there are.
@@ -224,10 +224,11 @@ impl<B: Buffer, P: Position> Batch<B, P> {
         self.items_mut()[index].pos = pos;
     }
 
-    /// Takes all buffers out, with their positions. Room for as many is kept.
+    /// Takes all buffers out, with their positions. Room for as many is kept. Those that are left when the iterator is dropped
+    /// are dropped too.
     pub fn drain(&mut self) -> impl ExactSizeIterator<Item = (P, B)> + '_ {
         self.total = 0;
-        self.items_mut().drain(..).map(Item::into_buffer)
+        Drain(self.items_mut().drain(..))
     }
 
     /// Where in the outcome a buffer is.
@@ -296,6 +297,29 @@ impl<B: Buffer, P: Position> fmt::Debug for Batch<B, P> {
             .field("buffers", &self.len())
             .field("total_bytes", &self.total)
             .finish()
+    }
+}
+
+/// The buffers of a batch, taken out. An item by itself does not drop its buffer.
+struct Drain<'a, B: Buffer, P>(alloc::vec::Drain<'a, Item<B, P>>);
+
+impl<B: Buffer, P> Iterator for Drain<'_, B, P> {
+    type Item = (P, B);
+
+    fn next(&mut self) -> Option<(P, B)> {
+        self.0.next().map(Item::into_buffer)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl<B: Buffer, P> ExactSizeIterator for Drain<'_, B, P> {}
+
+impl<B: Buffer, P> Drop for Drain<'_, B, P> {
+    fn drop(&mut self) {
+        self.for_each(drop);
     }
 }
 
@@ -400,7 +424,7 @@ impl<B: Buffer, P: Position> EndedBatch<B, P> {
         self.outcome.part(self.batch.range(index))
     }
 
-    /// The first failure of each buffer, in order. Takes time by the number of buffers and of failures.
+    /// The first failure of each buffer, in order; one without bytes succeeds. Takes time by the number of buffers and of failures.
     pub fn results(&self) -> impl Iterator<Item = Result<(), Cause>> + '_ {
         let mut failures = self.outcome.failures().peekable();
         (0..self.batch.len()).map(move |index| {
@@ -410,7 +434,7 @@ impl<B: Buffer, P: Position> EndedBatch<B, P> {
                 .is_some()
             {}
             match failures.peek() {
-                Some(failed) if failed.offset < range.end => Err(failed.cause),
+                Some(failed) if failed.offset < range.end && !range.is_empty() => Err(failed.cause),
                 _ => Ok(()),
             }
         })

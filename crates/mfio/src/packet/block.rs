@@ -2,7 +2,9 @@
 //!
 //! Invariants are those of [`header`](super::header); in addition
 //! 1. A `Packet` means: COUNT is 0, the block is this packet's alone, and both waker places are empty.
-//! 2. The block of a `Packet<B>` is a `Block<B>`, made by `Packet::new`.
+//! 2. The block of a `Packet<B>` is a `Block<B>`, made by `Packet::new`. Of exactly this `B`: its functions were chosen when
+//!    it was made, and what is put into it later is turned back by them. So neither a packet nor what becomes one may be
+//!    taken for that of a subtype or supertype.
 #![allow(unsafe_code)]
 
 use super::buffer::{Buffer, BufferFor, ReadBuffer};
@@ -77,7 +79,8 @@ unsafe fn take_apart<B: Buffer>(header: NonNull<Header>) -> B {
 /// ```
 pub struct Packet<B: Buffer> {
     header: NonNull<Header>,
-    buffer: PhantomData<B>,
+    /// Has one, and is invariant (invariant 2).
+    buffer: PhantomData<(B, fn(B) -> B)>,
 }
 
 // SAFETY: the block is the packet's alone (invariant 1), and its buffer is `Send` by its trait.

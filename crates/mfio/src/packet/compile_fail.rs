@@ -203,6 +203,49 @@ mod sending_what_is_not_sync {}
 /// ```
 mod sharing_a_relay_shares_its_state {}
 
+/// A relay has nothing that is only lent: a scope that waits for its memory returns as soon as the relay is taken apart.
+///
+/// ```
+/// # use mfio::{packet::*, scope::Lent};
+/// struct State;
+/// impl OnEnd<Vec<u8>> for State {
+///     fn on_end(relay: Relay<Vec<u8>, Self>, _: Outcome) {
+///         relay.into_parts().0[0] = 1;
+///     }
+/// }
+/// ```
+/// ```compile_fail,E0478
+/// # use mfio::{packet::*, scope::Lent};
+/// struct State;
+/// impl<'scope, 'env> OnEnd<Lent<'scope, 'env>> for State {
+///     fn on_end(relay: Relay<Lent<'scope, 'env>, Self>, _: Outcome) {
+///         relay.into_parts().0[0] = 1;
+///     }
+/// }
+/// ```
+mod lent_memory_in_a_relay {}
+
+/// A relay is not taken for one with a state of another type, whose end is not what its block was made for: what the layer
+/// puts in would be called with what lives for a moment, and keep it for ever.
+///
+/// ```
+/// # use mfio::packet::*;
+/// struct Call<F>(F);
+/// impl<F: Send + 'static> OnEnd<[u8; 1]> for Call<F> {
+///     fn on_end(_: Relay<[u8; 1], Self>, _: Outcome) {}
+/// }
+/// fn same(relay: Relay<[u8; 1], Call<fn(&[u8])>>) -> Relay<[u8; 1], Call<fn(&[u8])>> { relay }
+/// ```
+/// ```compile_fail,E0308
+/// # use mfio::packet::*;
+/// struct Call<F>(F);
+/// impl<F: Send + 'static> OnEnd<[u8; 1]> for Call<F> {
+///     fn on_end(_: Relay<[u8; 1], Self>, _: Outcome) {}
+/// }
+/// fn same(relay: Relay<[u8; 1], Call<fn(&[u8])>>) -> Relay<[u8; 1], Call<fn(&'static [u8])>> { relay }
+/// ```
+mod a_relay_is_of_one_type {}
+
 /// What a segment shows is gone when the next one is asked for.
 ///
 /// ```

@@ -32,7 +32,8 @@ pub struct InFlight<B: Buffer, D: Direction> {
     /// `None` once the packet was given back.
     header: Option<NonNull<Header>>,
     registered: WakerId,
-    kind: PhantomData<(B, D)>,
+    /// Invariant in the buffer, as the packet is.
+    kind: PhantomData<(B, fn(B) -> B, D)>,
 }
 
 // SAFETY: the initiator's side of the block is synchronised with that of the views by the state word; the buffer is

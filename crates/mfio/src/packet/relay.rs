@@ -12,6 +12,7 @@ use super::failures::Ranges;
 use super::header::{Header, VTable};
 use super::outcome::Outcome;
 use super::pool::Shelf;
+use super::state::State;
 use super::view::View;
 use crate::io::{Direction, Write};
 use core::fmt;
@@ -21,7 +22,10 @@ use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 /// What a layer does when a [`Relay`] that it sent has ended. Implemented for the state that the relay carries.
-pub trait OnEnd<B: Buffer>: Send + Sized + 'static {
+///
+/// Nothing that was borrowed when the relay was sent need live any more at its end, so no buffer borrows: what a
+/// [scope](crate::scope) lends is no buffer of a relay.
+pub trait OnEnd<B: Buffer + 'static>: Send + Sized + 'static {
     /// Every view of `relay` has ended, and `outcome` says which ranges succeeded.
     ///
     /// Runs where the last view was ended: on a driver's thread, or within the [`send_io`](crate::io::PacketIo::send_io) of
@@ -92,7 +96,7 @@ unsafe impl<B: WriteBuffer, S: Send> WriteBuffer for Carrier<B, S> {}
 ///
 /// # Safety
 /// `header` heads a `Block<Carrier<B, S>>` that was sent by a `Relay` and is the caller's alone, who gives it up.
-unsafe fn relayed<B: Buffer, S: OnEnd<B>>(header: NonNull<Header>, failed: bool) {
+unsafe fn relayed<B: Buffer + 'static, S: OnEnd<B>>(header: NonNull<Header>, failed: bool) {
     // SAFETY: the block is this call's alone and of this kind.
     let (len, packet) = unsafe { ((*header.as_ptr()).len, Packet::from_raw(header)) };
     let failed = match failed {
@@ -131,7 +135,7 @@ unsafe fn free_carrier<B: Buffer, S: Send>(header: NonNull<Header>) {
 
 struct Kind<B, S>(core::marker::PhantomData<(B, S)>);
 
-impl<B: Buffer, S: OnEnd<B>> Kind<B, S> {
+impl<B: Buffer + 'static, S: OnEnd<B>> Kind<B, S> {
     const VTABLE: VTable = VTable {
         free: free_carrier::<B, S>,
         relayed: relayed::<B, S>,
@@ -207,15 +211,15 @@ impl<B: Buffer, S: OnEnd<B>> Kind<B, S> {
 /// let ended = io.inner.block_on(in_flight);
 /// assert_eq!(ended.packet.buffer(), [2, 3]);
 /// ```
-pub struct Relay<B: Buffer, S: OnEnd<B>>(Packet<Carrier<B, S>>);
+pub struct Relay<B: Buffer + 'static, S: OnEnd<B>>(Packet<Carrier<B, S>>);
 
 // SAFETY: the block is the relay's alone; buffers and states are `Send` by their traits. Said here, not left to the packet,
 // so that a state may hold relays of its own kind.
-unsafe impl<B: Buffer, S: OnEnd<B>> Send for Relay<B, S> {}
+unsafe impl<B: Buffer + 'static, S: OnEnd<B>> Send for Relay<B, S> {}
 // SAFETY: `&Relay` gives shared reads of plain bytes, and of the state.
-unsafe impl<B: Buffer, S: OnEnd<B> + Sync> Sync for Relay<B, S> {}
+unsafe impl<B: Buffer + 'static, S: OnEnd<B> + Sync> Sync for Relay<B, S> {}
 
-impl<B: Buffer, S: OnEnd<B>> Relay<B, S> {
+impl<B: Buffer + 'static, S: OnEnd<B>> Relay<B, S> {
     /// A relay of its own. Allocates; see [`RelayPool::relay`].
     pub fn new(buffer: B, state: S) -> Self {
         let carrier = Carrier { buffer, state };
@@ -303,13 +307,16 @@ impl<B: Buffer, S: OnEnd<B>> Relay<B, S> {
     /// [part](Outcome::part) from `n * len` to `(n + 1) * len`.
     ///
     /// # Panics
-    /// Where all copies together have more bytes than can be counted.
+    /// Where all copies together have more bytes than can be counted, or there are more of them than views of one packet
+    /// can be (see [`View::split_at`]). The relay is dropped.
     pub fn send_copies(self, copies: NonZeroUsize) -> Copies
     where
         B: WriteBuffer,
     {
         let len = self.len();
-        let total = len.checked_mul(copies.get()).expect("too many copies");
+        let total = len.checked_mul(copies.get());
+        let total = total.filter(|_| State::counts(copies.get()));
+        let total = total.expect("too many copies");
         let header = self.0.into_raw();
         // SAFETY: the block was the relay's alone; its units of COUNT go to `Copies`.
         unsafe {
@@ -325,7 +332,7 @@ impl<B: Buffer, S: OnEnd<B>> Relay<B, S> {
     }
 }
 
-impl<B: Buffer, S: OnEnd<B> + fmt::Debug> fmt::Debug for Relay<B, S> {
+impl<B: Buffer + 'static, S: OnEnd<B> + fmt::Debug> fmt::Debug for Relay<B, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Relay")
             .field("len", &self.len())
@@ -391,7 +398,7 @@ pub struct RelayPool<B, S> {
 }
 
 impl<B, S> RelayPool<B, S> {
-    /// An empty pool that will keep at most `capacity` blocks. More may be in use.
+    /// An empty pool that will keep at most `capacity` blocks. More may be in use. Allocates a pointer for each.
     ///
     /// Asks nothing of the types, so that a layer has pools for both directions, whichever its object has.
     pub fn new(capacity: usize) -> Self {
@@ -401,7 +408,7 @@ impl<B, S> RelayPool<B, S> {
     }
 }
 
-impl<B: Buffer, S: OnEnd<B>> RelayPool<B, S> {
+impl<B: Buffer + 'static, S: OnEnd<B>> RelayPool<B, S> {
     /// A relay with this buffer and this state. Allocates only where the pool has no idle block.
     #[inline]
     pub fn relay(&self, buffer: B, state: S) -> Relay<B, S> {

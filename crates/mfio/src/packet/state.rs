@@ -117,8 +117,13 @@ impl State {
         self.0.store(Self::units(views) | RELAY, Ordering::Relaxed);
     }
 
+    /// Whether so many views can be counted.
+    pub(super) fn counts(views: usize) -> bool {
+        views < MOST / ONE
+    }
+
     fn units(views: usize) -> usize {
-        assert!(views < MOST / ONE, "{views} views of one packet");
+        assert!(Self::counts(views), "{views} views of one packet");
         views * ONE
     }
 

@@ -22,6 +22,9 @@ pub struct Window {
 
 impl Window {
     /// At most so many operations (0 is taken for 1), any number of bytes, results in the order in which they come.
+    ///
+    /// With more than 4096 on their way those beyond allocate. `usize::MAX` is no bound: then give one of
+    /// [bytes](Self::bytes).
     pub const fn new(operations: usize) -> Self {
         let operations = match NonZeroUsize::new(operations) {
             Some(operations) => operations,

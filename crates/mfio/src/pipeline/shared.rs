@@ -10,6 +10,9 @@ use alloc::sync::Arc;
 use core::marker::PhantomData;
 use core::task::Waker;
 
+/// How many blocks of operations are kept at most: a window may be meant as no bound, and the room for them is made at once.
+const KEPT: usize = 4096;
+
 /// See the module.
 pub(super) struct Shared<D: Direction, P, B: Buffer + 'static, T> {
     list: Lock<List<P, B, T>>,
@@ -52,7 +55,7 @@ where
     B: Buffer + 'static,
     T: Send + 'static,
 {
-    /// Keeps the blocks of so many operations.
+    /// Keeps the blocks of so many operations, up to [`KEPT`].
     pub(super) fn new(operations: usize) -> Self {
         Self {
             list: Lock::new(List {
@@ -60,7 +63,7 @@ where
                 waker: None,
                 closed: false,
             }),
-            pool: RelayPool::new(operations),
+            pool: RelayPool::new(operations.min(KEPT)),
         }
     }
 

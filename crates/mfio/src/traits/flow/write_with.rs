@@ -73,7 +73,8 @@ where
         let excess = alignment.excess(self.sink.pos.to_u64().wrapping_add(self.sink.sent()));
         let left = usize::try_from(self.len - self.sink.sent()).unwrap_or(usize::MAX);
         let len = left.min(size - excess);
-        let mut packet = match self.spare.take() {
+        // One from before `chunks` was called may be too short.
+        let mut packet = match self.spare.take().filter(|packet| packet.len() >= len) {
             Some(packet) => packet,
             None => take_aligned(io.pool(), size, alignment.memory())?,
         };
