@@ -189,10 +189,9 @@ fn a_batch_that_is_given_up_half_way_frees_its_buffers_after_the_last_view() {
 }
 
 /// Two views as the buffers of a batch.
-fn batch_of_views() -> (
-    [mfio::packet::InFlight<[u8; 2], Read>; 2],
-    Batch<View<Read>>,
-) {
+type Two = [mfio::packet::InFlight<[u8; 2], Read>; 2];
+
+fn batch_of_views() -> (Two, Batch<View<Read>>) {
     let (a, first) = Packet::new([0u8; 2]).start::<Read>();
     let (b, second) = Packet::new([0u8; 2]).start::<Read>();
     ([a, b], [(0, first), (2, second)].into_iter().collect())

@@ -7,7 +7,7 @@
 //!    taken for that of a subtype or supertype.
 #![allow(unsafe_code)]
 
-use super::buffer::{Buffer, BufferFor, ReadBuffer};
+use super::buffer::{Buffer, BufferFor, Exact, ReadBuffer};
 use super::header::{Header, VTable};
 use super::in_flight::InFlight;
 use super::view::View;
@@ -80,7 +80,7 @@ unsafe fn take_apart<B: Buffer>(header: NonNull<Header>) -> B {
 pub struct Packet<B: Buffer> {
     header: NonNull<Header>,
     /// Has one, and is invariant (invariant 2).
-    buffer: PhantomData<(B, fn(B) -> B)>,
+    buffer: PhantomData<(B, Exact<B>)>,
 }
 
 // SAFETY: the block is the packet's alone (invariant 1), and its buffer is `Send` by its trait.

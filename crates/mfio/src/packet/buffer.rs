@@ -75,6 +75,9 @@ pub unsafe trait ReadBuffer: Buffer {}
 /// The region may be read through its pointer, on any thread.
 pub unsafe trait WriteBuffer: Buffer {}
 
+/// What makes a type exact in `B`: its lifetimes are neither shortened nor stretched.
+pub(in crate::packet) type Exact<B> = fn(B) -> B;
+
 mod sealed {
     use super::{Direction, Read, ReadBuffer, Write, WriteBuffer};
 

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::block::Packet;
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Exact};
 use super::failures::Ranges;
 use super::header::Header;
 use super::outcome::{Ended, Outcome};
@@ -33,7 +33,7 @@ pub struct InFlight<B: Buffer, D: Direction> {
     header: Option<NonNull<Header>>,
     registered: WakerId,
     /// Invariant in the buffer, as the packet is.
-    kind: PhantomData<(B, fn(B) -> B, D)>,
+    kind: PhantomData<(B, Exact<B>, D)>,
 }
 
 // SAFETY: the initiator's side of the block is synchronised with that of the views by the state word; the buffer is

@@ -12,7 +12,7 @@
 #![allow(unsafe_code)]
 
 use crate::packet::block::Packet;
-use crate::packet::buffer::Buffer;
+use crate::packet::buffer::{Buffer, Exact};
 use crate::packet::header::Header;
 use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use alloc::boxed::Box;
@@ -35,7 +35,7 @@ pub(in crate::packet) struct Shelf<B> {
     /// The slot after the one that was put last.
     top: AtomicUsize,
     /// Invariant: what may be put is exactly what may be taken.
-    kind: PhantomData<fn(B) -> B>,
+    kind: PhantomData<Exact<B>>,
 }
 
 impl<B> Shelf<B> {
