@@ -132,6 +132,10 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
 
     /// Reads many buffers, each at a position of its own, as one request with one wake-up. The batch comes back with what
     /// became of each. Used again it allocates nothing.
+    ///
+    /// # Cancel safety
+    /// Dropping the future detaches what is on its way, and does not send what a [limit](TransferBatch::limit) has held back.
+    /// The batch and its buffers are lost.
     #[inline]
     fn read_batch<B: ReadBuffer>(&self, batch: Batch<B, P>) -> TransferBatch<'_, Read, P, Self, B> {
         TransferBatch::new(self, batch)

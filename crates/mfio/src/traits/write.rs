@@ -93,6 +93,10 @@ pub trait IoWrite<P: Position = u64>: PacketIo<Write, P> {
 
     /// Writes many buffers, each at a position of its own, as one request with one wake-up. The batch comes back with what
     /// became of each. Used again it allocates nothing.
+    ///
+    /// # Cancel safety
+    /// Dropping the future detaches what is on its way, which may still be written, and does not send what a
+    /// [limit](TransferBatch::limit) has held back. The batch and its buffers are lost.
     #[inline]
     fn write_batch<B: WriteBuffer>(
         &self,
