@@ -5,8 +5,8 @@ import os
 
 # What c-layers has on top of memory.
 LAYERS = [
-    "offset", "window", "concat", "remap", "stripe", "mirror", "retry", "limit", "trace", "fault", "timeout", "overlay",
-    "cache",
+    "offset", "window", "concat", "remap", "stripe", "mirror", "retry", "limit", "count", "trace", "fault", "timeout",
+    "overlay", "cache",
 ]
 
 # name: (binary, variant)
@@ -36,13 +36,12 @@ CONTESTANTS = {
     "pollster": ("c-micro", "pollster"),
     "futures": ("c-micro", "futures"),
     "async-io": ("c-micro", "async-io"),
-    **{name: ("c-layers", name) for name in ("copy", "ranges", "batch", "scattered-pread")},
-    "memory": ("c-layers", "memory"),
+    **{name: ("c-layers", name) for name in ("memory", "sink", "sink-stripe", "copy", "ranges", "batch", "scattered-pread")},
     **{f"layer-{name}": ("c-layers", name) for name in LAYERS},
 }
 
-# Layers that answer from memory of their own, or go through it: they add a copy, and are reported only.
-COPIES = ["timeout", "cache"]
+# Reported only: layers that go through memory of their own, and one that reads the clock twice.
+REPORTED = ["timeout", "cache", "trace"]
 OURS = ["ours-packet", "ours-borrowed", "ours-tokio-mt", "ours-smol"]
 TOKIO = ["tokio-fs", "tokio-blk", "tokio-mt-fs", "tokio-mt-blk"]
 EXECUTORS = ["noop-loop", "pollster", "futures", "async-io", "mfio01-mem", "ours-mem", "mfio01", "ours"]
@@ -93,7 +92,7 @@ def cells(seconds):
     for batch in (1, 16):
         args = ["--op", "packet", "--qd", str(batch)]
         out.append(Cell("w10", f"packet/{batch}", layered, args, ["ns_per_op"], "micro"))
-    out.append(Cell("w10", "split/64", ["memory", "layer-stripe"], ["--op", "split"], ["ns_per_op"], "micro"))
+    out.append(Cell("w10", "split/64", ["sink", "sink-stripe", "memory", "layer-stripe"], ["--op", "split"], ["ns_per_op"], "micro"))
     for bs in ("64", "4k", "64k"):
         out.append(Cell("w11", bs, ["copy", "layer-cache"], ["--bs", bs], ["ns_per_op"], "micro"))
     for op in ("near", "far"):
@@ -142,10 +141,11 @@ TARGETS = [
     Target("borrowed buffer, depth 1", "w1", "qd1", "ours-borrowed", "nowait"),
     Target("borrowed buffer, depth 32", "w1", "qd32", "ours-borrowed", "raw-plain"),
     *(
-        Target(f"added by {name}, ns", "w10", "packet/16", f"layer-{name}", "memory", None if name in COPIES else 30, parts=1)
+        Target(f"added by {name}, ns", "w10", "packet/16", f"layer-{name}", "memory", None if name in REPORTED else 30, parts=1)
         for name in LAYERS
     ),
-    Target("added by a split, ns a part", "w10", "split/64", "layer-stripe", "memory", 20, parts=63),
+    Target("added by a split, ns a part", "w10", "split/64", "sink-stripe", "sink", 20, parts=63),
+    Target("the same, and a request in memory", "w10", "split/64", "layer-stripe", "memory", parts=63),
     *(Target(f"cache hit, {bs}", "w11", bs, "layer-cache", "copy", None if bs == "64" else 2) for bs in ("64", "4k", "64k")),
     Target("scattered reads, ranges that merge", "w12", "near", "ranges", "scattered-pread", 3),
     Target("scattered reads, ranges that do not", "w12", "far", "ranges", "scattered-pread"),

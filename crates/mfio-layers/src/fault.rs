@@ -25,7 +25,7 @@ pub use rule::Rule;
 /// and behind goes on to the rules after it, and what no rule hits to the object. So a failure is of exactly the range that
 /// was said. The [`FaultHandle`] counts the hits, so that a test can show that there were any, and releases what is held.
 ///
-/// When the layer is dropped, what it holds or delays fails with [`ErrorKind::Dropped`](mfio::error::ErrorKind::Dropped).
+/// When the layer is dropped, what it holds or delays fails with [`ErrorKind::Dropped`].
 /// Driving it drives the object. There is no short cut for blocking calls, which would miss the faults.
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! [`Memory`]: bytes behind the packet interface. The smallest real backend. [`pipe`]: the smallest stream. [`Frozen`]: bytes
+//! [`Memory`]: bytes behind the packet interface. The smallest real backend. [`pipe`](fn@pipe): the smallest stream. [`Frozen`]: bytes
 //! that nobody changes, which need no backend.
 //!
 //! Requests are queued by [`send_io`](PacketIo::send_io) and served, a batch at a time, by a backend future. The queue is

@@ -1,6 +1,6 @@
 //! W10: memory with one layer on top.
 
-use crate::object::{self, memory};
+use crate::object::{self, Sink, memory};
 use harness_common::memory::LEN;
 use harness_common::{Args, Outcome};
 use mfio::backend::RefLink;
@@ -21,6 +21,8 @@ pub(crate) fn run(a: &Args) -> Option<Outcome> {
     let io = memory();
     let below = io.clone();
     match a.variant.as_str() {
+        "sink" => object::run_inline(a, &Sink),
+        "sink-stripe" => object::run_inline(a, &Stripe::new([Sink, Sink], UNIT).expect("members and a unit")),
         "memory" => object::run(a, &*io),
         "offset" => driven(a, &io, Offset::new(below, 0)),
         "window" => driven(a, &io, Window::new(below, 0, LEN as u64)),
@@ -34,6 +36,8 @@ pub(crate) fn run(a: &Args) -> Option<Outcome> {
         "retry" => driven(a, &io, Retry::new(below, RetryPolicy::new(3))),
         "limit" => driven(a, &io, Limit::new(below, Limits { operations: 1024, bytes: 1 << 30, ..Limits::default() })),
         "trace" => driven(a, &io, Trace::new(below)),
+        // All that it does but read the clock.
+        "count" => driven(a, &io, Trace::with_now(below, || Duration::ZERO)),
         // A script that never matches.
         "fault" => driven(a, &io, Fault::new(below, [Rule::short(0).writes()])),
         "timeout" => {
