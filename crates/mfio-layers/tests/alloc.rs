@@ -1,53 +1,18 @@
 //! Layers that split and forward allocate nothing, and do not split what they need not.
-#![allow(unsafe_code)]
 
+#[path = "common/counting.rs"]
+mod counting;
+
+use counting::{COUNT, Sink, VIEWS};
 use mfio::error::ErrorKind;
 use mfio::io::{PacketIo, Read, Write};
-use mfio::packet::{BufferFor, Packet, View};
+use mfio::packet::{BufferFor, Packet};
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{
     Concat, Driven, Fault, Limit, Limits, Mirror, Offset, Remap, Retry, RetryPolicy, Rule, Stripe,
     Timeout, Window,
 };
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::Duration;
-
-thread_local! {
-    /// What this thread has allocated so far; others (the harness) do not count.
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-    /// How many views have come through.
-    static VIEWS: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: everything is left to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Ends everything at once.
-struct Sink;
-
-impl<D: mfio::io::Direction> PacketIo<D> for Sink {
-    fn send_io(&self, _: u64, view: View<D>) {
-        VIEWS.set(VIEWS.get() + 1);
-        view.done();
-    }
-}
 
 /// Sends `len` bytes to `pos` a hundred times; says how many views came through each time, and how many allocations there
 /// were in all.

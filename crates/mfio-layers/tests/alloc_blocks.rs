@@ -1,47 +1,12 @@
 //! Hits, misses in the steady state, and what need not be copied up allocate nothing.
-#![allow(unsafe_code)]
 
+#[path = "common/counting.rs"]
+mod counting;
+
+use counting::{COUNT, Sink, VIEWS};
 use mfio::io::{Direction, PacketIo, Read, Write};
-use mfio::packet::{BufferFor, Packet, View};
+use mfio::packet::{BufferFor, Packet};
 use mfio_layers::{Cache, Overlay, Trace};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-thread_local! {
-    /// What this thread has allocated so far; others (the harness) do not count.
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-    /// How many views have come through.
-    static VIEWS: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: everything is left to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Ends everything at once.
-struct Sink;
-
-impl<D: Direction> PacketIo<D> for Sink {
-    fn send_io(&self, _: u64, view: View<D>) {
-        VIEWS.set(VIEWS.get() + 1);
-        view.done();
-    }
-}
 
 /// Sends `len` bytes to each of `places` a hundred times, once it is warm: how many views came through, and how many
 /// allocations there were.

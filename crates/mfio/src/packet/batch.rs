@@ -7,20 +7,21 @@
 //! 2. Offsets of items are the sums of the lengths before them.
 #![allow(unsafe_code)]
 
+mod sends;
+
 use super::block::Packet;
 use super::buffer::{Buffer, BufferFor, ReadBuffer};
-use super::header::Header;
 use super::in_flight::InFlight;
 use super::outcome::{Ended, Outcome};
-use super::view::View;
 use crate::error::Cause;
 use crate::io::{Direction, Position};
 use alloc::vec::Vec;
 use core::fmt;
-use core::iter::FusedIterator;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
+
+pub(crate) use sends::Sends;
 
 struct Item<B: Buffer, P> {
     pos: P,
@@ -339,69 +340,6 @@ impl<B: Buffer, P: Position, D: Direction> InFlightBatch<B, P, D> {
             },
             outcome: ended.outcome,
         }
-    }
-}
-
-/// The views of a batch, each with its position. Those that are left when it is dropped fail.
-pub(crate) struct Sends<B: Buffer, P: Position, D: Direction> {
-    header: NonNull<Header>,
-    /// The first item.
-    items: NonNull<Item<B, P>>,
-    next: usize,
-    views: usize,
-    direction: PhantomData<D>,
-}
-
-// SAFETY: it stands for views that are still to be made (one unit of COUNT each), and views are `Send`; it reads positions,
-// which are `Send` and `Sync`, of items that nobody changes (invariant 1).
-unsafe impl<B: Buffer, P: Position, D: Direction> Send for Sends<B, P, D> {}
-// SAFETY: as above, and `&Sends` only looks at the next item.
-unsafe impl<B: Buffer, P: Position, D: Direction> Sync for Sends<B, P, D> {}
-
-impl<B: Buffer, P: Position, D: Direction> Sends<B, P, D> {
-    fn item(&self) -> Option<*mut Item<B, P>> {
-        // SAFETY: `next` is one of the items. The block lives as long as units are left (header 2), and with it the vector.
-        (self.next < self.views).then(|| unsafe { self.items.as_ptr().add(self.next) })
-    }
-
-    /// How many bytes the next view has.
-    pub(crate) fn next_len(&self) -> Option<usize> {
-        // SAFETY: nobody changes lengths meanwhile (invariant 1).
-        self.item().map(|item| unsafe { (*item).len })
-    }
-}
-
-impl<B: Buffer, P: Position, D: Direction> Iterator for Sends<B, P, D> {
-    type Item = (P, View<D>);
-
-    #[inline]
-    fn next(&mut self) -> Option<(P, View<D>)> {
-        let item = self.item()?;
-        self.next += 1;
-        // SAFETY: one of the units that this has left goes to the view. The item's memory is this view's alone, and no
-        // view of it was made before; the parts are in place, not referenced, and made by `into_parts` (invariant 1).
-        unsafe {
-            let parts: *mut ManuallyDrop<B::Parts> = &raw mut (*item).parts;
-            let (data, _) = B::region(parts.cast());
-            let view = View::new(self.header, data, (*item).offset, (*item).len);
-            Some(((*item).pos, view))
-        }
-    }
-}
-
-impl<B: Buffer, P: Position, D: Direction> FusedIterator for Sends<B, P, D> {}
-
-impl<B: Buffer, P: Position, D: Direction> Drop for Sends<B, P, D> {
-    fn drop(&mut self) {
-        self.for_each(drop);
-    }
-}
-
-impl<B: Buffer, P: Position, D: Direction> fmt::Debug for Sends<B, P, D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sends")
-            .field("left", &(self.views - self.next))
-            .finish_non_exhaustive()
     }
 }
 

@@ -59,6 +59,7 @@
 //! | `state` | the state word: who may touch what |
 //! | `header` | what both sides share; the invariants |
 //! | `block`, `in_flight`, `view` | [`Packet`], [`InFlight`], [`View`] |
+//! | `ending` | what ends a view, and the last one of a packet |
 //! | `splitter` | [`Splitter`]: many parts of a view, counted in advance |
 //! | `outcome`, `failures` | [`Outcome`], [`Ended`], [`Parts`]; how failed ranges are collected |
 //! | `segments` | [`Segment`]: ranges that are told of as they end |
@@ -72,6 +73,7 @@ mod block;
 mod buffer;
 #[cfg(doc)]
 mod compile_fail;
+mod ending;
 mod failures;
 mod header;
 mod in_flight;

@@ -6,6 +6,8 @@
 //! 2. While views are in flight the parts are only read, and of them only the buffer's.
 #![allow(unsafe_code)]
 
+mod copies;
+
 use super::block::{Packet, free};
 use super::buffer::{Buffer, BufferFor, ReadBuffer, WriteBuffer};
 use super::failures::Ranges;
@@ -14,12 +16,13 @@ use super::outcome::Outcome;
 use super::pool::Shelf;
 use super::state::State;
 use super::view::View;
-use crate::io::{Direction, Write};
+use crate::io::Direction;
 use core::fmt;
-use core::iter::FusedIterator;
 use core::mem::MaybeUninit;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
+
+pub use copies::Copies;
 
 /// What a layer does when a [`Relay`] that it sent has ended. Implemented for the state that the relay carries.
 ///
@@ -323,12 +326,8 @@ impl<B: Buffer + 'static, S: OnEnd<B>> Relay<B, S> {
             (*header.as_ptr()).len = total;
             (*header.as_ptr()).state.start_relay(copies.get());
         }
-        Copies {
-            header,
-            len,
-            next: 0,
-            copies: copies.get(),
-        }
+        // SAFETY: as above; all views of the block are on the same bytes.
+        unsafe { Copies::new(header, len, copies.get()) }
     }
 }
 
@@ -338,56 +337,6 @@ impl<B: Buffer + 'static, S: OnEnd<B> + fmt::Debug> fmt::Debug for Relay<B, S> {
             .field("len", &self.len())
             .field("state", self.state())
             .finish()
-    }
-}
-
-/// Views on the same bytes, see [`Relay::send_copies`]. Those that are left when it is dropped fail.
-pub struct Copies {
-    header: NonNull<Header>,
-    len: usize,
-    next: usize,
-    copies: usize,
-}
-
-// SAFETY: it stands for views that are still to be made (one unit of COUNT each), and views are `Send`.
-unsafe impl Send for Copies {}
-// SAFETY: `&Copies` gives numbers only.
-unsafe impl Sync for Copies {}
-
-impl Iterator for Copies {
-    type Item = View<Write>;
-
-    fn next(&mut self) -> Option<View<Write>> {
-        if self.next == self.copies {
-            return None;
-        }
-        let offset = self.next * self.len;
-        self.next += 1;
-        // SAFETY: one of the units that this has left goes to the view, so the block lives (header 2). All views of it are
-        // on the same bytes, which they only read (header 3).
-        Some(unsafe { View::new(self.header, (*self.header.as_ptr()).data, offset, self.len) })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.copies - self.next;
-        (left, Some(left))
-    }
-}
-
-impl ExactSizeIterator for Copies {}
-impl FusedIterator for Copies {}
-
-impl Drop for Copies {
-    fn drop(&mut self) {
-        self.for_each(drop);
-    }
-}
-
-impl fmt::Debug for Copies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Copies")
-            .field("left", &self.len())
-            .finish_non_exhaustive()
     }
 }
 

@@ -6,6 +6,7 @@
 //!    is written from (header 3).
 #![allow(unsafe_code)]
 
+use super::ending::{contained, end};
 use super::header::Header;
 use super::outcome::{FailedRange, Outcome, Parts};
 use super::segments::Segment;
@@ -17,7 +18,6 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
-use core::task::Waker;
 
 /// An owned claim on a range of bytes of one packet, to be filled ([`Read`]) or taken from ([`Write`]).
 ///
@@ -384,120 +384,5 @@ impl fmt::Display for Beyond {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(at, len) = self;
         write!(f, "split at {at} of a view of {len} bytes")
-    }
-}
-
-/// Gives up a unit of COUNT: what is on the way of every view, so that nothing here needs the stack.
-///
-/// # Safety
-/// The caller has the unit, and gives it up with this call.
-#[inline]
-unsafe fn end(header: NonNull<Header>, mut seen: Word, failed: bool) {
-    // SAFETY: the block lives as long as the caller's unit (header 2). The reference is to the atomic alone and is not used
-    // after the transition that gives the unit up.
-    let state = unsafe { &(*header.as_ptr()).state };
-    while !seen.last() {
-        match state.leave(seen, failed) {
-            Ok(()) => return,
-            Err(now) => seen = now,
-        }
-    }
-    if seen.sending() && !seen.abandoned() {
-        // Nothing is registered; most often nothing will be.
-        match state.finish(seen, failed) {
-            Ok(()) => return,
-            Err(now) => seen = now,
-        }
-    }
-    // SAFETY: `seen.last()`: no unit is left but the caller's.
-    unsafe { end_last(header, seen, failed) }
-}
-
-/// What the last view takes out of the block before it lets go.
-#[derive(Default)]
-struct Wakers {
-    first: Option<Waker>,
-    later: Option<Waker>,
-}
-
-impl Wakers {
-    /// Wakes the latest; the others are dropped after. Runs code of the user: nothing of the block is touched any more.
-    fn wake(self) {
-        contained(|| {
-            if let Some(waker) = self.later {
-                waker.wake();
-            } else if let Some(waker) = self.first {
-                waker.wake();
-            }
-        });
-    }
-}
-
-/// Runs code of the user on behalf of a driver: a panic is reported by the panic hook and goes no further, so that one
-/// task's waker or buffer cannot bring down a driver that others use. Without std it goes on.
-fn contained(user: impl FnOnce()) {
-    #[cfg(feature = "std")]
-    {
-        use std::panic::{AssertUnwindSafe, catch_unwind};
-        let dropped = catch_unwind(AssertUnwindSafe(user))
-            .or_else(|payload| catch_unwind(AssertUnwindSafe(|| drop(payload))));
-        // A payload that panics when dropped is not asked twice.
-        core::mem::forget(dropped);
-    }
-    #[cfg(not(feature = "std"))]
-    user();
-}
-
-/// Ends the last view, and wakes who waits for that.
-///
-/// # Safety
-/// As for [`let_go`].
-#[inline(never)]
-unsafe fn end_last(header: NonNull<Header>, seen: Word, failed: bool) {
-    // SAFETY: the caller's promise is passed on.
-    let wakers = unsafe { let_go(header, seen, failed) };
-    wakers.wake();
-}
-
-/// Takes the wakers and publishes the end or, if nobody waits for it, frees the block; hands it on where it is a relay.
-///
-/// # Safety
-/// The caller has the only unit of COUNT, and gives it up with this call; `seen` shows it.
-#[inline]
-unsafe fn let_go(header: NonNull<Header>, mut seen: Word, failed: bool) -> Wakers {
-    let mut wakers = Wakers::default();
-    loop {
-        // SAFETY: the unit is not yet given up, so the block lives (header 2).
-        let block = unsafe { header.as_ref() };
-        if seen.relay() {
-            let failed = failed || seen.failed();
-            // SAFETY: there is no initiator and this is the last view: the block is the relay's again (header 2).
-            contained(|| unsafe { (block.vtable.relayed)(header, failed) });
-            return wakers;
-        }
-        if seen.abandoned() {
-            // SAFETY: the initiator has gone and this is the last view: the block is the caller's (header 2).
-            contained(|| unsafe { (block.vtable.free)(header) });
-            contained(|| drop(wakers));
-            return Wakers::default();
-        }
-        if seen.extra() {
-            // Cleared first: a waker that comes after this sets EXTRA again, and `finish` will notice.
-            seen = block.state.clear_extra();
-            let later = block.side.lock().waker.take();
-            if later.is_some() {
-                let older = core::mem::replace(&mut wakers.later, later);
-                contained(|| drop(older));
-            }
-            continue;
-        }
-        if seen.waker() && wakers.first.is_none() {
-            // SAFETY: WAKER is set and the caller has the last view (header 4).
-            wakers.first = unsafe { block.slot.take() };
-        }
-        match block.state.finish(seen, failed) {
-            Ok(()) => return wakers,
-            Err(now) => seen = now,
-        }
     }
 }
