@@ -85,9 +85,10 @@ impl Shared {
             let now = self.now();
             if let Some((_, alarm)) = timers.pop(now) {
                 drop(timers);
-                let panicked = catch_unwind(AssertUnwindSafe(|| alarm.ring()));
-                // A payload may panic when it is dropped.
-                core::mem::forget(panicked);
+                let rung = catch_unwind(AssertUnwindSafe(|| alarm.ring()))
+                    .or_else(|payload| catch_unwind(AssertUnwindSafe(|| drop(payload))));
+                // A payload that panics when it is dropped is not asked twice.
+                core::mem::forget(rung);
                 timers = self.timers();
                 continue;
             }
