@@ -143,17 +143,13 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
     /// use mfio::error::ErrorKind;
     /// use mfio::io::Read;
     /// use mfio::packet::Packet;
-    /// # use std::task::{Context, Poll, Waker};
+    /// use mfio::poller::block_on;
     ///
     /// let (mut in_flight, view) = Packet::new([0u8; 4]).start_segments::<Read>();
     /// let (mut head, tail) = view.split_at(2);
     /// head.bytes_mut().fill(7);
     /// head.done();
-    /// # let mut cx = Context::from_waker(Waker::noop());
-    /// # let Poll::Ready(segment) = in_flight.poll_segment(&mut cx) else { panic!() };
-    /// # /*
-    /// let segment = in_flight.next_segment().await;
-    /// # */
+    /// let segment = block_on(in_flight.next_segment());
     /// let segment = segment.expect("the head has ended");
     /// assert_eq!((segment.offset(), segment.bytes()), (0, Ok(&[7, 7][..])));
     /// tail.fail(ErrorKind::UnexpectedEof);
