@@ -50,7 +50,7 @@ pub(crate) fn main() -> Result<()> {
             unreachable!("there are two");
         };
         assert!(first.snapshot().reads.failures > 0, "the range was hit");
-        let share = second.snapshot().reads.operations();
+        let share = second.snapshot().reads.operations;
         assert!(
             share >= (SIZE / BLOCK) as u64,
             "half of the reads, and what the other failed"

@@ -142,7 +142,7 @@ pub(crate) fn main() -> Result<()> {
         "the other replica answers"
     );
     assert_eq!(
-        disk.base().snapshot().writes.operations(),
+        disk.base().snapshot().writes.operations,
         0,
         "a base is only read"
     );

@@ -2,6 +2,7 @@
 
 mod counters;
 mod histogram;
+mod sampler;
 mod span;
 
 #[cfg(feature = "std")]
@@ -10,11 +11,13 @@ use crate::clock::{Clock, ManualClock};
 use crate::delegate::{delegate, drive_below};
 use alloc::sync::Arc;
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
-use counters::{Counters, Depth};
+use counters::Counters;
 use mfio::error::Cause;
 use mfio::io::{Direction, PacketIo, Position, Read, Write};
 use mfio::packet::{BufferFor, OnEnd, Outcome, Relay, RelayPool, View};
+use sampler::Sampler;
 use span::Span;
 
 pub use counters::{TraceSnapshot, TracedDirection};
@@ -73,12 +76,15 @@ impl Now for SystemNow {
 /// Counts and times the requests that go through, and changes nothing: operations, bytes and failures of each direction,
 /// how long they took (a [`Histogram`]), and how many are on their way at once.
 ///
+/// Two readings of a clock can take longer than a request of memory. So [`Trace::new`] times one request in 16 while they take
+/// less than 2 µs, and all while they take longer; what it does not time it counts all the same. [`Trace::exact`] times all.
+///
 /// Blocking calls count where the object below has a short cut for them; otherwise the request that they send does.
 ///
 /// How many parts a layer splits requests into is not seen from outside: put a `Trace` above it and one below, and compare.
 ///
 /// With the feature `tracing` each request is a span `request` of that crate at level `TRACE`, with `verb`, `pos` and `len`,
-/// in which an event tells how long it took and how many bytes failed. It is within the span that the object below is
+/// in which an event tells how long it took and how many bytes failed; those are all timed. It is within the span that the object below is
 /// called, so that the spans of its own are children.
 ///
 /// Driving it drives the object below.
@@ -95,7 +101,7 @@ impl Now for SystemNow {
 ///     io.read_to_vec(0, 200).await
 /// })?;
 /// let seen = io.snapshot();
-/// assert_eq!((seen.writes.operations(), seen.writes.bytes), (1, 50));
+/// assert_eq!((seen.writes.operations, seen.writes.bytes), (1, 50));
 /// assert_eq!((seen.reads.bytes, seen.reads.failed_bytes), (100, 100));
 /// assert!(seen.reads.latency.percentile(99.0).is_some());
 /// println!("{seen}");
@@ -109,7 +115,9 @@ pub struct Trace<Io, N> {
 /// Without the object below: requests that it has keep this, and must not keep it.
 struct Core<N> {
     now: N,
-    depth: Depth,
+    sampler: Sampler,
+    /// How many were on their way at once, at most.
+    deepest: AtomicU64,
     reads: Lane<Read, N>,
     writes: Lane<Write, N>,
 }
@@ -150,20 +158,30 @@ impl Way for Write {
 
 #[cfg(feature = "std")]
 impl<Io> Trace<Io, SystemNow> {
-    /// Traces what goes to `inner`, by the system's clock.
+    /// Traces what goes to `inner`, by the system's clock, which is not read for each request that is quick.
     pub fn new(inner: Io) -> Self {
-        Self::with_now(inner, SystemNow::default())
+        Self::with(inner, SystemNow::default(), Sampler::SOME)
+    }
+
+    /// Traces what goes to `inner`, by the system's clock, and times each request.
+    pub fn exact(inner: Io) -> Self {
+        Self::with(inner, SystemNow::default(), Sampler::ALL)
     }
 }
 
 impl<Io, N: Now> Trace<Io, N> {
-    /// Traces what goes to `inner`, by another clock.
+    /// Traces what goes to `inner`, by another clock, and times each request.
     pub fn with_now(inner: Io, now: N) -> Self {
+        Self::with(inner, now, Sampler::ALL)
+    }
+
+    fn with(inner: Io, now: N, sampler: Sampler) -> Self {
         Self {
             inner,
             core: Arc::new(Core {
                 now,
-                depth: Depth::default(),
+                sampler,
+                deepest: AtomicU64::new(0),
                 reads: Lane::new(),
                 writes: Lane::new(),
             }),
@@ -184,12 +202,11 @@ impl<Io, N> Trace<Io, N> {
 
     /// What was seen so far. Requests that end at the same time may be half in it.
     pub fn snapshot(&self) -> TraceSnapshot {
-        let (depth, deepest) = self.core.depth.get();
         TraceSnapshot {
             reads: self.core.reads.counters.snapshot(),
             writes: self.core.writes.counters.snapshot(),
-            depth,
-            deepest,
+            depth: self.core.depth(),
+            deepest: self.core.deepest.load(Relaxed),
         }
     }
 
@@ -197,7 +214,7 @@ impl<Io, N> Trace<Io, N> {
     pub fn reset(&self) {
         self.core.reads.counters.reset();
         self.core.writes.counters.reset();
-        self.core.depth.reset();
+        self.core.deepest.store(self.core.depth(), Relaxed);
     }
 }
 
@@ -205,8 +222,16 @@ impl<Io, N> Trace<Io, N> {
 struct Timed<N> {
     /// Taken out at the end, so that there is one clone for each request.
     core: Option<Arc<Core<N>>>,
-    began: Duration,
+    began: Began,
     span: Span,
+}
+
+/// When a request began.
+#[derive(Clone, Copy)]
+struct Began {
+    at: Duration,
+    /// For how many its time stands; 0 where it is not timed.
+    weight: u64,
 }
 
 impl<D: Way, N: Now> OnEnd<View<D>> for Timed<N> {
@@ -216,28 +241,52 @@ impl<D: Way, N: Now> OnEnd<View<D>> for Timed<N> {
         };
         let (view, timed) = D::lane(&core).relays.reclaim(relay);
         let failed = outcome.failures().map(|range| range.len).sum();
-        core.count::<D>(
-            timed.began,
-            &timed.span,
-            outcome.len(),
-            failed,
-            outcome.is_success(),
-        );
+        let good = outcome.is_success();
+        core.end::<D>(timed.began, &timed.span, outcome.len(), failed, good);
         view.resolve(&outcome);
+    }
+}
+
+impl<N> Core<N> {
+    #[inline]
+    fn depth(&self) -> u64 {
+        self.reads.counters.depth() + self.writes.counters.depth()
     }
 }
 
 impl<N: Now> Core<N> {
     #[inline]
-    fn count<D: Way>(&self, began: Duration, span: &Span, len: usize, failed: usize, good: bool) {
+    fn begin<D: Way>(&self, span: &Span) -> Began {
+        let number = D::lane(self).counters.begin();
+        let depth = self.depth();
+        // Most often it is not the most, and then only read.
+        if depth > self.deepest.load(Relaxed) {
+            self.deepest.fetch_max(depth, Relaxed);
+        }
+        let weight = match span.is_wanted() {
+            true => 1,
+            false => self.sampler.weight(number),
+        };
+        let at = match weight {
+            0 => Duration::ZERO,
+            _ => self.now.now(),
+        };
+        Began { at, weight }
+    }
+
+    #[inline]
+    fn end<D: Way>(&self, began: Began, span: &Span, len: usize, failed: usize, good: bool) {
         let counters = &D::lane(self).counters;
-        let took = self.now.now().saturating_sub(began);
-        counters.count(took, len - failed);
+        if began.weight > 0 {
+            let took = self.now.now().saturating_sub(began.at);
+            self.sampler.learn(took);
+            counters.time(took, began.weight);
+            span.end(took, failed);
+        }
         if !good {
             counters.count_failure(failed);
         }
-        span.end(took, failed);
-        self.depth.end();
+        counters.end(len - failed);
     }
 }
 
@@ -250,10 +299,9 @@ impl<Io, N: Now> Trace<Io, N> {
     {
         let core = &self.core;
         let span = Span::begin(D::VERB, pos, view.len());
-        core.depth.begin();
         let timed = Timed {
             core: Some(core.clone()),
-            began: core.now.now(),
+            began: core.begin::<D>(&span),
             span: span.clone(),
         };
         let relay = D::lane(core).relays.relay(view, timed);
@@ -271,16 +319,15 @@ impl<Io, N: Now> Trace<Io, N> {
         let core = &*self.core;
         let len = D::size(&bytes);
         let span = Span::begin(D::VERB, pos, len);
-        let began = core.now.now();
-        core.depth.begin();
+        let began = core.begin::<D>(&span);
         let Some(result) = span.within(|| self.inner.transfer_blocking(pos, bytes)) else {
-            core.depth.end();
+            D::lane(core).counters.withdraw();
             return None;
         };
         match result {
             // What it did not move it has not tried.
-            Ok(moved) => core.count::<D>(began, &span, moved, 0, true),
-            Err(_) => core.count::<D>(began, &span, len, len, false),
+            Ok(moved) => core.end::<D>(began, &span, moved, 0, true),
+            Err(_) => core.end::<D>(began, &span, len, len, false),
         }
         Some(result)
     }
@@ -317,10 +364,9 @@ drive_below!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);
 
 impl<Io, N> fmt::Debug for Trace<Io, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (depth, deepest) = self.core.depth.get();
         f.debug_struct("Trace")
-            .field("depth", &depth)
-            .field("deepest", &deepest)
+            .field("depth", &self.core.depth())
+            .field("deepest", &self.core.deepest)
             .finish_non_exhaustive()
     }
 }

@@ -134,7 +134,7 @@ fn side_by_side(image: &Image) {
     let seen = physical.snapshot();
     println!(
         "{PAGES} pages of memory as one read: {} reads below",
-        seen.reads.operations()
+        seen.reads.operations
     );
     println!("  {} of them at once", seen.deepest);
     assert!(seen.deepest > 500, "all pages are read side by side");
@@ -150,7 +150,7 @@ fn side_by_side(image: &Image) {
     let seen = physical.snapshot();
     println!(
         "200 scattered reads as one batch: {} reads below",
-        seen.reads.operations()
+        seen.reads.operations
     );
     println!("  {} of them at once", seen.deepest);
     assert!(seen.deepest >= 200, "all requests walk side by side");
@@ -221,5 +221,5 @@ async fn run(file: File, image: &mut Image) -> Result<()> {
 }
 
 fn reads<Io, N>(trace: &Trace<Io, N>) -> u64 {
-    trace.snapshot().reads.operations()
+    trace.snapshot().reads.operations
 }

@@ -8,6 +8,10 @@ use core::time::Duration;
 /// Of one direction.
 #[derive(Default)]
 pub(super) struct Counters {
+    begun: AtomicU64,
+    ended: AtomicU64,
+    /// How many had ended at the last reset.
+    forgotten: AtomicU64,
     bytes: AtomicU64,
     failures: AtomicU64,
     failed_bytes: AtomicU64,
@@ -15,10 +19,27 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    /// Returns the number of the request.
     #[inline]
-    pub(super) fn count(&self, took: Duration, moved: usize) {
-        self.latency.record(took);
+    pub(super) fn begin(&self) -> u64 {
+        self.begun.fetch_add(1, Relaxed)
+    }
+
+    /// What was begun was no request after all.
+    pub(super) fn withdraw(&self) {
+        self.begun.fetch_sub(1, Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn end(&self, moved: usize) {
         self.bytes.fetch_add(moved as u64, Relaxed);
+        self.ended.fetch_add(1, Relaxed);
+    }
+
+    /// A time that stands for so many requests.
+    #[inline]
+    pub(super) fn time(&self, took: Duration, weight: u64) {
+        self.latency.record_n(took, weight);
     }
 
     #[cold]
@@ -27,7 +48,15 @@ impl Counters {
         self.failed_bytes.fetch_add(failed as u64, Relaxed);
     }
 
+    /// How many requests are on their way: too few by those that end while this is looked at.
+    #[inline]
+    pub(super) fn depth(&self) -> u64 {
+        let begun = self.begun.load(Relaxed);
+        begun.saturating_sub(self.ended.load(Relaxed))
+    }
+
     pub(super) fn reset(&self) {
+        self.forgotten.store(self.ended.load(Relaxed), Relaxed);
         for counter in [&self.bytes, &self.failures, &self.failed_bytes] {
             counter.store(0, Relaxed);
         }
@@ -35,7 +64,9 @@ impl Counters {
     }
 
     pub(super) fn snapshot(&self) -> TracedDirection {
+        let forgotten = self.forgotten.load(Relaxed);
         TracedDirection {
+            operations: self.ended.load(Relaxed).saturating_sub(forgotten),
             bytes: self.bytes.load(Relaxed),
             failures: self.failures.load(Relaxed),
             failed_bytes: self.failed_bytes.load(Relaxed),
@@ -44,57 +75,26 @@ impl Counters {
     }
 }
 
-/// How many requests are on their way.
-#[derive(Default)]
-pub(super) struct Depth {
-    now: AtomicU64,
-    most: AtomicU64,
-}
-
-impl Depth {
-    #[inline]
-    pub(super) fn begin(&self) {
-        let now = self.now.fetch_add(1, Relaxed) + 1;
-        // Most often it is not the most, and then only read.
-        if now > self.most.load(Relaxed) {
-            self.most.fetch_max(now, Relaxed);
-        }
-    }
-
-    #[inline]
-    pub(super) fn end(&self) {
-        self.now.fetch_sub(1, Relaxed);
-    }
-
-    pub(super) fn reset(&self) {
-        self.most.store(self.now.load(Relaxed), Relaxed);
-    }
-
-    pub(super) fn get(&self) -> (u64, u64) {
-        (self.now.load(Relaxed), self.most.load(Relaxed))
-    }
-}
-
 /// What a [`Trace`](super::Trace) saw of one direction. Requests count when they have ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TracedDirection {
+    /// How many requests there were.
+    pub operations: u64,
     /// How many bytes were moved.
     pub bytes: u64,
     /// Of how many requests some bytes failed. The end of the data counts.
     pub failures: u64,
     /// How many bytes failed.
     pub failed_bytes: u64,
-    /// How long the requests took, from when they were sent to when their last part ended.
+    /// How long the requests took, from when they were sent to when their last part ended. Where only some were timed (see
+    /// [`Trace`](super::Trace::new)) each of those counts as often as there are requests for which it stands, so that there
+    /// are about as many as operations.
     pub latency: Latencies,
 }
 
 impl TracedDirection {
-    /// How many requests there were.
-    pub fn operations(&self) -> u64 {
-        self.latency.count()
-    }
-
     fn merge(&mut self, other: &Self) {
+        self.operations = self.operations.wrapping_add(other.operations);
         self.bytes = self.bytes.wrapping_add(other.bytes);
         self.failures = self.failures.wrapping_add(other.failures);
         self.failed_bytes = self.failed_bytes.wrapping_add(other.failed_bytes);
@@ -151,12 +151,7 @@ impl fmt::Display for TraceSnapshot {
         )?;
         writeln!(f, "{:>10}{:>10}{:>10}{:>10}", "p50", "p90", "p99", "max")?;
         for (name, lane) in [("reads", &self.reads), ("writes", &self.writes)] {
-            write!(
-                f,
-                "{name:8}{:>12}  {}",
-                lane.operations(),
-                Bytes(lane.bytes)
-            )?;
+            write!(f, "{name:8}{:>12}  {}", lane.operations, Bytes(lane.bytes))?;
             write!(f, "{:>10}", lane.failures)?;
             for percent in [50.0, 90.0, 99.0, 100.0] {
                 match lane.latency.percentile(percent) {
@@ -182,7 +177,9 @@ mod tests {
     #[test]
     fn a_snapshot_is_a_table() {
         let counters = Counters::default();
-        counters.count(Duration::from_micros(3), 5000);
+        counters.begin();
+        counters.end(5000);
+        counters.time(Duration::from_micros(3), 1);
         counters.count_failure(7);
         let mut snapshot = TraceSnapshot {
             reads: counters.snapshot(),

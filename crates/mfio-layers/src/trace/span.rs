@@ -24,6 +24,12 @@ impl Span {
         self.0.in_scope(run)
     }
 
+    /// Whether somebody listens, who is to hear of its time, too.
+    #[inline]
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.0.is_disabled()
+    }
+
     #[inline]
     pub(super) fn end(&self, took: Duration, failed: usize) {
         tracing::trace!(parent: &self.0, took = ?took, failed, "ended");
@@ -47,6 +53,11 @@ impl Span {
     #[inline]
     pub(super) fn within<R>(&self, run: impl FnOnce() -> R) -> R {
         run()
+    }
+
+    #[inline]
+    pub(super) fn is_wanted(&self) -> bool {
+        false
     }
 
     #[inline]

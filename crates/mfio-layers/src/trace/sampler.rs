@@ -1,0 +1,87 @@
+//! Which requests a [`Trace`](super::Trace) times: reading a clock twice can take longer than the request does.
+
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::time::Duration;
+
+/// Requests that take less are quick. Two readings of a system's clock, some 60 ns, are a thirtieth of that.
+const QUICK: Duration = Duration::from_micros(2);
+
+/// Of quick ones, one in so many is timed: two to this power.
+const ONE_IN: u32 = 4;
+
+pub(super) struct Sampler {
+    all: bool,
+    /// Whether the last one that was timed was quick.
+    quick: AtomicBool,
+}
+
+impl Sampler {
+    /// Times one in 16 while requests are quick, and all while they are not.
+    pub(super) const SOME: Self = Self::new(false);
+    /// Times all.
+    pub(super) const ALL: Self = Self::new(true);
+
+    const fn new(all: bool) -> Self {
+        Self {
+            all,
+            quick: AtomicBool::new(false),
+        }
+    }
+
+    /// For how many requests the time of this one stands; 0 where it is not to be taken. Depends on those before, never on
+    /// the request itself, so that what is counted has the distribution of them all.
+    #[inline]
+    pub(super) fn weight(&self, number: u64) -> u64 {
+        if self.all || !self.quick.load(Relaxed) {
+            return 1;
+        }
+        // Steps of the golden ratio: every part of the numbers has its share, as a fixed distance would not have where
+        // requests come in batches.
+        let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        match spread >> (64 - ONE_IN) {
+            0 => 1 << ONE_IN,
+            _ => 0,
+        }
+    }
+
+    /// How long one took that was timed.
+    #[inline]
+    pub(super) fn learn(&self, took: Duration) {
+        let quick = took < QUICK;
+        if self.quick.load(Relaxed) != quick {
+            self.quick.store(quick, Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quick_requests_are_sampled_and_slow_ones_are_not() {
+        let sampler = Sampler::SOME;
+        assert_eq!(sampler.weight(7), 1, "nothing is known yet");
+        sampler.learn(QUICK - Duration::from_nanos(1));
+        let weights = |from: u64, step: usize| {
+            let numbers = (from..).step_by(step).take(1 << 14);
+            numbers.map(|n| sampler.weight(n)).sum::<u64>()
+        };
+        for (from, step) in [(0, 1), (5, 1), (3, 16), (0, 64), (1 << 40, 4096)] {
+            let stand_for = weights(from, step);
+            assert!(
+                (16_000..16_800).contains(&stand_for),
+                "every {step} from {from}: {stand_for}"
+            );
+        }
+        sampler.learn(QUICK);
+        assert_eq!(weights(0, 1), 1 << 14);
+    }
+
+    #[test]
+    fn all_are_all() {
+        let sampler = Sampler::ALL;
+        sampler.learn(Duration::ZERO);
+        assert!((0..1000).all(|number| sampler.weight(number) == 1));
+    }
+}
