@@ -56,6 +56,15 @@ impl Outcome {
         }
     }
 
+    /// All bytes succeeded.
+    #[inline]
+    pub(super) fn success(len: usize) -> Self {
+        Self {
+            len,
+            failed: Ranges::None,
+        }
+    }
+
     /// Every byte succeeded. A request without any bytes succeeded where none of its views failed.
     #[inline]
     pub fn is_success(&self) -> bool {

@@ -10,7 +10,6 @@ mod copies;
 
 use super::block::{Packet, free};
 use super::buffer::{Buffer, BufferFor, ReadBuffer, WriteBuffer};
-use super::failures::Ranges;
 use super::header::{Header, VTable};
 use super::outcome::Outcome;
 use super::pool::Shelf;
@@ -100,14 +99,28 @@ unsafe impl<B: WriteBuffer, S: Send> WriteBuffer for Carrier<B, S> {}
 /// # Safety
 /// `header` heads a `Block<Carrier<B, S>>` that was sent by a `Relay` and is the caller's alone, who gives it up.
 unsafe fn relayed<B: Buffer + 'static, S: OnEnd<B>>(header: NonNull<Header>, failed: bool) {
+    if failed {
+        // SAFETY: the caller's promise is passed on.
+        return unsafe { relayed_failed::<B, S>(header) };
+    }
     // SAFETY: the block is this call's alone and of this kind.
     let (len, packet) = unsafe { ((*header.as_ptr()).len, Packet::from_raw(header)) };
-    let failed = match failed {
-        // SAFETY: as above.
-        true => unsafe { (*header.as_ptr()).side.lock().failures.take() },
-        false => Ranges::None,
+    S::on_end(Relay(packet), Outcome::success(len));
+}
+
+/// A function of its own, so that the compiler knows the outcome in the other one.
+///
+/// # Safety
+/// As for [`relayed`].
+#[cold]
+unsafe fn relayed_failed<B: Buffer + 'static, S: OnEnd<B>>(header: NonNull<Header>) {
+    // SAFETY: the block is this call's alone and of this kind.
+    let (outcome, packet) = unsafe {
+        let failed = (*header.as_ptr()).side.lock().failures.take();
+        let len = (*header.as_ptr()).len;
+        (Outcome { len, failed }, Packet::from_raw(header))
     };
-    S::on_end(Relay(packet), Outcome { len, failed });
+    S::on_end(Relay(packet), outcome);
 }
 
 /// # Safety

@@ -6,18 +6,18 @@
 //!    is written from (header 3).
 #![allow(unsafe_code)]
 
-use super::ending::{contained, end};
+mod leaving;
+
 use super::header::Header;
-use super::outcome::{FailedRange, Outcome, Parts};
-use super::segments::Segment;
+use super::outcome::{Outcome, Parts};
 use super::splitter::Splitter;
-use super::state::Word;
-use crate::error::{Cause, ErrorKind};
+use crate::error::Cause;
 use crate::io::{Direction, Read, Write};
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
+use leaving::Leaving;
 
 /// An owned claim on a range of bytes of one packet, to be filled ([`Read`]) or taken from ([`Write`]).
 ///
@@ -248,81 +248,24 @@ impl<D: Direction> View<D> {
         unsafe { this.end(good, Some(cause)) }
     }
 
-    /// Writes down that the bytes from `good` on failed. Says whether that is a failure of the request: an empty view
-    /// says nothing about bytes, unless there are none.
-    #[cold]
-    #[must_use]
-    fn record(&self, good: usize, cause: Cause) -> bool {
-        // SAFETY: the block lives (invariant 1), and `len` does not change meanwhile (header 3).
-        if self.len == 0 && unsafe { (*self.header.as_ptr()).len } != 0 {
-            return false;
-        }
-        let range = FailedRange {
-            offset: self.offset + good,
-            len: self.len - good,
-            cause,
-        };
-        // SAFETY: the block lives (invariant 1).
-        let side = unsafe { &(*self.header.as_ptr()).side };
-        side.lock().failures.push(range);
-        true
-    }
-
-    /// Tells an initiator that wants to hear of each range what became of this one.
-    #[cold]
-    fn announce(&self, good: usize, cause: Option<Cause>) {
-        let moved = Segment {
-            offset: self.offset,
-            len: good,
-            result: Ok(()),
-        };
-        // SAFETY: the block lives (invariant 1).
-        let side = unsafe { &(*self.header.as_ptr()).side };
-        let mut locked = side.lock();
-        let mut waker = locked.segments.push(moved);
-        if let Some(cause) = cause {
-            let failed = Segment {
-                offset: self.offset + good,
-                len: self.len - good,
-                result: Err(cause),
-            };
-            waker = locked.segments.push(failed).or(waker);
-        }
-        drop(locked);
-        contained(|| {
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        });
-    }
-
     /// Ends the view: its first `good` bytes were moved, the rest, if any, failed. Where the whole request is empty a cause
     /// fails it.
     ///
     /// # Safety
     /// The view must not be used, nor dropped, afterwards.
-    #[inline]
+    #[inline(always)]
     unsafe fn end(&self, good: usize, cause: Option<Cause>) {
-        let failed = cause.is_some_and(|cause| self.record(good, cause));
-        // SAFETY: the block lives as long as this view's unit (invariant 1).
-        let seen = unsafe { (*self.header.as_ptr()).state.load() };
-        // SAFETY: the unit is this view's, which is not used any more.
-        unsafe {
-            if seen.segments() {
-                self.end_announced(good, cause, seen, failed);
-            } else {
-                end(self.header, seen, failed);
-            }
-        }
+        // SAFETY: the view has its unit, which it gives up.
+        unsafe { self.leaving().end(good, cause) }
     }
 
-    /// # Safety
-    /// As for [`end`](Self::end).
-    #[cold]
-    unsafe fn end_announced(&self, good: usize, cause: Option<Cause>, seen: Word, failed: bool) {
-        self.announce(good, cause);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { end(self.header, seen, failed) }
+    #[inline(always)]
+    fn leaving(&self) -> Leaving {
+        Leaving {
+            header: self.header,
+            offset: self.offset,
+            len: self.len,
+        }
     }
 }
 
@@ -361,9 +304,10 @@ impl View<Write> {
 }
 
 impl<D: Direction> Drop for View<D> {
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: a view that is dropped was not ended: the methods that end it prevent the drop.
-        unsafe { self.end(0, Some(Cause::new(ErrorKind::Dropped))) }
+        unsafe { self.leaving().drop() }
     }
 }
 
