@@ -160,19 +160,19 @@ impl Way for Write {
 impl<Io> Trace<Io, SystemNow> {
     /// Traces what goes to `inner`, by the system's clock, which is not read for each request that is quick.
     pub fn new(inner: Io) -> Self {
-        Self::with(inner, SystemNow::default(), Sampler::SOME)
+        Self::with(inner, SystemNow::default(), Sampler::some())
     }
 
     /// Traces what goes to `inner`, by the system's clock, and times each request.
     pub fn exact(inner: Io) -> Self {
-        Self::with(inner, SystemNow::default(), Sampler::ALL)
+        Self::with(inner, SystemNow::default(), Sampler::all())
     }
 }
 
 impl<Io, N: Now> Trace<Io, N> {
     /// Traces what goes to `inner`, by another clock, and times each request.
     pub fn with_now(inner: Io, now: N) -> Self {
-        Self::with(inner, now, Sampler::ALL)
+        Self::with(inner, now, Sampler::all())
     }
 
     fn with(inner: Io, now: N, sampler: Sampler) -> Self {

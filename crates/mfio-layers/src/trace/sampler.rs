@@ -17,11 +17,16 @@ pub(super) struct Sampler {
 
 impl Sampler {
     /// Times one in 16 while requests are quick, and all while they are not.
-    pub(super) const SOME: Self = Self::new(false);
-    /// Times all.
-    pub(super) const ALL: Self = Self::new(true);
+    pub(super) fn some() -> Self {
+        Self::new(false)
+    }
 
-    const fn new(all: bool) -> Self {
+    /// Times all.
+    pub(super) fn all() -> Self {
+        Self::new(true)
+    }
+
+    fn new(all: bool) -> Self {
         Self {
             all,
             quick: AtomicBool::new(false),
@@ -60,7 +65,7 @@ mod tests {
 
     #[test]
     fn quick_requests_are_sampled_and_slow_ones_are_not() {
-        let sampler = Sampler::SOME;
+        let sampler = Sampler::some();
         assert_eq!(sampler.weight(7), 1, "nothing is known yet");
         sampler.learn(QUICK - Duration::from_nanos(1));
         let weights = |from: u64, step: usize| {
@@ -80,7 +85,7 @@ mod tests {
 
     #[test]
     fn all_are_all() {
-        let sampler = Sampler::ALL;
+        let sampler = Sampler::all();
         sampler.learn(Duration::ZERO);
         assert!((0..1000).all(|number| sampler.weight(number) == 1));
     }
