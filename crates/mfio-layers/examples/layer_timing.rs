@@ -128,7 +128,7 @@ fn main() {
     whole("Limit", &limit, 0);
     let mirror: Mirror<_> = Mirror::new([Sink, Sink]).expect("two replicas");
     whole("Mirror of 2", &mirror, 0);
-    let timeout: Timeout<_> = Timeout::new(Sink, Duration::from_secs(1), ManualClock::new());
+    let timeout = Timeout::new(Sink, Duration::from_secs(1), ManualClock::new());
     whole("Timeout", &timeout, 0);
     // The first granule is in the top, all others are in the base.
     let overlay = Overlay::<_, _>::with_present(Sink, Sink, 1 << 20, 4096, Some(0..4096));

@@ -247,7 +247,7 @@ impl<Io, P: Position> Drop for Fault<Io, P> {
     }
 }
 
-both_ways!(Fault);
+both_ways!(Fault<Io, P>);
 
 drive_below!([Io, P: Position] Fault<Io, P>, Io, |layer| &layer.inner);
 

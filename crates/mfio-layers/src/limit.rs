@@ -13,7 +13,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Direction, PacketIo, Position};
+use mfio::io::{PacketIo, Position};
 use mfio::lock::Lock;
 use mfio::packet::{OnEnd, Outcome, Relay, RelayPool, View};
 
@@ -63,7 +63,7 @@ struct Core<Io, P: Position> {
 struct Pools<Io, P>(PhantomData<(Io, P)>);
 
 impl<Io, P: Position> Family for Pools<Io, P> {
-    type Of<D: Direction> = RelayPool<View<D>, Running<Io, P>>;
+    type Of<D: Way> = RelayPool<View<D>, Running<Io, P>>;
 }
 
 type Waiting<Io, P> = Parked<Core<Io, P>, P>;
@@ -276,7 +276,7 @@ impl<Io, P: Position> Drop for Limit<Io, P> {
     }
 }
 
-both_ways!(Limit, help: help);
+both_ways!(Limit<Io, P>, help: help);
 
 drive_below!([Io, P: Position] Limit<Io, P>, Io, |layer| &layer.inner);
 

@@ -12,7 +12,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 use mfio::error::Cause;
-use mfio::io::{Direction, Exposed, PacketIo, Position};
+use mfio::io::{Exposed, PacketIo, Position};
 use mfio::lock::Lock;
 use mfio::packet::{OnEnd, Outcome, Relay, RelayPool, View};
 
@@ -68,7 +68,7 @@ struct Core<Io, P: Position> {
 struct Pools<Io, P>(PhantomData<(Io, P)>);
 
 impl<Io, P: Position> Family for Pools<Io, P> {
-    type Of<D: Direction> = RelayPool<View<D>, Attempt<Io, P>>;
+    type Of<D: Way> = RelayPool<View<D>, Attempt<Io, P>>;
 }
 
 type Waiting<Io, P> = Parked<Core<Io, P>, P, Failed>;
@@ -271,7 +271,7 @@ impl<Io, P: Position> Drop for Retry<Io, P> {
     }
 }
 
-both_ways!(Retry, transfer: transfer, expose: expose);
+both_ways!(Retry<Io, P>, transfer: transfer, expose: expose);
 
 drive_below!([Io, P: Position] Retry<Io, P>, Io, |layer| &layer.inner);
 

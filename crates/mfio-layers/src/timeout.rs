@@ -5,21 +5,18 @@ mod table;
 use crate::bell::Bell;
 use crate::clock::{Alarm, Clock};
 use crate::delegate::drive_below;
-use crate::ways::{AnyView, Both, Family, Way, both_ways};
+use crate::ways::{Both, Family, Way, both_ways};
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Direction, PacketIo, Position};
+use mfio::io::{PacketIo, Position, Read, Write};
 use mfio::lock::Lock;
-use mfio::packet::{AlignedBuf, BufferFor, OnEnd, Outcome, Relay, RelayPool, View};
+use mfio::packet::{AlignedBuf, BufferFor, OnEnd, Outcome, Relay, View};
+use table::{SMALL, Table};
 
-use table::Table;
 pub use table::TimeoutLimits;
-
-/// How many blocks of each direction are kept.
-const KEPT: usize = 256;
 
 /// Fails what takes too long with [`TimedOut`](ErrorKind::TimedOut), whatever the object does: the initiator has its memory
 /// back at that time, even where the object never ends the request.
@@ -28,9 +25,12 @@ const KEPT: usize = 256;
 /// are copied, once, when the request ends, and into which bytes to be written are copied, once, before it is sent. Memory
 /// is page-aligned and kept for later requests. Long requests are split into chunks, and each chunk has its own time.
 ///
+/// A request has at least its time, and up to 5 ms more ([`TimeoutLimits::slack`]), as the clock is not read for each: those
+/// that begin while others are on their way are given one time for all of them, a little later.
+///
 /// What has timed out goes on in the object until that ends it: then the layer frees its memory and forgets it. The number of
-/// such requests is [counted](Self::overdue) and bounded, as is that of all requests ([`TimeoutLimits`]): what exceeds the
-/// bounds fails with [`LimitReached`](ErrorKind::LimitReached). Under a [`Limit`](crate::Limit) it waits instead.
+/// such requests is [counted](Self::overdue) and bounded, as is that of all requests ([`TimeoutLimits`]), for reads and for
+/// writes: what exceeds the bounds fails with [`LimitReached`](ErrorKind::LimitReached). Under a [`Limit`](crate::Limit) it waits instead.
 ///
 /// # Late writes
 /// A write that has timed out may happen later, even after a newer one to the same place. What reads late from something
@@ -51,48 +51,49 @@ const KEPT: usize = 256;
 /// // The second request is never answered.
 /// let stuck = Fault::new(Memory::new(vec![7; 16]), [Rule::hold().nth(2)]);
 /// let clock = ManualClock::new();
-/// let io: Timeout<_> = Timeout::new(stuck, Duration::from_secs(5), clock.clone());
+/// let io = Timeout::new(stuck, Duration::from_secs(5), clock.clone());
 ///
 /// assert_eq!(io.block_on(io.read::<u8>(3))?, 7);
 /// let mut late = std::pin::pin!(io.read::<u8>(3));
 /// let error = io.block_on(std::future::poll_fn(|cx| {
 ///     let polled = late.as_mut().poll(cx);
-///     clock.advance(Duration::from_secs(5));
+///     clock.advance(Duration::from_secs(6));
 ///     polled
 /// }));
 /// assert_eq!(error.unwrap_err().kind(), ErrorKind::TimedOut);
 /// assert_eq!(io.overdue(), 1);
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
-pub struct Timeout<Io, P: Position = u64> {
+pub struct Timeout<Io> {
     inner: Arc<Io>,
-    core: Arc<Core<Io, P>>,
+    core: Arc<Core>,
 }
 
-/// Does not know the object: relays that the object has keep this.
-struct Core<Io, P> {
+/// Does not know the object: requests that the object has keep this.
+struct Core {
     timeout: Duration,
     limits: TimeoutLimits,
     bell: Bell,
-    table: Lock<Table>,
-    pools: Both<Pools<Io, P>>,
+    tables: Both<Tables>,
 }
 
-struct Pools<Io, P>(PhantomData<fn(Io, P)>);
+struct Tables;
 
-impl<Io, P> Family for Pools<Io, P> {
-    type Of<D: Direction> = RelayPool<AlignedBuf, Asked<D, Io, P>>;
+impl Family for Tables {
+    type Of<D: Way> = Lock<Table<D>>;
 }
 
-/// A request of the layer.
-struct Asked<D, Io, P> {
+/// A request of the layer, in memory of its own. What is kept for the next one has no `core`, and so does not keep it.
+struct Asked<D> {
     /// Taken out at the end, so that there is one clone for each request.
-    core: Option<Arc<Core<Io, P>>>,
+    core: Option<Arc<Core>>,
     slot: usize,
     way: PhantomData<fn(D)>,
 }
 
-impl<Io, P: Position> Timeout<Io, P> {
+type Own<D> = Relay<AlignedBuf, Asked<D>>;
+
+impl<Io> Timeout<Io> {
     /// Fails what `inner` has not ended after `timeout`. Bounds are the default ones.
     pub fn new(inner: Io, timeout: Duration, clock: impl Clock) -> Self {
         Self::with_limits(inner, timeout, clock, TimeoutLimits::default())
@@ -110,10 +111,9 @@ impl<Io, P: Position> Timeout<Io, P> {
             timeout,
             limits,
             bell: Bell::new(Arc::new(clock)),
-            table: Lock::new(Table::default()),
-            pools: Both {
-                read: RelayPool::new(KEPT),
-                write: RelayPool::new(KEPT),
+            tables: Both {
+                read: Lock::new(Table::default()),
+                write: Lock::new(Table::default()),
             },
         };
         Self {
@@ -129,18 +129,33 @@ impl<Io, P: Position> Timeout<Io, P> {
 
     /// How many requests have timed out and are still with the object.
     pub fn overdue(&self) -> usize {
-        self.core.table.lock().overdue()
+        let Both { read, write } = &self.core.tables;
+        read.lock().overdue() + write.lock().overdue()
     }
 
     /// How many requests have timed out so far; of a long one each chunk counts.
     pub fn timed_out(&self) -> u64 {
-        self.core.table.lock().timed_out()
+        let Both { read, write } = &self.core.tables;
+        read.lock().timed_out() + write.lock().timed_out()
     }
 
-    fn send_on<D: Way>(&self, mut pos: P, mut view: View<D>)
+    #[inline]
+    fn send_on<D: Way, P: Position>(&self, pos: P, view: View<D>)
     where
         AlignedBuf: BufferFor<D>,
-        Io: PacketIo<D, P> + Send + Sync + 'static,
+        Io: PacketIo<D, P>,
+    {
+        if view.len() <= self.core.limits.chunk {
+            self.ask(pos, view);
+        } else {
+            self.ask_for_chunks(pos, view);
+        }
+    }
+
+    fn ask_for_chunks<D: Way, P: Position>(&self, mut pos: P, mut view: View<D>)
+    where
+        AlignedBuf: BufferFor<D>,
+        Io: PacketIo<D, P>,
     {
         let chunk = self.core.limits.chunk;
         while view.len() > chunk {
@@ -155,32 +170,17 @@ impl<Io, P: Position> Timeout<Io, P> {
         self.ask(pos, view);
     }
 
-    fn ask<D: Way>(&self, pos: P, view: View<D>)
+    #[inline]
+    fn ask<D: Way, P: Position>(&self, pos: P, view: View<D>)
     where
         AlignedBuf: BufferFor<D>,
-        Io: PacketIo<D, P> + Send + Sync + 'static,
+        Io: PacketIo<D, P>,
     {
-        let core = &self.core;
         let len = view.len();
-        // The lock is released at the end of this line.
-        let reserved = core.table.lock().reserve(len, &core.limits);
-        let (slot, mut buffer) = match reserved {
-            Ok(reserved) => reserved,
-            Err(cause) => return view.fail(cause),
-        };
-        D::copy_out(&view, &mut buffer);
-        let due = core.bell.now().saturating_add(core.timeout);
-        let asked = Asked {
-            core: Some(core.clone()),
-            slot,
-            way: PhantomData,
-        };
-        let relay = D::pick(&core.pools).relay(buffer, asked);
-        let first = core.table.lock().wait(slot, D::erase(view), due);
-        if first {
-            core.bell.ring_by(due, core);
+        match self.core.begin(view) {
+            Ok(own) => self.inner.send_io(pos, own.send_prefix(len)),
+            Err((view, cause)) => view.fail(cause),
         }
-        self.inner.send_io(pos, relay.send_prefix(len));
     }
 
     fn help(&self, cause: Cause) -> Option<&'static str> {
@@ -196,58 +196,86 @@ impl<Io, P: Position> Timeout<Io, P> {
     }
 }
 
-impl<D, P, Io> OnEnd<AlignedBuf> for Asked<D, Io, P>
-where
-    D: Way,
-    P: Position,
-    Io: PacketIo<D, P> + Send + Sync + 'static,
-{
-    fn on_end(mut relay: Relay<AlignedBuf, Self>, outcome: Outcome) {
-        let Some(core) = relay.state_mut().core.take() else {
-            return;
+impl Core {
+    /// Copies what is to be written. From then on the view waits for its end, or for its time.
+    #[inline]
+    fn begin<D: Way>(self: &Arc<Self>, view: View<D>) -> Result<Own<D>, (View<D>, Cause)> {
+        let len = view.len();
+        let mut table = D::pick(&self.tables).lock();
+        let mut own = match table.take(len, &self.limits) {
+            Ok(own) => own,
+            Err(cause) => {
+                drop(table);
+                return Err((view, cause));
+            }
         };
-        let (buffer, asked) = D::pick(&core.pools).reclaim(relay);
-        // From here on the view is this call's alone: the alarm does not find it any more. Or it was the alarm's.
-        let waiting = core.table.lock().end(asked.slot);
-        if let Some(view) = waiting.and_then(D::restore) {
-            let start = view.offset();
-            for (mut part, result) in view.parts(&outcome) {
-                match result {
-                    Ok(()) => {
-                        let at = part.offset() - start;
-                        let bytes = at..at + part.len();
-                        D::copy_in(&mut part, &buffer[bytes]);
-                        part.done();
-                    }
-                    Err(cause) => part.fail(cause),
-                }
-            }
+        if len <= SMALL {
+            D::copy_out(&view, own.buffer_mut());
+        } else {
+            drop(table);
+            D::copy_out(&view, own.buffer_mut());
+            table = D::pick(&self.tables).lock();
         }
-        core.table.lock().keep(buffer);
+        let untimed = table.wait(own.state().slot, view, self.limits.slack);
+        drop(table);
+        own.state_mut().core = Some(self.clone());
+        if let Some(number) = untimed {
+            self.look_at_the_clock::<D>(number);
+        }
+        Ok(own)
     }
-}
 
-impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {
-    fn ring(self: Arc<Self>) {
-        let now = self.bell.rang();
+    /// Gives its time to request `number`, and sees to it that those who come next are given theirs.
+    #[cold]
+    fn look_at_the_clock<D: Way>(self: &Arc<Self>, number: u64) {
+        let now = self.bell.now();
+        let due = now.saturating_add(self.timeout);
+        D::pick(&self.tables).lock().time(number, due);
+        let next = now.saturating_add(self.limits.slack);
+        let next = if self.limits.slack.is_zero() {
+            due
+        } else {
+            next
+        };
+        self.bell.ring_by(next.min(due), self);
+    }
+
+    /// Ends those whose time is over, and says when to look again. `newest` had begun before it was `now`.
+    fn expire<D: Way>(&self, newest: u64, now: Duration) -> Option<Duration> {
+        let table = D::pick(&self.tables);
         loop {
             // The lock is released at the end of this line.
-            let expired = self.table.lock().expire(now);
+            let expired = table.lock().expire(now);
             match expired {
-                Ok(view) => view.fail(ErrorKind::TimedOut.into()),
-                Err(Some(due)) => return self.bell.ring_by(due, &self),
-                Err(None) => return,
+                Some(view) => view.fail(ErrorKind::TimedOut),
+                None => break,
             }
         }
+        let due = now.saturating_add(self.timeout);
+        let slack = now.saturating_add(self.limits.slack);
+        table.lock().tick(newest, due, slack)
     }
-}
 
-impl<Io, P: Position> Drop for Timeout<Io, P> {
-    fn drop(&mut self) {
-        self.core.bell.close();
+    /// The object has ended a request that is long, or of which some bytes failed.
+    #[cold]
+    fn end_any<D: Way>(&self, own: Own<D>, outcome: &Outcome) {
+        // The lock is released at the end of this line.
+        let waiting = D::pick(&self.tables).lock().end(own.state().slot);
+        if let Some(view) = waiting {
+            answer(view, own.buffer(), outcome);
+        }
+        self.keep(own);
+    }
+
+    fn keep<D: Way>(&self, own: Own<D>) {
+        // What is not kept is dropped when the lock is released.
+        let _spare = D::pick(&self.tables).lock().keep(own);
+    }
+
+    fn abandon<D: Way>(&self) {
         loop {
             // The lock is released at the end of this line.
-            let left: Option<AnyView> = self.core.table.lock().abandon();
+            let left: Option<View<D>> = D::pick(&self.tables).lock().abandon();
             match left {
                 Some(view) => drop(view),
                 None => return,
@@ -256,11 +284,77 @@ impl<Io, P: Position> Drop for Timeout<Io, P> {
     }
 }
 
-both_ways!(Timeout, help: help);
+impl<D: Way> OnEnd<AlignedBuf> for Asked<D> {
+    #[inline]
+    fn on_end(mut own: Own<D>, outcome: Outcome) {
+        let Some(core) = own.state_mut().core.take() else {
+            return;
+        };
+        if !outcome.is_success() || own.len() > SMALL {
+            return core.end_any(own, &outcome);
+        }
+        let mut table = D::pick(&core.tables).lock();
+        // From here on the view is this call's alone: the alarm does not find it any more.
+        if let Some(mut view) = table.end(own.state().slot) {
+            let len = view.len();
+            D::copy_in(&mut view, &own.buffer()[..len]);
+            let spare = table.keep(own);
+            drop(table);
+            drop(spare);
+            view.done();
+        } else {
+            drop(table);
+            core.keep(own);
+        }
+    }
+}
 
-drive_below!([Io, P: Position] Timeout<Io, P>, Io, |layer| &layer.inner);
+/// Copies what was read, and ends the view.
+#[cold]
+fn answer<D: Way>(view: View<D>, own: &[u8], outcome: &Outcome) {
+    let start = view.offset();
+    for (mut part, result) in view.parts(outcome) {
+        match result {
+            Ok(()) => {
+                let at = part.offset() - start;
+                let bytes = at..at + part.len();
+                D::copy_in(&mut part, &own[bytes]);
+                part.done();
+            }
+            Err(cause) => part.fail(cause),
+        }
+    }
+}
 
-impl<Io: fmt::Debug, P: Position> fmt::Debug for Timeout<Io, P> {
+impl Alarm for Core {
+    fn ring(self: Arc<Self>) {
+        // Who begins later has more time than the clock will say.
+        let Both { read, write } = &self.tables;
+        let (reads, writes) = (read.lock().newest(), write.lock().newest());
+        let now = self.bell.rang();
+        let nexts = [
+            self.expire::<Read>(reads, now),
+            self.expire::<Write>(writes, now),
+        ];
+        if let Some(next) = nexts.into_iter().flatten().min() {
+            self.bell.ring_by(next, &self);
+        }
+    }
+}
+
+impl<Io> Drop for Timeout<Io> {
+    fn drop(&mut self) {
+        self.core.bell.close();
+        self.core.abandon::<Read>();
+        self.core.abandon::<Write>();
+    }
+}
+
+both_ways!(Timeout<Io>, help: help);
+
+drive_below!([Io] Timeout<Io>, Io, |layer| &layer.inner);
+
+impl<Io: fmt::Debug> fmt::Debug for Timeout<Io> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timeout")
             .field("inner", &self.inner)

@@ -6,7 +6,7 @@ use mfio::packet::{OnEnd, Relay, View};
 
 /// Something for each direction.
 pub(crate) trait Family {
-    type Of<D: Direction>;
+    type Of<D: Way>;
 }
 
 pub(crate) struct Both<F: Family> {
@@ -97,8 +97,10 @@ impl Way for Read {
         }
     }
 
+    #[inline]
     fn copy_out(_: &View<Self>, _: &mut [u8]) {}
 
+    #[inline]
     fn copy_in(view: &mut View<Self>, own: &[u8]) {
         view.bytes_mut().copy_from_slice(own);
     }
@@ -126,10 +128,12 @@ impl Way for Write {
         }
     }
 
+    #[inline]
     fn copy_out(view: &View<Self>, own: &mut [u8]) {
         own[..view.len()].copy_from_slice(view.bytes());
     }
 
+    #[inline]
     fn copy_in(_: &mut View<Self>, _: &[u8]) {}
 }
 
@@ -191,18 +195,18 @@ impl<C, P: Copy, X> Parked<C, P, X> {
 /// both: `send_on`, and as they are named `help`, which explains failures of the layer itself, and the two short cuts, which
 /// others leave out: they would miss what the layer is for.
 macro_rules! both_ways {
-    ($layer:ident $(, help: $help:ident)? $(, transfer: $transfer:ident, expose: $expose:ident)?) => {
+    ($layer:ty $(, help: $help:ident)? $(, transfer: $transfer:ident, expose: $expose:ident)?) => {
         $crate::ways::both_ways!(@one mfio::io::Read, $layer, [$($help)?], [$($transfer, $expose)?]);
         $crate::ways::both_ways!(@one mfio::io::Write, $layer, [$($help)?], [$($transfer, $expose)?]);
     };
-    (@one $d:ty, $layer:ident, [$($help:ident)?], [$($transfer:ident, $expose:ident)?]) => {
-        impl<P: mfio::io::Position, Io> mfio::io::PacketIo<$d, P> for $layer<Io, P>
+    (@one $d:ty, $layer:ty, [$($help:ident)?], [$($transfer:ident, $expose:ident)?]) => {
+        impl<P: mfio::io::Position, Io> mfio::io::PacketIo<$d, P> for $layer
         where
             Io: mfio::io::PacketIo<$d, P> + Send + Sync + 'static,
         {
             #[inline]
             fn send_io(&self, pos: P, view: mfio::packet::View<$d>) {
-                self.send_on::<$d>(pos, view);
+                self.send_on(pos, view);
             }
 
             fn explain(&self, cause: mfio::error::Cause) -> Option<&'static str> {

@@ -103,7 +103,7 @@ fn layers_that_keep_requests_allocate_nothing_once_they_are_warm() {
     let retry: Retry<_> = Retry::new(Sink, RetryPolicy::new(3));
     let limit: Limit<_> = Limit::new(Sink, Limits::default());
     let mirror: Mirror<_> = Mirror::new([Sink, Sink]).unwrap();
-    let timeout: Timeout<_> = Timeout::new(Sink, Duration::from_secs(1), clock);
+    let timeout = Timeout::new(Sink, Duration::from_secs(1), clock);
     warm(&retry);
     warm(&limit);
     warm(&mirror);

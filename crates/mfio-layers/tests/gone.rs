@@ -56,7 +56,7 @@ fn hazard_a_layer_that_is_kept_by_its_own_requests() {
     clock.advance(2 * SECOND);
     goes(|io| {
         let limit: Limit<_> = Limit::new(io, one_at_a_time());
-        let timeout: Timeout<_> = Timeout::new(limit, SECOND, clock.clone());
+        let timeout = Timeout::new(limit, SECOND, clock.clone());
         let retry: Retry<_> = Retry::new(timeout, RetryPolicy::new(3).when(|_| true));
         Mirror::new([Arc::new(retry)]).unwrap()
     });

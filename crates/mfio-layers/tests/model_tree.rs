@@ -70,12 +70,7 @@ impl Keeper {
                     ..TimeoutLimits::default()
                 };
                 let clock = ManualClock::new();
-                Arc::new(Timeout::<_>::with_limits(
-                    below,
-                    Duration::ZERO,
-                    clock,
-                    limits,
-                ))
+                Arc::new(Timeout::with_limits(below, Duration::ZERO, clock, limits))
             }
             Keeper::Trace => Arc::new(Trace::new(below)),
             Keeper::Cache => Arc::new(Cache::new(below, 24, 8).unwrap()),

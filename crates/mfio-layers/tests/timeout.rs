@@ -5,12 +5,13 @@ mod objects;
 
 use mfio::error::ErrorKind;
 use mfio::io::{Read, Write};
-use mfio_layers::clock::{ManualClock, ThreadClock};
+use mfio_layers::clock::{Alarm, Clock, ManualClock, ThreadClock, Timer};
 use mfio_layers::{Fault, Rule, Timeout, TimeoutLimits};
 use objects::{Bytes, ended, failures, read, send, write};
+use proptest::prelude::*;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -22,7 +23,7 @@ fn what_is_in_time_is_copied_in_and_out() {
         chunk: 4,
         ..TimeoutLimits::default()
     };
-    let io: Timeout<_> = Timeout::with_limits(below.clone(), SECOND, clock.clone(), limits);
+    let io = Timeout::with_limits(below.clone(), SECOND, clock.clone(), limits);
     assert!(write(&io, 1, b"abcdef").outcome.is_success());
     assert_eq!(below.log(), [(false, 1, 4), (false, 5, 2)]);
     let ended = read(&io, 0, 12);
@@ -33,6 +34,22 @@ fn what_is_in_time_is_copied_in_and_out() {
     assert_eq!((io.timed_out(), clock.next_alarm()), (0, None));
 }
 
+#[test]
+fn long_requests_are_copied_too() {
+    let bytes: Vec<u8> = (0..100_000).map(|n| (n % 251) as u8).collect();
+    let below = Bytes::new(vec![0; 99_000]);
+    let io = Timeout::new(below.clone(), SECOND, ManualClock::new());
+    let written = write(&io, 0, &bytes);
+    assert_eq!(below.log(), [(false, 0, 65_536), (false, 65_536, 34_464)]);
+    let past_the_end = [(99_000, 1000, ErrorKind::UnexpectedEof)];
+    assert_eq!(failures(&written), past_the_end);
+    assert_eq!(below.to_vec(), bytes[..99_000]);
+    let ended = read(&io, 0, 100_000);
+    assert_eq!(failures(&ended), past_the_end);
+    assert_eq!(ended.packet.buffer()[..99_000], bytes[..99_000]);
+    assert_eq!(read(&io, 1, 65_536).packet.buffer(), &bytes[1..65_537]);
+}
+
 /// The object has memory of the layer, so it may do with it what it wants and when it wants; what was sent is the
 /// initiator's again.
 #[test]
@@ -41,7 +58,7 @@ fn hazard_a_late_end_touches_what_has_timed_out() {
     let below = Bytes::new([7; 8]);
     let fault = Fault::new(below.clone(), [Rule::hold()]);
     let handle = fault.handle();
-    let io: Timeout<_> = Timeout::new(fault, SECOND, clock.clone());
+    let io = Timeout::new(fault, SECOND, clock.clone());
     let reading = send::<Read>(&io, 0, [1; 8]);
     let writing = send::<Write>(&io, 0, [2; 4]);
     clock.advance(SECOND);
@@ -70,7 +87,7 @@ fn each_waits_for_its_own_time() {
     let clock = ManualClock::new();
     let fault = Fault::new(Bytes::new([7; 8]), [Rule::hold()]);
     let handle = fault.handle();
-    let io: Timeout<_> = Timeout::new(fault, SECOND, clock.clone());
+    let io = Timeout::new(fault, SECOND, clock.clone());
     let mut requests = Vec::new();
     for _ in 0..4 {
         requests.push(Some(send::<Read>(&io, 0, [0; 8])));
@@ -100,9 +117,10 @@ fn hazard_overdue_requests_without_bound() {
     let limits = TimeoutLimits {
         overdue: 3,
         requests: 5,
+        slack: Duration::ZERO,
         ..TimeoutLimits::default()
     };
-    let io: Timeout<_> = Timeout::with_limits(fault, SECOND, clock.clone(), limits);
+    let io = Timeout::with_limits(fault, SECOND, clock.clone(), limits);
     let sent = |n| {
         (0..n)
             .map(|_| send::<Read>(&io, 0, [0; 8]))
@@ -146,7 +164,7 @@ fn a_layer_that_goes_keeps_nobody_waiting_and_late_ends_are_dropped() {
     let fault = Fault::new(Bytes::new([7; 8]), [Rule::hold()]);
     let handle = fault.handle();
     let fault = Arc::new(fault);
-    let io: Timeout<_> = Timeout::new(fault.clone(), SECOND, clock.clone());
+    let io = Timeout::new(fault.clone(), SECOND, clock.clone());
     let late = send::<Read>(&io, 0, [0; 8]);
     clock.advance(SECOND);
     let waiting = send::<Read>(&io, 0, [0; 8]);
@@ -197,4 +215,156 @@ fn ends_and_alarms_may_race() {
     over.store(true, Ordering::Relaxed);
     releasing.join().unwrap();
     assert_eq!(io.overdue(), 0);
+}
+
+/// A clock that counts how often it is read.
+#[derive(Clone)]
+struct Counting(ManualClock, Arc<AtomicUsize>);
+
+impl Clock for Counting {
+    fn now(&self) -> Duration {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Clock::now(&self.0)
+    }
+
+    fn arm(&self, at: Duration, alarm: Arc<dyn Alarm>) -> Timer {
+        self.0.arm(at, alarm)
+    }
+
+    fn cancel(&self, timer: Timer) -> bool {
+        self.0.cancel(timer)
+    }
+}
+
+#[test]
+fn the_clock_is_read_once_for_many_requests() {
+    let clock = Counting(ManualClock::new(), Arc::default());
+    let io = Timeout::new(Bytes::new([7; 8]), SECOND, clock.clone());
+    for _ in 0..1000 {
+        assert!(read(&io, 0, 8).outcome.is_success());
+    }
+    assert_eq!(clock.1.load(Ordering::Relaxed), 1);
+    // Nobody waits, so it rings once more at most, for nothing.
+    clock.0.advance(SECOND / 10);
+    assert_eq!(clock.0.next_alarm(), None);
+    assert!(read(&io, 0, 8).outcome.is_success());
+    assert!(clock.1.load(Ordering::Relaxed) <= 3);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Read,
+    Write,
+    Release,
+    Wait(u32),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => Just(Step::Read),
+        2 => Just(Step::Write),
+        1 => Just(Step::Release),
+        3 => (0..7u32).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    /// Whoever begins when: nobody times out before the time, nor later than the slack allows.
+    #[test]
+    fn hazard_a_request_that_times_out_early_or_late(
+        steps in prop::collection::vec(step(), 1..200),
+        slack in 0..6u32,
+    ) {
+        let ms = Duration::from_millis(1);
+        let (timeout, slack) = (20 * ms, slack * ms);
+        let clock = ManualClock::new();
+        let fault = Fault::new(Bytes::new([7; 8]), [Rule::hold()]);
+        let handle = fault.handle();
+        let limits = TimeoutLimits { slack, ..TimeoutLimits::default() };
+        let io = Timeout::with_limits(fault, timeout, clock.clone(), limits);
+        let (mut reads, mut writes) = (Vec::new(), Vec::new());
+        for step in steps {
+            let now = Clock::now(&clock);
+            match step {
+                Step::Read => reads.push((now, Some(send::<Read>(&io, 0, [0; 8])))),
+                Step::Write => writes.push((now, Some(send::<Write>(&io, 0, [0; 8])))),
+                Step::Release => drop(handle.release()),
+                Step::Wait(steps) => clock.advance(steps * ms / 2),
+            }
+            let now = Clock::now(&clock);
+            let reads = reads.iter_mut().map(|(began, r)| (*began, polled(r)));
+            let writes = writes.iter_mut().map(|(began, w)| (*began, polled(w)));
+            for (began, state) in reads.chain(writes) {
+                let waited = now - began;
+                match state {
+                    State::Waits => prop_assert!(waited < timeout + slack, "{waited:?}"),
+                    State::TimedOut => prop_assert!(waited >= timeout, "{waited:?}"),
+                    State::Over => {}
+                }
+            }
+        }
+        clock.advance(timeout + slack);
+        handle.release_all();
+        prop_assert_eq!((io.overdue(), clock.next_alarm()), (0, None));
+    }
+}
+
+enum State {
+    Waits,
+    /// Just now.
+    TimedOut,
+    Over,
+}
+
+fn polled<D: mfio::io::Direction>(request: &mut Option<mfio::packet::InFlight<Vec<u8>, D>>) -> State
+where
+    Vec<u8>: mfio::packet::BufferFor<D>,
+{
+    match request.take().map(|request| request.try_end()) {
+        Some(Ok(ended)) if ended.outcome.is_success() => State::Over,
+        Some(Ok(ended)) => {
+            assert_eq!(failures(&ended), [(0, 8, ErrorKind::TimedOut)]);
+            State::TimedOut
+        }
+        Some(Err(waiting)) => {
+            *request = Some(waiting);
+            State::Waits
+        }
+        None => State::Over,
+    }
+}
+
+/// The clock rings while others begin: each is seen by one of the two.
+#[test]
+fn nobody_is_forgotten_by_the_clock() {
+    let fault = Fault::new(Bytes::new([7; 8]), [Rule::hold()]);
+    let handle = fault.handle();
+    let limits = TimeoutLimits {
+        slack: Duration::from_micros(50),
+        overdue: 4096,
+        ..TimeoutLimits::default()
+    };
+    let clock = ThreadClock::new().unwrap();
+    let io = Timeout::with_limits(fault, Duration::from_micros(100), clock, limits);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..1000 {
+                    let began = Instant::now();
+                    let mut request = send::<Read>(&io, 0, [0; 8]);
+                    let ended = loop {
+                        match request.try_end() {
+                            Ok(ended) => break ended,
+                            Err(not_yet) => request = not_yet,
+                        }
+                        assert!(began.elapsed() < Duration::from_secs(20), "it waits");
+                        std::thread::yield_now();
+                    };
+                    assert_eq!(failures(&ended), [(0, 8, ErrorKind::TimedOut)]);
+                }
+            });
+        }
+    });
+    assert_eq!(io.timed_out(), 3000);
+    assert_eq!((handle.release_all(), io.overdue()), (3000, 0));
 }

@@ -1,12 +1,15 @@
-//! Who waits for an answer, and until when: the state of a [`Timeout`](super::Timeout), and nothing that runs code of others.
+//! Who waits for an answer of one direction, and until when: the state of a [`Timeout`](super::Timeout), and nothing that runs
+//! code of others.
 
-use crate::ways::AnyView;
+use super::{Asked, Own};
+use crate::ways::Way;
 use alloc::vec::Vec;
+use core::marker::PhantomData;
 use core::time::Duration;
 use mfio::error::{Cause, ErrorKind};
-use mfio::packet::AlignedBuf;
+use mfio::packet::{AlignedBuf, Relay, View};
 
-/// What a [`Timeout`](super::Timeout) may have under way.
+/// What a [`Timeout`](super::Timeout) may have under way. Bounds are for reads, and once more for writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeoutLimits {
     /// How many bytes a request has at most that is sent to the object; longer ones are split. 0 is as 1. Where the object
@@ -16,96 +19,165 @@ pub struct TimeoutLimits {
     pub requests: usize,
     /// How many of those may be overdue. While there are so many, new ones fail with `LimitReached`.
     pub overdue: usize,
+    /// How much later than its time a request may time out; never before it. The clock is read once in so long, not for each
+    /// request, and rings as often while there are requests. 0: it is read for each.
+    pub slack: Duration,
 }
 
 impl Default for TimeoutLimits {
-    /// 64 KiB; 4096 requests; 256 overdue ones.
+    /// 64 KiB; 4096 requests; 256 overdue ones; 5 ms.
     fn default() -> Self {
         Self {
             chunk: 65_536,
             requests: 4096,
             overdue: 256,
+            slack: Duration::from_millis(5),
         }
     }
 }
 
-/// Requests up to this size have smaller buffers.
-const SMALL: usize = 4096;
-/// How many idle buffers are kept of each size.
+/// Requests up to this size have smaller buffers, and are copied while the table is locked.
+pub(super) const SMALL: usize = 4096;
+/// How many idle requests are kept of each size.
 const KEPT: usize = 64;
 /// As an index: none.
 const NONE: usize = usize::MAX;
+/// As a time: not known yet.
+const UNTIMED: Duration = Duration::MAX;
 
-#[derive(Default)]
-pub(super) struct Table {
-    slots: Vec<Slot>,
+pub(super) struct Table<D: Way> {
+    slots: Vec<Slot<D>>,
     free: Vec<usize>,
     /// Slots whose initiators wait, by time: all wait equally long. Linked through the slots, so that each leaves at once.
-    first: Option<usize>,
-    last: Option<usize>,
+    first: usize,
+    last: usize,
+    /// The first of those at the end of the list whose time is not known yet.
+    untimed: usize,
+    /// The clock will ring for those who come now.
+    ticking: bool,
+    /// How many have begun to wait so far.
+    newest: u64,
     overdue: usize,
     timed_out: u64,
-    small: Vec<AlignedBuf>,
-    large: Vec<AlignedBuf>,
+    small: Vec<Own<D>>,
+    large: Vec<Own<D>>,
 }
 
-struct Slot {
+struct Slot<D: Way> {
     /// `None`: no longer waited for.
-    view: Option<AnyView>,
+    view: Option<View<D>>,
+    number: u64,
     due: Duration,
     before: usize,
     after: usize,
 }
 
-impl Table {
-    /// A slot and a buffer for a request of `len` bytes, which is not waited for yet.
-    pub(super) fn reserve(
-        &mut self,
-        len: usize,
-        limits: &TimeoutLimits,
-    ) -> Result<(usize, AlignedBuf), Cause> {
+impl<D: Way> Default for Table<D> {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            first: NONE,
+            last: NONE,
+            untimed: NONE,
+            ticking: false,
+            newest: 0,
+            overdue: 0,
+            timed_out: 0,
+            small: Vec::new(),
+            large: Vec::new(),
+        }
+    }
+}
+
+impl<D: Way> Table<D> {
+    /// A request of `len` bytes, which has a slot that is not waited for yet.
+    #[inline]
+    pub(super) fn take(&mut self, len: usize, limits: &TimeoutLimits) -> Result<Own<D>, Cause> {
         let used = self.slots.len() - self.free.len();
         if used >= limits.requests || self.overdue >= limits.overdue {
             return Err(ErrorKind::LimitReached.into());
         }
-        let (shelf, size) = match len {
-            0..=SMALL => (&mut self.small, SMALL),
-            _ => (&mut self.large, limits.chunk),
+        let shelf = match len {
+            0..=SMALL => &mut self.small,
+            _ => &mut self.large,
         };
-        let buffer = match shelf.pop() {
-            Some(buffer) => buffer,
-            None => AlignedBuf::try_with_alignment(size, SMALL)?,
+        let mut own = match shelf.pop() {
+            Some(own) => own,
+            None => allocate(len, limits)?,
         };
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                view: None,
-                due: Duration::ZERO,
-                before: NONE,
-                after: NONE,
-            });
-            self.slots.len() - 1
-        });
-        Ok((slot, buffer))
+        own.state_mut().slot = self.free.pop().unwrap_or_else(|| self.grow());
+        Ok(own)
     }
 
-    /// From now on somebody waits. Says whether nobody did before.
-    pub(super) fn wait(&mut self, slot: usize, view: AnyView, due: Duration) -> bool {
-        let last = self.last.replace(slot);
-        self.slots[slot] = Slot {
-            view: Some(view),
-            due,
-            before: last.unwrap_or(NONE),
+    #[cold]
+    fn grow(&mut self) -> usize {
+        self.slots.push(Slot {
+            view: None,
+            number: 0,
+            due: UNTIMED,
+            before: NONE,
             after: NONE,
-        };
-        match last {
-            Some(last) => self.slots[last].after = slot,
-            None => self.first = Some(slot),
+        });
+        self.slots.len() - 1
+    }
+
+    /// From now on somebody waits. Where nobody will see to its time, returns the number by which the caller does.
+    #[inline]
+    pub(super) fn wait(&mut self, slot: usize, view: View<D>, slack: Duration) -> Option<u64> {
+        self.newest += 1;
+        let number = self.newest;
+        let before = core::mem::replace(&mut self.last, slot);
+        let waiting = &mut self.slots[slot];
+        waiting.view = Some(view);
+        waiting.number = number;
+        waiting.due = UNTIMED;
+        waiting.before = before;
+        waiting.after = NONE;
+        match self.slots.get_mut(before) {
+            Some(before) => before.after = slot,
+            None => self.first = slot,
         }
-        last.is_none()
+        if self.untimed == NONE {
+            self.untimed = slot;
+        }
+        if slack.is_zero() {
+            return Some(number);
+        }
+        (!core::mem::replace(&mut self.ticking, true)).then_some(number)
+    }
+
+    /// Says until when those wait who began up to `newest` and do not know it yet.
+    pub(super) fn time(&mut self, newest: u64, due: Duration) {
+        while let Some(slot) = self.slots.get_mut(self.untimed) {
+            if slot.number > newest {
+                return;
+            }
+            slot.due = due;
+            self.untimed = slot.after;
+        }
+    }
+
+    /// As [`time`](Self::time), and says when to look again: at `slack` at the latest where somebody still does not know.
+    pub(super) fn tick(&mut self, newest: u64, due: Duration, slack: Duration) -> Option<Duration> {
+        self.time(newest, due);
+        self.ticking = self.untimed != NONE;
+        let first = self.slots.get(self.first)?.due;
+        Some(if self.ticking {
+            first.min(slack)
+        } else {
+            first
+        })
+    }
+
+    /// Who waits now has this number at most.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest
     }
 
     /// The object has ended a request: the slot is free. Returns who waited for it; `None` where it was overdue.
-    pub(super) fn end(&mut self, slot: usize) -> Option<AnyView> {
+    #[inline]
+    pub(super) fn end(&mut self, slot: usize) -> Option<View<D>> {
         let view = self.unlink(slot);
         if view.is_none() {
             self.overdue -= 1;
@@ -114,33 +186,35 @@ impl Table {
         view
     }
 
-    /// Takes out who has waited until `now`. Otherwise says when the next one has.
-    pub(super) fn expire(&mut self, now: Duration) -> Result<AnyView, Option<Duration>> {
-        let first = self.first.ok_or(None)?;
-        let due = self.slots[first].due;
-        if due > now {
-            return Err(Some(due));
+    /// Takes out one who has waited until `now`, if there is one.
+    pub(super) fn expire(&mut self, now: Duration) -> Option<View<D>> {
+        let due = self.slots.get(self.first)?.due;
+        if due > now || due == UNTIMED {
+            return None;
         }
-        self.overdue += 1;
         self.timed_out += 1;
-        self.unlink(first).ok_or(Some(due))
+        self.abandon()
     }
 
-    /// The layer goes: takes out one after another who waits.
-    pub(super) fn abandon(&mut self) -> Option<AnyView> {
-        let first = self.first?;
+    /// Takes out the one who has waited longest.
+    pub(super) fn abandon(&mut self) -> Option<View<D>> {
+        let view = self.unlink(self.first)?;
         self.overdue += 1;
-        self.unlink(first)
+        Some(view)
     }
 
-    pub(super) fn keep(&mut self, buffer: AlignedBuf) {
-        let shelf = match buffer.len() {
+    /// Keeps a request for later. Gives it back where there are enough.
+    #[inline]
+    pub(super) fn keep(&mut self, own: Own<D>) -> Option<Own<D>> {
+        let shelf = match own.len() {
             0..=SMALL => &mut self.small,
             _ => &mut self.large,
         };
-        if shelf.len() < KEPT {
-            shelf.push(buffer);
+        if shelf.len() >= KEPT {
+            return Some(own);
         }
+        shelf.push(own);
+        None
     }
 
     pub(super) fn overdue(&self) -> usize {
@@ -151,17 +225,37 @@ impl Table {
         self.timed_out
     }
 
-    fn unlink(&mut self, slot: usize) -> Option<AnyView> {
-        let view = self.slots[slot].view.take()?;
-        let Slot { before, after, .. } = self.slots[slot];
+    #[inline]
+    fn unlink(&mut self, slot: usize) -> Option<View<D>> {
+        let found = self.slots.get_mut(slot)?;
+        let view = found.view.take()?;
+        let Slot { before, after, .. } = *found;
+        if self.untimed == slot {
+            self.untimed = after;
+        }
         match self.slots.get_mut(before) {
             Some(other) => other.after = after,
-            None => self.first = (after != NONE).then_some(after),
+            None => self.first = after,
         }
         match self.slots.get_mut(after) {
             Some(other) => other.before = before,
-            None => self.last = (before != NONE).then_some(before),
+            None => self.last = before,
         }
         Some(view)
     }
+}
+
+#[cold]
+fn allocate<D: Way>(len: usize, limits: &TimeoutLimits) -> Result<Own<D>, Cause> {
+    let size = match len {
+        0..=SMALL => SMALL,
+        _ => limits.chunk,
+    };
+    let memory = AlignedBuf::try_with_alignment(size, SMALL)?;
+    let asked = Asked {
+        core: None,
+        slot: NONE,
+        way: PhantomData,
+    };
+    Ok(Relay::new(memory, asked))
 }
