@@ -7,7 +7,6 @@
 
 use super::block::Packet;
 use super::buffer::{Buffer, Exact};
-use super::failures::Ranges;
 use super::header::Header;
 use super::outcome::{Ended, Outcome};
 use super::segments::Segment;
@@ -260,17 +259,27 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
         self.header = None;
         // SAFETY: the block is the initiator's alone now (header 2), idle, and of this kind (invariant 2).
         let (len, packet) = unsafe { ((*header.as_ptr()).len, Packet::from_raw(header)) };
-        let failed = if word.failed() {
+        if word.failed() {
             // SAFETY: as above.
-            unsafe { (*header.as_ptr()).side.lock().failures.take() }
-        } else {
-            Ranges::None
-        };
-        Ended {
-            packet,
-            outcome: Outcome { len, failed },
+            let outcome = unsafe { outcome_of_failed(header) };
+            return Ended { packet, outcome };
         }
+        let outcome = Outcome::success(len);
+        Ended { packet, outcome }
     }
+}
+
+/// # Safety
+/// The block is the caller's alone.
+#[cold]
+#[inline(never)]
+unsafe fn outcome_of_failed(header: NonNull<Header>) -> Outcome {
+    // SAFETY: the caller's promise.
+    let (len, failed) = unsafe {
+        let header = &*header.as_ptr();
+        (header.len, header.side.lock().failures.take())
+    };
+    Outcome { len, failed }
 }
 
 impl<B: Buffer, D: Direction> Future for InFlight<B, D> {

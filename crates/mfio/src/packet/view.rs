@@ -17,7 +17,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
-use leaving::Leaving;
+use leaving::{leave, leave_dropped};
 
 /// An owned claim on a range of bytes of one packet, to be filled ([`Read`]) or taken from ([`Write`]).
 ///
@@ -256,16 +256,7 @@ impl<D: Direction> View<D> {
     #[inline(always)]
     unsafe fn end(&self, good: usize, cause: Option<Cause>) {
         // SAFETY: the view has its unit, which it gives up.
-        unsafe { self.leaving().end(good, cause) }
-    }
-
-    #[inline(always)]
-    fn leaving(&self) -> Leaving {
-        Leaving {
-            header: self.header,
-            offset: self.offset,
-            len: self.len,
-        }
+        unsafe { leave(self.header, self.offset, self.len, good, cause) }
     }
 }
 
@@ -307,7 +298,7 @@ impl<D: Direction> Drop for View<D> {
     #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: a view that is dropped was not ended: the methods that end it prevent the drop.
-        unsafe { self.leaving().drop() }
+        unsafe { leave_dropped(self.header, self.offset, self.len) }
     }
 }
 
