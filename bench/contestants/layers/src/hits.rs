@@ -1,11 +1,15 @@
 //! W11: hits of a cache beside plain copies of as many bytes, at random places.
+//!
+//! Where the next place is depends on what was read, as it does where somebody waits for a hit and goes on with it. Copies
+//! that do not wait for each other (`copies`) are told, too: of small ones the processor has several on their way at once,
+//! which hits that are awaited one by one cannot have.
 
 use harness_common::{AlignedBuf, Args, Outcome, micro};
 use mfio::backend::IoBackendExt;
-use mfio::memory::Frozen;
-use mfio::packet::{AlignedBuf as Buf, Packet};
 use mfio::io::PacketIo;
 use mfio::io::Read;
+use mfio::memory::Frozen;
+use mfio::packet::{AlignedBuf as Buf, Packet};
 use mfio_layers::Cache;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -16,9 +20,14 @@ const LEN: usize = 64 << 20;
 const BLOCK: usize = 64 << 10;
 
 pub(crate) fn run(a: &Args) -> Option<Outcome> {
-    let n = if a.n == 0 { 200_000.min((8 << 30) / a.bs as u64) } else { a.n };
+    let n = if a.n == 0 {
+        200_000.min((8 << 30) / a.bs as u64)
+    } else {
+        a.n
+    };
     match a.variant.as_str() {
-        "copy" => Some(copies(a, n)),
+        "copy" => Some(copies(a, n, true)),
+        "copies" => Some(copies(a, n, false)),
         "cache" => Some(hits(a, n)),
         _ => None,
     }
@@ -32,11 +41,18 @@ struct Places {
 
 impl Places {
     fn new(bs: usize) -> Self {
-        Self { state: 1, bs: bs as u64 }
+        Self {
+            state: 1,
+            bs: bs as u64,
+        }
     }
 
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    /// `seen` is part of what was read before.
+    fn next(&mut self, seen: u8) -> u64 {
+        let state = self.state ^ u64::from(seen);
+        self.state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.state >> 33) % (LEN as u64 / self.bs) * self.bs
     }
 }
@@ -45,15 +61,19 @@ fn content() -> Vec<u8> {
     (0..LEN).map(|n| (n ^ (n >> 8) ^ (n >> 16)) as u8).collect()
 }
 
-fn copies(a: &Args, n: u64) -> Outcome {
+fn copies(a: &Args, n: u64, waiting: bool) -> Outcome {
     let from = content();
     let mut to = AlignedBuf::new(a.bs);
     let mut places = Places::new(a.bs);
     micro::timed(n, |n| {
+        let mut seen = 0;
         for _ in 0..n {
-            let at = places.next() as usize;
+            let at = places.next(seen) as usize;
             to.copy_from_slice(&from[at..at + a.bs]);
             black_box(&mut to[..]);
+            if waiting {
+                seen = to[0];
+            }
         }
     })
 }
@@ -78,8 +98,9 @@ fn hits(a: &Args, n: u64) -> Outcome {
     let before = cache.stats().misses;
     let mut places = Places::new(a.bs);
     let outcome = micro::timed(n, |n| {
+        let mut seen = 0;
         for _ in 0..n {
-            read(places.next());
+            seen = read(places.next(seen));
         }
     });
     assert_eq!(cache.stats().misses, before, "everything is in the cache");

@@ -28,7 +28,12 @@ pub(crate) fn run<Io: PacketIo<Read> + IoBackend>(a: &Args, io: &Io) -> Option<O
     })
 }
 
-fn packets<Io: PacketIo<Read>>(io: &Io, batch: usize, n: u64, check: bool) -> impl Future<Output = ()> {
+fn packets<Io: PacketIo<Read>>(
+    io: &Io,
+    batch: usize,
+    n: u64,
+    check: bool,
+) -> impl Future<Output = ()> {
     let mut idle: Vec<_> = (0..batch).map(|_| Packet::new([0u8; 1])).collect();
     let mut flying = Vec::with_capacity(batch);
     async move {

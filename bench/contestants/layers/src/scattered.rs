@@ -34,7 +34,9 @@ fn positions(a: &Args) -> Vec<u64> {
     };
     let mut state = 1u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 20) % space
     };
     (0..READS).map(|_| next()).collect()
@@ -44,7 +46,11 @@ fn positions(a: &Args) -> Vec<u64> {
 fn target(a: &Args, pos: u64) -> u64 {
     let extents = a.bytes / EXTENT;
     let extent = pos / EXTENT;
-    if extent < extents { (extents - 1 - extent) * EXTENT + pos % EXTENT } else { pos }
+    if extent < extents {
+        (extents - 1 - extent) * EXTENT + pos % EXTENT
+    } else {
+        pos
+    }
 }
 
 fn remapped(a: &Args, file: File) -> Remap<File> {
@@ -52,7 +58,9 @@ fn remapped(a: &Args, file: File) -> Remap<File> {
     let mut at = 0;
     while at < a.bytes {
         let end = a.bytes.min(at + EXTENT);
-        remap.map(at..end, target(a, at)).expect("there are such addresses");
+        remap
+            .map(at..end, target(a, at))
+            .expect("there are such addresses");
         at = end;
     }
     remap
@@ -74,7 +82,16 @@ fn rounds(a: &Args, mut round: impl FnMut()) -> Outcome {
 fn preads(a: &Args, positions: &[u64]) -> Outcome {
     let file = open_file(a, &a.file, false);
     // An extent's edge may be within a record: those are two places.
-    let places: Vec<_> = positions.iter().map(|&pos| (target(a, pos), split(pos), target(a, pos + split(pos) as u64))).collect();
+    let places: Vec<_> = positions
+        .iter()
+        .map(|&pos| {
+            (
+                target(a, pos),
+                split(pos),
+                target(a, pos + split(pos) as u64),
+            )
+        })
+        .collect();
     let mut bytes = [0; LEN];
     rounds(a, || {
         for &(first, len, second) in &places {
@@ -96,7 +113,12 @@ fn batch(a: &Args, positions: &[u64]) -> Outcome {
     let rt = NativeRt::new().expect("a runtime");
     let file = rt.block_on(rt.open_read(&a.file)).expect("open");
     let io = remapped(a, file);
-    let mut batch = Some(positions.iter().map(|&pos| (pos, [0u8; LEN])).collect::<Batch<_>>());
+    let mut batch = Some(
+        positions
+            .iter()
+            .map(|&pos| (pos, [0u8; LEN]))
+            .collect::<Batch<_>>(),
+    );
     rounds(a, || {
         let ended = rt.block_on(io.read_batch(batch.take().expect("it came back")));
         assert!(ended.outcome.is_success(), "{:?}", ended.outcome);
@@ -131,8 +153,10 @@ fn check(a: &Args, file: &File, rt: &NativeRt) {
     for (&pos, result) in positions.iter().zip(ended.iter()) {
         let mut bytes = [0; LEN];
         let len = split(pos);
-        std.read_exact_at(&mut bytes[..len], target(a, pos)).expect("read");
-        std.read_exact_at(&mut bytes[len..], target(a, pos + len as u64)).expect("read");
+        std.read_exact_at(&mut bytes[..len], target(a, pos))
+            .expect("read");
+        std.read_exact_at(&mut bytes[len..], target(a, pos + len as u64))
+            .expect("read");
         assert_eq!(result.expect("read"), bytes, "at {pos}");
     }
 }
