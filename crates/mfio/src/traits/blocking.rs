@@ -260,9 +260,8 @@ where
             None => {
                 let rest = lend::<D, P, Io>(io, at, D::rest(&mut bytes, done));
                 done += rest.good_prefix();
-                match rest.first_error() {
-                    Some(cause) if goes_on::<P>(&rest, cause) => {}
-                    cause => return (done, cause),
+                if goes_on::<P>(&rest, 0).is_none() {
+                    return (done, rest.first_error());
                 }
             }
         }

@@ -85,14 +85,14 @@ where
             let rest = &mut bytes[*filled..];
             let left = rest.len();
             let finish = |outcome: &Outcome, packet: &[u8]| {
-                let good = match outcome.first_error() {
-                    Some(cause) if goes_on::<P>(outcome, cause) => outcome.good_prefix(),
-                    _ => E::judge::<Read>(outcome)?,
+                let good = match goes_on::<P>(outcome, 0) {
+                    Some(good) => good,
+                    None => E::judge::<Read>(outcome)?,
                 };
                 rest[..good].copy_from_slice(&packet[..good]);
                 Ok(good)
             };
-            let good = ready!(op.poll(cx, left, |_| (), finish))
+            let good = ready!(op.poll::<_, false>(cx, left, |_| (), finish))
                 .map_err(|cause| failure(op.io, op.pos, len, cause))?;
             *filled += good;
             if !P::SEQUENTIAL || E::enough(*filled, len) || good == 0 {
@@ -120,7 +120,7 @@ where
         }
         let fill = |packet: &mut [u8]| packet.copy_from_slice(bytes);
         let finish = |outcome: &_, _: &[u8]| E::judge::<Write>(outcome).map(E::output);
-        op.poll(cx, len, fill, finish)
+        op.poll::<_, false>(cx, len, fill, finish)
             .map_err(|cause| failure(op.io, op.pos, len, cause))
     }
 }

@@ -80,8 +80,12 @@ impl Extent for Prefix {
     }
 }
 
-/// Whether a request that ended with a part of its bytes goes on with the others: a stream ends it with what there is.
+/// How many bytes from the start there are of a request that goes on with the others: a stream ends one with what there is.
+/// `None` where it does not, or where no more came than `done`.
 #[inline]
-pub(super) fn goes_on<P: Position>(outcome: &Outcome, cause: Cause) -> bool {
-    P::SEQUENTIAL && outcome.good_prefix() != 0 && cause.kind() == ErrorKind::WouldBlock
+pub(super) fn goes_on<P: Position>(outcome: &Outcome, done: usize) -> Option<usize> {
+    if !P::SEQUENTIAL || outcome.first_error()?.kind() != ErrorKind::WouldBlock {
+        return None;
+    }
+    Some(outcome.good_prefix()).filter(|good| *good > done)
 }

@@ -1,6 +1,6 @@
 //! Futures of the forms that own their memory: nothing is copied.
 
-use super::extent::{Extent, Prefix, Whole};
+use super::extent::{Extent, Prefix, Whole, goes_on};
 use super::failure;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::io::{Direction, PacketIo, Position, Read};
@@ -51,6 +51,15 @@ where
     Io: PacketIo<D, P> + ?Sized,
     B: BufferFor<D>,
 {
+    /// Goes on with an operation of which the first `done` bytes are there.
+    fn go_on(&mut self, packet: Packet<B>, done: usize) {
+        let (in_flight, view) = packet.start::<D>();
+        let (there, rest) = view.split_at(done);
+        there.done();
+        self.stage = Stage::Sent(in_flight);
+        self.io.send_io(self.pos, rest);
+    }
+
     /// The operation, which tells of its ranges; sent if it was not.
     ///
     /// # Panics
@@ -120,6 +129,8 @@ where
 #[must_use = "nothing is sent before the first poll"]
 pub struct TransferOwned<'a, D: Direction, P, Io: ?Sized, B: BufferFor<D>, E> {
     op: TransferPacket<'a, D, P, Io, B>,
+    /// How many bytes a stream has given so far, in pieces.
+    done: usize,
     extent: PhantomData<fn() -> E>,
 }
 
@@ -140,6 +151,7 @@ where
     pub(super) fn new(io: &'a Io, pos: P, buffer: B) -> Self {
         Self {
             op: TransferPacket::new(io, pos, Packet::new(buffer)),
+            done: 0,
             extent: PhantomData,
         }
     }
@@ -157,12 +169,22 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let op = &mut self.op;
-        let Ended { packet, outcome } = ready!(Pin::new(&mut *op).poll(cx));
-        let result = E::judge::<D>(&outcome)
-            .map(E::output)
-            .map_err(|cause| failure(op.io, op.pos, outcome.len(), cause));
-        Poll::Ready((result, packet.into_buffer()))
+        let Self { op, done, .. } = &mut *self;
+        loop {
+            let Ended { packet, outcome } = ready!(Pin::new(&mut *op).poll(cx));
+            if D::READS
+                && let Some(good) = goes_on::<P>(&outcome, *done)
+                && !E::enough(good, outcome.len())
+            {
+                *done = good;
+                op.go_on(packet, good);
+                continue;
+            }
+            let result = E::judge::<D>(&outcome)
+                .map(E::output)
+                .map_err(|cause| failure(op.io, op.pos, outcome.len(), cause));
+            return Poll::Ready((result, packet.into_buffer()));
+        }
     }
 }
 

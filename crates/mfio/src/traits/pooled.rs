@@ -1,8 +1,11 @@
 //! The machine of the borrowed and typed forms: a packet of the object's pool, sent at the first poll.
 
+use super::extent::goes_on;
 use crate::error::Cause;
 use crate::io::{Direction, PacketIo, Position};
-use crate::packet::{BufferFor, Ended, InFlight, Outcome, PoolBuf, give_pooled, take_pooled};
+use crate::packet::{
+    BufferFor, Ended, InFlight, Outcome, Packet, PoolBuf, give_pooled, take_pooled,
+};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -11,6 +14,8 @@ pub(super) struct Pooled<'a, D: Direction, P, Io: ?Sized> {
     pub(super) io: &'a Io,
     pub(super) pos: P,
     stage: Stage<D>,
+    /// How many bytes a stream has given so far, in pieces, of an operation that wants all.
+    done: usize,
 }
 
 enum Stage<D: Direction> {
@@ -31,12 +36,14 @@ where
             io,
             pos,
             stage: Stage::Fresh,
+            done: 0,
         }
     }
 
-    /// Polls an operation on `len` bytes. `fill` prepares them before they are sent, `finish` looks at them afterwards.
+    /// Polls an operation on `len` bytes. `fill` prepares them before they are sent, `finish` looks at them afterwards. With
+    /// `ALL` a stream is asked again for those that it has not given.
     #[inline]
-    pub(super) fn poll<R>(
+    pub(super) fn poll<R, const ALL: bool>(
         &mut self,
         cx: &mut Context<'_>,
         len: usize,
@@ -57,7 +64,38 @@ where
             },
             Stage::Over => panic!("a future was polled after it was ready"),
         };
-        Poll::Ready(self.finish(len, ended, finish))
+        match goes_on::<P>(&ended.outcome, self.done) {
+            Some(good) if ALL => self.go_on(cx, len, ended.packet, good, finish),
+            _ => Poll::Ready(self.finish(len, ended, finish)),
+        }
+    }
+
+    /// Asks for the bytes that are not there, as part of the same packet.
+    #[cold]
+    fn go_on<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        len: usize,
+        mut packet: Packet<PoolBuf>,
+        mut good: usize,
+        finish: impl FnOnce(&Outcome, &[u8]) -> Result<R, Cause>,
+    ) -> Poll<Result<R, Cause>> {
+        loop {
+            self.done = good;
+            self.stage = Stage::Over;
+            let (mut in_flight, view) = packet.start_prefix::<D>(len);
+            let (there, rest) = view.split_at(good);
+            there.done();
+            self.io.send_io(self.pos, rest);
+            let Poll::Ready(ended) = Pin::new(&mut in_flight).poll(cx) else {
+                self.stage = Stage::Sent(in_flight);
+                return Poll::Pending;
+            };
+            match goes_on::<P>(&ended.outcome, good) {
+                Some(more) => (packet, good) = (ended.packet, more),
+                None => return Poll::Ready(self.finish(len, ended, finish)),
+            }
+        }
     }
 
     #[inline]

@@ -38,7 +38,8 @@ use bytemuck::AnyBitPattern;
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
 pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
-    /// Reads a plain value: the bytes as they are, in this machine's order.
+    /// Reads a plain value: the bytes as they are, in this machine's order. A stream is asked again until it is whole, as by
+    /// [`read_all`](Self::read_all); the bytes of one that is not are lost.
     ///
     /// # Errors
     /// Where not every byte could be read; the end of the data is `UnexpectedEof`.
@@ -69,7 +70,8 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
         ReadSome::new(self, pos, bytes)
     }
 
-    /// Fills an owned buffer, which comes back with the result. Where it failed, any part may have been overwritten.
+    /// Fills an owned buffer, which comes back with the result. Where it failed, any part may have been overwritten. A stream
+    /// is asked again until it is full, as by [`read_all`](Self::read_all).
     ///
     /// # Errors
     /// Where not every byte could be read; the end of the data is `UnexpectedEof`.

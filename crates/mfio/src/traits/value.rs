@@ -48,7 +48,7 @@ where
             Whole::judge::<Read>(outcome)?;
             Ok(bytemuck::pod_read_unaligned(packet))
         };
-        op.poll(cx, len, |_| (), finish)
+        op.poll::<_, true>(cx, len, |_| (), finish)
             .map_err(|cause| failure(op.io, op.pos, len, cause))
     }
 }

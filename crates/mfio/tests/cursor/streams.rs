@@ -89,6 +89,49 @@ fn a_write_into_a_pipe_that_nobody_reads_is_an_error_told_once() {
     assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
 }
 
+/// Whatever the parts are in which it comes: nothing is taken that is not given.
+#[test]
+fn hazard_a_value_of_which_a_part_is_taken_and_lost() {
+    for parts in [&[&b"abcdefgh"[..]][..], &[b"a", b"bcd", b"e", b"fgh"]] {
+        let (reads, writes) = pipe(64);
+        let mut value = pin!(reads.read::<[u8; 8]>(NoPos));
+        assert!(poll(value.as_mut()).is_pending());
+        for part in &parts[..parts.len() - 1] {
+            writes.blocking().write_all(NoPos, part).unwrap();
+            assert!(poll(value.as_mut()).is_pending());
+        }
+        let last = parts[parts.len() - 1];
+        writes.blocking().write_all(NoPos, last).unwrap();
+        let Poll::Ready(Ok(value)) = poll(value) else {
+            panic!("it is there");
+        };
+        assert_eq!(&value, b"abcdefgh");
+
+        let mut owned = pin!(reads.read_buf(NoPos, vec![0; 8]));
+        assert!(poll(owned.as_mut()).is_pending());
+        let mut polled = Poll::Pending;
+        for part in parts {
+            assert!(polled.is_pending());
+            writes.blocking().write_all(NoPos, part).unwrap();
+            polled = poll(owned.as_mut());
+        }
+        let Poll::Ready((Ok(()), owned)) = polled else {
+            panic!("it is there");
+        };
+        assert_eq!(owned, b"abcdefgh");
+        // Some are some.
+        writes.blocking().write_all(NoPos, b"xy").unwrap();
+        let (some, bytes) = reads.block_on(reads.read_buf_some(NoPos, vec![0; 8]));
+        assert_eq!((some.unwrap(), &bytes[..2]), (2, &b"xy"[..]));
+    }
+    // A stream that ends half-way says so.
+    let (reads, writes) = pipe(64);
+    writes.blocking().write_all(NoPos, b"abc").unwrap();
+    drop(writes);
+    let error = reads.block_on(reads.read::<u64>(NoPos)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+}
+
 #[test]
 fn reads_of_all_go_on_until_they_have_it() {
     let (reads, writes) = pipe(64);
