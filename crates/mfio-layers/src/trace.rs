@@ -77,7 +77,8 @@ impl Now for SystemNow {
 /// how long they took (a [`Histogram`]), and how many are on their way at once.
 ///
 /// Two readings of a clock can take longer than a request of memory. So [`Trace::new`] times one request in 16 while they take
-/// less than 2 µs, and all while they take longer; what it does not time it counts all the same. [`Trace::exact`] times all.
+/// less than 2 µs, and all while they take longer, as does [`Trace::sampled`]; what it does not time it counts all the same.
+/// [`Trace::exact`] and [`Trace::with_now`] time all.
 ///
 /// Blocking calls count where the object below has a short cut for them; otherwise the request that they send does.
 ///
@@ -160,12 +161,12 @@ impl Way for Write {
 impl<Io> Trace<Io, SystemNow> {
     /// Traces what goes to `inner`, by the system's clock, which is not read for each request that is quick.
     pub fn new(inner: Io) -> Self {
-        Self::with(inner, SystemNow::default(), Sampler::some())
+        Self::sampled(inner, SystemNow::default())
     }
 
     /// Traces what goes to `inner`, by the system's clock, and times each request.
     pub fn exact(inner: Io) -> Self {
-        Self::with(inner, SystemNow::default(), Sampler::all())
+        Self::with_now(inner, SystemNow::default())
     }
 }
 
@@ -173,6 +174,11 @@ impl<Io, N: Now> Trace<Io, N> {
     /// Traces what goes to `inner`, by another clock, and times each request.
     pub fn with_now(inner: Io, now: N) -> Self {
         Self::with(inner, now, Sampler::all())
+    }
+
+    /// As [`with_now`](Self::with_now), by a clock that costs something: it is not read for each request that is quick.
+    pub fn sampled(inner: Io, now: N) -> Self {
+        Self::with(inner, now, Sampler::some())
     }
 
     fn with(inner: Io, now: N, sampler: Sampler) -> Self {
