@@ -216,7 +216,8 @@ impl<Io, N> Trace<Io, N> {
         }
     }
 
-    /// Forgets what was seen so far, but for the requests that are on their way.
+    /// Forgets what was seen so far, but for the requests that are on their way. Of those that end at the same time one number
+    /// may be forgotten and another not: take the difference of two snapshots where that matters.
     pub fn reset(&self) {
         self.core.reads.counters.reset();
         self.core.writes.counters.reset();

@@ -48,7 +48,7 @@ impl Counters {
         self.failed_bytes.fetch_add(failed as u64, Relaxed);
     }
 
-    /// How many requests are on their way: too few by those that end while this is looked at.
+    /// How many requests are on their way: about, where some begin and end while this is looked at.
     #[inline]
     pub(super) fn depth(&self) -> u64 {
         let begun = self.begun.load(Relaxed);
@@ -109,7 +109,7 @@ pub struct TraceSnapshot {
     pub reads: TracedDirection,
     /// Writes.
     pub writes: TracedDirection,
-    /// How many requests were on their way.
+    /// How many requests were on their way. About, as `deepest` is, where several threads begin and end requests meanwhile.
     pub depth: u64,
     /// How many were on their way at once, at most.
     pub deepest: u64,

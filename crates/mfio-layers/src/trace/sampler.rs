@@ -40,10 +40,7 @@ impl Sampler {
         if self.all || !self.quick.load(Relaxed) {
             return 1;
         }
-        // Steps of the golden ratio: every part of the numbers has its share, as a fixed distance would not have where
-        // requests come in batches.
-        let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        match spread >> (64 - ONE_IN) {
+        match mix(number) >> (64 - ONE_IN) {
             0 => 1 << ONE_IN,
             _ => 0,
         }
@@ -59,6 +56,14 @@ impl Sampler {
     }
 }
 
+/// A hash: neither neighbours nor numbers at any distance are alike. A sequence with even gaps would not do: after one that was
+/// timed others would certainly not be, so that those which are timed because it was slow would count too much.
+#[inline]
+fn mix(number: u64) -> u64 {
+    let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (spread ^ (spread >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,15 +77,51 @@ mod tests {
             let numbers = (from..).step_by(step).take(1 << 14);
             numbers.map(|n| sampler.weight(n)).sum::<u64>()
         };
-        for (from, step) in [(0, 1), (5, 1), (3, 16), (0, 64), (1 << 40, 4096)] {
+        // About four times the standard deviation.
+        let about = 16_384 - 2_000..16_384 + 2_000;
+        for (from, step) in [(0, 1), (5, 1), (3, 16), (0, 64), (1 << 40, 4096), (0, 610)] {
             let stand_for = weights(from, step);
             assert!(
-                (16_000..16_800).contains(&stand_for),
+                about.contains(&stand_for),
                 "every {step} from {from}: {stand_for}"
             );
         }
         sampler.learn(QUICK);
         assert_eq!(weights(0, 1), 1 << 14);
+    }
+
+    /// Slow ones come in bursts: each is to count as often as there are slow ones, and so are the quick ones.
+    #[test]
+    fn what_is_counted_is_what_there_was() {
+        for burst in [1u64, 5, 20, 1000] {
+            let sampler = Sampler::some();
+            let mut state: u64 = burst;
+            let (mut slow, mut counted, mut all) = (0u64, 0, 0);
+            let mut left = 0;
+            for number in 0..1_000_000 {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                if left == 0 && (state >> 33).is_multiple_of(burst * 9) {
+                    left = burst;
+                }
+                let took = if left > 0 { 2 * QUICK } else { QUICK / 2 };
+                let weight = sampler.weight(number);
+                if left > 0 {
+                    (slow, counted, left) = (slow + 1, counted + weight, left - 1);
+                }
+                all += weight;
+                if weight > 0 {
+                    sampler.learn(took);
+                }
+            }
+            let ratio = counted as f64 / slow as f64;
+            assert!((0.95..1.05).contains(&ratio), "bursts of {burst}: {ratio}");
+            assert!(
+                (980_000..1_020_000).contains(&all),
+                "bursts of {burst}: {all}"
+            );
+        }
     }
 
     #[test]
