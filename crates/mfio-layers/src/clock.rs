@@ -44,11 +44,12 @@ pub use timers::Timer;
 /// assert_eq!(count.0.load(Ordering::Relaxed), 1);
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The time since an epoch of the clock's own. Never runs backwards.
+    /// The time since an epoch of the clock's own. Never runs backwards, and never panics: a layer that was rung would not be
+    /// rung again.
     fn now(&self) -> Duration;
 
-    /// Rings `alarm` once: not before it is `at`, and as soon as possible then. The clock holds no lock while it
-    /// rings, so that an alarm may arm and cancel.
+    /// Rings `alarm` once: not before [`now`](Self::now) says that it is `at`, and as soon as possible then. The clock holds no
+    /// lock while it rings, so that an alarm may arm and cancel.
     ///
     /// Never rings within this call: who arms may hold what the alarm needs.
     fn arm(&self, at: Duration, alarm: Arc<dyn Alarm>) -> Timer;

@@ -107,6 +107,7 @@ impl<Io> Timeout<Io> {
         mut limits: TimeoutLimits,
     ) -> Self {
         limits.chunk = limits.chunk.max(1);
+        limits.slack = limits.slack.min(timeout);
         let core = Core {
             timeout,
             limits,
@@ -216,11 +217,14 @@ impl Core {
             D::copy_out(&view, own.buffer_mut());
             table = D::pick(&self.tables).lock();
         }
-        let untimed = table.wait(own.state().slot, view, self.limits.slack);
+        let slot = own.state().slot;
+        let untimed = table.wait(slot, view, self.limits.slack);
         drop(table);
         own.state_mut().core = Some(self.clone());
         if let Some(number) = untimed {
+            let unsent = Unsent::<D>(self, slot, PhantomData);
             self.look_at_the_clock::<D>(number);
+            core::mem::forget(unsent);
         }
         Ok(own)
     }
@@ -230,14 +234,19 @@ impl Core {
     fn look_at_the_clock<D: Way>(self: &Arc<Self>, number: u64) {
         let now = self.bell.now();
         let due = now.saturating_add(self.timeout);
-        D::pick(&self.tables).lock().time(number, due);
-        let next = now.saturating_add(self.limits.slack);
-        let next = if self.limits.slack.is_zero() {
-            due
-        } else {
-            next
+        let table = D::pick(&self.tables);
+        let ticks = {
+            let mut table = table.lock();
+            table.time(number, due);
+            table.ticks()
         };
-        self.bell.ring_by(next.min(due), self);
+        let slack = self.limits.slack;
+        if slack.is_zero() {
+            return self.bell.ring_by(due, self);
+        }
+        // Others rely on it only when it is done.
+        self.bell.ring_by(now.saturating_add(slack), self);
+        table.lock().armed(ticks);
     }
 
     /// Ends those whose time is over, and says when to look again. `newest` had begun before it was `now`.
@@ -252,8 +261,7 @@ impl Core {
             }
         }
         let due = now.saturating_add(self.timeout);
-        let slack = now.saturating_add(self.limits.slack);
-        table.lock().tick(newest, due, slack)
+        table.lock().tick(newest, due, now, self.limits.slack)
     }
 
     /// The object has ended a request that is long, or of which some bytes failed.
@@ -281,6 +289,17 @@ impl Core {
                 None => return,
             }
         }
+    }
+}
+
+/// A request that waits and was not sent yet: a clock that panics takes nobody's time away, and leaves nobody waiting.
+struct Unsent<'a, D: Way>(&'a Core, usize, PhantomData<D>);
+
+impl<D: Way> Drop for Unsent<'_, D> {
+    fn drop(&mut self) {
+        // The lock is released at the end of this line.
+        let waiting = D::pick(&self.0.tables).lock().end(self.1);
+        drop(waiting);
     }
 }
 

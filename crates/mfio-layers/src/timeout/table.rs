@@ -20,7 +20,7 @@ pub struct TimeoutLimits {
     /// How many of those may be overdue. While there are so many, new ones fail with `LimitReached`.
     pub overdue: usize,
     /// How much later than its time a request may time out; never before it. The clock is read once in so long, not for each
-    /// request, and rings as often while there are requests. 0: it is read for each.
+    /// request, and rings as often while there are requests. 0: it is read for each. More than the time is as much as that.
     pub slack: Duration,
 }
 
@@ -55,6 +55,7 @@ pub(super) struct Table<D: Way> {
     untimed: usize,
     /// The clock will ring for those who come now.
     ticking: bool,
+    ticks: u64,
     /// How many have begun to wait so far.
     newest: u64,
     overdue: usize,
@@ -81,6 +82,7 @@ impl<D: Way> Default for Table<D> {
             last: NONE,
             untimed: NONE,
             ticking: false,
+            ticks: 0,
             newest: 0,
             overdue: 0,
             timed_out: 0,
@@ -141,33 +143,60 @@ impl<D: Way> Table<D> {
         if self.untimed == NONE {
             self.untimed = slot;
         }
-        if slack.is_zero() {
-            return Some(number);
-        }
-        (!core::mem::replace(&mut self.ticking, true)).then_some(number)
+        (slack.is_zero() || !self.ticking).then_some(number)
     }
 
     /// Says until when those wait who began up to `newest` and do not know it yet.
     pub(super) fn time(&mut self, newest: u64, due: Duration) {
+        let first = self.untimed;
         while let Some(slot) = self.slots.get_mut(self.untimed) {
             if slot.number > newest {
-                return;
+                break;
             }
             slot.due = due;
             self.untimed = slot.after;
         }
+        // Somebody who began before them may have looked at the clock later, and would hold them up.
+        let mut at = self.slots.get(first).map_or(self.last, |slot| slot.before);
+        while let Some(slot) = self.slots.get_mut(at) {
+            if slot.number <= newest {
+                if slot.due <= due {
+                    return;
+                }
+                slot.due = due;
+            }
+            at = slot.before;
+        }
     }
 
-    /// As [`time`](Self::time), and says when to look again: at `slack` at the latest where somebody still does not know.
-    pub(super) fn tick(&mut self, newest: u64, due: Duration, slack: Duration) -> Option<Duration> {
+    /// How often was looked at the clock for everybody: who arms it says so with this number.
+    pub(super) fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    /// The clock is armed, to ring within the slack, unless it has rung since there were so many ticks: those who come now
+    /// need not look at it.
+    pub(super) fn armed(&mut self, ticks: u64) {
+        self.ticking |= self.ticks == ticks;
+    }
+
+    /// It was `now` after `newest` began. Says when to look again, if somebody waits.
+    pub(super) fn tick(
+        &mut self,
+        newest: u64,
+        due: Duration,
+        now: Duration,
+        slack: Duration,
+    ) -> Option<Duration> {
         self.time(newest, due);
-        self.ticking = self.untimed != NONE;
+        self.ticks += 1;
+        self.ticking = !slack.is_zero() && self.untimed != NONE;
         let first = self.slots.get(self.first)?.due;
-        Some(if self.ticking {
-            first.min(slack)
-        } else {
-            first
-        })
+        if self.ticking {
+            return Some(first.min(now.saturating_add(slack)));
+        }
+        // Who is not timed here is about to look at the clock.
+        Some(first).filter(|due| *due != UNTIMED)
     }
 
     /// Who waits now has this number at most.

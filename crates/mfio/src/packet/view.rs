@@ -47,6 +47,8 @@ use leaving::{leave, leave_dropped};
 /// assert_eq!(ended.outcome.good_prefix(), 4);
 /// assert_eq!(&ended.packet.buffer()[..4], b"head");
 /// ```
+///
+/// [`ErrorKind::Dropped`]: crate::error::ErrorKind::Dropped
 #[must_use = "a view that is dropped fails its range"]
 pub struct View<D: Direction> {
     header: NonNull<Header>,
@@ -216,6 +218,8 @@ impl<D: Direction> View<D> {
     /// view.resolve(&learned);
     /// assert_eq!(outer.try_end().expect("it has ended").outcome.good_prefix(), 3);
     /// ```
+    ///
+    /// [`ErrorKind::Dropped`]: crate::error::ErrorKind::Dropped
     #[inline]
     pub fn resolve(self, outcome: &Outcome) {
         if outcome.is_success() && outcome.len() >= self.len {
@@ -238,6 +242,8 @@ impl<D: Direction> View<D> {
     /// Splits the view into the ranges that succeeded and those that failed by an outcome about its bytes, in order: a layer
     /// ends the good ones and tries again with the others. Bytes that the outcome does not speak of have failed with
     /// [`ErrorKind::Dropped`]. What is left of the iterator when it is dropped fails.
+    ///
+    /// [`ErrorKind::Dropped`]: crate::error::ErrorKind::Dropped
     pub fn parts(self, outcome: &Outcome) -> Parts<'_, D> {
         Parts::new(self, outcome)
     }
