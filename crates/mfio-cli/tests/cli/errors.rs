@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use crate::signals::can_be_ended;
 use crate::support::{EXE, Mfio, Ran, as_nobody, ran};
 
 #[test]
@@ -178,8 +179,8 @@ fn json_that_cannot_be_written() {
 
 /// Starts a benchmark that takes long, and waits until it measures.
 fn measuring(mfio: &Mfio, args: &[&str]) -> (Child, BufReader<std::process::ChildStderr>) {
-    let mut child = mfio
-        .command(EXE)
+    let mut command = mfio.command(EXE);
+    let mut child = can_be_ended(&mut command)
         .args([
             "bench",
             "--size",

@@ -7,4 +7,5 @@
 mod bench;
 mod doctor;
 mod errors;
+mod signals;
 mod support;
