@@ -471,14 +471,10 @@ async fn what_chooses_its_memory_keeps_to_blocks(rt: &NativeRt, dir: &Dir) {
 }
 
 async fn in_memory_files(rt: NativeRt, _: Arc<Dir>) {
-    let path = format!(
-        "/dev/shm/mfio-rt-test-{}-{:?}",
-        std::process::id(),
-        std::thread::current().id()
-    );
-    let Ok(file) = rt.create(&path).await else {
+    let Some(dir) = Dir::in_memory() else {
         return println!("no /dev/shm here");
     };
+    let file = rt.create(dir.path("memory")).await.unwrap();
     let bytes: Vec<u8> = (0..100_000).map(byte_at).collect();
     file.write_all(0, &bytes).await.unwrap();
     for n in 0..300 {
@@ -486,7 +482,6 @@ async fn in_memory_files(rt: NativeRt, _: Arc<Dir>) {
         file.read_all(n * 300, &mut back).await.unwrap();
         assert_bytes(&back, n * 300);
     }
-    std::fs::remove_file(&path).unwrap();
 }
 
 async fn typed_values(rt: NativeRt, dir: Arc<Dir>) {

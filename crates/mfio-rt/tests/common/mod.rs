@@ -106,15 +106,25 @@ pub struct Dir(PathBuf);
 
 impl Dir {
     pub fn new() -> Self {
+        Self::within(&std::env::temp_dir()).expect("a directory for the test")
+    }
+
+    /// A directory of files that are in memory only; `None` where there are no such files.
+    pub fn in_memory() -> Option<Self> {
+        let parent = Path::new("/dev/shm");
+        parent.is_dir().then(|| Self::within(parent).ok())?
+    }
+
+    fn within(parent: &Path) -> std::io::Result<Self> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!(
             "mfio-rt-test-{}-{}",
             std::process::id(),
             NEXT.fetch_add(1, Ordering::Relaxed)
         );
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).expect("a directory for the test");
-        Self(path)
+        let path = parent.join(name);
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
