@@ -161,11 +161,19 @@ fn a_signal_is_a_spurious_return() {
     let (_tx, rx) = pair();
     let wait = Wait::begin(rx.as_raw_fd(), PollingFlags::all().write(false));
     wait.must_go_on();
-    // SAFETY: the thread has not been joined, so its id is valid.
-    let sent = unsafe { libc::pthread_kill(wait.thread.as_pthread_t(), libc::SIGUSR1) };
-    assert_eq!(sent, 0);
-    assert_eq!(wait.must_end(), Ok(()));
-    assert_eq!(SIGNALS.load(Ordering::Relaxed), 1);
+    // A signal that finds the thread on its way to the wait ends nothing, and there is no telling: until one does.
+    let start = Instant::now();
+    let outcome = loop {
+        // SAFETY: the thread has not been joined, so its id is valid.
+        let sent = unsafe { libc::pthread_kill(wait.thread.as_pthread_t(), libc::SIGUSR1) };
+        assert_eq!(sent, 0);
+        match wait.ended.recv_timeout(Duration::from_millis(30)) {
+            Err(RecvTimeoutError::Timeout) if start.elapsed() < SOON => {}
+            outcome => break outcome.expect("the wait ends"),
+        }
+    };
+    assert_eq!(outcome, Ok(()));
+    assert!(SIGNALS.load(Ordering::Relaxed) > 0);
     wait.thread.join().unwrap();
 }
 
