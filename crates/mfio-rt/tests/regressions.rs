@@ -8,6 +8,7 @@ use std::fs::File as StdFile;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -75,14 +76,22 @@ fn a_wait_without_end_waits() {
     };
     settle(&rt);
     let (sender, receiver) = std::sync::mpsc::channel();
-    let other = rt.clone();
+    let (other, over) = (rt.clone(), Arc::new(AtomicBool::new(false)));
+    let woken = over.clone();
     let waiter = std::thread::spawn(move || {
         let handle = other.polling_handle().unwrap();
-        other.wait(&handle, Some(Duration::MAX));
+        // A process that is stopped and goes on ends a wait, too, though not as often as this.
+        for _ in 0..1000 {
+            other.wait(&handle, Some(Duration::MAX));
+            if woken.load(Ordering::SeqCst) {
+                break;
+            }
+        }
         sender.send(()).unwrap();
     });
     let early = receiver.recv_timeout(Duration::from_millis(200));
     assert!(early.is_err(), "it did not wait");
+    over.store(true, Ordering::SeqCst);
     rt.polling_handle().unwrap().waker.wake();
     within("the wait ends", move || waiter.join().unwrap());
 }
