@@ -6,7 +6,7 @@ mod common;
 
 use std::fs::File as StdFile;
 use std::io::{Read as _, Write as _};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -181,7 +181,9 @@ fn what_cannot_be_ended_is_leaked_and_counted() {
         .shutdown_patience(patience)
         .build()
         .unwrap();
-    let (mut reader, file) = full_pipe(&rt);
+    let (mut reader, writer) = full_pipe();
+    let number = writer.as_raw_fd();
+    let file = File::from_std(&rt, writer);
     let watched = || Watched {
         bytes: Box::new([0; 8]),
         freed: freed.clone(),
@@ -191,7 +193,7 @@ fn what_cannot_be_ended_is_leaked_and_counted() {
         file.write_packet(0, Packet::new(watched())),
     );
     assert!(start(&rt, &mut stuck).is_pending());
-    std::thread::sleep(Duration::from_millis(100));
+    wait_for_a_write(number);
     assert!(start(&rt, &mut queued).is_pending());
     drop((stuck, queued));
     drop(file);
@@ -211,13 +213,33 @@ fn what_cannot_be_ended_is_leaked_and_counted() {
 }
 
 /// A pipe that takes nothing more: the next write blocks until somebody reads.
-fn full_pipe(rt: &NativeRt) -> (StdFile, File) {
+fn full_pipe() -> (StdFile, StdFile) {
     let (reader, mut writer) = stream_to_read();
     // SAFETY: takes numbers only; the descriptor is open.
     let size = unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
     assert_eq!(size, 4096);
     writer.write_all(&[0; 4096]).unwrap();
-    (reader, File::from_std(rt, writer))
+    (reader, writer)
+}
+
+/// Whether a thread of this process is within write(2) on this descriptor.
+fn is_written_to(fd: RawFd) -> bool {
+    // The number of the call, and then its arguments.
+    let write = format!("{} {fd:#x} ", libc::SYS_write);
+    let threads = std::fs::read_dir("/proc/self/task").expect("/proc");
+    threads
+        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("syscall")).ok())
+        .any(|call| call.starts_with(&write))
+}
+
+/// Waits until one is. Where the system does not tell, it has had its time afterwards.
+fn wait_for_a_write(fd: RawFd) {
+    for _ in 0..500 {
+        if is_written_to(fd) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// The kernel cancels what a thread had submitted when that thread ends.
