@@ -30,7 +30,8 @@ pub use table::TimeoutLimits;
 ///
 /// What has timed out goes on in the object until that ends it: then the layer frees its memory and forgets it. The number of
 /// such requests is [counted](Self::overdue) and bounded, as is that of all requests ([`TimeoutLimits`]), for reads and for
-/// writes: what exceeds the bounds fails with [`LimitReached`](ErrorKind::LimitReached). Under a [`Limit`](crate::Limit) it waits instead.
+/// writes: what exceeds the bounds fails with [`LimitReached`](ErrorKind::LimitReached). Under a [`Limit`](crate::Limit) it
+/// waits instead.
 ///
 /// # Late writes
 /// A write that has timed out may happen later, even after a newer one to the same place. What reads late from something

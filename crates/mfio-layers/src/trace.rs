@@ -85,8 +85,8 @@ impl Now for SystemNow {
 /// How many parts a layer splits requests into is not seen from outside: put a `Trace` above it and one below, and compare.
 ///
 /// With the feature `tracing` each request is a span `request` of that crate at level `TRACE`, with `verb`, `pos` and `len`,
-/// in which an event tells how long it took and how many bytes failed; those are all timed. It is within the span that the object below is
-/// called, so that the spans of its own are children.
+/// in which an event tells how long it took and how many bytes failed; those are all timed. It is within the span that the
+/// object below is called, so that the spans of its own are children.
 ///
 /// Driving it drives the object below.
 ///
