@@ -9,8 +9,10 @@ mod span;
 use crate::clock::ThreadClock;
 use crate::clock::{Clock, ManualClock};
 use crate::delegate::{delegate, drive_below};
+use crate::ways::{Both, Family, Way};
 use alloc::sync::Arc;
 use core::fmt;
+use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use counters::Counters;
@@ -119,8 +121,13 @@ struct Core<N> {
     sampler: Sampler,
     /// How many were on their way at once, at most.
     deepest: AtomicU64,
-    reads: Lane<Read, N>,
-    writes: Lane<Write, N>,
+    lanes: Both<Lanes<N>>,
+}
+
+struct Lanes<N>(PhantomData<fn(N)>);
+
+impl<N> Family for Lanes<N> {
+    type Of<D: Way> = Lane<D, N>;
 }
 
 /// What belongs to one direction.
@@ -135,25 +142,6 @@ impl<D: Direction, N> Lane<D, N> {
             counters: Counters::default(),
             relays: RelayPool::new(IN_FLIGHT),
         }
-    }
-}
-
-/// A direction, and which lane it has.
-trait Way: Direction {
-    fn lane<N>(core: &Core<N>) -> &Lane<Self, N>;
-}
-
-impl Way for Read {
-    #[inline]
-    fn lane<N>(core: &Core<N>) -> &Lane<Self, N> {
-        &core.reads
-    }
-}
-
-impl Way for Write {
-    #[inline]
-    fn lane<N>(core: &Core<N>) -> &Lane<Self, N> {
-        &core.writes
     }
 }
 
@@ -188,8 +176,10 @@ impl<Io, N: Now> Trace<Io, N> {
                 now,
                 sampler,
                 deepest: AtomicU64::new(0),
-                reads: Lane::new(),
-                writes: Lane::new(),
+                lanes: Both {
+                    read: Lane::new(),
+                    write: Lane::new(),
+                },
             }),
         }
     }
@@ -209,8 +199,8 @@ impl<Io, N> Trace<Io, N> {
     /// What was seen so far. Requests that end at the same time may be half in it.
     pub fn snapshot(&self) -> TraceSnapshot {
         TraceSnapshot {
-            reads: self.core.reads.counters.snapshot(),
-            writes: self.core.writes.counters.snapshot(),
+            reads: self.core.lanes.read.counters.snapshot(),
+            writes: self.core.lanes.write.counters.snapshot(),
             depth: self.core.depth(),
             deepest: self.core.deepest.load(Relaxed),
         }
@@ -219,8 +209,8 @@ impl<Io, N> Trace<Io, N> {
     /// Forgets what was seen so far, but for the requests that are on their way. Of those that end at the same time one number
     /// may be forgotten and another not: take the difference of two snapshots where that matters.
     pub fn reset(&self) {
-        self.core.reads.counters.reset();
-        self.core.writes.counters.reset();
+        self.core.lanes.read.counters.reset();
+        self.core.lanes.write.counters.reset();
         self.core.deepest.store(self.core.depth(), Relaxed);
     }
 }
@@ -246,7 +236,7 @@ impl<D: Way, N: Now> OnEnd<View<D>> for Timed<N> {
         let Some(core) = relay.state_mut().core.take() else {
             return;
         };
-        let (view, timed) = D::lane(&core).relays.reclaim(relay);
+        let (view, timed) = D::pick(&core.lanes).relays.reclaim(relay);
         let failed = outcome.failures().map(|range| range.len).sum();
         let good = outcome.is_success();
         core.end::<D>(timed.began, &timed.span, outcome.len(), failed, good);
@@ -257,14 +247,14 @@ impl<D: Way, N: Now> OnEnd<View<D>> for Timed<N> {
 impl<N> Core<N> {
     #[inline]
     fn depth(&self) -> u64 {
-        self.reads.counters.depth() + self.writes.counters.depth()
+        self.lanes.read.counters.depth() + self.lanes.write.counters.depth()
     }
 }
 
 impl<N: Now> Core<N> {
     #[inline]
     fn begin<D: Way>(&self, span: &Span) -> Began {
-        let number = D::lane(self).counters.begin();
+        let number = D::pick(&self.lanes).counters.begin();
         let depth = self.depth();
         // Most often it is not the most, and then only read.
         if depth > self.deepest.load(Relaxed) {
@@ -283,7 +273,7 @@ impl<N: Now> Core<N> {
 
     #[inline]
     fn end<D: Way>(&self, began: Began, span: &Span, len: usize, failed: usize, good: bool) {
-        let counters = &D::lane(self).counters;
+        let counters = &D::pick(&self.lanes).counters;
         if began.weight > 0 {
             let took = self.now.now().saturating_sub(began.at);
             self.sampler.learn(took);
@@ -311,7 +301,7 @@ impl<Io, N: Now> Trace<Io, N> {
             began: core.begin::<D>(&span),
             span: span.clone(),
         };
-        let relay = D::lane(core).relays.relay(view, timed);
+        let relay = D::pick(&core.lanes).relays.relay(view, timed);
         span.within(|| self.inner.send_io(pos, relay.send()));
     }
 
@@ -328,7 +318,7 @@ impl<Io, N: Now> Trace<Io, N> {
         let span = Span::begin(D::VERB, pos, len);
         let began = core.begin::<D>(&span);
         let Some(result) = span.within(|| self.inner.transfer_blocking(pos, bytes)) else {
-            D::lane(core).counters.withdraw();
+            D::pick(&core.lanes).counters.withdraw();
             return None;
         };
         match result {
