@@ -40,9 +40,15 @@ async fn answered_from_afar(ask: &mpsc::Sender<(Arc<Mutex<bool>>, Waker)>) {
 
 /// A thread that answers until all who ask are gone.
 fn afar() -> mpsc::Sender<(Arc<Mutex<bool>>, Waker)> {
+    afar_after(Duration::ZERO)
+}
+
+/// The same, which takes that long for each answer.
+fn afar_after(delay: Duration) -> mpsc::Sender<(Arc<Mutex<bool>>, Waker)> {
     let (ask, asked) = mpsc::channel::<(Arc<Mutex<bool>>, Waker)>();
     thread::spawn(move || {
         for (answer, waker) in asked {
+            thread::sleep(delay);
             *answer.lock().unwrap() = true;
             waker.wake();
         }
@@ -129,7 +135,8 @@ fn rule_6_a_backend_waits_in_its_own_way_and_is_told_the_deadline() {
 #[test]
 fn rule_6_without_a_handle_the_parker_is_of_the_call() {
     must_end(|| {
-        let ask = afar();
+        // Long enough for whoever does not park to be seen, on a machine that has little time for this thread, too.
+        let ask = afar_after(Duration::from_millis(100));
         let io = counted(Object::bare(pending()), None);
         let mut rounds = 0;
         let mut answered = pin!(answered_from_afar(&ask));
