@@ -10,11 +10,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
-use fetch::{Fetch, Through};
+use fetch::{Detour, Fetch, Through};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, PacketIo, Read, Write};
+use mfio::io::{Address, Alignment, PacketIo, Read, Write};
 use mfio::lock::Lock;
-use mfio::packet::{AlignedBuf, RelayPool, View};
+use mfio::packet::{AlignedBuf, Relay, RelayPool, View};
 use set::{Miss, Set, WAYS, Waiting};
 
 /// How large a block can be.
@@ -31,6 +31,8 @@ const IN_FLIGHT: usize = 256;
 /// * A read is answered from blocks that are there, and copied once. For others one fetch goes below, of a whole block,
 ///   however many requests wait for it. It is one request for each block, so that the block is also what the object below
 ///   is asked for at a time. Where every place that a block may have is being filled, requests go below as they are.
+/// * An object that is read in whole blocks only, into aligned memory ([`PacketIo::alignment`]), is read so, whatever reads
+///   come. That takes a block here that is one there, or several.
 /// * Writes go through, uncopied, and what they touched is forgotten when they end: the next read fetches it. A fetch that
 ///   was on its way meanwhile is still good for those who had asked before the write ended, but is not kept. (The bytes of
 ///   the write are not put into blocks: of two writes at the same time only the object below knows which one came last.)
@@ -42,7 +44,8 @@ const IN_FLIGHT: usize = 256;
 ///
 /// Whoever changes the object below otherwise says so to [`forget`](Self::forget).
 ///
-/// The memory of a block is allocated when it is first needed, aligned to 512 or its size, and used again. A table of
+/// The memory of a block is allocated when it is first needed, aligned to 512 or its size, or to more where the object below
+/// asks for it, and used again. A table of
 /// about 50 bytes for each block is there from the beginning.
 ///
 /// Driving it drives the object below.
@@ -255,7 +258,10 @@ impl<Io> Cache<Io> {
     {
         let core = &self.core;
         let start = number << core.shift;
-        let allocate = || AlignedBuf::try_with_alignment(core.block(), core.block().min(ALIGNMENT));
+        let allocate = || {
+            let wanted = self.inner.alignment().memory();
+            AlignedBuf::try_with_alignment(core.block(), core.block().min(ALIGNMENT).max(wanted))
+        };
         let memory = memory.map_or_else(allocate, Ok);
         let (Ok(memory), Some(pos)) = (memory, P::from_u64(start)) else {
             let waiting = core.sets[set].lock().withdraw(way);
@@ -275,13 +281,39 @@ impl<Io> Cache<Io> {
         self.inner.send_io(pos, relay.send_prefix(len));
     }
 
+    /// Has the object below answer a part of a block.
     fn around<P: Address>(&self, at: u64, view: View<Read>)
     where
         Io: PacketIo<Read, P>,
     {
+        let alignment = self.inner.alignment();
+        if alignment != Alignment::NONE {
+            return self.detour::<P>(at, view, alignment);
+        }
         match P::from_u64(at) {
             Some(pos) => self.inner.send_io(pos, view),
             None => view.fail(ErrorKind::UnexpectedEof),
+        }
+    }
+
+    /// The same through memory of its own, for an object that wants more alignment than whoever reads has.
+    #[cold]
+    fn detour<P: Address>(&self, at: u64, view: View<Read>, alignment: Alignment)
+    where
+        Io: PacketIo<Read, P>,
+    {
+        let within = alignment.excess(at);
+        let start = at - within as u64;
+        let len = alignment.round_up(within + view.len());
+        let memory = AlignedBuf::try_with_alignment(len, alignment.memory());
+        match (memory, P::from_u64(start)) {
+            (Ok(memory), Some(pos)) => {
+                let relay = Relay::new(memory, Detour { view, within });
+                let len = addressable::<P>(start, len);
+                self.inner.send_io(pos, relay.send_prefix(len));
+            }
+            (Ok(_), None) => view.fail(ErrorKind::UnexpectedEof),
+            (Err(cause), _) => view.fail(cause),
         }
     }
 }

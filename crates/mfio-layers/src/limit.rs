@@ -66,16 +66,21 @@ impl<Io, P: Position> Family for Pools<Io, P> {
     type Of<D: Way> = RelayPool<View<D>, Running<Io, P>>;
 }
 
-type Waiting<Io, P> = Parked<Core<Io, P>, P>;
+/// Notes the block that the object wants requests to be whole multiples of.
+type Waiting<Io, P> = Parked<Core<Io, P>, P, usize>;
 
 struct Running<Io, P: Position> {
     /// Taken out at the end, so that there is one clone for each operation.
     core: Option<Arc<Core<Io, P>>>,
 }
 
-impl<C, P: Position> Queued for Parked<C, P> {
+impl<C, P: Position> Queued for Parked<C, P, usize> {
     fn view(&self) -> &AnyView {
         &self.view
+    }
+
+    fn block(&self) -> usize {
+        self.note
     }
 
     fn split_at(self, len: usize) -> (Self, Result<Self, AnyView>) {
@@ -152,8 +157,9 @@ impl<Io, P: Position> Limit<Io, P> {
             drop(admission);
             return core.dispatch(&self.inner, pos, view);
         }
-        let kept = admission.wait(Parked::new(pos, view, ()));
         drop(admission);
+        let block = self.inner.alignment().block();
+        let kept = core.admission.lock().wait(Parked::new(pos, view, block));
         match kept {
             Ok(()) => core.pump(),
             Err(refused) => refused.view.fail(ErrorKind::LimitReached.into()),
@@ -218,13 +224,13 @@ impl<Io: Send + Sync + 'static, P: Position> Core<Io, P> {
     }
 }
 
-impl<D, P, Io> Resume<D, P, ()> for Core<Io, P>
+impl<D, P, Io> Resume<D, P, usize> for Core<Io, P>
 where
     D: Way,
     P: Position,
     Io: PacketIo<D, P> + Send + Sync + 'static,
 {
-    fn resume(self: &Arc<Self>, pos: P, view: View<D>, (): ()) {
+    fn resume(self: &Arc<Self>, pos: P, view: View<D>, _: usize) {
         match self.inner.upgrade() {
             Some(io) => self.dispatch(&io, pos, view),
             None => {

@@ -159,7 +159,11 @@ impl<Io> Timeout<Io> {
         AlignedBuf: BufferFor<D>,
         Io: PacketIo<D, P>,
     {
-        let chunk = self.core.limits.chunk;
+        let most = self.core.limits.chunk;
+        let chunk = match self.inner.alignment().round_down(most) {
+            0 => most,
+            blocks => blocks,
+        };
         while view.len() > chunk {
             let (head, tail) = view.split_at(chunk);
             self.ask(pos, head);

@@ -4,7 +4,7 @@ use super::Core;
 use super::set::Waiting;
 use alloc::sync::Arc;
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::Write;
+use mfio::io::{Read, Write};
 use mfio::packet::{AlignedBuf, OnEnd, Outcome, Relay, View};
 
 /// A block on its way.
@@ -61,21 +61,40 @@ impl Fetch {
         let set = &self.core.sets[self.set];
         let waiting = set.lock().withdraw(self.way);
         self.core.end(waiting, |Waiting { view, within }| {
-            let part = outcome.part(within..within + view.len());
-            let mut at = within;
-            for (mut view, result) in view.parts(&part) {
-                let len = view.len();
-                match result {
-                    Ok(()) => {
-                        view.bytes_mut().copy_from_slice(&bytes[at..at + len]);
-                        view.done();
-                    }
-                    Err(cause) => view.fail(cause),
-                }
-                at += len;
-            }
+            answer(view, &bytes, within, outcome);
         });
         set.lock().release(self.way, Some(bytes));
+    }
+}
+
+/// Ends a view that wanted the bytes from `within` on, of those that were read with this outcome.
+fn answer(view: View<Read>, bytes: &[u8], within: usize, outcome: &Outcome) {
+    let part = outcome.part(within..within + view.len());
+    let mut at = within;
+    for (mut view, result) in view.parts(&part) {
+        let len = view.len();
+        match result {
+            Ok(()) => {
+                view.bytes_mut().copy_from_slice(&bytes[at..at + len]);
+                view.done();
+            }
+            Err(cause) => view.fail(cause),
+        }
+        at += len;
+    }
+}
+
+/// A read that goes around the cache, in memory that suits the object below.
+pub(super) struct Detour {
+    pub(super) view: View<Read>,
+    /// Where in that memory its bytes begin.
+    pub(super) within: usize,
+}
+
+impl OnEnd<AlignedBuf> for Detour {
+    fn on_end(relay: Relay<AlignedBuf, Self>, outcome: Outcome) {
+        let (bytes, Self { view, within }) = relay.into_parts();
+        answer(view, &bytes, within, &outcome);
     }
 }
 

@@ -10,8 +10,8 @@ use core::time::Duration;
 pub struct Limits {
     /// How many operations the object has at once; 0 is as 1.
     pub operations: usize,
-    /// How many bytes they have in all; 0 is as 1. A longer request is split: where the object asks for an alignment, a
-    /// multiple of that.
+    /// How many bytes they have in all; 0 is as 1. A longer request is split, into whole blocks where the object asks for
+    /// them ([`alignment`](mfio::io::PacketIo::alignment)); one block is always let through, by itself.
     pub bytes: usize,
     /// How many operations begin in a second. Needs a [clock](super::Limit::with_clock).
     pub operation_rate: Option<Rate>,
@@ -49,6 +49,8 @@ pub(super) struct Admission<W> {
 /// What waits.
 pub(super) trait Queued: Sized {
     fn view(&self) -> &AnyView;
+    /// Where it is split, that is at multiples of this.
+    fn block(&self) -> usize;
     /// Splits the first `len` bytes off; the others may be at no position.
     fn split_at(self, len: usize) -> (Self, Result<Self, AnyView>);
 }
@@ -88,7 +90,9 @@ impl<W: Queued> Admission<W> {
     /// have ended.
     #[inline]
     fn admit(&mut self, len: usize, now: Duration) -> Result<(), Option<Duration>> {
-        if self.operations >= self.limits.operations || len > self.limits.bytes - self.bytes {
+        let room = self.limits.bytes.saturating_sub(self.bytes);
+        // One block may be more than the limit: it goes when nothing else does.
+        if self.operations >= self.limits.operations || len > room && self.operations > 0 {
             return Err(None);
         }
         let wait = |bucket: &mut Option<Bucket>, units| {
@@ -116,7 +120,8 @@ impl<W: Queued> Admission<W> {
     #[inline]
     #[must_use]
     pub(super) fn arrive(&mut self, len: usize, now: Duration) -> bool {
-        self.queue.is_empty() && !self.pumping && self.admit(len, now).is_ok()
+        let whole = len <= self.limits.bytes;
+        whole && self.queue.is_empty() && !self.pumping && self.admit(len, now).is_ok()
     }
 
     /// Keeps a request that cannot be sent at once, after which the queue is to be pumped. Gives it back where the queue is
@@ -160,7 +165,7 @@ impl<W: Queued> Admission<W> {
         if first.view().is_abandoned() {
             return Next::Unwanted(first);
         }
-        let len = first.view().len().min(self.limits.bytes);
+        let len = self.piece(first.view().len(), first.block());
         match self.admit(len, now) {
             Ok(()) if len < first.view().len() => {
                 let (first, rest) = first.split_at(len);
@@ -176,6 +181,15 @@ impl<W: Queued> Admission<W> {
                 when.map_or(Next::Nothing, Next::At)
             }
         }
+    }
+
+    /// How many bytes of a request are sent at once.
+    fn piece(&self, len: usize, block: usize) -> usize {
+        let most = self.limits.bytes;
+        if len <= most {
+            return len;
+        }
+        (most - most % block).max(block).min(len)
     }
 
     /// The layer goes: nothing waits any more. Returns what did.

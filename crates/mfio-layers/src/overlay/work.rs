@@ -70,7 +70,10 @@ where
         buffer: Option<AlignedBuf>,
     ) {
         let size = 1 << self.extent.shift;
-        let allocate = || AlignedBuf::try_with_alignment(size, ALIGNMENT.min(size));
+        let allocate = || {
+            let wanted = objects.base.alignment().and(objects.top.alignment());
+            AlignedBuf::try_with_alignment(size, ALIGNMENT.min(size).max(wanted.memory()))
+        };
         let start = P::from_u64(self.extent.start(granule));
         let (buffer, pos) = match (buffer.map_or_else(allocate, Ok), start) {
             (Ok(buffer), Some(pos)) => (buffer, pos),

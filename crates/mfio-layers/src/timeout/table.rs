@@ -13,7 +13,7 @@ use mfio::packet::{AlignedBuf, Relay, View};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeoutLimits {
     /// How many bytes a request has at most that is sent to the object; longer ones are split. 0 is as 1. Where the object
-    /// asks for an alignment, a multiple of that.
+    /// asks for whole blocks ([`alignment`](mfio::io::PacketIo::alignment)), one at least.
     pub chunk: usize,
     /// How many requests the object has at most, overdue ones included. What exceeds that fails with `LimitReached`.
     pub requests: usize,

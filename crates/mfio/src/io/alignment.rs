@@ -62,15 +62,20 @@ impl Alignment {
         }
     }
 
-    /// How far `number` is beyond the last multiple of a block.
-    pub(crate) fn excess(self, number: u64) -> usize {
+    /// How far a position is beyond the start of its block, in bytes.
+    pub fn excess(self, number: u64) -> usize {
         // Less than a block.
         (number & (self.block as u64 - 1)) as usize
     }
 
-    /// `len` rounded up to whole blocks; itself where there is no such number.
-    pub(crate) fn round_up(self, len: usize) -> usize {
+    /// A length rounded up to whole blocks; itself where there is no such number.
+    pub fn round_up(self, len: usize) -> usize {
         len.checked_next_multiple_of(self.block).unwrap_or(len)
+    }
+
+    /// A length rounded down to whole blocks: 0 where it is less than one.
+    pub fn round_down(self, len: usize) -> usize {
+        len - len % self.block
     }
 }
 
@@ -92,6 +97,9 @@ mod tests {
         assert_eq!(Alignment::new(1, 512).excess(u64::MAX), 511);
         assert_eq!(Alignment::new(1, 512).round_up(513), 1024);
         assert_eq!(Alignment::new(1, 512).round_up(usize::MAX), usize::MAX);
+        assert_eq!(Alignment::new(1, 512).round_down(511), 0);
+        assert_eq!(Alignment::new(1, 512).round_down(1025), 1024);
+        assert_eq!(Alignment::NONE.round_down(1025), 1025);
         let both = Alignment::new(512, 1).and(Alignment::new(1, 4096));
         assert_eq!(both, Alignment::new(512, 4096));
     }

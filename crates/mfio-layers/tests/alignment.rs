@@ -1,0 +1,178 @@
+//! Objects that want whole blocks in aligned memory get them from layers that choose lengths, or memory, by themselves.
+
+#[path = "common/objects.rs"]
+mod objects;
+
+use mfio::error::ErrorKind;
+use mfio::io::{Alignment, PacketIo, Read, Write};
+use mfio::packet::View;
+use mfio_layers::clock::ManualClock;
+use mfio_layers::{Cache, Fault, Limit, Limits, Overlay, Rule, Timeout, TimeoutLimits};
+use objects::{Bytes, ended, failures, read, send, write};
+use std::time::Duration;
+
+const BLOCK: usize = 64;
+const MEMORY: usize = 4096;
+
+/// As a disk past the page cache: it refuses what is not aligned.
+#[derive(Clone)]
+struct Blocks {
+    bytes: Bytes,
+    memory: usize,
+}
+
+impl Blocks {
+    /// Bytes that count up, in whole blocks and a part of one. Memory is looked at, too.
+    fn new(len: usize) -> Self {
+        let bytes: Vec<_> = (0..len).map(|n| n as u8).collect();
+        Self {
+            bytes: Bytes::new(bytes),
+            memory: MEMORY,
+        }
+    }
+
+    /// Takes any memory, as that of the tests' requests is.
+    fn in_any_memory(len: usize) -> Self {
+        Self {
+            memory: 1,
+            ..Self::new(len)
+        }
+    }
+
+    fn suits(&self, pos: u64, bytes: &[u8]) -> bool {
+        pos.is_multiple_of(BLOCK as u64)
+            && bytes.len().is_multiple_of(BLOCK)
+            && bytes.as_ptr().addr().is_multiple_of(self.memory)
+    }
+}
+
+impl PacketIo<Read> for Blocks {
+    fn send_io(&self, pos: u64, mut view: View<Read>) {
+        match self.suits(pos, view.bytes_mut()) {
+            true => self.bytes.send_io(pos, view),
+            false => view.fail(ErrorKind::InvalidInput),
+        }
+    }
+
+    fn alignment(&self) -> Alignment {
+        Alignment::new(self.memory, BLOCK)
+    }
+}
+
+impl PacketIo<Write> for Blocks {
+    fn send_io(&self, pos: u64, view: View<Write>) {
+        match self.suits(pos, view.bytes()) {
+            true => self.bytes.send_io(pos, view),
+            false => view.fail(ErrorKind::InvalidInput),
+        }
+    }
+
+    fn alignment(&self) -> Alignment {
+        Alignment::new(self.memory, BLOCK)
+    }
+}
+
+#[test]
+fn a_cache_reads_blocks_whatever_is_read_of_it() {
+    let cache = Cache::new(Blocks::new(300), 8 * BLOCK, BLOCK).unwrap();
+    let middle = read(&cache, 33, 70);
+    assert_eq!(failures(&middle), []);
+    let there: Vec<_> = (33..103).collect();
+    assert_eq!(middle.packet.buffer(), &there);
+    // The data ends within a block. Behind that the object is asked each time.
+    for _ in 0..2 {
+        let end = read(&cache, 290, 20);
+        assert_eq!(failures(&end), [(10, 10, ErrorKind::UnexpectedEof)]);
+        assert_eq!(
+            end.packet.buffer()[..10],
+            (290..300).map(|n| n as u8).collect::<Vec<_>>()
+        );
+    }
+    assert_eq!(
+        failures(&read(&cache, 305, 2)),
+        [(0, 2, ErrorKind::UnexpectedEof)]
+    );
+    assert_eq!(failures(&read(&cache, 300, 0)), []);
+}
+
+#[test]
+fn hazard_a_read_that_is_refused_where_a_cache_has_no_room() {
+    let fault = Fault::new(Blocks::new(4 * BLOCK), [Rule::hold().times(1)]);
+    let handle = fault.handle();
+    let cache = Cache::new(fault, BLOCK, BLOCK).unwrap();
+    let first = send::<Read>(&cache, 1, [0; 2]);
+    // The only place is taken by what is on its way.
+    let around = read(&cache, 3 * BLOCK as u64 - 3, 9);
+    assert_eq!(failures(&around), []);
+    let there: Vec<_> = (189..198).collect();
+    assert_eq!(around.packet.buffer(), &there);
+    assert_eq!(cache.stats().around, 2);
+    handle.release_all();
+    assert_eq!(ended(first).packet.buffer(), &[1, 2]);
+}
+
+#[test]
+fn hazard_a_limit_that_splits_within_a_block() {
+    for (bytes, parts) in [(150, vec![128; 2]), (64, vec![64; 4]), (10, vec![64; 4])] {
+        let below = Blocks::in_any_memory(5 * BLOCK);
+        let limits = Limits {
+            bytes,
+            ..Limits::default()
+        };
+        let io: Limit<_> = Limit::new(below.clone(), limits);
+        let whole = read(&io, 0, 4 * BLOCK);
+        assert_eq!(failures(&whole), [], "{bytes}");
+        let lens: Vec<_> = below.bytes.log().iter().map(|(.., len)| *len).collect();
+        assert_eq!(lens, parts, "{bytes}");
+        let written = write(&io, BLOCK as u64, &[7; 3 * BLOCK]);
+        assert_eq!(failures(&written), [], "{bytes}");
+        assert_eq!(below.bytes.to_vec()[BLOCK..4 * BLOCK], [7; 3 * BLOCK]);
+        assert_eq!(io.in_flight(), (0, 0));
+    }
+}
+
+#[test]
+fn a_block_that_is_more_than_a_limit_goes_by_itself() {
+    let fault = Fault::new(Blocks::in_any_memory(5 * BLOCK), [Rule::hold()]);
+    let handle = fault.handle();
+    let limits = Limits {
+        bytes: 10,
+        ..Limits::default()
+    };
+    let io: Limit<_> = Limit::new(fault, limits);
+    let reads = [0, 128].map(|pos| send::<Read>(&io, pos, [0; 2 * BLOCK]));
+    for left in (0..4).rev() {
+        assert_eq!((handle.held(), io.in_flight()), (1, (1, BLOCK)), "{left}");
+        assert!(handle.release());
+    }
+    for read in reads {
+        assert_eq!(failures(&ended(read)), []);
+    }
+}
+
+#[test]
+fn hazard_a_timeout_that_splits_within_a_block() {
+    let limits = TimeoutLimits {
+        chunk: 100,
+        ..TimeoutLimits::default()
+    };
+    let clock = ManualClock::new();
+    let below = Blocks::new(5 * BLOCK);
+    let io = Timeout::with_limits(below.clone(), Duration::from_secs(1), clock, limits);
+    assert_eq!(failures(&read(&io, 0, 4 * BLOCK)), []);
+    assert_eq!(failures(&write(&io, 0, &[7; 4 * BLOCK])), []);
+    assert_eq!(below.bytes.to_vec()[..4 * BLOCK], [7; 4 * BLOCK]);
+}
+
+#[test]
+fn an_overlay_copies_in_memory_that_suits_both() {
+    let base = Blocks::new(4 * BLOCK);
+    let top = Blocks::new(4 * BLOCK);
+    let io: Overlay<_, _> = Overlay::new(base, top.clone(), 4 * BLOCK as u64, BLOCK).unwrap();
+    assert_eq!(failures(&write(&io, 70, &[0; 5])), []);
+    let granule = &top.bytes.to_vec()[BLOCK..2 * BLOCK];
+    let wanted: Vec<_> = (64..128)
+        .map(|n| if (70..75).contains(&n) { 0 } else { n })
+        .collect();
+    assert_eq!(granule, wanted);
+}
