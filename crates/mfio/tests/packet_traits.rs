@@ -229,6 +229,24 @@ fn owned_buffers_come_back_in_any_case() {
 }
 
 #[test]
+fn hazard_a_failure_taken_for_the_end_of_the_data() {
+    let io = Scripted::new([(2, FULL), (0, EOF), (2, FULL), (2, FULL)]);
+    pollster::block_on(async {
+        let error = io.read_to_vec(7, 6).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "read of 6 bytes at offset 7 of /dev/script failed: no space left [script]"
+        );
+        assert_eq!(io.read_to_vec(0, 6).await.unwrap(), []);
+        let error = io.read_bytes(0, 6).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+        // What there is before the failure is to be had by name.
+        let (result, buffer) = io.read_buf_some(0, vec![0; 6]).await;
+        assert_eq!((result.unwrap(), &buffer[..2]), (2, &[1; 2][..]));
+    });
+}
+
+#[test]
 fn a_packet_tells_every_range() {
     let io = Memory::new(vec![5; 10]);
     let ended = io.block_on(io.read_packet(6, Packet::new(AlignedBuf::new(8))));

@@ -4,7 +4,7 @@ use super::extent::{Extent, Prefix, Whole, goes_on};
 use super::failure;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::io::{Direction, PacketIo, Position, Read};
-use crate::packet::{BufferFor, Ended, InFlight, Packet};
+use crate::packet::{BufferFor, Ended, InFlight, Outcome, Packet};
 use alloc::vec::Vec;
 use core::fmt;
 use core::future::Future;
@@ -235,6 +235,15 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToVec<'a, P, Io> {
     }
 }
 
+/// How many bytes there are before the end of the data, if all of them could be read. What a stream has given counts in any
+/// case.
+fn until_the_end<P: Position>(outcome: &Outcome) -> core::result::Result<usize, Cause> {
+    match outcome.first_error() {
+        Some(cause) if !P::SEQUENTIAL && cause.kind() != ErrorKind::UnexpectedEof => Err(cause),
+        _ => Prefix::judge::<Read>(outcome),
+    }
+}
+
 impl<P: Position, Io: PacketIo<Read, P> + ?Sized> Future for ReadToVec<'_, P, Io> {
     type Output = Result<Vec<u8>>;
 
@@ -246,7 +255,7 @@ impl<P: Position, Io: PacketIo<Read, P> + ?Sized> Future for ReadToVec<'_, P, Io
         }
         let op = this.op.as_mut().expect("it was put there above");
         let Ended { packet, outcome } = ready!(Pin::new(op).poll(cx));
-        let good = Prefix::judge::<Read>(&outcome).map_err(|cause| this.failure(cause))?;
+        let good = until_the_end::<P>(&outcome).map_err(|cause| this.failure(cause))?;
         let mut bytes = packet.into_buffer();
         bytes.truncate(good);
         Poll::Ready(Ok(bytes))

@@ -103,10 +103,14 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
         TransferPacket::new(self, pos, packet)
     }
 
-    /// Reads `len` bytes, or fewer where the data ends or a later part fails, into a new vector.
+    /// Reads `len` bytes into a new vector; fewer only where the data ends.
+    ///
+    /// Of a stream ([`NoPos`](crate::io::NoPos)) it takes what one request brings, which may be fewer: as taken bytes are not
+    /// lost, a failure behind them is left to the next call.
     ///
     /// # Errors
-    /// Where not even the first byte could be read, for another reason than the end of the data; `OutOfMemory`.
+    /// Where a byte before the end of the data could not be read, with the cause of the first such byte;
+    /// [`read_buf_some`](Self::read_buf_some) and [`read_packet`](Self::read_packet) give what lies before it. `OutOfMemory`.
     #[inline]
     fn read_to_vec(&self, pos: P, len: usize) -> ReadToVec<'_, P, Self> {
         ReadToVec::new(self, pos, len)
@@ -126,7 +130,7 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
     /// ```
     ///
     /// # Errors
-    /// Where not even the first byte could be read, for another reason than the end of the data; `OutOfMemory`.
+    /// As those of [`read_to_vec`](Self::read_to_vec).
     #[cfg(feature = "bytes")]
     fn read_bytes(&self, pos: P, len: usize) -> super::ReadBytes<'_, P, Self> {
         super::ReadBytes::new(self, pos, len)
