@@ -71,6 +71,7 @@ mod fault;
 mod later;
 mod limit;
 mod mirror;
+mod mix;
 mod naming;
 mod overlay;
 mod pieces;

@@ -141,6 +141,11 @@ impl<Io> Timeout<Io> {
         read.lock().timed_out() + write.lock().timed_out()
     }
 
+    fn refused(&self) -> u64 {
+        let Both { read, write } = &self.core.tables;
+        read.lock().refused() + write.lock().refused()
+    }
+
     #[inline]
     fn send_on<D: Way, P: Position>(&self, pos: P, view: View<D>)
     where
@@ -196,6 +201,10 @@ impl<Io> Timeout<Io> {
             ),
             ErrorKind::LimitReached if self.overdue() > 0 => Some(
                 "too many requests that have timed out are still with the object (`TimeoutLimits`)",
+            ),
+            ErrorKind::LimitReached if self.refused() > 0 => Some(
+                "more requests, or chunks of long ones, than a timeout may have at once (`TimeoutLimits::requests`): \
+                 put a `Limit` over it, under which they wait",
             ),
             _ => None,
         }

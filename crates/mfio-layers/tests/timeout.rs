@@ -3,10 +3,13 @@
 #[path = "common/objects.rs"]
 mod objects;
 
+use mfio::backend::IoBackendExt;
 use mfio::error::ErrorKind;
 use mfio::io::{Read, Write};
+use mfio::memory::Memory;
+use mfio::traits::IoRead;
 use mfio_layers::clock::{Alarm, Clock, ManualClock, ThreadClock, Timer};
-use mfio_layers::{Fault, Rule, Timeout, TimeoutLimits};
+use mfio_layers::{Fault, Limit, Limits, Rule, Timeout, TimeoutLimits};
 use objects::{Bytes, ended, failures, read, send, write};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -156,6 +159,29 @@ fn hazard_overdue_requests_without_bound() {
         assert_eq!((handle.release_all(), io.overdue()), (3, 0));
         assert!(last.into_iter().all(|r| ended(r).outcome.is_success()));
     }
+}
+
+#[test]
+fn a_request_of_more_chunks_than_there_may_be_says_what_to_do() {
+    let clock = ManualClock::new();
+    let limits = TimeoutLimits {
+        chunk: 8,
+        requests: 2,
+        ..TimeoutLimits::default()
+    };
+    let io = Timeout::with_limits(Memory::new(vec![7; 64]), SECOND, clock, limits);
+    let error = io.block_on(io.read_to_vec(0, 64)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitReached);
+    assert!(
+        error.to_string().contains("put a `Limit` over it"),
+        "{error}"
+    );
+    let limit = Limits {
+        bytes: 16,
+        ..Limits::default()
+    };
+    let io: Limit<_> = Limit::new(io, limit);
+    assert_eq!(io.block_on(io.read_to_vec(0, 64)).unwrap(), [7; 64]);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! [`RetryPolicy`]: what is worth another attempt, how many there are, and the pauses between them.
 
 use crate::clock::Clock;
+use crate::mix::mix;
 use alloc::sync::Arc;
 use core::fmt;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use core::time::Duration;
 use mfio::error::{Cause, ErrorKind};
 
@@ -28,6 +30,12 @@ pub struct RetryPolicy {
     attempts: u8,
     when: Arc<dyn Fn(Cause) -> bool + Send + Sync>,
     backoff: Option<Backoff>,
+    jitter: Option<Arc<Jitter>>,
+}
+
+struct Jitter {
+    seed: u64,
+    drawn: AtomicUsize,
 }
 
 #[derive(Clone)]
@@ -45,6 +53,7 @@ impl RetryPolicy {
             attempts,
             when: Arc::new(passes),
             backoff: None,
+            jitter: None,
         }
     }
 
@@ -66,6 +75,29 @@ impl RetryPolicy {
         self
     }
 
+    /// Shortens each pause, at random, to something between half of it and all of it, so that what failed together is not
+    /// tried again together. `seed` is to differ among those who might fail together: the number of a process or a node.
+    ///
+    /// ```
+    /// use mfio::error::{Cause, ErrorKind};
+    /// use mfio_layers::RetryPolicy;
+    /// use mfio_layers::clock::ManualClock;
+    /// use std::time::Duration;
+    ///
+    /// let pause = Duration::from_millis(10);
+    /// let policy = RetryPolicy::new(2).backoff(ManualClock::new(), pause, pause).jitter(7);
+    /// let busy = Cause::new(ErrorKind::Busy);
+    /// let first = policy.again(busy, 1).unwrap();
+    /// assert!(pause / 2 <= first && first <= pause);
+    /// assert_ne!(policy.again(busy, 1), Some(first));
+    /// ```
+    #[must_use]
+    pub fn jitter(mut self, seed: u64) -> Self {
+        let drawn = AtomicUsize::new(0);
+        self.jitter = Some(Arc::new(Jitter { seed, drawn }));
+        self
+    }
+
     /// Whether a range is tried again that failed for this reason, after so many attempts, and how long to wait before.
     pub fn again(&self, cause: Cause, attempts: u8) -> Option<Duration> {
         if attempts >= self.attempts || !(self.when)(cause) {
@@ -73,12 +105,25 @@ impl RetryPolicy {
         }
         Some(self.backoff.as_ref().map_or(Duration::ZERO, |backoff| {
             let doubled = 2u32.saturating_pow(u32::from(attempts.saturating_sub(1)));
-            backoff.first.saturating_mul(doubled).min(backoff.longest)
+            let pause = backoff.first.saturating_mul(doubled).min(backoff.longest);
+            self.jitter.as_ref().map_or(pause, |j| j.shorten(pause))
         }))
     }
 
     pub(super) fn clock(&self) -> Option<Arc<dyn Clock>> {
         self.backoff.as_ref().map(|backoff| backoff.clock.clone())
+    }
+}
+
+impl Jitter {
+    fn shorten(&self, pause: Duration) -> Duration {
+        let number = self.drawn.fetch_add(1, Relaxed) as u64;
+        let half = pause / 2;
+        // 32 bits of chance.
+        let share = mix(mix(self.seed).wrapping_add(number)) >> 32;
+        let nanos = (half.as_nanos() * u128::from(share)) >> 32;
+        // Less than half of it. More nanoseconds than fit into 64 bits are 500 years.
+        pause - half + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(half)
     }
 }
 
@@ -96,6 +141,46 @@ impl fmt::Debug for RetryPolicy {
         f.debug_struct("RetryPolicy")
             .field("attempts", &self.attempts)
             .field("backoff", &pauses)
+            .field("jitter", &self.jitter.as_ref().map(|jitter| jitter.seed))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[test]
+    fn pauses_are_spread_over_their_upper_half() {
+        let ms = Duration::from_millis;
+        let policy = |seed| {
+            let plain = RetryPolicy::new(9).backoff(ManualClock::new(), ms(16), Duration::MAX);
+            plain.jitter(seed)
+        };
+        let draw = |policy: &RetryPolicy, attempts| {
+            policy.again(ErrorKind::Busy.into(), attempts).unwrap()
+        };
+        let one = policy(1);
+        let mut eighths = [0; 8];
+        for _ in 0..8000 {
+            let pause = draw(&one, 1);
+            assert!(ms(8) <= pause && pause <= ms(16), "{pause:?}");
+            eighths[((pause - ms(8)).as_micros() / 1000).min(7) as usize] += 1;
+        }
+        // Some four times the standard deviation.
+        assert!(
+            eighths.iter().all(|n| (880..1120).contains(n)),
+            "{eighths:?}"
+        );
+        let doubled = draw(&one, 2);
+        assert!(ms(16) <= doubled && doubled <= ms(32), "{doubled:?}");
+        // Who has another seed draws other numbers; a clone goes on with the same ones.
+        let (one, two) = (policy(1), policy(2));
+        let first = draw(&one, 1);
+        assert_ne!(first, draw(&two, 1));
+        assert_ne!(first, draw(&one.clone(), 1));
+        let longest = RetryPolicy::new(2).backoff(ManualClock::new(), Duration::MAX, Duration::MAX);
+        assert!(draw(&longest.jitter(0), 1) >= Duration::MAX / 2);
     }
 }

@@ -60,6 +60,8 @@ pub(super) struct Table<D: Way> {
     newest: u64,
     overdue: usize,
     timed_out: u64,
+    /// How many found no room.
+    refused: u64,
     small: Vec<Own<D>>,
     large: Vec<Own<D>>,
 }
@@ -86,6 +88,7 @@ impl<D: Way> Default for Table<D> {
             newest: 0,
             overdue: 0,
             timed_out: 0,
+            refused: 0,
             small: Vec::new(),
             large: Vec::new(),
         }
@@ -98,6 +101,7 @@ impl<D: Way> Table<D> {
     pub(super) fn take(&mut self, len: usize, limits: &TimeoutLimits) -> Result<Own<D>, Cause> {
         let used = self.slots.len() - self.free.len();
         if used >= limits.requests || self.overdue >= limits.overdue {
+            self.refused += 1;
             return Err(ErrorKind::LimitReached.into());
         }
         let shelf = match len {
@@ -252,6 +256,10 @@ impl<D: Way> Table<D> {
 
     pub(super) fn timed_out(&self) -> u64 {
         self.timed_out
+    }
+
+    pub(super) fn refused(&self) -> u64 {
+        self.refused
     }
 
     #[inline]

@@ -1,5 +1,6 @@
 //! Which requests a [`Trace`](super::Trace) times: reading a clock twice can take longer than the request does.
 
+use crate::mix::mix;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use core::time::Duration;
 
@@ -40,6 +41,8 @@ impl Sampler {
         if self.all || !self.quick.load(Relaxed) {
             return 1;
         }
+        // A sequence with even gaps would not do: after one that was timed others would certainly not be, so that those which
+        // are timed because it was slow would count too much.
         match mix(number) >> (64 - ONE_IN) {
             0 => 1 << ONE_IN,
             _ => 0,
@@ -54,14 +57,6 @@ impl Sampler {
             self.quick.store(quick, Relaxed);
         }
     }
-}
-
-/// A hash: neither neighbours nor numbers at any distance are alike. A sequence with even gaps would not do: after one that was
-/// timed others would certainly not be, so that those which are timed because it was slow would count too much.
-#[inline]
-fn mix(number: u64) -> u64 {
-    let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (spread ^ (spread >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93)
 }
 
 #[cfg(test)]
