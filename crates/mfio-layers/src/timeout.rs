@@ -13,7 +13,7 @@ use core::time::Duration;
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{PacketIo, Position, Read, Write};
 use mfio::lock::Lock;
-use mfio::packet::{AlignedBuf, BufferFor, OnEnd, Outcome, Relay, View};
+use mfio::packet::{AlignedBuf, BufferFor, OnEnd, Outcome, Recallable, Relay, View};
 use table::{SMALL, Table};
 
 pub use table::TimeoutLimits;
@@ -28,14 +28,16 @@ pub use table::TimeoutLimits;
 /// A request has at least its time, and up to 5 ms more ([`TimeoutLimits::slack`]), as the clock is not read for each: those
 /// that begin while others are on their way are given one time for all of them, a little later.
 ///
-/// What has timed out goes on in the object until that ends it: then the layer frees its memory and forgets it. The number of
-/// such requests is [counted](Self::overdue) and bounded, as is that of all requests ([`TimeoutLimits`]), for reads and for
-/// writes: what exceeds the bounds fails with [`LimitReached`](ErrorKind::LimitReached). Under a [`Limit`](crate::Limit) it
-/// waits instead.
+/// What has timed out is abandoned: an object may stop early where nobody waits for a read, as where a future is dropped. It
+/// goes on until the object ends it; then the layer frees its memory and forgets it. The number of such requests is
+/// [counted](Self::overdue) and bounded, as is that of all requests ([`TimeoutLimits`]), for reads and for writes: what exceeds
+/// the bounds fails with [`LimitReached`](ErrorKind::LimitReached). Under a [`Limit`](crate::Limit) it waits instead.
 ///
-/// # Late writes
-/// A write that has timed out may happen later, even after a newer one to the same place. What reads late from something
-/// without positions takes bytes that nobody gets. Where that matters, give the object up after a timeout.
+/// # Late ends
+/// A write that has timed out may happen later, even after a newer one to the same place. A read of something without
+/// positions that has timed out takes no bytes from later ones where the object looks whether reads are abandoned, as streams
+/// of the native runtime and pipes in memory do; but what arrives at the very time at which it is given up is lost. Where that
+/// matters, give the object up after a timeout.
 ///
 /// When the layer is dropped, what it waits for fails with [`Dropped`](ErrorKind::Dropped). Driving it drives the object;
 /// the clock needs nobody to drive it. There is no short cut for blocking calls, as nothing could end them.
@@ -88,11 +90,15 @@ impl Family for Tables {
 struct Asked<D> {
     /// Taken out at the end, so that there is one clone for each request.
     core: Option<Arc<Core>>,
+    /// Its own as long as it exists.
     slot: usize,
     way: PhantomData<fn(D)>,
 }
 
-type Own<D> = Relay<AlignedBuf, Asked<D>>;
+/// Recalled when its time is over.
+type Memory = Recallable<AlignedBuf>;
+
+type Own<D> = Relay<Memory, Asked<D>>;
 
 impl<Io> Timeout<Io> {
     /// Fails what `inner` has not ended after `timeout`. Bounds are the default ones.
@@ -149,7 +155,7 @@ impl<Io> Timeout<Io> {
     #[inline]
     fn send_on<D: Way, P: Position>(&self, pos: P, view: View<D>)
     where
-        AlignedBuf: BufferFor<D>,
+        Memory: BufferFor<D>,
         Io: PacketIo<D, P>,
     {
         if view.len() <= self.core.limits.chunk {
@@ -161,7 +167,7 @@ impl<Io> Timeout<Io> {
 
     fn ask_for_chunks<D: Way, P: Position>(&self, mut pos: P, mut view: View<D>)
     where
-        AlignedBuf: BufferFor<D>,
+        Memory: BufferFor<D>,
         Io: PacketIo<D, P>,
     {
         let most = self.core.limits.chunk;
@@ -184,7 +190,7 @@ impl<Io> Timeout<Io> {
     #[inline]
     fn ask<D: Way, P: Position>(&self, pos: P, view: View<D>)
     where
-        AlignedBuf: BufferFor<D>,
+        Memory: BufferFor<D>,
         Io: PacketIo<D, P>,
     {
         let len = view.len();
@@ -311,13 +317,15 @@ struct Unsent<'a, D: Way>(&'a Core, usize, PhantomData<D>);
 
 impl<D: Way> Drop for Unsent<'_, D> {
     fn drop(&mut self) {
-        // The lock is released at the end of this line.
-        let waiting = D::pick(&self.0.tables).lock().end(self.1);
+        let mut table = D::pick(&self.0.tables).lock();
+        let waiting = table.end(self.1);
+        table.vacate(self.1);
+        drop(table);
         drop(waiting);
     }
 }
 
-impl<D: Way> OnEnd<AlignedBuf> for Asked<D> {
+impl<D: Way> OnEnd<Memory> for Asked<D> {
     #[inline]
     fn on_end(mut own: Own<D>, outcome: Outcome) {
         let Some(core) = own.state_mut().core.take() else {

@@ -2,14 +2,27 @@
 
 #[path = "common/objects.rs"]
 mod objects;
+#[path = "../../mfio-rt/tests/common/mod.rs"]
+mod runtimes;
 
+use mfio::backend::{IoBackend, IoBackendExt};
 use mfio::error::ErrorKind;
 use mfio::io::{NoPos, PacketIo, Read, Write};
+use mfio::memory::pipe;
 use mfio::packet::{Packet, View};
+use mfio::traits::IoRead;
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{Fault, Limit, Limits, Mirror, Retry, RetryPolicy, Rule, Timeout, TimeoutLimits};
+use mfio_rt::native::File;
+use std::future::poll_fn;
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
+use std::pin::pin;
 use std::sync::Mutex;
+use std::task::Poll;
 use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What was written can be read, in its order.
 #[derive(Default)]
@@ -50,8 +63,7 @@ fn a_pipe_under_all_of_them() {
         chunk: 5,
         ..TimeoutLimits::default()
     };
-    let second = Duration::from_secs(1);
-    let timeout = Timeout::with_limits(limit, second, ManualClock::new(), chunks);
+    let timeout = Timeout::with_limits(limit, SECOND, ManualClock::new(), chunks);
     let io: Mirror<_, NoPos> = Mirror::new([timeout]).unwrap();
 
     let (in_flight, view) = Packet::new(b"0123456789abcdef".to_vec()).start::<Write>();
@@ -63,4 +75,78 @@ fn a_pipe_under_all_of_them() {
     assert!(ended.outcome.is_success());
     assert_eq!(ended.packet.buffer(), b"0123456789abcdef");
     assert!(faults.hits(0) > 3);
+}
+
+/// A read that times out before anything is there, and one more, during which it comes.
+fn read_twice<Io>(stream: Io, come: impl FnOnce())
+where
+    Io: PacketIo<Read, NoPos> + IoBackend + Send + Sync + 'static,
+{
+    let clock = ManualClock::new();
+    let io = Timeout::new(stream, SECOND, clock.clone());
+    let (mut first, mut second) = ([0; 8], [0; 8]);
+    let mut late = pin!(io.read_some(NoPos, &mut first));
+    let late = io.block_on(poll_fn(|cx| {
+        let polled = late.as_mut().poll(cx);
+        clock.advance(2 * SECOND);
+        polled
+    }));
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
+    let mut read = pin!(io.read_some(NoPos, &mut second));
+    io.block_on(poll_fn(|cx| {
+        assert!(read.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    }));
+    come();
+    assert_eq!(io.block_on(read).unwrap(), 4);
+    assert_eq!(&second[..4], b"late");
+    assert_eq!((io.timed_out(), io.overdue()), (1, 0));
+}
+
+#[test]
+fn hazard_a_read_that_timed_out_takes_what_a_later_one_waits_for() {
+    let (reads, writes) = pipe(64);
+    read_twice(reads, || {
+        let (in_flight, view) = Packet::new(*b"late").start::<Write>();
+        writes.send_io(NoPos, view);
+        assert!(writes.block_on(in_flight).outcome.is_success());
+    });
+    for rt in runtimes::runtimes() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let stream = File::from_owned_fd(&rt, ours.into()).into_stream().unwrap();
+        read_twice(stream, || theirs.write_all(b"late").unwrap());
+    }
+}
+
+#[test]
+fn what_waits_for_a_limit_is_not_sent_once_it_has_timed_out() {
+    let below = objects::Bytes::new([7; 16]);
+    let fault = Fault::new(below.clone(), [Rule::hold()]);
+    let handle = fault.handle();
+    let one = Limits {
+        operations: 1,
+        ..Limits::default()
+    };
+    let clock = ManualClock::new();
+    let limit: Limit<_> = Limit::new(fault, one);
+    let io = Timeout::new(limit, SECOND, clock.clone());
+    let reads = [0, 8].map(|pos| objects::send::<Read>(&io, pos, [0; 4]));
+    clock.advance(2 * SECOND);
+    for read in reads {
+        let read = objects::ended(read);
+        assert_eq!(objects::failures(&read), [(0, 4, ErrorKind::TimedOut)]);
+    }
+    assert!(handle.release());
+    assert_eq!((io.overdue(), io.inner().waiting()), (0, 0));
+    assert_eq!(
+        below.log(),
+        [(true, 0, 4)],
+        "the second one is nobody's any more"
+    );
+    // What comes later in the same memory is wanted.
+    let reads = [0, 8].map(|pos| objects::send::<Read>(&io, pos, [0; 4]));
+    assert!(handle.release() && handle.release());
+    for read in reads {
+        assert_eq!(objects::ended(read).packet.buffer(), [7; 4]);
+    }
 }

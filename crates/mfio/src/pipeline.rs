@@ -63,9 +63,8 @@ use shared::{Done, Shared};
 /// Buffers come from the user and go back with the results. A tag `T` of the user's travels with each.
 ///
 /// # Cancel safety
-/// Dropping a future of [`next`](Self::next) loses nothing. Dropping the pipeline detaches what is on its way: it may still
-/// happen, and its buffers are freed when it has. Drivers are not told that nobody waits, so that a read of a stream goes on
-/// waiting for bytes.
+/// Dropping a future of [`next`](Self::next) loses nothing. Dropping the pipeline detaches what is on its way, as dropping a
+/// future does: it may still happen, and its buffers are freed when it has ended.
 pub struct Pipeline<'a, D, P, Io, B, T = ()>
 where
     D: Direction,
@@ -144,7 +143,7 @@ where
         self.pushed += 1;
         self.count += 1;
         self.bytes += len;
-        self.io.send_io(pos, relay.send::<D>());
+        self.io.send_io(pos, relay.send_inner::<D>());
         Ok(())
     }
 

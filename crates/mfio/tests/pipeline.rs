@@ -8,7 +8,8 @@ mod faulty;
 use faulty::{Ends, Faulty};
 use mfio::backend::IoBackendExt;
 use mfio::error::ErrorKind;
-use mfio::memory::Memory;
+use mfio::io::NoPos;
+use mfio::memory::{Memory, pipe};
 use mfio::pipeline::{Completed, Window};
 use mfio::traits::{BlockingIo, IoRead};
 use proptest::prelude::*;
@@ -333,4 +334,17 @@ fn a_waker_may_end_the_next_request() {
     );
     io.serve(0);
     assert_eq!(std::iter::from_fn(|| pipeline.try_next()).count(), 4);
+}
+
+#[test]
+fn hazard_a_pipeline_that_is_dropped_takes_what_others_wait_for() {
+    let (reads, writes) = pipe(64);
+    let mut dropped = reads.read_pipeline(Window::new(2));
+    for _ in 0..2 {
+        assert!(dropped.try_push((NoPos, [0; 4])).is_ok());
+    }
+    drop(dropped);
+    writes.blocking().write_all(NoPos, b"for others").unwrap();
+    let read = reads.block_on(reads.read_to_vec(NoPos, 16)).unwrap();
+    assert_eq!(read, b"for others");
 }

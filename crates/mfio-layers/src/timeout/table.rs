@@ -1,13 +1,13 @@
 //! Who waits for an answer of one direction, and until when: the state of a [`Timeout`](super::Timeout), and nothing that runs
 //! code of others.
 
-use super::{Asked, Own};
+use super::{Asked, Memory, Own};
 use crate::ways::Way;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::time::Duration;
 use mfio::error::{Cause, ErrorKind};
-use mfio::packet::{AlignedBuf, Relay, View};
+use mfio::packet::{AlignedBuf, Recall, Relay, View};
 
 /// What a [`Timeout`](super::Timeout) may have under way. Bounds are for reads, and once more for writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +46,11 @@ const NONE: usize = usize::MAX;
 const UNTIMED: Duration = Duration::MAX;
 
 pub(super) struct Table<D: Way> {
+    /// Each belongs to one request, idle ones included, or is `vacant`.
     slots: Vec<Slot<D>>,
-    free: Vec<usize>,
+    vacant: Vec<usize>,
+    /// How many requests the object has.
+    under_way: usize,
     /// Slots whose initiators wait, by time: all wait equally long. Linked through the slots, so that each leaves at once.
     first: usize,
     last: usize,
@@ -67,6 +70,8 @@ pub(super) struct Table<D: Way> {
 }
 
 struct Slot<D: Way> {
+    /// What tells the object that nobody waits for the request any more.
+    recall: Recall,
     /// `None`: no longer waited for.
     view: Option<View<D>>,
     number: u64,
@@ -79,7 +84,8 @@ impl<D: Way> Default for Table<D> {
     fn default() -> Self {
         Self {
             slots: Vec::new(),
-            free: Vec::new(),
+            vacant: Vec::new(),
+            under_way: 0,
             first: NONE,
             last: NONE,
             untimed: NONE,
@@ -96,11 +102,10 @@ impl<D: Way> Default for Table<D> {
 }
 
 impl<D: Way> Table<D> {
-    /// A request of `len` bytes, which has a slot that is not waited for yet.
+    /// A request of `len` bytes, whose slot is not waited for yet.
     #[inline]
     pub(super) fn take(&mut self, len: usize, limits: &TimeoutLimits) -> Result<Own<D>, Cause> {
-        let used = self.slots.len() - self.free.len();
-        if used >= limits.requests || self.overdue >= limits.overdue {
+        if self.under_way >= limits.requests || self.overdue >= limits.overdue {
             self.refused += 1;
             return Err(ErrorKind::LimitReached.into());
         }
@@ -108,17 +113,34 @@ impl<D: Way> Table<D> {
             0..=SMALL => &mut self.small,
             _ => &mut self.large,
         };
-        let mut own = match shelf.pop() {
+        let own = match shelf.pop() {
             Some(own) => own,
-            None => allocate(len, limits)?,
+            None => self.allocate(len, limits)?,
         };
-        own.state_mut().slot = self.free.pop().unwrap_or_else(|| self.grow());
+        self.under_way += 1;
         Ok(own)
     }
 
     #[cold]
+    fn allocate(&mut self, len: usize, limits: &TimeoutLimits) -> Result<Own<D>, Cause> {
+        let size = match len {
+            0..=SMALL => SMALL,
+            _ => limits.chunk,
+        };
+        let memory = AlignedBuf::try_with_alignment(size, SMALL)?;
+        let slot = self.vacant.pop().unwrap_or_else(|| self.grow());
+        let asked = Asked {
+            core: None,
+            slot,
+            way: PhantomData,
+        };
+        let recall = self.slots[slot].recall.clone();
+        Ok(Relay::new(Memory::new(memory, recall), asked))
+    }
+
     fn grow(&mut self) -> usize {
         self.slots.push(Slot {
+            recall: Recall::new(),
             view: None,
             number: 0,
             due: UNTIMED,
@@ -208,15 +230,22 @@ impl<D: Way> Table<D> {
         self.newest
     }
 
-    /// The object has ended a request: the slot is free. Returns who waited for it; `None` where it was overdue.
+    /// The object has ended a request, which is to be [kept](Self::keep). Returns who waited for it; `None` where it was
+    /// overdue.
     #[inline]
     pub(super) fn end(&mut self, slot: usize) -> Option<View<D>> {
+        self.under_way -= 1;
         let view = self.unlink(slot);
         if view.is_none() {
             self.overdue -= 1;
+            self.slots[slot].recall.renew();
         }
-        self.free.push(slot);
         view
+    }
+
+    /// The request of this slot has ended, and is dropped.
+    pub(super) fn vacate(&mut self, slot: usize) {
+        self.vacant.push(slot);
     }
 
     /// Takes out one who has waited until `now`, if there is one.
@@ -229,9 +258,11 @@ impl<D: Way> Table<D> {
         self.abandon()
     }
 
-    /// Takes out the one who has waited longest.
+    /// Takes out the one who has waited longest, and recalls the request.
     pub(super) fn abandon(&mut self) -> Option<View<D>> {
-        let view = self.unlink(self.first)?;
+        let slot = self.first;
+        let view = self.unlink(slot)?;
+        self.slots[slot].recall.recall();
         self.overdue += 1;
         Some(view)
     }
@@ -244,6 +275,7 @@ impl<D: Way> Table<D> {
             _ => &mut self.large,
         };
         if shelf.len() >= KEPT {
+            self.vacate(own.state().slot);
             return Some(own);
         }
         shelf.push(own);
@@ -280,19 +312,4 @@ impl<D: Way> Table<D> {
         }
         Some(view)
     }
-}
-
-#[cold]
-fn allocate<D: Way>(len: usize, limits: &TimeoutLimits) -> Result<Own<D>, Cause> {
-    let size = match len {
-        0..=SMALL => SMALL,
-        _ => limits.chunk,
-    };
-    let memory = AlignedBuf::try_with_alignment(size, SMALL)?;
-    let asked = Asked {
-        core: None,
-        slot: NONE,
-        way: PhantomData,
-    };
-    Ok(Relay::new(memory, asked))
 }

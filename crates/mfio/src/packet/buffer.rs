@@ -8,6 +8,7 @@ mod aligned;
 #[cfg(feature = "bytes")]
 mod bytes;
 mod exposed;
+mod recallable;
 mod view;
 
 use crate::io::{Direction, Read, Write};
@@ -16,6 +17,7 @@ use alloc::vec::Vec;
 use core::mem::ManuallyDrop;
 
 pub use aligned::AlignedBuf;
+pub use recallable::{Recall, Recallable, Recalled};
 
 /// Memory that a packet can own: a fixed number of initialised bytes at an address that does not change.
 ///
@@ -23,7 +25,7 @@ pub use aligned::AlignedBuf;
 /// `&'static [u8]`, `&'static mut [u8]`, with the feature `bytes` for `bytes::Bytes` (to write from) and
 /// `bytes::BytesMut` (its length, not its capacity), for memory that an object [exposes](crate::io::Exposed) or a
 /// [scope](crate::scope) lends, and for a [`View`](super::View) of another packet, which is how a layer works on behalf of
-/// others without copying.
+/// others without copying; and for any of these as a [`Recallable`].
 ///
 /// # Safety
 /// For parts made by [`into_parts`](Buffer::into_parts), as long as they are neither moved nor turned back:
@@ -53,7 +55,8 @@ pub unsafe trait Buffer: Send + Sized {
     /// `parts` points to parts that came from [`into_parts`](Buffer::into_parts).
     unsafe fn region(parts: *mut Self::Parts) -> (*mut u8, usize);
 
-    /// Whether nobody wants what is done with the buffer, a hint: true for a [`View`](super::View) that is abandoned.
+    /// Whether nobody wants what is done with the buffer, a hint: true for a [`View`](super::View) that is abandoned, and for a
+    /// [`Recallable`] that was recalled.
     ///
     /// # Safety
     /// As for [`region`](Buffer::region); others may do so at the same time.

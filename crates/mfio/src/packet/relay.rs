@@ -9,7 +9,7 @@
 mod copies;
 
 use super::block::{Packet, free};
-use super::buffer::{Buffer, BufferFor, ReadBuffer, WriteBuffer};
+use super::buffer::{Buffer, BufferFor, ReadBuffer, Recallable, Recalled, WriteBuffer};
 use super::header::{Header, VTable};
 use super::outcome::Outcome;
 use super::pool::Shelf;
@@ -307,10 +307,18 @@ impl<B: Buffer + 'static, S: OnEnd<B>> Relay<B, S> {
     where
         B: BufferFor<D>,
     {
+        // SAFETY: the buffer suits `D`.
+        unsafe { self.start(len) }
+    }
+
+    /// # Safety
+    /// The region of the buffer is fit for `D`.
+    #[inline]
+    unsafe fn start<D: Direction>(self, len: usize) -> View<D> {
         let len = len.min(self.len());
         let header = self.0.into_raw();
-        // SAFETY: the block was the relay's alone; its one unit of COUNT goes to the view. The buffer suits `D`, and `len`
-        // is within it.
+        // SAFETY: the block was the relay's alone; its one unit of COUNT goes to the view. The buffer suits `D`, as the
+        // caller promises, and `len` is within it.
         unsafe {
             (*header.as_ptr()).len = len;
             (*header.as_ptr()).state.start_relay(1);
@@ -341,6 +349,31 @@ impl<B: Buffer + 'static, S: OnEnd<B>> Relay<B, S> {
         }
         // SAFETY: as above; all views of the block are on the same bytes.
         unsafe { Copies::new(header, len, copies.get()) }
+    }
+}
+
+impl<B, R, S> Relay<Recallable<B, R>, S>
+where
+    B: Buffer + 'static,
+    R: Recalled,
+    S: OnEnd<Recallable<B, R>>,
+{
+    /// Who says whether the relay is wanted.
+    #[inline]
+    pub fn recall(&self) -> &R {
+        // SAFETY: a relay has a buffer (invariant 1), whose parts are this relay's alone, which is borrowed.
+        unsafe { &(*self.0.parts()).buffer.assume_init_ref().1 }
+    }
+
+    /// As [`send`](Self::send), for any direction that the buffer within suits.
+    #[inline]
+    pub(crate) fn send_inner<D: Direction>(self) -> View<D>
+    where
+        B: BufferFor<D>,
+    {
+        let len = self.len();
+        // SAFETY: the region is that of the buffer within, which suits `D`.
+        unsafe { self.start(len) }
     }
 }
 

@@ -4,7 +4,8 @@
 
 use crate::io::Direction;
 use crate::lock::Lock;
-use crate::packet::{Buffer, OnEnd, Outcome, Relay, RelayPool};
+use crate::packet::{Buffer, OnEnd, Outcome, Recallable, Recalled, Relay, RelayPool};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::marker::PhantomData;
@@ -16,15 +17,19 @@ const KEPT: usize = 4096;
 /// See the module.
 pub(super) struct Shared<D: Direction, P, B: Buffer + 'static, T> {
     list: Lock<List<P, B, T>>,
-    pool: RelayPool<B, Ticket<D, P, B, T>>,
+    /// Nobody will fetch anything any more. Changed under the lock of the list; drivers look without it.
+    closed: AtomicBool,
+    pool: Blocks<D, P, B, T>,
 }
+
+/// A buffer on its way, which finds its pipeline, and says whether that is still there.
+type Kept<D, P, B, T> = Recallable<B, Arc<Shared<D, P, B, T>>>;
+type Blocks<D, P, B, T> = RelayPool<Kept<D, P, B, T>, Ticket<D, P, T>>;
 
 struct List<P, B, T> {
     ended: VecDeque<Done<P, B, T>>,
     /// Who waits for the next one.
     waker: Option<Waker>,
-    /// Nobody will fetch anything any more.
-    closed: bool,
 }
 
 /// A result that was not given out.
@@ -38,15 +43,14 @@ pub(super) struct Done<P, B, T> {
 }
 
 /// What an operation carries.
-pub(super) struct Ticket<D: Direction, P, B: Buffer + 'static, T> {
-    shared: Arc<Shared<D, P, B, T>>,
+pub(super) struct Ticket<D, P, T> {
     pos: P,
     tag: T,
     number: u64,
     direction: PhantomData<D>,
 }
 
-pub(super) type Operation<D, P, B, T> = Relay<B, Ticket<D, P, B, T>>;
+pub(super) type Operation<D, P, B, T> = Relay<Kept<D, P, B, T>, Ticket<D, P, T>>;
 
 impl<D, P, B, T> Shared<D, P, B, T>
 where
@@ -61,8 +65,8 @@ where
             list: Lock::new(List {
                 ended: VecDeque::new(),
                 waker: None,
-                closed: false,
             }),
+            closed: AtomicBool::new(false),
             pool: RelayPool::new(operations.min(KEPT)),
         }
     }
@@ -75,19 +79,19 @@ where
         number: u64,
     ) -> Operation<D, P, B, T> {
         let ticket = Ticket {
-            shared: self.clone(),
             pos,
             tag,
             number,
             direction: PhantomData,
         };
-        self.pool.relay(buffer, ticket)
+        self.pool
+            .relay(Recallable::new(buffer, self.clone()), ticket)
     }
 
     /// Takes an operation apart that was not sent.
     pub(super) fn reclaim(&self, relay: Operation<D, P, B, T>) -> (B, P, T) {
-        let (buffer, ticket) = self.pool.reclaim(relay);
-        (buffer, ticket.pos, ticket.tag)
+        let (kept, ticket) = self.pool.reclaim(relay);
+        (kept.into_parts().0, ticket.pos, ticket.tag)
     }
 
     /// Exchanges the list for `empty`. Says whether there was something; where there was not, `waker` will be woken when
@@ -120,10 +124,10 @@ where
         !empty.is_empty()
     }
 
-    /// Nothing will be fetched any more.
+    /// Nothing will be fetched any more. What is on its way is recalled.
     pub(super) fn close(&self) {
         let mut list = self.list.lock();
-        list.closed = true;
+        self.closed.store(true, Ordering::Relaxed);
         let left = core::mem::take(&mut list.ended);
         let waker = list.waker.take();
         drop(list);
@@ -133,7 +137,7 @@ where
     /// An operation has ended.
     fn ended(&self, done: Done<P, B, T>) {
         let mut list = self.list.lock();
-        if list.closed {
+        if self.closed.load(Ordering::Relaxed) {
             drop(list);
             drop(done);
             return;
@@ -147,16 +151,29 @@ where
     }
 }
 
-impl<D, P, B, T> OnEnd<B> for Ticket<D, P, B, T>
+impl<D, P, B, T> Recalled for Arc<Shared<D, P, B, T>>
 where
     D: Direction,
     P: Send + Sync + 'static,
     B: Buffer + 'static,
     T: Send + 'static,
 {
-    fn on_end(relay: Relay<B, Self>, outcome: Outcome) {
-        let shared = relay.state().shared.clone();
-        let (buffer, ticket) = shared.pool.reclaim(relay);
+    fn is_recalled(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+}
+
+impl<D, P, B, T> OnEnd<Kept<D, P, B, T>> for Ticket<D, P, T>
+where
+    D: Direction,
+    P: Send + Sync + 'static,
+    B: Buffer + 'static,
+    T: Send + 'static,
+{
+    fn on_end(relay: Relay<Kept<D, P, B, T>, Self>, outcome: Outcome) {
+        let shared = relay.recall().clone();
+        let (kept, ticket) = shared.pool.reclaim(relay);
+        let (buffer, _) = kept.into_parts();
         let Self {
             pos, tag, number, ..
         } = ticket;

@@ -1,0 +1,135 @@
+//! [`Recallable`]: the buffer of a relay that its layer may stop wanting.
+//!
+//! Invariant
+//! 1. Of the parts, those of the buffer are the first field, and used as its own packet would use them; the recall is only
+//!    read, through shared references, until the parts are turned back.
+#![allow(unsafe_code)]
+
+use super::{Buffer, ReadBuffer, WriteBuffer};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use alloc::sync::Arc;
+use core::fmt;
+
+/// Says whether what was sent is not wanted any more, for a [`Recallable`].
+pub trait Recalled: Send + Sync + 'static {
+    /// Whether nobody wants it. Asked by drivers and layers, on any thread, now and then: it must be quick, and not panic.
+    fn is_recalled(&self) -> bool;
+}
+
+/// A mark by which a layer recalls what it has sent. Clones are the same mark.
+#[derive(Clone)]
+pub struct Recall(Arc<AtomicBool>);
+
+impl Recall {
+    /// Nothing is recalled yet.
+    pub fn new() -> Self {
+        Self(Arc::new(AtomicBool::new(false)))
+    }
+
+    /// What was sent with this mark is not wanted any more.
+    pub fn recall(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// What is sent with this mark from now on is wanted, after all that was recalled has ended.
+    pub fn renew(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Default for Recall {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Recalled for Recall {
+    #[inline]
+    fn is_recalled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Recall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Recall").field(&self.is_recalled()).finish()
+    }
+}
+
+/// A buffer of a [`Relay`](crate::packet::Relay) that says when the relay is not wanted any more.
+///
+/// A relay on behalf of a view is [abandoned](crate::packet::View::is_abandoned) when that view is. One that has memory of its
+/// layer's own has nobody who gives up, but the layer; this is how that says so. It is a hint, as with a future that is
+/// dropped: an object may stop early, and the relay ends all the same.
+///
+/// ```
+/// use mfio::io::Read;
+/// use mfio::packet::{OnEnd, Outcome, Recall, Recallable, Relay};
+///
+/// struct Layer;
+///
+/// impl OnEnd<Recallable<Vec<u8>>> for Layer {
+///     fn on_end(relay: Relay<Recallable<Vec<u8>>, Self>, _: Outcome) {
+///         assert_eq!(relay.buffer(), [0; 64]);
+///     }
+/// }
+///
+/// let recall = Recall::new();
+/// let buffer = Recallable::new(vec![0; 64], recall.clone());
+/// let view = Relay::new(buffer, Layer).send::<Read>();
+/// assert!(!view.is_abandoned());
+/// recall.recall();
+/// assert!(view.is_abandoned());
+/// ```
+#[derive(Debug)]
+pub struct Recallable<B, R = Recall> {
+    buffer: B,
+    recall: R,
+}
+
+impl<B, R> Recallable<B, R> {
+    /// A buffer that is wanted until `recall` says otherwise.
+    pub fn new(buffer: B, recall: R) -> Self {
+        Self { buffer, recall }
+    }
+
+    /// The buffer, and who says so.
+    pub fn into_parts(self) -> (B, R) {
+        (self.buffer, self.recall)
+    }
+}
+
+// SAFETY: what the contract asks for holds for the parts of the buffer, which are used as it asks (invariant 1); the recall
+// is not part of the region.
+unsafe impl<B: Buffer, R: Recalled> Buffer for Recallable<B, R> {
+    type Parts = (B::Parts, R);
+
+    #[inline]
+    fn into_parts(self) -> Self::Parts {
+        (self.buffer.into_parts(), self.recall)
+    }
+
+    #[inline]
+    unsafe fn from_parts((buffer, recall): Self::Parts) -> Self {
+        // SAFETY: they came from `into_parts`, and nobody uses the region any more.
+        let buffer = unsafe { B::from_parts(buffer) };
+        Self { buffer, recall }
+    }
+
+    #[inline]
+    unsafe fn region(parts: *mut Self::Parts) -> (*mut u8, usize) {
+        // SAFETY: the caller's pointer is valid, and so is that to the field.
+        unsafe { B::region(&raw mut (*parts).0) }
+    }
+
+    unsafe fn is_unwanted(parts: *const Self::Parts) -> bool {
+        // SAFETY: the caller's pointer is valid; the recall is `Sync` and only read (invariant 1).
+        let recall = unsafe { &(*parts).1 };
+        // SAFETY: the pointer to the field is valid.
+        recall.is_recalled() || unsafe { B::is_unwanted(&raw const (*parts).0) }
+    }
+}
+// SAFETY: the region is the buffer's.
+unsafe impl<B: ReadBuffer, R: Recalled> ReadBuffer for Recallable<B, R> {}
+// SAFETY: the region is the buffer's.
+unsafe impl<B: WriteBuffer, R: Recalled> WriteBuffer for Recallable<B, R> {}
