@@ -6,7 +6,7 @@ mod bucket;
 use crate::bell::Bell;
 use crate::clock::{Alarm, Clock};
 use crate::delegate::drive_below;
-use crate::ways::{AnyView, Both, Family, Parked, Resume, Way, both_ways};
+use crate::ways::{AnyView, Both, Family, Parked, Resume, Way, both_ways, front_of_stream};
 use admission::{Admission, Next, Queued};
 use alloc::sync::{Arc, Weak};
 use core::fmt;
@@ -28,7 +28,7 @@ const KEPT: usize = 256;
 ///
 /// The queue is bounded too. A request that finds it full fails with [`LimitReached`](ErrorKind::LimitReached), and the
 /// error says whose limit it was. Only a request of more bytes than may be under way at once is split; nothing is copied,
-/// and in the steady state nothing allocated.
+/// and in the steady state nothing allocated. A read of a stream is not split: it is given no more bytes than that.
 ///
 /// What waits and is wanted by nobody any more fails with [`Cancelled`](ErrorKind::Cancelled), and is not sent; when the
 /// layer is dropped, what waits fails with [`Dropped`](ErrorKind::Dropped). Driving it drives the object. There is no short
@@ -157,7 +157,9 @@ impl<Io, P: Position> Limit<Io, P> {
             drop(admission);
             return core.dispatch(&self.inner, pos, view);
         }
+        let most = admission.most();
         drop(admission);
+        let view = front_of_stream::<D, P>(view, most);
         let block = self.inner.alignment().block();
         let kept = core.admission.lock().wait(Parked::new(pos, view, block));
         match kept {

@@ -11,7 +11,7 @@ use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
-use mfio::error::Cause;
+use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Exposed, PacketIo, Position};
 use mfio::lock::Lock;
 use mfio::packet::{OnEnd, Outcome, Relay, RelayPool, View};
@@ -30,6 +30,8 @@ const KEPT: usize = 256;
 /// A range that is tried again may be written twice below, as it is unknown what a failed write has done. What nobody
 /// waits for any more is not tried again. When the layer is dropped, what waits for its next attempt fails with the cause
 /// of its last one.
+///
+/// A read of a stream that ends with what there is has not failed, whatever the policy says: it is not tried again.
 ///
 /// Driving it drives the object. The short cut for blocking calls is an attempt; where it fails for a reason that is worth
 /// it, the attempts of a packet follow.
@@ -239,9 +241,11 @@ where
             return view.done();
         }
         let start = view.offset();
+        let ends_with = stream_end::<D, P>(&outcome);
         for (part, result) in view.parts(&outcome) {
             match result {
                 Ok(()) => part.done(),
+                Err(cause) if ends_with == Some(cause) => part.fail(cause),
                 Err(cause) => {
                     let failed = Failed {
                         attempts: attempt.before.saturating_add(1),
@@ -253,6 +257,14 @@ where
             }
         }
     }
+}
+
+/// What a stream says of the bytes behind those that it has given: that there are no more now, which is no failure. Another
+/// attempt would wait for them.
+fn stream_end<D: Way, P: Position>(outcome: &Outcome) -> Option<Cause> {
+    let given = D::READS && P::SEQUENTIAL && outcome.good_prefix() > 0;
+    let cause = outcome.first_error().filter(|_| given)?;
+    (cause.kind() == ErrorKind::WouldBlock).then_some(cause)
 }
 
 impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {

@@ -5,7 +5,7 @@ mod table;
 use crate::bell::Bell;
 use crate::clock::{Alarm, Clock};
 use crate::delegate::drive_below;
-use crate::ways::{Both, Family, Way, both_ways};
+use crate::ways::{Both, Family, Way, both_ways, front_of_stream};
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
@@ -23,7 +23,8 @@ pub use table::TimeoutLimits;
 ///
 /// So the object cannot be lent the initiator's memory. It works with memory of the layer, from which bytes that were read
 /// are copied, once, when the request ends, and into which bytes to be written are copied, once, before it is sent. Memory
-/// is page-aligned and kept for later requests. Long requests are split into chunks, and each chunk has its own time.
+/// is page-aligned and kept for later requests. Long requests are split into chunks, and each chunk has its own time;
+/// a long read of a stream ends with the first one.
 ///
 /// A request has at least its time, and up to 5 ms more ([`TimeoutLimits::slack`]), as the clock is not read for each: those
 /// that begin while others are on their way are given one time for all of them, a little later.
@@ -175,6 +176,7 @@ impl<Io> Timeout<Io> {
             0 => most,
             blocks => blocks,
         };
+        view = front_of_stream::<D, P>(view, chunk);
         while view.len() > chunk {
             let (head, tail) = view.split_at(chunk);
             self.ask(pos, head);

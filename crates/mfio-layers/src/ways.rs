@@ -1,7 +1,8 @@
 //! What layers need to know of the two directions, and requests that are kept without saying which way they go.
 
 use alloc::sync::Arc;
-use mfio::io::{Direction, Read, Write};
+use mfio::error::ErrorKind;
+use mfio::io::{Direction, Position, Read, Write};
 use mfio::packet::{OnEnd, Relay, View};
 
 /// Something for each direction.
@@ -189,6 +190,18 @@ impl<C, P: Copy, X> Parked<C, P, X> {
         };
         (first, rest)
     }
+}
+
+/// What a layer that sends `most` bytes at once is to send of a request: all, but of a read of a stream only the first ones.
+/// That ends with those, as with what there is, and who wants more asks again. A second part would wait for bytes that may
+/// never come, and two at once would get them in any order.
+pub(crate) fn front_of_stream<D: Direction, P: Position>(view: View<D>, most: usize) -> View<D> {
+    if !(D::READS && P::SEQUENTIAL) || view.len() <= most {
+        return view;
+    }
+    let (front, rest) = view.split_at(most);
+    rest.fail(ErrorKind::WouldBlock);
+    front
 }
 
 /// Implements `PacketIo` for a layer over one object, once for each direction, by methods of the layer that are written for

@@ -18,8 +18,8 @@ use std::future::poll_fn;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
-use std::sync::Mutex;
-use std::task::Poll;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -69,11 +69,9 @@ fn a_pipe_under_all_of_them() {
     let (in_flight, view) = Packet::new(b"0123456789abcdef".to_vec()).start::<Write>();
     io.send_io(NoPos, view);
     assert!(objects::ended(in_flight).outcome.is_success());
-    let (in_flight, view) = Packet::new(vec![0; 16]).start::<Read>();
-    io.send_io(NoPos, view);
-    let ended = objects::ended(in_flight);
-    assert!(ended.outcome.is_success());
-    assert_eq!(ended.packet.buffer(), b"0123456789abcdef");
+    let mut bytes = [0; 16];
+    smol::block_on(io.read_all(NoPos, &mut bytes)).unwrap();
+    assert_eq!(&bytes, b"0123456789abcdef");
     assert!(faults.hits(0) > 3);
 }
 
@@ -149,4 +147,77 @@ fn what_waits_for_a_limit_is_not_sent_once_it_has_timed_out() {
     for read in reads {
         assert_eq!(objects::ended(read).packet.buffer(), [7; 4]);
     }
+}
+
+/// Gives what there is, as a pipe of the system does; who asks when there is nothing waits.
+#[derive(Clone, Default)]
+struct Trickle {
+    there: Arc<Mutex<Vec<u8>>>,
+    waiting: Arc<Mutex<Vec<View<Read>>>>,
+}
+
+impl Trickle {
+    fn of(bytes: &[u8]) -> Self {
+        let below = Self::default();
+        below.there.lock().unwrap().extend_from_slice(bytes);
+        below
+    }
+}
+
+impl PacketIo<Read, NoPos> for Trickle {
+    fn send_io(&self, _: NoPos, mut view: View<Read>) {
+        let mut there = self.there.lock().unwrap();
+        if there.is_empty() {
+            return self.waiting.lock().unwrap().push(view);
+        }
+        let good = view.len().min(there.len());
+        for (to, from) in view.bytes_mut().iter_mut().zip(there.drain(..good)) {
+            *to = from;
+        }
+        drop(there);
+        view.done_prefix(good, ErrorKind::WouldBlock);
+    }
+}
+
+/// Reads some of three bytes, which are all that there is.
+fn reads_what_there_is(io: &impl PacketIo<Read, NoPos>, below: &Trickle, wanted: &[u8]) {
+    let mut bytes = [0; 10];
+    let read = pin!(io.read_some(NoPos, &mut bytes)).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(good) = read else {
+        panic!("the read waits for bytes that may never come");
+    };
+    assert_eq!(good.unwrap(), wanted.len());
+    assert_eq!(&bytes[..wanted.len()], wanted);
+    let waiting = below.waiting.lock().unwrap().len();
+    assert_eq!(waiting, 0, "nobody takes what comes next");
+}
+
+#[test]
+fn hazard_a_retried_read_of_a_stream_that_waits_for_more_than_there_is() {
+    for policy in [RetryPolicy::new(9), RetryPolicy::new(9).when(|_| true)] {
+        let below = Trickle::of(b"abc");
+        let retry: Retry<_, NoPos> = Retry::new(below.clone(), policy);
+        reads_what_there_is(&retry, &below, b"abc");
+    }
+}
+
+#[test]
+fn hazard_a_long_read_of_a_stream_that_is_split_and_waits_for_more_than_there_is() {
+    let below = Trickle::of(b"abc");
+    let limits = Limits {
+        bytes: 2,
+        ..Limits::default()
+    };
+    let limit: Limit<_, NoPos> = Limit::new(below.clone(), limits);
+    reads_what_there_is(&limit, &below, b"ab");
+    reads_what_there_is(&limit, &below, b"c");
+
+    let below = Trickle::of(b"abc");
+    let chunks = TimeoutLimits {
+        chunk: 2,
+        ..TimeoutLimits::default()
+    };
+    let timeout = Timeout::with_limits(below.clone(), SECOND, ManualClock::new(), chunks);
+    reads_what_there_is(&timeout, &below, b"ab");
+    reads_what_there_is(&timeout, &below, b"c");
 }

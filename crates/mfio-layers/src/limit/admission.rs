@@ -199,6 +199,11 @@ impl<W: Queued> Admission<W> {
         core::mem::take(&mut self.queue)
     }
 
+    /// How many bytes there may be under way.
+    pub(super) fn most(&self) -> usize {
+        self.limits.bytes
+    }
+
     pub(super) fn waiting(&self) -> usize {
         self.queue.len()
     }
