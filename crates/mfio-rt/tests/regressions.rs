@@ -17,7 +17,7 @@ use common::*;
 use mfio::backend::{IoBackend, IoBackendExt};
 use mfio::io::{PacketIo, Read, Write};
 use mfio::packet::Packet;
-use mfio::traits::IoRead;
+use mfio::traits::{BlockingIo, IoRead};
 use mfio_rt::native::{Builder, DriverKind, File, NativeRt, leaked_operations};
 
 /// Builders of all drivers that can be had.
@@ -309,6 +309,42 @@ fn a_descriptor_that_does_not_block_is_waited_for() {
         assert!(start(&rt, &mut read).is_pending());
         writer.write_all(b"x").unwrap();
         assert_eq!(rt.block_on(read).unwrap(), b'x');
+    }
+}
+
+/// Blocking calls wait, as asynchronous ones do.
+#[test]
+fn a_descriptor_that_does_not_block_is_waited_for_by_blocking_calls() {
+    for builder in builders() {
+        let rt = builder.build().unwrap();
+        let (reader, writer) = pipe();
+        for fd in [reader.as_raw_fd(), writer.as_raw_fd()] {
+            // SAFETY: takes numbers only; the descriptors are open.
+            let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+            // SAFETY: as above.
+            let set = unsafe { libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) };
+            assert_eq!(set, 0);
+        }
+        let (from, to) = (
+            File::from_owned_fd(&rt, reader),
+            File::from_owned_fd(&rt, writer.into()),
+        );
+        // More than a pipe holds.
+        let sent: Vec<u8> = (0..1 << 18).map(|i| (i % 251) as u8).collect();
+        let (expected, len) = (sent.clone(), sent.len());
+        let got = within("a pipe that does not block", move || {
+            let read = std::thread::spawn(move || {
+                let mut got = vec![0; len];
+                let mut at = 0;
+                while at < len {
+                    at += from.blocking().read_some(0, &mut got[at..])?;
+                }
+                Ok::<_, mfio::error::Error>(got)
+            });
+            to.blocking().write_all(0, &sent)?;
+            read.join().unwrap()
+        });
+        assert!(got.unwrap() == expected);
     }
 }
 

@@ -17,7 +17,7 @@ use super::NativeRt;
 use super::call::{CloseFile, FileLen, SyncFile, help};
 use super::object::Object;
 use super::owner::Owner;
-use super::sys;
+use super::sys::{self, Errno};
 
 /// An open file of a [`NativeRt`].
 ///
@@ -148,6 +148,12 @@ impl File {
         self.object.is_seekable()
     }
 
+    /// What a short cut gives. A stream that must not block is waited for by way of a packet.
+    fn tried(&self, moved: Result<usize, Errno>) -> Option<Result<usize, Cause>> {
+        let would_block = moved == Err(libc::EAGAIN) && !self.has_positions();
+        (!would_block).then(|| moved.map_err(Cause::from_errno))
+    }
+
     /// The path it was opened by, if it was.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
@@ -208,10 +214,9 @@ impl PacketIo<Read> for File {
 
     #[inline]
     fn transfer_blocking(&self, pos: u64, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
-        Some(
-            sys::read_slice(self.object.fd(), bytes, self.object.position(pos))
-                .map_err(Cause::from_errno),
-        )
+        let fd = self.object.fd();
+        let read = sys::read_slice(fd, bytes, self.object.position(pos));
+        self.tried(read)
     }
 }
 
@@ -238,10 +243,8 @@ impl PacketIo<Write> for File {
 
     #[inline]
     fn transfer_blocking(&self, pos: u64, bytes: &[u8]) -> Option<Result<usize, Cause>> {
-        Some(
-            sys::write_slice(self.object.fd(), bytes, self.object.position(pos))
-                .map_err(Cause::from_errno),
-        )
+        let fd = self.object.fd();
+        self.tried(sys::write_slice(fd, bytes, self.object.position(pos)))
     }
 }
 

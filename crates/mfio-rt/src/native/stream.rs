@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing};
-use mfio::error::{Cause, ErrorKind, Result};
+use mfio::error::{Cause, Result};
 use mfio::io::{Identity, NoPos, PacketIo, Read, Write};
 use mfio::packet::{PacketPool, View};
 
@@ -102,9 +102,7 @@ macro_rules! forward {
                 _: NoPos,
                 bytes: <$direction as mfio::io::Direction>::Slice<'_>,
             ) -> Option<Result<usize, Cause>> {
-                let moved = PacketIo::<$direction>::transfer_blocking(&self.0, ANYWHERE, bytes);
-                // One that must not block is waited for by way of a packet.
-                moved.filter(|moved| !moved.is_err_and(|cause| cause.kind() == ErrorKind::WouldBlock))
+                PacketIo::<$direction>::transfer_blocking(&self.0, ANYWHERE, bytes)
             }
         }
     )*};
