@@ -4,9 +4,12 @@
 
 mod common;
 
+use std::ffi::CString;
 use std::fs::File as StdFile;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +20,8 @@ use common::*;
 use mfio::backend::{IoBackend, IoBackendExt};
 use mfio::io::{PacketIo, Read, Write};
 use mfio::packet::Packet;
-use mfio::traits::{BlockingIo, IoRead};
+use mfio::traits::{BlockingIo, IoRead, IoWrite};
+use mfio_rt::fs::OpenOptions;
 use mfio_rt::native::{Builder, DriverKind, File, NativeRt, leaked_operations};
 
 /// Builders of all drivers that can be had.
@@ -345,6 +349,69 @@ fn a_descriptor_that_does_not_block_is_waited_for_by_blocking_calls() {
             read.join().unwrap()
         });
         assert!(got.unwrap() == expected);
+    }
+}
+
+/// A FIFO that nobody else has opened yet.
+fn fifo(dir: &Dir, name: &str) -> PathBuf {
+    let path = dir.path(name);
+    let bytes = CString::new(path.as_os_str().as_bytes()).unwrap();
+    // SAFETY: a C string that lives through the call.
+    assert_eq!(unsafe { libc::mkfifo(bytes.as_ptr(), 0o600) }, 0);
+    path
+}
+
+/// Opening a FIFO to write waits for a reader, also where the path is in the system's caches; and waits for nobody where
+/// that is what was asked for.
+#[test]
+fn a_fifo_is_not_opened_before_somebody_reads() {
+    let dir = Dir::new();
+    for (number, builder) in builders().enumerate() {
+        let rt = builder.build().unwrap();
+        let path = fifo(&dir, &format!("written{number}"));
+        let options = OpenOptions::new().write(true);
+        let at_once = options.custom_flags(libc::O_NONBLOCK);
+        let error = rt.block_on(rt.open(&path, &at_once)).unwrap_err();
+        assert_eq!(error.errno(), Some(libc::ENXIO));
+
+        let mut opened = rt.open(&path, &options);
+        assert!(start(&rt, &mut opened).is_pending());
+        settle(&rt);
+        assert!(start(&rt, &mut opened).is_pending());
+        let reader = std::thread::spawn(move || std::fs::read(path));
+        let file = within("a FIFO that is read", move || {
+            let rt = rt;
+            let file = rt.block_on(opened)?;
+            file.block_on(file.write_all(0, b"for you"))
+        });
+        file.unwrap();
+        assert_eq!(reader.join().unwrap().unwrap(), b"for you");
+    }
+}
+
+/// What nobody has written to yet has not ended.
+#[test]
+fn a_fifo_has_not_ended_before_somebody_writes() {
+    let dir = Dir::new();
+    for (number, builder) in builders().enumerate() {
+        let rt = builder.build().unwrap();
+        let path = fifo(&dir, &format!("read{number}"));
+        let from = path.clone();
+        let (sender, opened) = std::sync::mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            // Some drivers wait for the writer here.
+            let file = rt.block_on(rt.open_read(from))?;
+            let _ = sender.send(());
+            let mut bytes = [0; 8];
+            let first = file.blocking().read_some(0, &mut bytes)?;
+            let then = file.blocking().read_some(0, &mut [0])?;
+            Ok::<_, mfio::error::Error>((bytes[..first].to_vec(), then))
+        });
+        let _ = opened.recv_timeout(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(50));
+        std::thread::spawn(move || std::fs::write(path, b"at last"));
+        let read = within("a FIFO", move || reader.join().unwrap());
+        assert_eq!(read.unwrap(), (b"at last".to_vec(), 0));
     }
 }
 

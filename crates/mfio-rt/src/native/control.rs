@@ -149,6 +149,16 @@ impl Control {
         self.attempts.fetch_add(1, Ordering::Relaxed) < MAX_ATTEMPTS
     }
 
+    /// Whether this is about a FIFO that nobody reads, and the attempt did not wait for a reader: io_uring first tries to
+    /// open without waiting. Where it is about something else the second attempt says so again.
+    pub(crate) fn came_too_early(&self, errno: sys::Errno) -> bool {
+        let waits = |flags| flags & libc::O_NONBLOCK == 0;
+        errno == libc::ENXIO
+            && matches!(self.request, Request::Open { flags, .. } if waits(flags))
+            && !self.was_retried()
+            && self.may_retry(errno)
+    }
+
     /// Whether an attempt has failed.
     pub(crate) fn was_retried(&self) -> bool {
         self.attempts.load(Ordering::Relaxed) > 0

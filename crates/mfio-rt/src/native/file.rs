@@ -154,6 +154,12 @@ impl File {
         (!would_block).then(|| moved.map_err(Cause::from_errno))
     }
 
+    /// Whether it is a FIFO, of which a read says that it has ended because nobody has written to it yet.
+    #[cold]
+    fn awaits_a_writer(&self) -> bool {
+        !self.has_positions() && sys::awaits_a_writer(self.object.fd())
+    }
+
     /// The path it was opened by, if it was.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
@@ -216,7 +222,9 @@ impl PacketIo<Read> for File {
     fn transfer_blocking(&self, pos: u64, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
         let fd = self.object.fd();
         let read = sys::read_slice(fd, bytes, self.object.position(pos));
-        self.tried(read)
+        // Those who only came too early are waited for by way of a packet.
+        let early = read == Ok(0) && !bytes.is_empty() && self.awaits_a_writer();
+        self.tried(read).filter(|_| !early)
     }
 }
 

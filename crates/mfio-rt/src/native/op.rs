@@ -155,6 +155,7 @@ impl Op {
                 Err(errno @ (libc::EINTR | libc::EAGAIN)) if control.may_retry(errno) => {
                     Some(Self::Control(control))
                 }
+                Err(errno) if control.came_too_early(errno) => Some(Self::Control(control)),
                 outcome => {
                     control.finish(outcome);
                     None

@@ -175,6 +175,12 @@ pub(crate) fn poll(
     }
 }
 
+/// Whether this is a FIFO that nobody has opened for writing since it was opened for reading. One that has ended is ready.
+pub(crate) fn awaits_a_writer(fd: BorrowedFd<'_>) -> bool {
+    let is_fifo = stat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFIFO);
+    is_fifo && poll(fd, libc::POLLIN, None, Some(Duration::ZERO)) == Ok(false)
+}
+
 /// `open(2)`.
 pub(crate) fn open(path: &CStr, flags: libc::c_int, mode: u32) -> Result<OwnedFd, Errno> {
     // SAFETY: `path` is a C string that lives through the call.

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, RawFd};
 
-use io_uring::squeue::Entry;
+use io_uring::squeue::{self, Entry};
 use io_uring::{opcode, types};
 
 use crate::native::control::{Control, Request};
@@ -70,10 +70,16 @@ fn of_control(control: &Control) -> Entry {
     let fd = types::Fd(control.raw_fd());
     match control.request() {
         Request::Open { path, flags, mode } => {
+            // Only a thread of the kernel's waits for the other end of a FIFO.
+            let waits = match control.was_retried() {
+                true => squeue::Flags::ASYNC,
+                false => squeue::Flags::empty(),
+            };
             opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr())
                 .flags(*flags)
                 .mode(*mode)
                 .build()
+                .flags(waits)
         }
         Request::Len => opcode::Statx::new(fd, c"".as_ptr(), control.statx().cast())
             .flags(libc::AT_EMPTY_PATH)
