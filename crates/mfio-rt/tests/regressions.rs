@@ -352,6 +352,30 @@ fn a_descriptor_that_does_not_block_is_waited_for_by_blocking_calls() {
     }
 }
 
+/// What has no positions takes whatever a request names.
+#[test]
+fn a_stream_ignores_positions_that_no_file_has() {
+    for builder in builders() {
+        let rt = builder.build().unwrap();
+        let (reader, writer) = pipe();
+        let (from, to) = (
+            File::from_owned_fd(&rt, reader),
+            File::from_owned_fd(&rt, writer.into()),
+        );
+        // More than a pipe holds, so that the rest is sent on.
+        let sent = vec![7; 1 << 18];
+        let mut write = Box::pin(to.write_all(u64::MAX - 1, &sent));
+        assert!(start(&rt, &mut write).is_pending());
+        let mut got = 0;
+        while got < sent.len() {
+            got += rt
+                .block_on(from.read_some(u64::MAX, &mut [0; 1 << 16]))
+                .unwrap();
+        }
+        rt.block_on(write).unwrap();
+    }
+}
+
 /// A FIFO that nobody else has opened yet.
 fn fifo(dir: &Dir, name: &str) -> PathBuf {
     let path = dir.path(name);

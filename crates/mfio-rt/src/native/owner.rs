@@ -131,16 +131,19 @@ impl Owner {
         self.core.common.mark.is_child()
     }
 
-    /// Whether a transfer can be done at all.
+    /// Where a transfer begins, if it can be done at all. Of a stream, which has no positions, any will do.
     #[inline]
-    fn check(&self, pos: u64) -> Result<(), Cause> {
-        if i64::try_from(pos).is_err() {
-            return Err(Cause::from_errno(libc::EINVAL));
-        }
+    fn place(&self, object: &Object, pos: u64) -> Result<u64, Cause> {
         if self.is_child() {
             return Err(ErrorKind::BackendGone.into());
         }
-        Ok(())
+        if i64::try_from(pos).is_ok() {
+            return Ok(pos);
+        }
+        match object.is_seekable() {
+            true => Err(Cause::from_errno(libc::EINVAL)),
+            false => Ok(0),
+        }
     }
 
     /// Reads into `view`.
@@ -149,9 +152,10 @@ impl Owner {
         if view.is_empty() {
             return view.done();
         }
-        if let Err(cause) = self.check(pos) {
-            return view.fail(cause);
-        }
+        let pos = match self.place(object, pos) {
+            Ok(pos) => pos,
+            Err(cause) => return view.fail(cause),
+        };
         let core = &**self.core;
         if let Some((view, pos)) =
             cached::read_at_send(object, &core.common.mode, core.stride, view, pos)
@@ -165,9 +169,9 @@ impl Owner {
         if view.is_empty() {
             return view.done();
         }
-        match self.check(pos) {
+        match self.place(object, pos) {
             Err(cause) => view.fail(cause),
-            Ok(()) => self.submit_or_fail(Op::Write(Transfer::new(object.clone(), view, pos))),
+            Ok(pos) => self.submit_or_fail(Op::Write(Transfer::new(object.clone(), view, pos))),
         }
     }
 
