@@ -296,7 +296,7 @@ impl<Io> Cache<Io> {
         }
     }
 
-    /// The same through memory of its own, for an object that wants more alignment than whoever reads has.
+    /// The same through memory of its own, for an object that wants more alignment than whoever reads may have.
     #[cold]
     fn detour<P: Address>(&self, at: u64, view: View<Read>, alignment: Alignment)
     where

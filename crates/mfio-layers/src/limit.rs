@@ -30,7 +30,7 @@ const KEPT: usize = 256;
 /// error says whose limit it was. Only a request of more bytes than may be under way at once is split; nothing is copied,
 /// and in the steady state nothing allocated. A read of a stream is not split: it is given no more bytes than that.
 ///
-/// What waits and is wanted by nobody any more fails with [`Cancelled`](ErrorKind::Cancelled), and is not sent; when the
+/// A read that waits and is wanted by nobody any more fails with [`Cancelled`](ErrorKind::Cancelled), and is not sent; when the
 /// layer is dropped, what waits fails with [`Dropped`](ErrorKind::Dropped). Driving it drives the object. There is no short
 /// cut for blocking calls, which would not be counted.
 ///

@@ -5,7 +5,7 @@ mod policy;
 use crate::clock::Alarm;
 use crate::delegate::drive_below;
 use crate::later::Later;
-use crate::ways::{Both, Family, Parked, Resume, Way, both_ways};
+use crate::ways::{Both, Family, Parked, Resume, Way, both_ways, is_unwanted};
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use core::fmt;
@@ -27,8 +27,8 @@ const KEPT: usize = 256;
 /// Requests keep their memory: nothing is copied, and in the steady state nothing allocated. Calls do not nest, however many
 /// attempts end within the call that made them.
 ///
-/// A range that is tried again may be written twice below, as it is unknown what a failed write has done. What nobody
-/// waits for any more is not tried again. When the layer is dropped, what waits for its next attempt fails with the cause
+/// A range that is tried again may be written twice below, as it is unknown what a failed write has done. A read that
+/// nobody waits for any more is not tried again. When the layer is dropped, what waits for its next attempt fails with the cause
 /// of its last one.
 ///
 /// A read of a stream that ends with what there is has not failed, whatever the policy says: it is not tried again.
@@ -175,7 +175,7 @@ impl<Io, P: Position> Core<Io, P> {
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
         let again = self.policy.again(failed.cause, failed.attempts);
-        let (Some(delay), Some(pos), false) = (again, pos, view.is_abandoned()) else {
+        let (Some(delay), Some(pos), false) = (again, pos, is_unwanted(&view)) else {
             return view.fail(failed.cause);
         };
         match &self.later {
@@ -217,7 +217,7 @@ where
 {
     fn resume(self: &Arc<Self>, pos: P, view: View<D>, failed: Failed) {
         match self.inner.upgrade() {
-            Some(io) if !view.is_abandoned() => {
+            Some(io) if !is_unwanted(&view) => {
                 self.attempt(&io, pos, view, failed.attempts);
             }
             _ => view.fail(failed.cause),

@@ -6,14 +6,14 @@ use crate::bell::Bell;
 use crate::clock::{Alarm, Clock};
 use crate::delegate::drive_below;
 use crate::ways::{Both, Family, Way, both_ways, front_of_stream};
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{PacketIo, Position, Read, Write};
+use mfio::io::{Alignment, PacketIo, Position, Read, Write};
 use mfio::lock::Lock;
-use mfio::packet::{AlignedBuf, BufferFor, OnEnd, Outcome, Recallable, Relay, View};
+use mfio::packet::{AlignedBuf, BufferFor, OnEnd, Outcome, Recallable, Recalled, Relay, View};
 use table::{SMALL, Table};
 
 pub use table::TimeoutLimits;
@@ -29,16 +29,16 @@ pub use table::TimeoutLimits;
 /// A request has at least its time, and up to 5 ms more ([`TimeoutLimits::slack`]), as the clock is not read for each: those
 /// that begin while others are on their way are given one time for all of them, a little later.
 ///
-/// What has timed out is abandoned: an object may stop early where nobody waits for a read, as where a future is dropped. It
-/// goes on until the object ends it; then the layer frees its memory and forgets it. The number of such requests is
+/// What has timed out is abandoned, as what the initiator has given up: an object may stop early where nobody waits for a read.
+/// It goes on until the object ends it; then the layer frees its memory and forgets it. The number of such requests is
 /// [counted](Self::overdue) and bounded, as is that of all requests ([`TimeoutLimits`]), for reads and for writes: what exceeds
 /// the bounds fails with [`LimitReached`](ErrorKind::LimitReached). Under a [`Limit`](crate::Limit) it waits instead.
 ///
 /// # Late ends
-/// A write that has timed out may happen later, even after a newer one to the same place. A read of something without
-/// positions that has timed out takes no bytes from later ones where the object looks whether reads are abandoned, as streams
-/// of the native runtime and pipes in memory do; but what arrives at the very time at which it is given up is lost. Where that
-/// matters, give the object up after a timeout.
+/// A write that has timed out may happen later, even after a newer one to the same place. A read of a stream that has timed
+/// out takes no bytes from later ones where the object looks whether reads are abandoned, as streams of the native runtime and
+/// pipes in memory do when they are asked for the next one. What arrives before that may go to the old one, and be lost. Where
+/// that matters, give the object up after a timeout.
 ///
 /// When the layer is dropped, what it waits for fails with [`Dropped`](ErrorKind::Dropped). Driving it drives the object;
 /// the clock needs nobody to drive it. There is no short cut for blocking calls, as nothing could end them.
@@ -96,10 +96,25 @@ struct Asked<D> {
     way: PhantomData<fn(D)>,
 }
 
-/// Recalled when its time is over.
-type Memory = Recallable<AlignedBuf>;
+type Memory<D> = Recallable<AlignedBuf, Mark<D>>;
 
-type Own<D> = Relay<Memory, Asked<D>>;
+type Own<D> = Relay<Memory<D>, Asked<D>>;
+
+/// Tells the object whether somebody waits for a request: not where its time is over, nor where the initiator has gone.
+struct Mark<D> {
+    core: Weak<Core>,
+    slot: usize,
+    way: PhantomData<fn(D)>,
+}
+
+impl<D: Way> Recalled for Mark<D> {
+    /// Takes the lock of the table, under which nothing is sent or ended.
+    fn is_recalled(&self) -> bool {
+        let core = self.core.upgrade();
+        // A request that is under way keeps the core, so this never drops it.
+        core.is_none_or(|core| !D::pick(&core.tables).lock().is_wanted(self.slot))
+    }
+}
 
 impl<Io> Timeout<Io> {
     /// Fails what `inner` has not ended after `timeout`. Bounds are the default ones.
@@ -156,7 +171,7 @@ impl<Io> Timeout<Io> {
     #[inline]
     fn send_on<D: Way, P: Position>(&self, pos: P, view: View<D>)
     where
-        Memory: BufferFor<D>,
+        Memory<D>: BufferFor<D>,
         Io: PacketIo<D, P>,
     {
         if view.len() <= self.core.limits.chunk {
@@ -168,14 +183,12 @@ impl<Io> Timeout<Io> {
 
     fn ask_for_chunks<D: Way, P: Position>(&self, mut pos: P, mut view: View<D>)
     where
-        Memory: BufferFor<D>,
+        Memory<D>: BufferFor<D>,
         Io: PacketIo<D, P>,
     {
-        let most = self.core.limits.chunk;
-        let chunk = match self.inner.alignment().round_down(most) {
-            0 => most,
-            blocks => blocks,
-        };
+        let alignment = self.inner.alignment();
+        let blocks = alignment.round_down(self.core.limits.chunk);
+        let chunk = blocks.max(alignment.block());
         view = front_of_stream::<D, P>(view, chunk);
         while view.len() > chunk {
             let (head, tail) = view.split_at(chunk);
@@ -192,11 +205,11 @@ impl<Io> Timeout<Io> {
     #[inline]
     fn ask<D: Way, P: Position>(&self, pos: P, view: View<D>)
     where
-        Memory: BufferFor<D>,
+        Memory<D>: BufferFor<D>,
         Io: PacketIo<D, P>,
     {
         let len = view.len();
-        match self.core.begin(view) {
+        match self.core.begin(view, self.inner.alignment()) {
             Ok(own) => self.inner.send_io(pos, own.send_prefix(len)),
             Err((view, cause)) => view.fail(cause),
         }
@@ -222,10 +235,14 @@ impl<Io> Timeout<Io> {
 impl Core {
     /// Copies what is to be written. From then on the view waits for its end, or for its time.
     #[inline]
-    fn begin<D: Way>(self: &Arc<Self>, view: View<D>) -> Result<Own<D>, (View<D>, Cause)> {
+    fn begin<D: Way>(
+        self: &Arc<Self>,
+        view: View<D>,
+        alignment: Alignment,
+    ) -> Result<Own<D>, (View<D>, Cause)> {
         let len = view.len();
         let mut table = D::pick(&self.tables).lock();
-        let mut own = match table.take(len, &self.limits) {
+        let mut own = match table.take(len, alignment, self) {
             Ok(own) => own,
             Err(cause) => {
                 drop(table);
@@ -327,7 +344,7 @@ impl<D: Way> Drop for Unsent<'_, D> {
     }
 }
 
-impl<D: Way> OnEnd<Memory> for Asked<D> {
+impl<D: Way> OnEnd<Memory<D>> for Asked<D> {
     #[inline]
     fn on_end(mut own: Own<D>, outcome: Outcome) {
         let Some(core) = own.state_mut().core.take() else {

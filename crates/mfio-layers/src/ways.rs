@@ -22,10 +22,10 @@ pub(crate) enum AnyView {
 }
 
 impl AnyView {
-    pub(crate) fn is_abandoned(&self) -> bool {
+    pub(crate) fn is_unwanted(&self) -> bool {
         match self {
-            Self::Read(view) => view.is_abandoned(),
-            Self::Write(view) => view.is_abandoned(),
+            Self::Read(view) => is_unwanted(view),
+            Self::Write(view) => is_unwanted(view),
         }
     }
 
@@ -190,6 +190,11 @@ impl<C, P: Copy, X> Parked<C, P, X> {
         };
         (first, rest)
     }
+}
+
+/// Whether it is a read that nobody wants. A write that was sent is carried out, whoever still looks.
+pub(crate) fn is_unwanted<D: Direction>(view: &View<D>) -> bool {
+    D::READS && view.is_abandoned()
 }
 
 /// What a layer that sends `most` bytes at once is to send of a request: all, but of a read of a stream only the first ones.

@@ -152,16 +152,21 @@ fn a_block_that_is_more_than_a_limit_goes_by_itself() {
 
 #[test]
 fn hazard_a_timeout_that_splits_within_a_block() {
-    let limits = TimeoutLimits {
-        chunk: 100,
-        ..TimeoutLimits::default()
-    };
-    let clock = ManualClock::new();
-    let below = Blocks::new(5 * BLOCK);
-    let io = Timeout::with_limits(below.clone(), Duration::from_secs(1), clock, limits);
-    assert_eq!(failures(&read(&io, 0, 4 * BLOCK)), []);
-    assert_eq!(failures(&write(&io, 0, &[7; 4 * BLOCK])), []);
-    assert_eq!(below.bytes.to_vec()[..4 * BLOCK], [7; 4 * BLOCK]);
+    for chunk in [0, 10, 64, 100] {
+        let limits = TimeoutLimits {
+            chunk,
+            ..TimeoutLimits::default()
+        };
+        let clock = ManualClock::new();
+        let below = Blocks {
+            memory: 1 << 16,
+            ..Blocks::new(5 * BLOCK)
+        };
+        let io = Timeout::with_limits(below.clone(), Duration::from_secs(1), clock, limits);
+        assert_eq!(failures(&read(&io, 0, 4 * BLOCK)), [], "{chunk}");
+        assert_eq!(failures(&write(&io, 0, &[7; 4 * BLOCK])), [], "{chunk}");
+        assert_eq!(below.bytes.to_vec()[..4 * BLOCK], [7; 4 * BLOCK]);
+    }
 }
 
 #[test]

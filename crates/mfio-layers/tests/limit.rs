@@ -117,16 +117,19 @@ fn a_full_queue_refuses_and_says_who_it_was() {
 }
 
 #[test]
-fn what_nobody_wants_any_more_is_not_sent() {
+fn a_read_that_nobody_wants_any_more_is_not_sent_and_a_write_is() {
     let below = Bytes::new([0; 8]);
     let fault = Fault::new(below.clone(), [Rule::hold().nth(1)]);
     let handle = fault.handle();
     let io: Limit<_> = Limit::new(fault, operations(1, 9));
     let first = send::<Write>(&io, 0, [1; 1]);
-    drop(send::<Write>(&io, 1, [1; 1]));
-    let third = send::<Write>(&io, 2, [1; 1]);
+    drop(send::<Read>(&io, 1, [0; 1]));
+    drop(send::<Write>(&io, 2, [1; 1]));
+    let last = send::<Read>(&io, 3, [9; 1]);
     handle.release();
-    assert!(ended(first).outcome.is_success() && ended(third).outcome.is_success());
+    assert!(ended(first).outcome.is_success() && ended(last).outcome.is_success());
+    let places: Vec<_> = below.log().into_iter().map(|(_, pos, _)| pos).collect();
+    assert_eq!(places, [0, 2, 3]);
     assert_eq!(below.to_vec(), [1, 0, 1, 0, 0, 0, 0, 0]);
 }
 

@@ -91,20 +91,23 @@ fn pauses_grow_and_the_clock_is_left_empty() {
 }
 
 #[test]
-fn what_nobody_wants_is_not_tried_again() {
+fn a_read_that_nobody_wants_is_not_tried_again_and_a_write_is() {
     let clock = ManualClock::new();
     let fault = Fault::new(Bytes::new([7; 4]), [Rule::fail(ErrorKind::Busy)]);
     let handle = fault.handle();
     let second = Duration::from_secs(1);
     let policy = RetryPolicy::new(100).backoff(clock.clone(), second, second);
     let io: Retry<_> = Retry::new(fault, policy);
-    let request = send::<Write>(&io, 0, [0; 4]);
+    let read = send::<Read>(&io, 0, [0; 4]);
     clock.advance(second);
     assert_eq!(handle.hits(0), 2);
-    drop(request);
+    drop(read);
     clock.advance(100 * second);
     assert_eq!(handle.hits(0), 2);
     assert_eq!(clock.next_alarm(), None);
+    drop(send::<Write>(&io, 0, [0; 4]));
+    clock.advance(200 * second);
+    assert_eq!(handle.hits(0), 2 + 100, "what was sent is carried out");
 }
 
 #[test]

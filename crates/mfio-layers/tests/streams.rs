@@ -17,7 +17,7 @@ use mfio_rt::native::File;
 use std::future::poll_fn;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -75,44 +75,54 @@ fn a_pipe_under_all_of_them() {
     assert!(faults.hits(0) > 3);
 }
 
-/// A read that times out before anything is there, and one more, during which it comes.
-fn read_twice<Io>(stream: Io, come: impl FnOnce())
+/// Has a read sent, all the way, and does not wait for its end.
+fn begin<Io: IoBackend>(io: &Io, read: &mut (impl Future + Unpin)) {
+    // What was sent is submitted before `block_on` returns.
+    io.block_on(poll_fn(|cx| {
+        assert!(Pin::new(&mut *read).poll(cx).is_pending());
+        Poll::Ready(())
+    }));
+}
+
+/// A read that is given up before anything is there, by its user or for its time, and one more, during which it comes.
+fn read_twice<Io>(stream: Io, times_out: bool, come: impl FnOnce())
 where
     Io: PacketIo<Read, NoPos> + IoBackend + Send + Sync + 'static,
 {
     let clock = ManualClock::new();
     let io = Timeout::new(stream, SECOND, clock.clone());
     let (mut first, mut second) = ([0; 8], [0; 8]);
-    let mut late = pin!(io.read_some(NoPos, &mut first));
-    let late = io.block_on(poll_fn(|cx| {
-        let polled = late.as_mut().poll(cx);
+    let mut late = Box::pin(io.read_some(NoPos, &mut first));
+    begin(&io, &mut late);
+    if times_out {
         clock.advance(2 * SECOND);
-        polled
-    }));
-    assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
-    let mut read = pin!(io.read_some(NoPos, &mut second));
-    io.block_on(poll_fn(|cx| {
-        assert!(read.as_mut().poll(cx).is_pending());
-        Poll::Ready(())
-    }));
+        let late = io.block_on(late);
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
+    } else {
+        drop(late);
+    }
+    let mut read = Box::pin(io.read_some(NoPos, &mut second));
+    begin(&io, &mut read);
     come();
     assert_eq!(io.block_on(read).unwrap(), 4);
     assert_eq!(&second[..4], b"late");
-    assert_eq!((io.timed_out(), io.overdue()), (1, 0));
+    assert_eq!((io.timed_out(), io.overdue()), (u64::from(times_out), 0));
 }
 
 #[test]
-fn hazard_a_read_that_timed_out_takes_what_a_later_one_waits_for() {
-    let (reads, writes) = pipe(64);
-    read_twice(reads, || {
-        let (in_flight, view) = Packet::new(*b"late").start::<Write>();
-        writes.send_io(NoPos, view);
-        assert!(writes.block_on(in_flight).outcome.is_success());
-    });
-    for rt in runtimes::runtimes() {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let stream = File::from_owned_fd(&rt, ours.into()).into_stream().unwrap();
-        read_twice(stream, || theirs.write_all(b"late").unwrap());
+fn hazard_a_read_that_was_given_up_takes_what_a_later_one_waits_for() {
+    for times_out in [true, false] {
+        let (reads, writes) = pipe(64);
+        read_twice(reads, times_out, || {
+            let (in_flight, view) = Packet::new(*b"late").start::<Write>();
+            writes.send_io(NoPos, view);
+            assert!(writes.block_on(in_flight).outcome.is_success());
+        });
+        for rt in runtimes::runtimes() {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            let stream = File::from_owned_fd(&rt, ours.into()).into_stream().unwrap();
+            read_twice(stream, times_out, || theirs.write_all(b"late").unwrap());
+        }
     }
 }
 
@@ -147,6 +157,30 @@ fn what_waits_for_a_limit_is_not_sent_once_it_has_timed_out() {
     for read in reads {
         assert_eq!(objects::ended(read).packet.buffer(), [7; 4]);
     }
+}
+
+#[test]
+fn hazard_a_write_that_is_given_up_and_reaches_one_replica_only() {
+    let [left, right] = [(); 2].map(|()| objects::Bytes::new([0; 16]));
+    let one = Limits {
+        operations: 1,
+        ..Limits::default()
+    };
+    let slow = Fault::new(left.clone(), [Rule::hold()]);
+    let quick = Fault::new(right.clone(), []);
+    let handle = slow.handle();
+    let limits = [slow, quick].map(|below| Limit::<_>::new(below, one));
+    let clock = ManualClock::new();
+    let mirror: Mirror<_> = Mirror::new(limits).unwrap();
+    let io = Timeout::new(mirror, SECOND, clock.clone());
+    let writes = [0, 8].map(|pos| objects::send::<Write>(&io, pos, [7; 4]));
+    clock.advance(2 * SECOND);
+    for write in writes {
+        assert_eq!(objects::failures(&objects::ended(write)).len(), 1);
+    }
+    while handle.release() {}
+    assert_eq!(left.to_vec(), right.to_vec());
+    assert_eq!(left.to_vec()[8..12], [7; 4], "what was sent is carried out");
 }
 
 /// Gives what there is, as a pipe of the system does; who asks when there is nothing waits.

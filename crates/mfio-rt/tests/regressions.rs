@@ -352,6 +352,19 @@ fn a_descriptor_that_does_not_block_is_waited_for_by_blocking_calls() {
     }
 }
 
+#[test]
+fn what_a_stream_has_given_is_not_lost_by_a_vector_with_room_for_more() {
+    for builder in builders() {
+        let rt = builder.build().unwrap();
+        let (reader, mut writer) = pipe();
+        let file = File::from_owned_fd(&rt, reader);
+        writer.write_all(b"hello").unwrap();
+        assert_eq!(rt.block_on(file.read_to_vec(0, 64)).unwrap(), b"hello");
+        drop(writer);
+        assert_eq!(rt.block_on(file.read_to_vec(0, 64)).unwrap(), b"");
+    }
+}
+
 /// What has no positions takes whatever a request names.
 #[test]
 fn a_stream_ignores_positions_that_no_file_has() {

@@ -2,7 +2,9 @@
 
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Read, Write};
-use mfio::packet::{AlignedBuf, Ended, OnEnd, Outcome, Packet, Relay, RelayPool, View};
+use mfio::packet::{
+    AlignedBuf, Ended, OnEnd, Outcome, Packet, Recallable, Recalled, Relay, RelayPool, View,
+};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
@@ -244,4 +246,47 @@ fn copies_that_cannot_be_counted_end_the_relay() {
     }));
     assert!(sent.is_err());
     assert!(in_flight.is_ended(), "the view that it has fails");
+}
+
+/// Recalled where there is a `true`; panics where there is nothing.
+#[derive(Clone, Default)]
+struct Mark(Arc<Mutex<Option<bool>>>);
+
+impl Recalled for Mark {
+    fn is_recalled(&self) -> bool {
+        self.0.lock().unwrap().expect("a mark is asked without one")
+    }
+}
+
+#[test]
+fn a_relay_is_abandoned_when_its_layer_recalls_it_or_its_view_is() {
+    let mark = Mark(Arc::new(Mutex::new(Some(false))));
+    let (in_flight, outer) = Packet::new([0u8; 8]).start::<Read>();
+    let (lower, told) = relay(Recallable::new(outer, mark.clone()));
+    let (upper, _lower) = relay(lower.send::<Read>());
+    let view = upper.send::<Read>();
+    assert!(!view.is_abandoned());
+    *mark.0.lock().unwrap() = Some(true);
+    assert!(
+        view.is_abandoned(),
+        "through a layer that knows nothing of it"
+    );
+    *mark.0.lock().unwrap() = Some(false);
+    drop(in_flight);
+    assert!(view.is_abandoned(), "whoever gives up");
+    view.done();
+    assert!(told.lock().unwrap().is_empty(), "the layer between has it");
+}
+
+#[test]
+fn hazard_a_recall_that_panics_takes_whoever_asks_along() {
+    let mark = Mark(Arc::new(Mutex::new(Some(false))));
+    let (relay, told) = relay(Recallable::new([1u8; 4], mark.clone()));
+    let view = relay.send::<Write>();
+    mark.0.lock().unwrap().take();
+    assert!(!view.is_abandoned());
+    view.done();
+    let (relay, outcome) = told.lock().unwrap().pop().unwrap();
+    assert!(outcome.is_success());
+    assert_eq!(relay.into_parts().0.into_parts().0, [1; 4]);
 }

@@ -162,7 +162,7 @@ impl<W: Queued> Admission<W> {
         let Some(first) = self.queue.pop_front() else {
             return Next::Nothing;
         };
-        if first.view().is_abandoned() {
+        if first.view().is_unwanted() {
             return Next::Unwanted(first);
         }
         let len = self.piece(first.view().len(), first.block());

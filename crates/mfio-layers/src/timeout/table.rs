@@ -1,19 +1,21 @@
 //! Who waits for an answer of one direction, and until when: the state of a [`Timeout`](super::Timeout), and nothing that runs
 //! code of others.
 
-use super::{Asked, Memory, Own};
+use super::{Asked, Core, Mark, Memory, Own};
 use crate::ways::Way;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::time::Duration;
 use mfio::error::{Cause, ErrorKind};
-use mfio::packet::{AlignedBuf, Recall, Relay, View};
+use mfio::io::Alignment;
+use mfio::packet::{AlignedBuf, Relay, View};
 
 /// What a [`Timeout`](super::Timeout) may have under way. Bounds are for reads, and once more for writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeoutLimits {
     /// How many bytes a request has at most that is sent to the object; longer ones are split. 0 is as 1. Where the object
-    /// asks for whole blocks ([`alignment`](mfio::io::PacketIo::alignment)), one at least.
+    /// asks for whole blocks ([`alignment`](mfio::io::PacketIo::alignment)), as many as that holds, and one at least.
     pub chunk: usize,
     /// How many requests the object has at most, overdue ones included. What exceeds that fails with `LimitReached`.
     pub requests: usize,
@@ -70,8 +72,6 @@ pub(super) struct Table<D: Way> {
 }
 
 struct Slot<D: Way> {
-    /// What tells the object that nobody waits for the request any more.
-    recall: Recall,
     /// `None`: no longer waited for.
     view: Option<View<D>>,
     number: u64,
@@ -104,7 +104,13 @@ impl<D: Way> Default for Table<D> {
 impl<D: Way> Table<D> {
     /// A request of `len` bytes, whose slot is not waited for yet.
     #[inline]
-    pub(super) fn take(&mut self, len: usize, limits: &TimeoutLimits) -> Result<Own<D>, Cause> {
+    pub(super) fn take(
+        &mut self,
+        len: usize,
+        alignment: Alignment,
+        core: &Arc<Core>,
+    ) -> Result<Own<D>, Cause> {
+        let limits = &core.limits;
         if self.under_way >= limits.requests || self.overdue >= limits.overdue {
             self.refused += 1;
             return Err(ErrorKind::LimitReached.into());
@@ -115,32 +121,40 @@ impl<D: Way> Table<D> {
         };
         let own = match shelf.pop() {
             Some(own) => own,
-            None => self.allocate(len, limits)?,
+            None => self.allocate(len, alignment, core)?,
         };
         self.under_way += 1;
         Ok(own)
     }
 
     #[cold]
-    fn allocate(&mut self, len: usize, limits: &TimeoutLimits) -> Result<Own<D>, Cause> {
+    fn allocate(
+        &mut self,
+        len: usize,
+        alignment: Alignment,
+        core: &Arc<Core>,
+    ) -> Result<Own<D>, Cause> {
         let size = match len {
             0..=SMALL => SMALL,
-            _ => limits.chunk,
+            _ => core.limits.chunk.max(alignment.block()),
         };
-        let memory = AlignedBuf::try_with_alignment(size, SMALL)?;
+        let memory = AlignedBuf::try_with_alignment(size, alignment.memory().max(SMALL))?;
         let slot = self.vacant.pop().unwrap_or_else(|| self.grow());
         let asked = Asked {
             core: None,
             slot,
             way: PhantomData,
         };
-        let recall = self.slots[slot].recall.clone();
-        Ok(Relay::new(Memory::new(memory, recall), asked))
+        let mark = Mark {
+            core: Arc::downgrade(core),
+            slot,
+            way: PhantomData,
+        };
+        Ok(Relay::new(Memory::new(memory, mark), asked))
     }
 
     fn grow(&mut self) -> usize {
         self.slots.push(Slot {
-            recall: Recall::new(),
             view: None,
             number: 0,
             due: UNTIMED,
@@ -238,7 +252,6 @@ impl<D: Way> Table<D> {
         let view = self.unlink(slot);
         if view.is_none() {
             self.overdue -= 1;
-            self.slots[slot].recall.renew();
         }
         view
     }
@@ -258,11 +271,15 @@ impl<D: Way> Table<D> {
         self.abandon()
     }
 
-    /// Takes out the one who has waited longest, and recalls the request.
+    /// Whether somebody waits for the request of this slot.
+    pub(super) fn is_wanted(&self, slot: usize) -> bool {
+        let view = self.slots.get(slot).and_then(|slot| slot.view.as_ref());
+        view.is_some_and(|view| !view.is_abandoned())
+    }
+
+    /// Takes out the one who has waited longest.
     pub(super) fn abandon(&mut self) -> Option<View<D>> {
-        let slot = self.first;
-        let view = self.unlink(slot)?;
-        self.slots[slot].recall.recall();
+        let view = self.unlink(self.first)?;
         self.overdue += 1;
         Some(view)
     }

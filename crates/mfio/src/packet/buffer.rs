@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use core::mem::ManuallyDrop;
 
 pub use aligned::AlignedBuf;
-pub use recallable::{Recall, Recallable, Recalled};
+pub use recallable::{Recallable, Recalled};
 
 /// Memory that a packet can own: a fixed number of initialised bytes at an address that does not change.
 ///
@@ -25,7 +25,7 @@ pub use recallable::{Recall, Recallable, Recalled};
 /// `&'static [u8]`, `&'static mut [u8]`, with the feature `bytes` for `bytes::Bytes` (to write from) and
 /// `bytes::BytesMut` (its length, not its capacity), for memory that an object [exposes](crate::io::Exposed) or a
 /// [scope](crate::scope) lends, and for a [`View`](super::View) of another packet, which is how a layer works on behalf of
-/// others without copying; and for any of these as a [`Recallable`].
+/// others without copying. Any of these may be a [`Recallable`].
 ///
 /// # Safety
 /// For parts made by [`into_parts`](Buffer::into_parts), as long as they are neither moved nor turned back:

@@ -91,7 +91,7 @@ pub use batch::{Batch, EndedBatch};
 pub(crate) use batch::{InFlightBatch, Sends};
 pub use block::Packet;
 pub use buffer::{
-    AlignedBuf, Buffer, BufferFor, ReadBuffer, Recall, Recallable, Recalled, Value, WriteBuffer,
+    AlignedBuf, Buffer, BufferFor, ReadBuffer, Recallable, Recalled, Value, WriteBuffer,
 };
 pub use in_flight::{EndedSegment, InFlight, NextSegment};
 pub use outcome::{Ended, FailedRange, Outcome, Parts};

@@ -232,7 +232,7 @@ pub struct Relay<B: Buffer + 'static, S: OnEnd<B>>(Packet<Carrier<B, S>>);
 // SAFETY: the block is the relay's alone; buffers and states are `Send` by their traits. Said here, not left to the packet,
 // so that a state may hold relays of its own kind.
 unsafe impl<B: Buffer + 'static, S: OnEnd<B>> Send for Relay<B, S> {}
-// SAFETY: `&Relay` gives shared reads of plain bytes, and of the state.
+// SAFETY: `&Relay` gives shared reads of plain bytes, of the state, and of a recall, which is `Sync` by its trait.
 unsafe impl<B: Buffer + 'static, S: OnEnd<B> + Sync> Sync for Relay<B, S> {}
 
 impl<B: Buffer + 'static, S: OnEnd<B>> Relay<B, S> {

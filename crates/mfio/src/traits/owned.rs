@@ -236,10 +236,16 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToVec<'a, P, Io> {
 }
 
 /// How many bytes there are before the end of the data, if all of them could be read. What a stream has given counts in any
-/// case.
+/// case; `WouldBlock` says that an object is one, whatever its positions.
 fn until_the_end<P: Position>(outcome: &Outcome) -> core::result::Result<usize, Cause> {
+    let fails = |cause: Cause| {
+        !matches!(
+            cause.kind(),
+            ErrorKind::UnexpectedEof | ErrorKind::WouldBlock
+        )
+    };
     match outcome.first_error() {
-        Some(cause) if !P::SEQUENTIAL && cause.kind() != ErrorKind::UnexpectedEof => Err(cause),
+        Some(cause) if !P::SEQUENTIAL && fails(cause) => Err(cause),
         _ => Prefix::judge::<Read>(outcome),
     }
 }

@@ -105,8 +105,8 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
 
     /// Reads `len` bytes into a new vector; fewer only where the data ends.
     ///
-    /// Of a stream ([`NoPos`](crate::io::NoPos)) it takes what one request brings, which may be fewer: as taken bytes are not
-    /// lost, a failure behind them is left to the next call.
+    /// Of a stream it takes what one request brings, which may be fewer: as taken bytes are not lost, a failure behind them is
+    /// left to the next call.
     ///
     /// # Errors
     /// Where a byte before the end of the data could not be read, with the cause of the first such byte;

@@ -6,83 +6,57 @@
 #![allow(unsafe_code)]
 
 use super::{Buffer, ReadBuffer, WriteBuffer};
-use crate::sync::atomic::{AtomicBool, Ordering};
-use alloc::sync::Arc;
-use core::fmt;
+use crate::packet::ending::contained;
 
 /// Says whether what was sent is not wanted any more, for a [`Recallable`].
 pub trait Recalled: Send + Sync + 'static {
-    /// Whether nobody wants it. Asked by drivers and layers, on any thread, now and then: it must be quick, and not panic.
+    /// Whether nobody wants it. A hint.
+    ///
+    /// Objects ask now and then, on any thread, and may hold a lock of theirs meanwhile. So it must be quick, call nobody
+    /// who sends or ends a view, and take no lock that is held where that is done. With std a panic is reported, and
+    /// taken for `false`.
     fn is_recalled(&self) -> bool;
-}
-
-/// A mark by which a layer recalls what it has sent. Clones are the same mark.
-#[derive(Clone)]
-pub struct Recall(Arc<AtomicBool>);
-
-impl Recall {
-    /// Nothing is recalled yet.
-    pub fn new() -> Self {
-        Self(Arc::new(AtomicBool::new(false)))
-    }
-
-    /// What was sent with this mark is not wanted any more.
-    pub fn recall(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// What is sent with this mark from now on is wanted, after all that was recalled has ended.
-    pub fn renew(&self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-}
-
-impl Default for Recall {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Recalled for Recall {
-    #[inline]
-    fn is_recalled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl fmt::Debug for Recall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Recall").field(&self.is_recalled()).finish()
-    }
 }
 
 /// A buffer of a [`Relay`](crate::packet::Relay) that says when the relay is not wanted any more.
 ///
 /// A relay on behalf of a view is [abandoned](crate::packet::View::is_abandoned) when that view is. One that has memory of its
 /// layer's own has nobody who gives up, but the layer; this is how that says so. It is a hint, as with a future that is
-/// dropped: an object may stop early, and the relay ends all the same.
+/// dropped: an object may stop early, and the relay ends all the same. In packets that are no relays it says nothing to
+/// anybody: there the future is what gives up.
 ///
 /// ```
 /// use mfio::io::Read;
-/// use mfio::packet::{OnEnd, Outcome, Recall, Recallable, Relay};
+/// use mfio::packet::{OnEnd, Outcome, Recallable, Recalled, Relay};
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 ///
-/// struct Layer;
+/// #[derive(Clone, Default)]
+/// struct GivenUp(Arc<AtomicBool>);
 ///
-/// impl OnEnd<Recallable<Vec<u8>>> for Layer {
-///     fn on_end(relay: Relay<Recallable<Vec<u8>>, Self>, _: Outcome) {
-///         assert_eq!(relay.buffer(), [0; 64]);
+/// impl Recalled for GivenUp {
+///     fn is_recalled(&self) -> bool {
+///         self.0.load(Relaxed)
 ///     }
 /// }
 ///
-/// let recall = Recall::new();
-/// let buffer = Recallable::new(vec![0; 64], recall.clone());
+/// struct Layer;
+///
+/// impl OnEnd<Recallable<Vec<u8>, GivenUp>> for Layer {
+///     fn on_end(relay: Relay<Recallable<Vec<u8>, GivenUp>, Self>, _: Outcome) {
+///         assert!(relay.recall().is_recalled());
+///     }
+/// }
+///
+/// let given_up = GivenUp::default();
+/// let buffer = Recallable::new(vec![0; 64], given_up.clone());
 /// let view = Relay::new(buffer, Layer).send::<Read>();
 /// assert!(!view.is_abandoned());
-/// recall.recall();
+/// given_up.0.store(true, Relaxed);
 /// assert!(view.is_abandoned());
 /// ```
 #[derive(Debug)]
-pub struct Recallable<B, R = Recall> {
+pub struct Recallable<B, R> {
     buffer: B,
     recall: R,
 }
@@ -125,8 +99,10 @@ unsafe impl<B: Buffer, R: Recalled> Buffer for Recallable<B, R> {
     unsafe fn is_unwanted(parts: *const Self::Parts) -> bool {
         // SAFETY: the caller's pointer is valid; the recall is `Sync` and only read (invariant 1).
         let recall = unsafe { &(*parts).1 };
+        let mut recalled = false;
+        contained(|| recalled = recall.is_recalled());
         // SAFETY: the pointer to the field is valid.
-        recall.is_recalled() || unsafe { B::is_unwanted(&raw const (*parts).0) }
+        recalled || unsafe { B::is_unwanted(&raw const (*parts).0) }
     }
 }
 // SAFETY: the region is the buffer's.
