@@ -9,6 +9,7 @@ use std::os::fd::AsRawFd;
 
 use common::*;
 use mfio::backend::IoBackendExt;
+use mfio_rt::native::File;
 
 /// A limit of the process is named, with what to do about it.
 #[test]
@@ -38,10 +39,13 @@ fn too_many_open_files_says_so() {
                 },
             }
         };
+        let adopting = File::adopt(&rt, &held[0]).unwrap_err();
         // SAFETY: as above.
         unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+        for error in [&error, &adopting] {
+            assert_eq!(error.errno(), Some(libc::EMFILE));
+            assert!(error.to_string().contains("RLIMIT_NOFILE"), "{error}");
+        }
         assert!(held.iter().all(|file| file.as_raw_fd() < 600));
-        assert_eq!(error.errno(), Some(libc::EMFILE));
-        assert!(error.to_string().contains("RLIMIT_NOFILE"), "{error}");
     }
 }

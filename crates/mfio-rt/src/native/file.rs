@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +66,15 @@ impl File {
     pub fn adopt(rt: &NativeRt, fd: impl AsFd) -> Result<Self> {
         match fd.as_fd().try_clone_to_owned() {
             Ok(fd) => Ok(Self::from_owned_fd(rt, fd)),
-            Err(error) => Err(Error::new(&error, "adopt").driver(rt.owner().driver_name())),
+            Err(error) => {
+                let error = Error::new(&error, "adopt")
+                    .object(format!("descriptor {}", fd.as_fd().as_raw_fd()))
+                    .driver(rt.owner().driver_name());
+                Err(match help(error.cause()) {
+                    Some(what) => error.help(what),
+                    None => error,
+                })
+            }
         }
     }
 
@@ -188,6 +196,18 @@ impl fmt::Debug for File {
     }
 }
 
+/// What can be done about a transfer that failed.
+fn explain(file: &File, cause: Cause) -> Option<&'static str> {
+    match cause.errno() {
+        Some(libc::EINVAL) if file.object.alignment() != Alignment::NONE => Some(
+            "past the page cache (`OpenOptions::direct`) the position, the length and the memory of a request must be \
+             aligned to blocks: see `PacketIo::alignment` and `AlignedBuf`",
+        ),
+        Some(libc::EBADF) => Some("the file was not opened for that: see `OpenOptions`"),
+        _ => help(cause),
+    }
+}
+
 fn identity(file: &File) -> Identity<'_> {
     Identity {
         object: Some(Cow::Owned(file.object.name())),
@@ -211,7 +231,7 @@ impl PacketIo<Read> for File {
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
-        help(cause)
+        explain(self, cause)
     }
 
     fn alignment(&self) -> Alignment {
@@ -242,7 +262,7 @@ impl PacketIo<Write> for File {
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
-        help(cause)
+        explain(self, cause)
     }
 
     fn alignment(&self) -> Alignment {
