@@ -104,7 +104,8 @@ impl<Io> Cache<Io> {
     /// Keeps at most `capacity` bytes of `inner`, in blocks of `block` bytes.
     ///
     /// # Errors
-    /// `InvalidInput` where `block` is not a power of two from 2 to 2^30, or where `capacity` does not hold one block.
+    /// `InvalidInput` where `block` is not a power of two from 2 to 2^30, or where `capacity` does not hold one block;
+    /// `OutOfMemory`.
     pub fn new(inner: Io, capacity: usize, block: usize) -> Result<Self> {
         if !block.is_power_of_two() || !BLOCKS.contains(&block) || capacity < block {
             return Err(Error::new(ErrorKind::InvalidInput, "making a cache").help(
@@ -115,12 +116,16 @@ impl<Io> Cache<Io> {
         // A power of two, so that a set is found without a division.
         let sets = blocks.div_ceil(WAYS).next_power_of_two();
         let ways = |set| blocks / sets + usize::from(set < blocks % sets);
+        let mut table = Vec::new();
+        if table.try_reserve_exact(sets).is_err() {
+            let error = Error::new(ErrorKind::OutOfMemory, "making a cache");
+            return Err(error.help("the table of its blocks takes about 50 bytes for each"));
+        }
+        table.extend((0..sets).map(|set| Lock::new(Set::new(ways(set)))));
         Ok(Self {
             inner,
             core: Arc::new(Core {
-                sets: (0..sets)
-                    .map(|set| Lock::new(Set::new(ways(set))))
-                    .collect(),
+                sets: table.into_boxed_slice(),
                 shift: block.trailing_zeros(),
                 blocks,
                 fetches: RelayPool::new(IN_FLIGHT),
@@ -287,7 +292,7 @@ impl<Io> Cache<Io> {
         Io: PacketIo<Read, P>,
     {
         let alignment = self.inner.alignment();
-        if alignment != Alignment::NONE {
+        if alignment.block() > 1 || alignment.memory() > 1 {
             return self.detour::<P>(at, view, alignment);
         }
         match P::from_u64(at) {

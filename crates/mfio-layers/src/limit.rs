@@ -159,8 +159,9 @@ impl<Io, P: Position> Limit<Io, P> {
         }
         let most = admission.most();
         drop(admission);
-        let view = front_of_stream::<D, P>(view, most);
-        let block = self.inner.alignment().block();
+        let alignment = self.inner.alignment();
+        let view = front_of_stream::<D, P>(view, most, alignment);
+        let block = alignment.block();
         let kept = core.admission.lock().wait(Parked::new(pos, view, block));
         match kept {
             Ok(()) => core.pump(),

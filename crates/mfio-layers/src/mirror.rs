@@ -45,6 +45,9 @@ pub enum WritePolicy {
 /// it was made whole again. A range that failed everywhere marks nobody: any of the bytes may be read until it is written
 /// anew. There is always a replica that is not stale; what it fails is not outweighed by what a stale one has.
 ///
+/// **Writes that overlap** and are on their way at the same time may reach replicas in different orders: then those differ
+/// where they overlap, and none is stale. As with files, who writes to the same place from several tasks sees to their order.
+///
 /// Nothing is copied, and in the steady state nothing allocated. Blocking reads use the short cut of a replica; where it
 /// does not read everything, packets do. It has no backend of its own: [`Driven`](crate::Driven) adds the one that all
 /// replicas share, and [`Together`](crate::Together) makes one of many.

@@ -5,7 +5,7 @@ mod table;
 use crate::bell::Bell;
 use crate::clock::{Alarm, Clock};
 use crate::delegate::drive_below;
-use crate::ways::{Both, Family, Way, both_ways, front_of_stream};
+use crate::ways::{Both, Family, Way, both_ways, front_of_stream, is_stream};
 use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::marker::PhantomData;
@@ -24,7 +24,7 @@ pub use table::TimeoutLimits;
 /// So the object cannot be lent the initiator's memory. It works with memory of the layer, from which bytes that were read
 /// are copied, once, when the request ends, and into which bytes to be written are copied, once, before it is sent. Memory
 /// is page-aligned and kept for later requests. Long requests are split into chunks, and each chunk has its own time;
-/// a long read of a stream ends with the first one.
+/// a long read of a stream ends with the first one, and a long write to one is not split.
 ///
 /// A request has at least its time, and up to 5 ms more ([`TimeoutLimits::slack`]), as the clock is not read for each: those
 /// that begin while others are on their way are given one time for all of them, a little later.
@@ -189,7 +189,11 @@ impl<Io> Timeout<Io> {
         let alignment = self.inner.alignment();
         let blocks = alignment.round_down(self.core.limits.chunk);
         let chunk = blocks.max(alignment.block());
-        view = front_of_stream::<D, P>(view, chunk);
+        view = front_of_stream::<D, P>(view, chunk, alignment);
+        if is_stream::<P>(alignment) {
+            // A second part of a write might be done before the first.
+            return self.ask(pos, view);
+        }
         while view.len() > chunk {
             let (head, tail) = view.split_at(chunk);
             self.ask(pos, head);

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use mfio::error::ErrorKind;
-use mfio::io::{Direction, Position, Read, Write};
+use mfio::io::{Alignment, Direction, Position, Read, Write};
 use mfio::packet::{OnEnd, Relay, View};
 
 /// Something for each direction.
@@ -197,11 +197,20 @@ pub(crate) fn is_unwanted<D: Direction>(view: &View<D>) -> bool {
     D::READS && view.is_abandoned()
 }
 
+/// Whether requests must follow each other, as the positions, or what the object asks for, say.
+pub(crate) fn is_stream<P: Position>(alignment: Alignment) -> bool {
+    P::SEQUENTIAL || alignment.is_in_order()
+}
+
 /// What a layer that sends `most` bytes at once is to send of a request: all, but of a read of a stream only the first ones.
 /// That ends with those, as with what there is, and who wants more asks again. A second part would wait for bytes that may
 /// never come, and two at once would get them in any order.
-pub(crate) fn front_of_stream<D: Direction, P: Position>(view: View<D>, most: usize) -> View<D> {
-    if !(D::READS && P::SEQUENTIAL) || view.len() <= most {
+pub(crate) fn front_of_stream<D: Direction, P: Position>(
+    view: View<D>,
+    most: usize,
+    alignment: Alignment,
+) -> View<D> {
+    if !(D::READS && is_stream::<P>(alignment)) || view.len() <= most {
         return view;
     }
     let (front, rest) = view.split_at(most);

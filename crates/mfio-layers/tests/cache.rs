@@ -201,3 +201,9 @@ fn what_makes_no_cache_is_an_error() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 }
+
+#[test]
+fn a_table_that_memory_does_not_hold_is_an_error() {
+    let error = Cache::new(Memory::new([]), usize::MAX, 2).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+}

@@ -10,12 +10,12 @@ use mfio::error::ErrorKind;
 use mfio::io::{NoPos, PacketIo, Read, Write};
 use mfio::memory::pipe;
 use mfio::packet::{Packet, View};
-use mfio::traits::IoRead;
+use mfio::traits::{IoRead, IoWrite};
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{Fault, Limit, Limits, Mirror, Retry, RetryPolicy, Rule, Timeout, TimeoutLimits};
 use mfio_rt::native::File;
 use std::future::poll_fn;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
@@ -181,6 +181,29 @@ fn hazard_a_write_that_is_given_up_and_reaches_one_replica_only() {
     while handle.release() {}
     assert_eq!(left.to_vec(), right.to_vec());
     assert_eq!(left.to_vec()[8..12], [7; 4], "what was sent is carried out");
+}
+
+#[test]
+fn hazard_a_long_write_to_a_stream_whose_parts_overtake_each_other() {
+    let sent: Vec<u8> = (0..4 << 20).map(|n| (n % 251) as u8).collect();
+    for rt in runtimes::runtimes() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let file = File::from_owned_fd(&rt, ours.into());
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            theirs.read_to_end(&mut all).unwrap();
+            all
+        });
+        // Once by a file that is one, once by a type that has no positions.
+        let io = Timeout::new(file, 60 * SECOND, ManualClock::new());
+        io.block_on(io.write_all(0, &sent[..2 << 20])).unwrap();
+        let file = io.inner().clone();
+        drop(io);
+        let io = Timeout::new(file.into_stream().unwrap(), 60 * SECOND, ManualClock::new());
+        io.block_on(io.write_all(NoPos, &sent[2 << 20..])).unwrap();
+        drop(io);
+        assert!(reader.join().unwrap() == sent);
+    }
 }
 
 /// Gives what there is, as a pipe of the system does; who asks when there is nothing waits.

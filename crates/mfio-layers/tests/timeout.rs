@@ -162,6 +162,20 @@ fn hazard_overdue_requests_without_bound() {
 }
 
 #[test]
+fn a_chunk_without_a_bound_takes_no_memory_for_it() {
+    let limits = TimeoutLimits {
+        chunk: usize::MAX,
+        ..TimeoutLimits::default()
+    };
+    let below = Bytes::new(vec![7; 3 << 20]);
+    let io = Timeout::with_limits(below.clone(), SECOND, ManualClock::new(), limits);
+    for len in [100, 5000, 3 << 20, 5000] {
+        assert_eq!(read(&io, 0, len).packet.buffer(), &vec![7; len]);
+        assert_eq!(below.log(), [(true, 0, len)]);
+    }
+}
+
+#[test]
 fn a_request_of_more_chunks_than_there_may_be_says_what_to_do() {
     let clock = ManualClock::new();
     let limits = TimeoutLimits {

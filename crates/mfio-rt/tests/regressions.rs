@@ -20,7 +20,7 @@ use common::*;
 use mfio::backend::{IoBackend, IoBackendExt};
 use mfio::io::{PacketIo, Read, Write};
 use mfio::packet::Packet;
-use mfio::traits::{BlockingIo, IoRead, IoWrite};
+use mfio::traits::{BlockingIo, IoRead, IoWrite, forward};
 use mfio_rt::fs::OpenOptions;
 use mfio_rt::native::{Builder, DriverKind, File, NativeRt, leaked_operations};
 
@@ -362,6 +362,53 @@ fn what_a_stream_has_given_is_not_lost_by_a_vector_with_room_for_more() {
         assert_eq!(rt.block_on(file.read_to_vec(0, 64)).unwrap(), b"hello");
         drop(writer);
         assert_eq!(rt.block_on(file.read_to_vec(0, 64)).unwrap(), b"");
+    }
+}
+
+/// What goes by in chunks keeps its order where positions do not say it: in pipes, and at the end of files.
+#[test]
+fn hazard_chunks_that_overtake_each_other() {
+    const LEN: usize = 4 << 20;
+    let dir = Dir::new();
+    let path = dir.file("from", LEN);
+    let bytes = std::fs::read(&path).unwrap();
+    let produce = |at: &mut usize, chunk: &mut [u8]| {
+        chunk.copy_from_slice(&bytes[*at..][..chunk.len()]);
+        *at += chunk.len();
+    };
+    for builder in builders() {
+        let rt = builder.build().unwrap();
+        let from = rt.block_on(rt.open_read(&path)).unwrap();
+        let (reader, writer) = pipe();
+        let to = File::from_owned_fd(&rt, writer.into());
+        let drain = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            StdFile::from(reader).read_to_end(&mut all).unwrap();
+            all
+        });
+        rt.block_on(forward(&from, 0, &to, 0, LEN as u64)).unwrap();
+        let mut at = 0;
+        let write = to.write_with(0, LEN as u64, |chunk: &mut [u8]| produce(&mut at, chunk));
+        assert_eq!(rt.block_on(write).unwrap(), LEN as u64);
+        drop(to);
+        assert!(drain.join().unwrap() == [&bytes[..], &bytes].concat());
+
+        let (reader, mut writer) = pipe();
+        let source = File::from_owned_fd(&rt, reader);
+        let copy = dir.path("copy");
+        let options = OpenOptions::new().append(true).create(true).truncate(false);
+        let to = rt.block_on(rt.open(&copy, &options)).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                writer.write_all(&bytes).unwrap();
+                drop(writer);
+            });
+            let all = forward(&source, 0, &to, 0, u64::MAX).to_end();
+            assert_eq!(rt.block_on(all).unwrap(), LEN as u64);
+        });
+        rt.block_on(forward(&from, 0, &to, 0, LEN as u64)).unwrap();
+        assert!(std::fs::read(&copy).unwrap() == [&bytes[..], &bytes].concat());
+        std::fs::remove_file(&copy).unwrap();
     }
 }
 

@@ -42,6 +42,8 @@ impl Default for TimeoutLimits {
 pub(super) const SMALL: usize = 4096;
 /// How many idle requests are kept of each size.
 const KEPT: usize = 64;
+/// Requests with larger buffers are not kept.
+const LARGE: usize = 1 << 20;
 /// As an index: none.
 const NONE: usize = usize::MAX;
 /// As a time: not known yet.
@@ -119,7 +121,7 @@ impl<D: Way> Table<D> {
             0..=SMALL => &mut self.small,
             _ => &mut self.large,
         };
-        let own = match shelf.pop() {
+        let own = match shelf.pop_if(|own| own.len() >= len) {
             Some(own) => own,
             None => self.allocate(len, alignment, core)?,
         };
@@ -136,7 +138,7 @@ impl<D: Way> Table<D> {
     ) -> Result<Own<D>, Cause> {
         let size = match len {
             0..=SMALL => SMALL,
-            _ => core.limits.chunk.max(alignment.block()),
+            _ => core.limits.chunk.min(LARGE).max(alignment.block()).max(len),
         };
         let memory = AlignedBuf::try_with_alignment(size, alignment.memory().max(SMALL))?;
         let slot = self.vacant.pop().unwrap_or_else(|| self.grow());
@@ -291,7 +293,7 @@ impl<D: Way> Table<D> {
             0..=SMALL => &mut self.small,
             _ => &mut self.large,
         };
-        if shelf.len() >= KEPT {
+        if shelf.len() >= KEPT || own.len() > LARGE {
             self.vacate(own.state().slot);
             return Some(own);
         }

@@ -199,7 +199,7 @@ impl fmt::Debug for File {
 /// What can be done about a transfer that failed.
 fn explain(file: &File, cause: Cause) -> Option<&'static str> {
     match cause.errno() {
-        Some(libc::EINVAL) if file.object.alignment() != Alignment::NONE => Some(
+        Some(libc::EINVAL) if file.object.alignment().block() > 1 => Some(
             "past the page cache (`OpenOptions::direct`) the position, the length and the memory of a request must be \
              aligned to blocks: see `PacketIo::alignment` and `AlignedBuf`",
         ),
@@ -266,7 +266,11 @@ impl PacketIo<Write> for File {
     }
 
     fn alignment(&self) -> Alignment {
-        self.object.alignment()
+        let alignment = self.object.alignment();
+        match self.object.appends() {
+            true => alignment.in_order(),
+            false => alignment,
+        }
     }
 
     #[inline]

@@ -21,6 +21,7 @@ pub(crate) struct Object {
     seekable: bool,
     caching: Caching,
     alignment: Alignment,
+    appends: bool,
     /// Until the driver should register it; advice.
     uses: AtomicU32,
 }
@@ -31,9 +32,11 @@ const OFTEN: u32 = 256;
 impl Object {
     pub(crate) fn new(fd: OwnedFd, path: Option<Arc<Path>>) -> Self {
         let seekable = sys::is_seekable(fd.as_fd());
-        let direct = is_direct(fd.as_fd());
+        let flags = sys::flags(fd.as_fd()).unwrap_or(0);
+        let direct = is_direct(flags);
         let caching = Caching::new(seekable && !direct);
         let alignment = match direct {
+            _ if !seekable => Alignment::NONE.in_order(),
             true => direct_alignment(fd.as_fd()),
             false => Alignment::NONE,
         };
@@ -44,6 +47,7 @@ impl Object {
             seekable,
             caching,
             alignment,
+            appends: flags & libc::O_APPEND != 0,
             uses: AtomicU32::new(0),
         }
     }
@@ -58,9 +62,14 @@ impl Object {
         &self.caching
     }
 
-    /// What requests must be aligned to: blocks, where the page cache is passed by.
+    /// What requests must be aligned to: blocks, where the page cache is passed by. In order, where there are no positions.
     pub(crate) fn alignment(&self) -> Alignment {
         self.alignment
+    }
+
+    /// Whether what is written goes to the end, whatever its position.
+    pub(crate) fn appends(&self) -> bool {
+        self.appends
     }
 
     /// The position as system calls want it: what has no positions must not be given any.
@@ -152,11 +161,11 @@ fn direct_alignment(fd: BorrowedFd<'_>) -> Alignment {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-fn is_direct(fd: BorrowedFd<'_>) -> bool {
-    sys::flags(fd).is_ok_and(|flags| flags & libc::O_DIRECT != 0)
+fn is_direct(flags: libc::c_int) -> bool {
+    flags & libc::O_DIRECT != 0
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-fn is_direct(_: BorrowedFd<'_>) -> bool {
+fn is_direct(_: libc::c_int) -> bool {
     false
 }

@@ -1,6 +1,7 @@
 //! [`Alignment`]: what an object asks of positions, lengths and memory.
 
-/// What an object asks of requests: a file that bypasses the page cache takes whole blocks from aligned memory only.
+/// What an object asks of requests: a file that bypasses the page cache takes whole blocks from aligned memory only, and one
+/// that is a pipe has requests one after another.
 ///
 /// Powers of two; 1 asks for nothing.
 ///
@@ -15,6 +16,7 @@
 pub struct Alignment {
     memory: usize,
     block: usize,
+    in_order: bool,
 }
 
 /// The largest alignment that is taken seriously: what is more would make every chunk larger than what is kept of them.
@@ -25,6 +27,7 @@ impl Alignment {
     pub const NONE: Self = Self {
         memory: 1,
         block: 1,
+        in_order: false,
     };
 
     /// Addresses of memory are multiples of `memory`, positions and lengths multiples of `block`. Both are rounded up to a
@@ -40,7 +43,23 @@ impl Alignment {
         Self {
             memory: power(memory),
             block: power(block),
+            in_order: false,
         }
+    }
+
+    /// Positions mean nothing, or not what they say: bytes go where those before them ended. So who cuts many bytes into
+    /// requests sends one when the one before has ended; several at once may be carried out in any order.
+    #[must_use]
+    pub const fn in_order(self) -> Self {
+        Self {
+            in_order: true,
+            ..self
+        }
+    }
+
+    /// Whether requests are to be sent one after another.
+    pub const fn is_in_order(self) -> bool {
+        self.in_order
     }
 
     /// What addresses of memory must be multiples of, in bytes.
@@ -59,6 +78,7 @@ impl Alignment {
         Self {
             memory: self.memory.max(other.memory),
             block: self.block.max(other.block),
+            in_order: self.in_order || other.in_order,
         }
     }
 

@@ -173,7 +173,8 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
     /// read meanwhile. It may return [`ControlFlow`](core::ops::ControlFlow), to stop. The output is how many bytes it was
     /// shown.
     ///
-    /// For what has positions: of a stream, one request takes what another one waits for.
+    /// For what has positions; of an object with such ones that is a stream all the same, as a file that is a pipe, chunks are
+    /// read one after another.
     ///
     /// Nothing is copied; where the object [exposes](PacketIo::expose) its memory, that is what the consumer sees. It is
     /// called by the task that polls, without a lock: it may use the same object. It is never shown bytes that were not

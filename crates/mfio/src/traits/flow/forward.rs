@@ -14,8 +14,9 @@ use core::task::{Context, Poll, ready};
 /// Writes `len` bytes of `from`, from `pos` on, to `to`, from `to_pos` on. Nothing is copied between the two: the packet
 /// that was read into is written from, and where `from` [exposes](PacketIo::expose) its memory that is written from.
 ///
-/// A few [chunks](Forward::chunks) are on their way at once, so writes may be done in another order. The output is how many
-/// bytes were written. Both objects' [alignments](PacketIo::alignment) are kept to as far as the two positions let the same
+/// A few [chunks](Forward::chunks) are on their way at once, so writes may be done in another order; where one of the objects
+/// wants them one after another ([`Alignment::in_order`](crate::io::Alignment::in_order)), as a file that is a pipe, or is
+/// appended to, there is one at a time. The output is how many bytes were written. Both objects' [alignments](PacketIo::alignment) are kept to as far as the two positions let the same
 /// memory satisfy both; where they do not, or the length is no multiple, it is up to the object that asks for it.
 /// The two objects may be the same, but what is written while it is still to be read makes the result depend on the order.
 ///

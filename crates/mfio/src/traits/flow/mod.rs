@@ -17,6 +17,7 @@ pub use write_with::WriteWith;
 pub(super) use write_with::blocking as write_with_blocking;
 
 use crate::error::Error;
+use crate::io::Alignment;
 use core::fmt;
 use core::ops::ControlFlow;
 
@@ -26,7 +27,8 @@ pub struct Chunks {
     /// How long a chunk is at most, in bytes; rounded up to whole blocks where the object has such
     /// ([`PacketIo::alignment`](crate::io::PacketIo::alignment)). 0 is taken for 1.
     pub size: usize,
-    /// How many chunks are on their way at once: from 1 to [`MOST`](Self::MOST).
+    /// How many chunks are on their way at once: from 1 to [`MOST`](Self::MOST), and 1 where an object wants them one after
+    /// another.
     pub window: usize,
 }
 
@@ -34,8 +36,11 @@ impl Chunks {
     /// How many chunks there are at once at most.
     pub const MOST: usize = 8;
 
-    fn window(self) -> usize {
-        self.window.clamp(1, Self::MOST)
+    fn window(self, alignment: Alignment) -> usize {
+        match alignment.is_in_order() {
+            true => 1,
+            false => self.window.clamp(1, Self::MOST),
+        }
     }
 }
 

@@ -90,7 +90,7 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
     }
 
     pub(super) fn window(&self) -> usize {
-        self.chunks.window()
+        self.chunks.window(self.alignment.and(self.target))
     }
 
     /// The next chunk; `None` after the last. `room` is how many may be on their way.
@@ -113,7 +113,9 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
             let (skip, len) = (*skip, *len);
             let ended = ready!(Pin::new(in_flight).poll(cx));
             self.sent.pop();
-            return Poll::Ready(Some(arrived(ended, skip, len)));
+            let mut chunk = arrived(ended, skip, len);
+            self.go_on(&mut chunk);
+            return Poll::Ready(Some(chunk));
         }
         Poll::Ready(self.sent.pop().map(|slot| match slot {
             Slot::Exposed(bytes) => Chunk {
@@ -126,6 +128,18 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
             },
             Slot::Read { .. } => unreachable!("these were looked at above"),
         }))
+    }
+
+    /// Of what has bytes in order only a chunk may be short because there are no more now: the next one begins there.
+    fn go_on(&mut self, chunk: &mut Chunk) {
+        if let Some((missing, cause)) = chunk.failed
+            && self.alignment.is_in_order()
+            && cause.kind() == ErrorKind::WouldBlock
+            && !chunk.bytes.as_slice().is_empty()
+        {
+            self.asked -= missing as u64;
+            chunk.failed = None;
+        }
     }
 
     /// Asks for the next chunk: the object's memory if there is any, else a packet's.

@@ -55,7 +55,8 @@ where
         assert!(!self.over, "a future was polled after it was ready");
         // So it stays if the producer panics.
         self.over = true;
-        while self.sink.in_flight() < self.chunks.window()
+        let window = self.chunks.window(self.sink.io.alignment());
+        while self.sink.in_flight() < window
             && self.sink.sent() < self.len
             && self.sink.failed.is_none()
             && self.unsent.is_none()
