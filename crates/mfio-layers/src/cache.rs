@@ -416,3 +416,5 @@ impl<Io> fmt::Debug for Cache<Io> {
             .finish_non_exhaustive()
     }
 }
+
+crate::delegate::len_below!([Io] Cache<Io>, Io, |layer| &layer.inner);

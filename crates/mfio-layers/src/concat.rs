@@ -4,9 +4,11 @@ use crate::naming::{explain_by, layer_of_many, pool_of, strictest};
 use crate::pieces::{self, Piece};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::future::{Ready, ready};
 use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo};
 use mfio::packet::{PacketPool, View};
+use mfio::traits::HasLen;
 
 /// Puts objects one after another: each has a length, and the next one begins where it ends.
 ///
@@ -143,6 +145,15 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Concat<Io>
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
         explain_by(self.members(), cause)
+    }
+}
+
+impl<Io> HasLen for Concat<Io> {
+    type Len = Ready<Result<u64>>;
+
+    /// As was said: no object is asked.
+    fn io_len(&self) -> Self::Len {
+        ready(Ok(self.len()))
     }
 }
 

@@ -98,4 +98,27 @@ macro_rules! drive_below {
     };
 }
 
-pub(crate) use {delegate, drive_below};
+/// Implements `HasLen` for a layer that is as long as the object below.
+///
+/// ```text
+/// len_below!([Io] Layer<Io>, Io, |layer| &layer.inner);
+/// ```
+///
+/// As for [`drive_below!`].
+macro_rules! len_below {
+    ([$($generics:tt)*] $layer:ty, $below:ty, |$this:ident| $object:expr) => {
+        impl<$($generics)*> mfio::traits::HasLen for $layer
+        where
+            $below: mfio::traits::HasLen,
+        {
+            type Len = <$below as mfio::traits::HasLen>::Len;
+
+            fn io_len(&self) -> Self::Len {
+                let $this = self;
+                <$below as mfio::traits::HasLen>::io_len($object)
+            }
+        }
+    };
+}
+
+pub(crate) use {delegate, drive_below, len_below};

@@ -1,6 +1,6 @@
 //! [`Driven`]: an object, and what drives it.
 
-use crate::delegate::{delegate, drive_below};
+use crate::delegate::{delegate, drive_below, len_below};
 use mfio::backend::LinksIoBackend;
 use mfio::io::{Direction, PacketIo, Position};
 use mfio::packet::View;
@@ -70,3 +70,4 @@ where
 }
 
 drive_below!([Io, B: LinksIoBackend] Driven<Io, B>, B::Link, |layer| layer.driver.get_mut());
+len_below!([Io, B] Driven<Io, B>, Io, |layer| &layer.inner);

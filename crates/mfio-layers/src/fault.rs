@@ -3,7 +3,7 @@
 mod rule;
 
 use crate::clock::{Alarm, Clock};
-use crate::delegate::drive_below;
+use crate::delegate::{drive_below, len_below};
 use crate::later::Later;
 use crate::ways::{Parked, Resume, Way, both_ways};
 use alloc::collections::VecDeque;
@@ -250,6 +250,7 @@ impl<Io, P: Position> Drop for Fault<Io, P> {
 both_ways!(Fault<Io, P>);
 
 drive_below!([Io, P: Position] Fault<Io, P>, Io, |layer| &layer.inner);
+len_below!([Io, P: Position] Fault<Io, P>, Io, |layer| &layer.inner);
 
 impl<Io: fmt::Debug, P: Position> fmt::Debug for Fault<Io, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,6 +16,13 @@
 //! A layer over one object is driven by the backend of that object, and has `block_on` and `blocking` as it has. A layer
 //! over many objects has no backend: only the user knows which one drives them all. [`Driven`] adds it.
 //!
+//! # How long they are
+//!
+//! A layer over one object is as long as that, where it has a length ([`HasLen`](mfio::traits::HasLen)), so that a
+//! [`Seekable`](mfio::cursor::Seekable) over it can seek to the end. The question goes on as it is: it is not limited, timed
+//! out, tried again or counted, and the answer not kept. [`Concat`] and [`Overlay`] are as long as was said; [`Offset`],
+//! [`Window`], [`Mirror`] and [`Stripe`] end where reads of them do. A [`Remap`] is sparse, and has no length.
+//!
 //! # Map
 //!
 //! | type | what |
@@ -69,6 +76,7 @@ mod delegate;
 mod driven;
 mod fault;
 mod later;
+mod lengths;
 mod limit;
 mod mirror;
 mod mix;
@@ -89,6 +97,7 @@ pub use cache::{Cache, CacheStats};
 pub use concat::Concat;
 pub use driven::Driven;
 pub use fault::{Fault, FaultHandle, Rule};
+pub use lengths::{MirrorLen, PartLen, StripeLen};
 pub use limit::{Limit, Limits, Rate};
 pub use mirror::{MOST_REPLICAS, Mirror, WritePolicy};
 pub use overlay::Overlay;

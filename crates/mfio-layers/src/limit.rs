@@ -5,7 +5,7 @@ mod bucket;
 
 use crate::bell::Bell;
 use crate::clock::{Alarm, Clock};
-use crate::delegate::drive_below;
+use crate::delegate::{drive_below, len_below};
 use crate::ways::{AnyView, Both, Family, Parked, Resume, Way, both_ways, front_of_stream};
 use admission::{Admission, Next, Queued};
 use alloc::sync::{Arc, Weak};
@@ -288,6 +288,7 @@ impl<Io, P: Position> Drop for Limit<Io, P> {
 both_ways!(Limit<Io, P>, help: help);
 
 drive_below!([Io, P: Position] Limit<Io, P>, Io, |layer| &layer.inner);
+len_below!([Io, P: Position] Limit<Io, P>, Io, |layer| &layer.inner);
 
 impl<Io: fmt::Debug, P: Position> fmt::Debug for Limit<Io, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@
 mod replicas;
 mod writes;
 
+use crate::lengths::MirrorLen;
 use crate::naming::{explain_by, layer_of_many, pool_of, strictest};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -11,6 +12,7 @@ use core::num::NonZeroUsize;
 use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Alignment, Exposed, Identity, PacketIo, Position, Read, Write};
 use mfio::packet::{OnEnd, Outcome, PacketPool, Relay, RelayPool, View};
+use mfio::traits::HasLen;
 use replicas::Replicas;
 use writes::Writing;
 
@@ -47,6 +49,9 @@ pub enum WritePolicy {
 ///
 /// **Writes that overlap** and are on their way at the same time may reach replicas in different orders: then those differ
 /// where they overlap, and none is stale. As with files, who writes to the same place from several tasks sees to their order.
+///
+/// **The length** ([`HasLen`]) is the longest of those replicas that are not stale, because reads end there: the others do
+/// not cut it, nor does one that cannot tell. They are asked at the same time, which allocates once.
 ///
 /// Nothing is copied, and in the steady state nothing allocated. Blocking reads use the short cut of a replica; where it
 /// does not read everything, packets do. It has no backend of its own: [`Driven`](crate::Driven) adds the one that all
@@ -234,6 +239,15 @@ where
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
         explain_by::<Write, P, Io>(self.replicas.iter(), cause)
+    }
+}
+
+impl<Io: HasLen, P: Position> HasLen for Mirror<Io, P> {
+    type Len = MirrorLen<Io::Len>;
+
+    fn io_len(&self) -> Self::Len {
+        let fresh = self.core.replicas.fresh();
+        MirrorLen::new(fresh.map(|replica| self.replicas[replica].io_len()))
     }
 }
 

@@ -8,11 +8,13 @@ use crate::pieces::{self, Piece, missing, within_space};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
+use core::future::{Ready, ready};
 use core::ops::Range;
 use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Address, Alignment, Exposed, Identity, PacketIo, Read, Write};
 use mfio::lock::Lock;
 use mfio::packet::{AlignedBuf, PacketPool, RelayPool, View};
+use mfio::traits::HasLen;
 use rangemap::RangeSet;
 use state::{Extent, State, room};
 use work::{Part, Whole};
@@ -324,6 +326,15 @@ where
     fn explain(&self, cause: Cause) -> Option<&'static str> {
         let base = || self.objects.base.explain(cause);
         self.objects.top.explain(cause).or_else(base)
+    }
+}
+
+impl<B, T, P> HasLen for Overlay<B, T, P> {
+    type Len = Ready<Result<u64>>;
+
+    /// As was given, wherever the base ends.
+    fn io_len(&self) -> Self::Len {
+        ready(Ok(self.len()))
     }
 }
 

@@ -3,7 +3,7 @@
 mod policy;
 
 use crate::clock::Alarm;
-use crate::delegate::drive_below;
+use crate::delegate::{drive_below, len_below};
 use crate::later::Later;
 use crate::ways::{Both, Family, Parked, Resume, Way, both_ways, is_unwanted};
 use alloc::collections::VecDeque;
@@ -286,6 +286,7 @@ impl<Io, P: Position> Drop for Retry<Io, P> {
 both_ways!(Retry<Io, P>, transfer: transfer, expose: expose);
 
 drive_below!([Io, P: Position] Retry<Io, P>, Io, |layer| &layer.inner);
+len_below!([Io, P: Position] Retry<Io, P>, Io, |layer| &layer.inner);
 
 impl<Io: fmt::Debug, P: Position> fmt::Debug for Retry<Io, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,6 @@
 //! [`Stripe`]: one address space dealt out to several objects, unit by unit.
 
+use crate::lengths::StripeLen;
 use crate::naming::{explain_by, layer_of_many, pool_of, strictest};
 use crate::pieces::{self, Piece};
 use alloc::boxed::Box;
@@ -7,12 +8,16 @@ use core::num::NonZeroU64;
 use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo};
 use mfio::packet::{PacketPool, View};
+use mfio::traits::HasLen;
 
 /// Deals an address space out to several objects: the first unit of bytes is the first unit of the first object, the next
 /// one that of the second, and after one of each it begins again with the second units.
 ///
 /// Requests are split at the edges of units, one part for each: the parts that belong to one object follow each other
 /// there, but not in the memory of who asks. Where an object ends, or fails, only the parts that are its own fail.
+///
+/// The length ([`HasLen`]) is that of the bytes before the first one that is missing, where a read comes short. The objects
+/// are asked at the same time, which allocates once; it is not known where one of them cannot tell.
 ///
 /// A stripe has no backend of its own, because its objects may have many: [`Driven`](crate::Driven) adds the one that all
 /// share, and [`Together`](crate::Together) makes one of many.
@@ -151,6 +156,14 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Stripe<Io>
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
         explain_by(self.members.iter(), cause)
+    }
+}
+
+impl<Io: HasLen> HasLen for Stripe<Io> {
+    type Len = StripeLen<Io::Len>;
+
+    fn io_len(&self) -> Self::Len {
+        StripeLen::new(self.members.iter().map(HasLen::io_len), self.unit)
     }
 }
 

@@ -427,3 +427,5 @@ impl<Io: fmt::Debug> fmt::Debug for Timeout<Io> {
             .finish_non_exhaustive()
     }
 }
+
+crate::delegate::len_below!([Io] Timeout<Io>, Io, |layer| &layer.inner);

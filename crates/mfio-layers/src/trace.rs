@@ -8,7 +8,7 @@ mod span;
 #[cfg(feature = "std")]
 use crate::clock::ThreadClock;
 use crate::clock::{Clock, ManualClock};
-use crate::delegate::{delegate, drive_below};
+use crate::delegate::{delegate, drive_below, len_below};
 use crate::ways::{Both, Family, Way};
 use alloc::sync::Arc;
 use core::fmt;
@@ -358,6 +358,7 @@ macro_rules! traced {
 traced!(Read, Write);
 
 drive_below!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);
+len_below!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);
 
 impl<Io, N> fmt::Debug for Trace<Io, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

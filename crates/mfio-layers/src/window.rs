@@ -1,11 +1,13 @@
 //! [`Offset`] and [`Window`]: an object seen from another place, and a part of it.
 
 use crate::delegate::{delegate, drive_below};
+use crate::lengths::PartLen;
 use crate::naming::layer_of;
 use crate::pieces::{self, Piece, missing};
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Address, Direction, Exposed, Identity, PacketIo};
 use mfio::packet::View;
+use mfio::traits::HasLen;
 
 /// Adds a base to each position: byte 0 is byte `base` of the object.
 ///
@@ -94,11 +96,21 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
 
 drive_below!([Io] Offset<Io>, Io, |layer| &layer.inner);
 
+impl<Io: HasLen> HasLen for Offset<Io> {
+    type Len = PartLen<Io::Len>;
+
+    /// What the object has from the base on; 0 where it ends before.
+    fn io_len(&self) -> Self::Len {
+        PartLen::new(self.inner.io_len(), self.base, u64::MAX)
+    }
+}
+
 /// Shows a part of an object as an object: byte 0 is byte `base`, and after `len` bytes it ends.
 ///
 /// Requests that reach beyond the end have their part within it served; the rest fails with
 /// [`UnexpectedEof`](ErrorKind::UnexpectedEof), and nothing outside the window is touched. The object itself may end
-/// earlier, which is for it to say.
+/// earlier, which is for it to say. (So a window of what has no length has none either: a [`Concat`](crate::Concat) of one
+/// object is as long as was said.)
 ///
 /// Driving it drives the object.
 ///
@@ -192,3 +204,12 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io>
 }
 
 drive_below!([Io] Window<Io>, Io, |layer| &layer.inner);
+
+impl<Io: HasLen> HasLen for Window<Io> {
+    type Len = PartLen<Io::Len>;
+
+    /// What the object has of the window, where reads end: less than [`len`](Window::len) where the object ends within it.
+    fn io_len(&self) -> Self::Len {
+        PartLen::new(self.inner.io_len(), self.base, self.len)
+    }
+}

@@ -60,6 +60,12 @@ impl Replicas {
         replica < self.number && self.stale.load(Ordering::Acquire) >> replica & 1 == 1
     }
 
+    /// Who is not stale, all of them as of one moment: somebody.
+    pub(super) fn fresh(&self) -> impl Iterator<Item = usize> {
+        let stale = self.stale.load(Ordering::Acquire);
+        (0..self.number).filter(move |replica| stale >> replica & 1 == 0)
+    }
+
     /// A write of a range has ended, and these replicas have failed it. Those of them become stale, if one that is not
     /// has the range. Returns which of the others are not stale: if there are none, nobody has the range.
     pub(super) fn mark(&self, failed: Mask) -> Mask {
@@ -103,6 +109,7 @@ mod tests {
         assert!(replicas.mark_one(1));
         assert_eq!(turns(3), [2, 2, 0]);
         assert_eq!(replicas.after(0, 2), Some((2, 0)));
+        assert!(replicas.fresh().eq([0, 2]));
         assert_eq!(replicas.after(2, 1), Some((0, 0)));
         assert_eq!(replicas.after(0, 1), None);
     }

@@ -1,0 +1,234 @@
+//! The futures of layers that have to calculate their length from what is below.
+
+use alloc::vec::Vec;
+use core::future::Future;
+use core::mem;
+use core::num::NonZeroU64;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use mfio::error::Result;
+
+/// How long an [`Offset`](crate::Offset) or a [`Window`](crate::Window) is. `F` is the question to the object below.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct PartLen<F> {
+    below: F,
+    base: u64,
+    most: u64,
+}
+
+impl<F> PartLen<F> {
+    /// What is left of the answer from `base` on, up to `most`.
+    pub(crate) const fn new(below: F, base: u64, most: u64) -> Self {
+        Self { below, base, most }
+    }
+}
+
+impl<F: Future<Output = Result<u64>> + Unpin> Future for PartLen<F> {
+    type Output = Result<u64>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<u64>> {
+        let Self { base, most, .. } = *self;
+        let below = Pin::new(&mut self.below).poll(cx);
+        below.map_ok(|len| len.saturating_sub(base).min(most))
+    }
+}
+
+/// How long a [`Mirror`](crate::Mirror) is. `F` is the question to a replica.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct MirrorLen<F>(Gathered<F>);
+
+impl<F> MirrorLen<F> {
+    pub(crate) fn new(replicas: impl Iterator<Item = F>) -> Self {
+        Self(Gathered::new(replicas))
+    }
+}
+
+impl<F: Future<Output = Result<u64>> + Unpin> Future for MirrorLen<F> {
+    type Output = Result<u64>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<u64>> {
+        let longest = |one, other| match (one, other) {
+            (Ok(one), Ok(other)) => Ok(u64::max(one, other)),
+            (Err(_), Ok(len)) => Ok(len),
+            (first, Err(_)) => first,
+        };
+        self.0.poll_reduce(cx, |_, answer| answer, longest)
+    }
+}
+
+/// How long a [`Stripe`](crate::Stripe) is. `F` is the question to a member.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct StripeLen<F> {
+    members: Gathered<F>,
+    number: u64,
+    unit: NonZeroU64,
+}
+
+impl<F> StripeLen<F> {
+    pub(crate) fn new(members: impl ExactSizeIterator<Item = F>, unit: NonZeroU64) -> Self {
+        Self {
+            number: members.len() as u64,
+            members: Gathered::new(members),
+            unit,
+        }
+    }
+}
+
+impl<F: Future<Output = Result<u64>> + Unpin> Future for StripeLen<F> {
+    type Output = Result<u64>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<u64>> {
+        let Self { number, unit, .. } = *self;
+        let ends = |member: usize, answer: Result<u64>| {
+            answer.map(|len| first_missing(member as u64, number, unit, len))
+        };
+        let nearest = |one, other| match (one, other) {
+            (Ok(one), Ok(other)) => Ok(u64::min(one, other)),
+            (Ok(_), failed) => failed,
+            (first, _) => first,
+        };
+        self.members.poll_reduce(cx, ends, nearest)
+    }
+}
+
+/// The first byte of a stripe that a member of `len` bytes does not have.
+fn first_missing(member: u64, members: u64, unit: NonZeroU64, len: u64) -> u64 {
+    let (row, within) = (len / unit, len % unit);
+    let number = row.checked_mul(members).and_then(|n| n.checked_add(member));
+    let start = number.and_then(|number| number.checked_mul(unit.get()));
+    // Beyond what 64 bits address: the member has all that can be asked of it.
+    start.map_or(u64::MAX, |start| start.saturating_add(within))
+}
+
+/// The same question to several objects, which answer at the same time. It keeps none of them.
+#[derive(Debug)]
+struct Gathered<F>(Vec<Asked<F>>);
+
+#[derive(Debug)]
+enum Asked<F> {
+    Waiting(F),
+    Told(Result<u64>),
+}
+
+impl<F> Gathered<F> {
+    fn new(questions: impl Iterator<Item = F>) -> Self {
+        // The upper bound is the number of objects, or a little more: so it allocates once.
+        let mut asked = Vec::with_capacity(questions.size_hint().1.unwrap_or(0));
+        asked.extend(questions.map(Asked::Waiting));
+        Self(asked)
+    }
+}
+
+impl<F: Future<Output = Result<u64>> + Unpin> Gathered<F> {
+    /// When all have answered, what is made of the answers in their order. Pending for ever after that.
+    fn poll_reduce(
+        &mut self,
+        cx: &mut Context<'_>,
+        map: impl Fn(usize, Result<u64>) -> Result<u64>,
+        reduce: impl Fn(Result<u64>, Result<u64>) -> Result<u64>,
+    ) -> Poll<Result<u64>> {
+        let mut waits = false;
+        for asked in &mut self.0 {
+            if let Asked::Waiting(question) = asked {
+                match Pin::new(question).poll(cx) {
+                    Poll::Ready(answer) => *asked = Asked::Told(answer),
+                    Poll::Pending => waits = true,
+                }
+            }
+        }
+        if waits {
+            return Poll::Pending;
+        }
+        let answers = mem::take(&mut self.0).into_iter().enumerate();
+        let told = answers.filter_map(|(index, asked)| match asked {
+            Asked::Told(answer) => Some(map(index, answer)),
+            Asked::Waiting(_) => None,
+        });
+        told.reduce(reduce).map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::future::{Ready, ready};
+    use core::task::Waker;
+    use mfio::error::{Error, ErrorKind};
+
+    fn now<T>(mut future: impl Future<Output = Result<T>> + Unpin) -> Poll<Result<T, ErrorKind>> {
+        let polled = Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop()));
+        polled.map_err(|error| error.kind())
+    }
+
+    type Answer = Result<u64, ErrorKind>;
+
+    fn questions<const N: usize>(answers: [Answer; N]) -> [Ready<Result<u64>>; N] {
+        answers.map(|answer| ready(answer.map_err(|kind| Error::new(kind, "length"))))
+    }
+
+    const FAILED: Answer = Err(ErrorKind::Other);
+    const REFUSED: Answer = Err(ErrorKind::NotSupported);
+
+    #[test]
+    fn a_mirror_needs_one_answer_and_a_stripe_all() {
+        let mirror = |answers| now(MirrorLen::new(questions::<3>(answers).into_iter()));
+        assert_eq!(mirror([FAILED, Ok(3), REFUSED]), Poll::Ready(Ok(3)));
+        assert_eq!(mirror([Ok(3), Ok(7), Ok(5)]), Poll::Ready(Ok(7)));
+        assert_eq!(mirror([FAILED, REFUSED, REFUSED]), Poll::Ready(FAILED));
+
+        let unit = NonZeroU64::MIN;
+        let stripe = |answers| now(StripeLen::new(questions::<3>(answers).into_iter(), unit));
+        assert_eq!(stripe([Ok(3), Ok(3), Ok(2)]), Poll::Ready(Ok(8)));
+        assert_eq!(stripe([Ok(3), FAILED, REFUSED]), Poll::Ready(FAILED));
+        assert_eq!(stripe([REFUSED, FAILED, Ok(2)]), Poll::Ready(REFUSED));
+    }
+
+    #[test]
+    fn every_answer_is_waited_for_and_none_is_asked_for_twice() {
+        struct Late(u32);
+        impl Future for Late {
+            type Output = Result<u64>;
+
+            fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<u64>> {
+                self.0 = self.0.checked_sub(1).expect("asked after the answer");
+                match self.0 {
+                    0 => Poll::Ready(Ok(9)),
+                    _ => Poll::Pending,
+                }
+            }
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut mirror = MirrorLen::new([Late(1), Late(3), Late(2)].into_iter());
+        for _ in 0..2 {
+            assert!(Pin::new(&mut mirror).poll(&mut cx).is_pending());
+        }
+        assert!(matches!(
+            Pin::new(&mut mirror).poll(&mut cx),
+            Poll::Ready(Ok(9))
+        ));
+        assert!(Pin::new(&mut mirror).poll(&mut cx).is_pending());
+    }
+
+    #[test]
+    fn a_part_ends_where_it_or_the_object_does() {
+        let part = |len, base, most| now(PartLen::new(ready(Ok(len)), base, most));
+        assert_eq!(part(10, 4, u64::MAX), Poll::Ready(Ok(6)));
+        assert_eq!(part(10, 4, 5), Poll::Ready(Ok(5)));
+        assert_eq!(part(10, 11, 5), Poll::Ready(Ok(0)));
+    }
+
+    #[test]
+    fn the_first_missing_byte_beyond_the_address_space_is_its_end() {
+        let unit = |unit| NonZeroU64::new(unit).unwrap();
+        assert_eq!(first_missing(1, 3, unit(10), 25), 75);
+        assert_eq!(first_missing(1, 3, unit(10), 20), 70);
+        assert_eq!(first_missing(0, 1, unit(10), u64::MAX), u64::MAX);
+        assert_eq!(first_missing(1, 2, unit(1), u64::MAX), u64::MAX);
+        assert_eq!(first_missing(1, 2, unit(u64::MAX), u64::MAX), u64::MAX);
+        assert_eq!(first_missing(1, 2, unit(u64::MAX), 5), u64::MAX);
+        assert_eq!(first_missing(0, 2, unit(u64::MAX), 5), 5);
+    }
+}
