@@ -263,7 +263,7 @@ fn a_relay_is_abandoned_when_its_layer_recalls_it_or_its_view_is() {
     let mark = Mark(Arc::new(Mutex::new(Some(false))));
     let (in_flight, outer) = Packet::new([0u8; 8]).start::<Read>();
     let (lower, told) = relay(Recallable::new(outer, mark.clone()));
-    let (upper, _lower) = relay(lower.send::<Read>());
+    let (upper, kept) = relay(lower.send::<Read>());
     let view = upper.send::<Read>();
     assert!(!view.is_abandoned());
     *mark.0.lock().unwrap() = Some(true);
@@ -276,6 +276,10 @@ fn a_relay_is_abandoned_when_its_layer_recalls_it_or_its_view_is() {
     assert!(view.is_abandoned(), "whoever gives up");
     view.done();
     assert!(told.lock().unwrap().is_empty(), "the layer between has it");
+    // Each list keeps relays that keep the list.
+    drop(std::mem::take(&mut *kept.lock().unwrap()));
+    let ended = std::mem::take(&mut *told.lock().unwrap());
+    assert_eq!(ended.len(), 1);
 }
 
 #[test]
