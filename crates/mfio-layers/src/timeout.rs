@@ -5,7 +5,7 @@ mod table;
 use crate::bell::Bell;
 use crate::clock::{Alarm, Clock};
 use crate::delegate::drive_below;
-use crate::ways::{Both, Family, Way, both_ways, front_of_stream, is_stream};
+use crate::ways::{Both, Family, Way, answer, both_ways, front_of_stream, is_stream};
 use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::marker::PhantomData;
@@ -313,7 +313,7 @@ impl Core {
         // The lock is released at the end of this line.
         let waiting = D::pick(&self.tables).lock().end(own.state().slot);
         if let Some(view) = waiting {
-            answer(view, own.buffer(), outcome);
+            answer(view, own.buffer(), 0, outcome);
         }
         self.keep(own);
     }
@@ -369,23 +369,6 @@ impl<D: Way> OnEnd<Memory<D>> for Asked<D> {
         } else {
             drop(table);
             core.keep(own);
-        }
-    }
-}
-
-/// Copies what was read, and ends the view.
-#[cold]
-fn answer<D: Way>(view: View<D>, own: &[u8], outcome: &Outcome) {
-    let start = view.offset();
-    for (mut part, result) in view.parts(outcome) {
-        match result {
-            Ok(()) => {
-                let at = part.offset() - start;
-                let bytes = at..at + part.len();
-                D::copy_in(&mut part, &own[bytes]);
-                part.done();
-            }
-            Err(cause) => part.fail(cause),
         }
     }
 }

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use mfio::error::ErrorKind;
 use mfio::io::{Alignment, Direction, Position, Read, Write};
-use mfio::packet::{OnEnd, Relay, View};
+use mfio::packet::{OnEnd, Outcome, Relay, View};
 
 /// Something for each direction.
 pub(crate) trait Family {
@@ -189,6 +189,25 @@ impl<C, P: Copy, X> Parked<C, P, X> {
             None => Err(tail),
         };
         (first, rest)
+    }
+}
+
+/// Ends a view for which a layer has asked with memory of its own, with this outcome; its bytes begin at `within` there. Copies
+/// what was read.
+#[cold]
+pub(crate) fn answer<D: Way>(view: View<D>, own: &[u8], within: usize, outcome: &Outcome) {
+    let outcome = outcome.part(within..within + view.len());
+    let mut at = within;
+    for (mut part, result) in view.parts(&outcome) {
+        let bytes = &own[at..at + part.len()];
+        at += part.len();
+        match result {
+            Ok(()) => {
+                D::copy_in(&mut part, bytes);
+                part.done();
+            }
+            Err(cause) => part.fail(cause),
+        }
     }
 }
 

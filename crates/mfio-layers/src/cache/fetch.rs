@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::set::Waiting;
+use crate::ways::answer;
 use alloc::sync::Arc;
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Read, Write};
@@ -64,23 +65,6 @@ impl Fetch {
             answer(view, &bytes, within, outcome);
         });
         set.lock().release(self.way, Some(bytes));
-    }
-}
-
-/// Ends a view that wanted the bytes from `within` on, of those that were read with this outcome.
-fn answer(view: View<Read>, bytes: &[u8], within: usize, outcome: &Outcome) {
-    let part = outcome.part(within..within + view.len());
-    let mut at = within;
-    for (mut view, result) in view.parts(&part) {
-        let len = view.len();
-        match result {
-            Ok(()) => {
-                view.bytes_mut().copy_from_slice(&bytes[at..at + len]);
-                view.done();
-            }
-            Err(cause) => view.fail(cause),
-        }
-        at += len;
     }
 }
 
