@@ -93,6 +93,8 @@ mod trace;
 mod ways;
 mod window;
 
+pub use mfio;
+
 pub use cache::{Cache, CacheStats};
 pub use concat::Concat;
 pub use driven::Driven;

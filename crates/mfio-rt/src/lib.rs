@@ -1,34 +1,58 @@
-//! Runtimes for [`mfio`]: where the packets go.
+//! Runtimes for [`mfio`]: the operating system's files, through io_uring or a bounded pool of threads.
+//!
+//! This crate suffices to begin: it re-exports [`mfio`], has its features, and a [`prelude`].
+//!
+//! ```toml
+//! [dependencies]
+//! mfio-rt = "0.2"
+//! ```
+//!
+//! ```
+//! use mfio_rt::prelude::*;
+//!
+//! # let dir = std::env::temp_dir().join(format!("mfio-doc-root-{}", std::process::id()));
+//! # std::fs::create_dir_all(&dir)?;
+//! let rt = NativeRt::new()?;
+//! println!("{}", rt.report());
+//!
+//! let file = rt.block_on(rt.create(dir.join("greeting")))?;
+//! rt.block_on(async {
+//!     file.write_all(0, b"Hello, file!").await?;
+//!     assert_eq!(&file.read::<[u8; 4]>(7).await?, b"file");
+//!     file.sync_all().await
+//! })?;
+//! # std::fs::remove_dir_all(&dir)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The same file works from any thread, and from tasks of any executor.
 //!
 //! # Map
 //!
 //! | module | what |
 //! |---|---|
-//! | [`fs`] | what a file system runtime offers ([`fs::Fs`]), and [`fs::OpenOptions`] |
+//! | [`prelude`] | the names that most programs need |
 //! | [`native`] | the operating system's files: io_uring, or a bounded pool of threads (Unix) |
+//! | [`fs`] | what a file system runtime offers ([`fs::Fs`]), and [`fs::OpenOptions`] |
 //!
-//! ```no_run
-//! use mfio::backend::IoBackendExt;
-//! use mfio::traits::IoRead;
-//! use mfio_rt::native::NativeRt;
-//!
-//! let rt = NativeRt::new()?;
-//! println!("{}", rt.report());
-//! let magic = rt.block_on(async {
-//!     let file = rt.open_read("/bin/sh").await?;
-//!     file.read::<[u8; 4]>(0).await
-//! })?;
-//! assert_eq!(&magic, b"\x7fELF");
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! | feature | what |
+//! |---|---|
+//! | `tokio` | `Tokio::drive`, and tokio's I/O traits for [cursors](mfio::cursor) |
+//! | `async-io` | `AsyncIo::drive`, for smol |
+//! | `futures-io`, `embedded-io-async` | their I/O traits for cursors |
+//! | `bytes` | `Bytes` and `BytesMut` as buffers |
+//! | `stream` | [pipelines](mfio::pipeline) as `futures_core::Stream` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub use mfio;
+
 pub mod fs;
+pub mod prelude;
 
 #[cfg(unix)]
 pub mod native;
 
-/// The README's example, compiled.
+/// The README's examples, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

@@ -67,10 +67,8 @@ use crate::fs::{Fs, OpenOptions};
 /// Ending it cancels what is in flight, and waits for that: see [`Builder::shutdown_patience`].
 ///
 /// ```
-/// use mfio::backend::IoBackendExt;
-/// use mfio::traits::{IoRead, IoWrite};
 /// use mfio_rt::fs::OpenOptions;
-/// use mfio_rt::native::NativeRt;
+/// use mfio_rt::prelude::*;
 ///
 /// # let dir = std::env::temp_dir().join(format!("mfio-doc-{}", std::process::id()));
 /// # std::fs::create_dir_all(&dir)?;

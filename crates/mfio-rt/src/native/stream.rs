@@ -17,8 +17,8 @@ use super::file::File;
 /// the usual kind, which loses no bytes when a read is given up.
 ///
 /// ```
-/// use mfio::cursor::Streaming;
-/// use mfio_rt::native::{File, NativeRt};
+/// use mfio_rt::native::File;
+/// use mfio_rt::prelude::*;
 /// use std::io::{Read, Write};
 ///
 /// let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
