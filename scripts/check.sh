@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What must be true of the source before anything runs: format, lints, the scripts, documentation, Rust version.
-# usage: check.sh [fmt|shell|clippy|docs|msrv]...      (default: all)
+# What must be true of the source before anything runs: format, lints, the scripts, documentation,
+# the README's examples, Rust version.
+# usage: check.sh [fmt|shell|clippy|docs|readme|msrv]...      (default: all)
 . "$(dirname "$0")/lib.sh"
 
 fmt() {
@@ -28,7 +29,57 @@ clippy() {
 docs() {
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --document-private-items --locked
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --locked
+    # `cargo doc --open` opens the page that is named here.
+    local shown
+    shown=$(cargo doc --no-deps --locked 2>&1 | tee /dev/stderr | grep Generated)
+    case $shown in
+    */doc/mfio/index.html*) ;;
+    *) die "plain 'cargo doc' does not open the page of the core: see default-members" ;;
+    esac
     echo "docs: ok"
+}
+
+# Builds each Rust example of the README as a stranger does: in a crate of its own, with nothing but
+# the dependency lines before it. Crates of this repository are taken from here, other versions from
+# Cargo.lock. An example that is not marked `no_run` runs, too.
+readme() {
+    local scratch=$target_base/readme example number=0
+    rm -rf "$scratch/examples"
+    mkdir -p "$scratch/examples"
+    awk -v to="$scratch/examples" '
+        /^```(toml|rust)/ { kind = substr($0, 4); text = ""; next }
+        /^```$/ && kind == "toml" && text ~ /^\[dependencies\]/ { dependencies = text }
+        /^```$/ && kind ~ /^rust/ {
+            name = sprintf("%s/%d%s", to, ++examples, kind ~ /no_run/ ? "-build" : "-run")
+            printf "%s", dependencies > (name ".toml")
+            printf "%s", text > (name ".rs")
+        }
+        /^```$/ { kind = "" }
+        kind { text = text $0 "\n" }
+    ' README.md
+    for example in "$scratch"/examples/*.rs; do
+        number=$((number + 1))
+        local crate=$scratch/examples/$number
+        mkdir -p "$crate/src"
+        mv "$example" "$crate/src/main.rs"
+        {
+            printf '[package]\nname = "readme-%s"\nedition = "2024"\n\n[workspace]\n\n' "$number"
+            cat "${example%.rs}.toml"
+            printf '\n[patch.crates-io]\n'
+            sed -n "s|^\(mfio[a-z-]*\) *=.*|\1 = { path = \"$root/crates/\1\" }|p" \
+                "${example%.rs}.toml"
+        } >"$crate/Cargo.toml"
+        cp Cargo.lock "$crate/Cargo.lock"
+        CARGO_TARGET_DIR=$scratch/target cargo build --manifest-path "$crate/Cargo.toml"
+        case $example in
+        *-run.rs)
+            timeout 60 "$scratch/target/debug/readme-$number" ||
+                die "example $number of the README failed"
+            ;;
+        esac
+    done
+    [ $number -gt 0 ] || die "the README has no Rust example"
+    echo "readme: ok, $number examples"
 }
 
 # `rust-version` is a promise; keep it by building with exactly that compiler.
@@ -49,10 +100,10 @@ msrv() {
     echo "rust-version: ok, checked with $toolchain"
 }
 
-[ $# -gt 0 ] || set -- fmt shell clippy docs msrv
+[ $# -gt 0 ] || set -- fmt shell clippy docs readme msrv
 for step in "$@"; do
     case $step in
-    fmt | shell | clippy | docs | msrv) "$step" ;;
-    *) die "unknown step '$step'; there are fmt, shell, clippy, docs and msrv" ;;
+    fmt | shell | clippy | docs | readme | msrv) "$step" ;;
+    *) die "unknown step '$step'; there are fmt, shell, clippy, docs, readme and msrv" ;;
     esac
 done
