@@ -1,10 +1,11 @@
 //! [`Overlay`]: copy on write.
 
+mod read;
 mod state;
 mod work;
 
 use crate::naming::layer_of;
-use crate::pieces::{self, Piece, missing, within_space};
+use crate::pieces::{self, missing, within_space};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
@@ -16,6 +17,7 @@ use mfio::lock::Lock;
 use mfio::packet::{AlignedBuf, PacketPool, RelayPool, View};
 use mfio::traits::HasLen;
 use rangemap::RangeSet;
+use read::{Below, Sides, Tail};
 use state::{Extent, State, room};
 use work::{Part, Whole};
 
@@ -37,8 +39,9 @@ const GRANULES: core::ops::RangeInclusive<usize> = 1..=1 << 30;
 /// * Writes of one granule that is not present follow each other, so that none is lost; 32 granules at a time are brought
 ///   from the base, and other partial writes wait for that.
 /// * The object has the length that was given: it ends there, if within a granule, whose bytes are then as many as there
-///   are. A base that ends before has its end where it is (`UnexpectedEof`), until somebody writes behind it: whole
-///   granules always work, a part of a granule only if the base has the rest of it.
+///   are. Where the base ends before, the bytes behind its end are zeros, and can be written as all others. The base ends
+///   where it answers `UnexpectedEof` and gives no byte behind that, in this read or in an earlier one. Every other failure
+///   of the base fails the read, or the write that needs those bytes, and so does a piece that is missing within its data.
 ///
 /// The set of present granules is in memory: keep what [`present`](Self::present) gives, and give it to
 /// [`with_present`](Self::with_present), to go on with the same top later.
@@ -81,6 +84,7 @@ struct Core<B, T, P> {
     objects: Weak<Objects<B, T>>,
     extent: Extent,
     state: Lock<State>,
+    reads: RelayPool<View<Read>, Below<B, T, P>>,
     wholes: RelayPool<View<Write>, Whole<B, T, P>>,
     parts: RelayPool<AlignedBuf, Part<B, T, P>>,
 }
@@ -91,7 +95,7 @@ where
     B: PacketIo<Read, P> + Send + Sync + 'static,
     T: PacketIo<Write, P> + Send + Sync + 'static,
 {
-    /// Shows `len` bytes of `base`; what is written goes to `top`, in granules of `granule` bytes.
+    /// Shows `len` bytes of `base`, with zeros behind its end; what is written goes to `top`, in granules of `granule` bytes.
     ///
     /// # Errors
     /// `InvalidInput` where the granule is not a power of two from 1 to 2^30.
@@ -137,6 +141,7 @@ where
                 objects: Arc::downgrade(&objects),
                 extent,
                 state: Lock::new(State::new(granules)),
+                reads: RelayPool::new(IN_FLIGHT),
                 wholes: RelayPool::new(IN_FLIGHT),
                 parts: RelayPool::new(IN_FLIGHT),
             }),
@@ -189,25 +194,6 @@ impl<B, T, P> Overlay<B, T, P> {
     }
 }
 
-impl<B, T, P: Address> Core<B, T, P> {
-    /// Where the next bytes of a read are.
-    #[inline]
-    fn route<'a>(
-        &self,
-        base: &'a &'a dyn PacketIo<Read, P>,
-        top: &'a &'a dyn PacketIo<Read, P>,
-        at: u64,
-        wanted: u64,
-    ) -> Piece<'a, &'a dyn PacketIo<Read, P>, P> {
-        if at >= self.extent.len {
-            return Piece::missing(ErrorKind::UnexpectedEof, wanted);
-        }
-        let (present, end) = self.state.lock().run(self.extent.granule_of(at));
-        let from = if present { top } else { base };
-        Piece::of(from, at, self.extent.start(end) - at)
-    }
-}
-
 impl<P, B, T> PacketIo<Read, P> for Overlay<B, T, P>
 where
     P: Address,
@@ -215,10 +201,9 @@ where
     T: PacketIo<Read, P> + PacketIo<Write, P> + Send + Sync + 'static,
 {
     fn send_io(&self, pos: P, view: View<Read>) {
-        let (core, objects) = (&*self.core, &*self.objects);
-        let (base, top): (&dyn PacketIo<Read, P>, &dyn PacketIo<Read, P>) =
-            (&objects.base, &objects.top);
-        pieces::send(pos, view, |at, wanted| core.route(&base, &top, at, wanted));
+        let (base, tail, top) = (&self.objects.base, &Tail(self), &self.objects.top);
+        let sides = Sides { base, tail, top };
+        pieces::send(pos, view, |at, wanted| sides.route(&self.core, at, wanted));
     }
 
     fn transfer_blocking(
@@ -226,19 +211,17 @@ where
         pos: P,
         bytes: &mut [u8],
     ) -> Option<core::result::Result<usize, Cause>> {
-        let (core, objects) = (&*self.core, &*self.objects);
-        let (base, top): (&dyn PacketIo<Read, P>, &dyn PacketIo<Read, P>) =
-            (&objects.base, &objects.top);
+        let (base, tail, top) = (&self.objects.base, &Tail(self), &self.objects.top);
+        let sides = Sides { base, tail, top };
         pieces::transfer::<Read, P, P, _>(pos, bytes, |at, wanted| {
-            core.route(&base, &top, at, wanted)
+            sides.route(&self.core, at, wanted)
         })
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
-        let (core, objects) = (&*self.core, &*self.objects);
-        let (base, top): (&dyn PacketIo<Read, P>, &dyn PacketIo<Read, P>) =
-            (&objects.base, &objects.top);
-        pieces::expose::<Read, P, P, _>(pos, len, |at, wanted| core.route(&base, &top, at, wanted))
+        let (base, tail, top) = (&self.objects.base, &Tail(self), &self.objects.top);
+        let sides = Sides { base, tail, top };
+        pieces::expose::<Read, P, P, _>(pos, len, |at, wanted| sides.route(&self.core, at, wanted))
     }
 
     fn alignment(&self) -> Alignment {

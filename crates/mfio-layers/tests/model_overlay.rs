@@ -38,11 +38,16 @@ proptest! {
     fn reads_see_what_they_may(
         steps in steps(100, 40, false),
         size in 1..100usize,
+        missing in prop_oneof![Just(0), 0..100usize],
         shift in 0..5u32,
         already in prop::collection::vec(0..100usize, 0..3),
     ) {
-        let start = small_noise(size);
-        let (base, top) = (Later::new(start.clone()), Later::new(vec![NOTHING; size]));
+        // Behind the end of the base there are zeros.
+        let base_len = size.saturating_sub(missing);
+        let mut start = small_noise(size);
+        start[base_len..].fill(0);
+        let base = Later::new(start[..base_len].to_vec());
+        let top = Later::new(vec![NOTHING; size]);
         let granule = 1 << shift;
         let present: Vec<_> = already
             .into_iter()
@@ -57,7 +62,7 @@ proptest! {
         let io = Io::with_present(base.clone(), top.clone(), size as u64, granule, present).unwrap();
         let mut witness = Witness::new(&io, &seen);
         play(&mut witness, &[&base, &top], steps)?;
-        prop_assert_eq!(base.to_vec(), start);
+        prop_assert_eq!(base.to_vec(), &start[..base_len]);
         let bytes = shown(&io);
         let mut witness = Witness::new(&io, &bytes);
         witness.read(0, size + 20);
@@ -68,9 +73,12 @@ proptest! {
     fn what_fails_leaves_granules_as_they_were(
         steps in steps(100, 40, true),
         shift in 0..5u32,
+        base_len in prop_oneof![Just(100), 0..=100usize],
     ) {
-        let start = small_noise(100);
-        let (base, top) = (Later::new(start.clone()), Later::new(vec![NOTHING; 100]));
+        let mut start = small_noise(100);
+        start[base_len..].fill(0);
+        let base = Later::new(start[..base_len].to_vec());
+        let top = Later::new(vec![NOTHING; 100]);
         let io = Io::new(base.clone(), top.clone(), 100, 1 << shift).unwrap();
         let mut witness = Witness::new(&io, &start);
         witness.may_fail = true;

@@ -250,20 +250,6 @@ fn the_end_within_a_granule() {
 }
 
 #[test]
-fn a_base_that_ends_too_early() {
-    let (base, top) = (Later::new(vec![1; 20]), Later::new(vec![9; 64]));
-    let io = Io::new(base.clone(), top.clone(), 64, 16).unwrap();
-    let part = write(&io, 16, &[2; 4]);
-    let rest = write(&io, 36, &[2; 12]);
-    finish(&[&base, &top]);
-    assert_eq!(failures_of(part), [(0..4, ErrorKind::UnexpectedEof)]);
-    assert_eq!(failures_of(rest), [(0..12, ErrorKind::UnexpectedEof)]);
-    let whole = write(&io, 16, &[2; 16]);
-    finish(&[&base, &top]);
-    assert_eq!(failures_of(whole), []);
-}
-
-#[test]
 fn what_is_present_is_whole_granules() {
     let io = |present: std::ops::Range<u64>| {
         let (base, top) = (Later::new([]), Later::new([]));

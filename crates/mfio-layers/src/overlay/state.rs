@@ -80,6 +80,8 @@ pub(super) enum Step {
 pub(super) struct State {
     /// Granules that are in the top.
     pub(super) present: RangeSet<u64>,
+    /// The base has given a byte just before this address, so its data does not end earlier.
+    base_reaches: u64,
     /// By granule; none of them is present.
     busy: Vec<Busy>,
     /// What waited for a granule that is not busy any more.
@@ -96,6 +98,7 @@ impl State {
     pub(super) fn new(present: RangeSet<u64>) -> Self {
         Self {
             present,
+            base_reaches: 0,
             busy: Vec::new(),
             ready: VecDeque::new(),
             starved: VecDeque::new(),
@@ -112,6 +115,18 @@ impl State {
             return (true, present.end);
         }
         (false, self.next_present(granule))
+    }
+
+    /// Whether the data of the base is known to reach as far as `end`.
+    #[inline]
+    pub(super) fn base_reaches(&self, end: u64) -> bool {
+        end <= self.base_reaches
+    }
+
+    /// Notes that the base has given its bytes up to `end`, and returns the address before which its data cannot end.
+    pub(super) fn base_gave(&mut self, end: u64) -> u64 {
+        self.base_reaches = self.base_reaches.max(end);
+        self.base_reaches
     }
 
     fn next_present(&self, granule: u64) -> u64 {

@@ -187,9 +187,9 @@ where
     B: PacketIo<Read, P> + Send + Sync + 'static,
     T: PacketIo<Write, P> + Send + Sync + 'static,
 {
-    fn on_end(relay: Relay<AlignedBuf, Self>, outcome: Outcome) {
+    fn on_end(mut relay: Relay<AlignedBuf, Self>, outcome: Outcome) {
         let core = relay.state().core.clone();
-        match (relay.state().fetched, relay.state().missing(&outcome)) {
+        match (relay.state().fetched, Self::missing(&mut relay, &outcome)) {
             (false, None) => Self::store(&core, relay),
             (true, None) => {
                 let (buffer, part) = core.parts.reclaim(relay);
@@ -223,13 +223,32 @@ where
         start..start + self.piece.view.len()
     }
 
-    /// Why something is missing that is needed: of what comes from the base, all that is not overwritten.
-    fn missing(&self, outcome: &Outcome) -> Option<Cause> {
-        let bytes = self.bytes();
-        let needed = |failed: &mfio::packet::FailedRange| {
-            self.fetched || failed.offset < bytes.start || failed.offset + failed.len > bytes.end
-        };
-        outcome.failures().find(needed).map(|failed| failed.cause)
+    /// Why something is missing that is needed: of what comes from the base, all that is not overwritten. Zeros come from
+    /// behind its end.
+    fn missing(relay: &mut Relay<AlignedBuf, Self>, outcome: &Outcome) -> Option<Cause> {
+        if outcome.is_success() {
+            return None;
+        }
+        if relay.state().fetched {
+            return outcome.first_error();
+        }
+        let Self { core, granule, .. } = relay.state();
+        let end = core.end_of_base(core.extent.start(*granule), outcome);
+        let bytes = relay.state().bytes();
+        let mut missing = None;
+        for failed in outcome.failures() {
+            let behind = failed.offset + failed.len;
+            let given_up = match failed.cause.kind() {
+                ErrorKind::UnexpectedEof => end.clamp(failed.offset, behind),
+                _ => behind,
+            };
+            relay.buffer_mut()[given_up..behind].fill(0);
+            let needed = failed.offset < bytes.start || given_up > bytes.end;
+            if failed.offset < given_up && needed && missing.is_none() {
+                missing = Some(failed.cause);
+            }
+        }
+        missing
     }
 
     /// Overwrites a part of the granule that has come from the base, and stores it.
