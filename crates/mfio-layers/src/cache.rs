@@ -1,5 +1,6 @@
 //! [`Cache`]: blocks of an object kept in memory.
 
+mod below;
 mod fetch;
 mod set;
 
@@ -10,18 +11,15 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
-use fetch::{Detour, Fetch, Through};
+use fetch::{Fetch, Through};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Alignment, PacketIo, Read, Write};
+use mfio::io::{Address, PacketIo, Read, Write};
 use mfio::lock::Lock;
-use mfio::packet::{AlignedBuf, Relay, RelayPool, View};
-use set::{Miss, Set, WAYS, Waiting};
+use mfio::packet::{AlignedBuf, RelayPool, View};
+use set::{Set, WAYS, Waiting};
 
 /// How large a block can be.
 const BLOCKS: core::ops::RangeInclusive<usize> = 2..=1 << 30;
-
-/// What unbuffered I/O asks of memory, nearly always. More would waste as much again, of small blocks.
-const ALIGNMENT: usize = 512;
 
 /// How many blocks on their way, and writes, are prepared for without allocating.
 const IN_FLIGHT: usize = 256;
@@ -43,6 +41,9 @@ const IN_FLIGHT: usize = 256;
 ///   number of blocks is a power of two, 5 to 8 otherwise. Runs of neighbouring blocks fill all places alike.
 ///
 /// Whoever changes the object below otherwise says so to [`forget`](Self::forget).
+///
+/// An object whose bytes come in order, wherever they are asked for (a socket, a terminal), gives each once: nothing of it is
+/// kept, and reads go below as they are.
 ///
 /// The memory of a block is allocated when it is first needed, aligned to 512 or its size, or to more where the object below
 /// asks for it, and used again. A table of
@@ -222,6 +223,19 @@ impl Core {
     }
 }
 
+/// A blocking write on its way: what it touches is forgotten at its end, a panic included.
+struct Touched<'a> {
+    core: &'a Core,
+    at: u64,
+    len: u64,
+}
+
+impl Drop for Touched<'_> {
+    fn drop(&mut self) {
+        self.core.forget(self.at, self.len);
+    }
+}
+
 impl<Io> Cache<Io> {
     #[inline]
     fn copy(&self, at: u64, into: &mut [u8]) -> Option<usize> {
@@ -232,94 +246,6 @@ impl<Io> Cache<Io> {
         core.sets[core.set_of(number)]
             .lock()
             .copy(number, within, &mut into[..len])
-    }
-
-    /// Sees to a part that lies within one block and is not there.
-    #[cold]
-    fn miss<P>(&self, at: u64, view: View<Read>)
-    where
-        P: Address,
-        Io: PacketIo<Read, P>,
-    {
-        let core = &*self.core;
-        let number = at >> core.shift;
-        let set = core.set_of(number);
-        let within = at as usize & (core.block() - 1);
-        let spare = || core.spares.lock().pop().unwrap_or_default();
-        let part = Waiting { view, within };
-        let miss = core.sets[set].lock().miss(number, part, spare);
-        match miss {
-            Miss::Copied(view) => view.done(),
-            Miss::Joined => {}
-            Miss::Fetch(way, memory) => self.fetch::<P>(number, set, way, memory),
-            Miss::Around(view) => self.around::<P>(at, view),
-        }
-    }
-
-    fn fetch<P>(&self, number: u64, set: usize, way: usize, memory: Option<AlignedBuf>)
-    where
-        P: Address,
-        Io: PacketIo<Read, P>,
-    {
-        let core = &self.core;
-        let start = number << core.shift;
-        let allocate = || {
-            let wanted = self.inner.alignment().memory();
-            AlignedBuf::try_with_alignment(core.block(), core.block().min(ALIGNMENT).max(wanted))
-        };
-        let memory = memory.map_or_else(allocate, Ok);
-        let (Ok(memory), Some(pos)) = (memory, P::from_u64(start)) else {
-            let waiting = core.sets[set].lock().withdraw(way);
-            core.sets[set].lock().release(way, None);
-            core.end(waiting, |Waiting { view, within }| {
-                self.around::<P>(start + within as u64, view);
-            });
-            return;
-        };
-        let fetch = Fetch {
-            core: core.clone(),
-            set,
-            way,
-        };
-        let len = addressable::<P>(start, core.block());
-        let relay = core.fetches.relay(memory, fetch);
-        self.inner.send_io(pos, relay.send_prefix(len));
-    }
-
-    /// Has the object below answer a part of a block.
-    fn around<P: Address>(&self, at: u64, view: View<Read>)
-    where
-        Io: PacketIo<Read, P>,
-    {
-        let alignment = self.inner.alignment();
-        if alignment.block() > 1 || alignment.memory() > 1 {
-            return self.detour::<P>(at, view, alignment);
-        }
-        match P::from_u64(at) {
-            Some(pos) => self.inner.send_io(pos, view),
-            None => view.fail(ErrorKind::UnexpectedEof),
-        }
-    }
-
-    /// The same through memory of its own, for an object that wants more alignment than whoever reads may have.
-    #[cold]
-    fn detour<P: Address>(&self, at: u64, view: View<Read>, alignment: Alignment)
-    where
-        Io: PacketIo<Read, P>,
-    {
-        let within = alignment.excess(at);
-        let start = at - within as u64;
-        let len = alignment.round_up(within + view.len());
-        let memory = AlignedBuf::try_with_alignment(len, alignment.memory());
-        match (memory, P::from_u64(start)) {
-            (Ok(memory), Some(pos)) => {
-                let relay = Relay::new(memory, Detour { view, within });
-                let len = addressable::<P>(start, len);
-                self.inner.send_io(pos, relay.send_prefix(len));
-            }
-            (Ok(_), None) => view.fail(ErrorKind::UnexpectedEof),
-            (Err(cause), _) => view.fail(cause),
-        }
     }
 }
 
@@ -346,6 +272,9 @@ where
                 there.done();
                 missing
             };
+            if self.inner.alignment().is_in_order() {
+                return self.pass_on::<P>(place, missing);
+            }
             let wanted = self.block() - (place as usize & (self.block() - 1));
             if wanted >= missing.len() {
                 return self.miss::<P>(place, missing);
@@ -364,10 +293,12 @@ where
         pos: P,
         bytes: &mut [u8],
     ) -> Option<core::result::Result<usize, Cause>> {
+        let at = pos.to_u64();
+        // Behind the last address of `P` there is nothing, whatever the cache has there or at address 0.
+        let room = addressable::<P>(at, bytes.len());
         let mut copied = 0;
-        while copied < bytes.len() {
-            let place = pos.to_u64().wrapping_add(copied as u64);
-            match self.copy(place, &mut bytes[copied..]) {
+        while copied < room {
+            match self.copy(at + copied as u64, &mut bytes[copied..room]) {
                 Some(len) => copied += len,
                 None => break,
             }
@@ -398,9 +329,18 @@ where
         pos: P,
         bytes: &[u8],
     ) -> Option<core::result::Result<usize, Cause>> {
-        let result = self.inner.transfer_blocking(pos, bytes)?;
-        self.core.forget(pos.to_u64(), bytes.len() as u64);
-        Some(result)
+        let touched = Touched {
+            core: &self.core,
+            at: pos.to_u64(),
+            len: bytes.len() as u64,
+        };
+        let result = self.inner.transfer_blocking(pos, bytes);
+        match result {
+            Some(_) => drop(touched),
+            // Nothing was tried.
+            None => core::mem::forget(touched),
+        }
+        result
     }
 
     delegate!(PacketIo<Write, P> for Io, inner: pool, identity, explain, alignment);
