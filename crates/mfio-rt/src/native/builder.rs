@@ -87,8 +87,10 @@ impl Builder {
         self
     }
 
-    /// How long dropping the last handle waits for operations that the system does not end. Default 5 seconds. What
-    /// has not ended by then is leaked, see [`leaked_operations`](super::leaked_operations).
+    /// How long dropping the last handle waits for operations that the system does not end. Default 5 seconds. Writes that
+    /// were sent are carried out within this time: those to files end promptly, one to a pipe that nobody reads does not.
+    /// What has not ended by then is cancelled or, where that cannot be, leaked: see
+    /// [`leaked_operations`](super::leaked_operations).
     pub fn shutdown_patience(mut self, patience: Duration) -> Self {
         self.config.patience = patience;
         self

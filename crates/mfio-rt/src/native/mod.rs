@@ -64,7 +64,8 @@ use crate::fs::{Fs, OpenOptions};
 
 /// A runtime for files. Clones are handles to the same runtime; the last handle, files included, ends it.
 ///
-/// Ending it cancels what is in flight, and waits for that: see [`Builder::shutdown_patience`].
+/// Ending it carries out the writes that were sent (syncs and closes too), whether or not their futures are still there,
+/// cancels everything else, and waits for both: see [`Builder::shutdown_patience`].
 ///
 /// ```
 /// use mfio_rt::fs::OpenOptions;

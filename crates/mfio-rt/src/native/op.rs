@@ -164,6 +164,21 @@ impl Op {
         }
     }
 
+    /// Carries out what is owed on this thread, where no driver will; fails everything else, and what could wait for ever.
+    #[cold]
+    pub(crate) fn end_without_driver(mut self, cause: Cause) {
+        loop {
+            if self.is_optional() || self.stream().is_some() {
+                return self.fail(cause);
+            }
+            let outcome = self.perform();
+            match self.complete(outcome) {
+                Some(rest) => self = rest,
+                None => return,
+            }
+        }
+    }
+
     /// Takes in an end that nobody asked for: the thread that had submitted the operation is gone, say. It is tried
     /// again, a bounded number of times.
     pub(crate) fn disturbed(self, errno: Errno) -> Option<Self> {
@@ -225,6 +240,25 @@ impl Op {
             Self::Read(transfer) => !transfer.object.is_seekable(),
             Self::Write(_) => false,
             Self::Control(control) => control.was_retried(),
+        }
+    }
+
+    /// Whether it may be left undone when the runtime ends. What was written, synced or closed is carried out: the user may
+    /// have gone on, and will not ask again.
+    pub(crate) fn is_optional(&self) -> bool {
+        match self {
+            Self::Read(_) => true,
+            Self::Write(_) => false,
+            Self::Control(control) => control.is_optional(),
+        }
+    }
+
+    /// Whether this outcome leaves something to be done: [`complete`](Self::complete) will give it back.
+    pub(crate) fn goes_on(&self, outcome: Outcome) -> bool {
+        match (self, outcome) {
+            (Self::Write(write), Ok(n)) => n != 0 && n < write.view.len() as u64,
+            (Self::Write(_), Err(errno)) => matches!(errno, libc::EINTR | libc::EAGAIN),
+            _ => false,
         }
     }
 

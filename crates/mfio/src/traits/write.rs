@@ -12,8 +12,8 @@ use bytemuck::NoUninit;
 
 /// Writing, for everything that is a [`PacketIo<Write>`](PacketIo). See the [module](super) for what the forms cost.
 ///
-/// Every future is lazy. Dropping it detaches the operation: what was sent may still be written; owned buffers are freed
-/// when the operation has ended.
+/// Every future is lazy. Dropping it detaches the operation: what was sent is still carried out, as far as the object can;
+/// owned buffers are freed when the operation has ended.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;

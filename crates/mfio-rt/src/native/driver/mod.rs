@@ -158,7 +158,7 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
         None
     }
 
-    /// Takes nothing in any more, ends everything that can be ended within `patience`, and returns how many operations
-    /// could not. What belongs to those must stay where it is for good: the caller forgets the driver then.
+    /// Takes nothing in any more, cancels what is optional ([`Op::is_optional`]), carries out the rest, and returns how many
+    /// operations have not ended within `patience`. What belongs to those must stay where it is for good: the caller forgets the driver then.
     fn shutdown(&self, patience: Duration) -> usize;
 }

@@ -65,9 +65,14 @@ struct State {
     idle: usize,
     /// System calls under way.
     running: usize,
+    /// Operations that are not optional (writes), from the submission to the end of their last call.
+    owed: usize,
     /// The bells of threads that wait for streams.
     waiting: Vec<Arc<Bell>>,
+    /// Nothing is taken in any more, and only what is owed begins.
     closed: bool,
+    /// Nothing at all begins any more.
+    over: bool,
 }
 
 impl Threads {
@@ -106,6 +111,7 @@ impl Driver for Threads {
         if state.queue.len() >= self.pool.max_queued {
             return Err((op, ErrorKind::LimitReached.into()));
         }
+        state.owed += usize::from(!op.is_optional());
         state.queue.push_back(op);
         let wanting = state.idle < state.queue.len();
         let starts = wanting && state.threads < self.pool.max_threads;
@@ -125,17 +131,14 @@ impl Driver for Threads {
     /// Nothing to do: whoever gave up has marked the operation, and it will not be started.
     fn cancel(&self, _: Key) {}
 
+    /// Ends what is optional, and waits for what is owed. What waits in the queue when the time is up is given up.
     fn shutdown(&self, patience: Duration) -> usize {
-        let queued = {
-            let mut state = self.pool.lock();
-            state.closed = true;
-            state.waiting.iter().for_each(|bell| bell.ring());
-            std::mem::take(&mut state.queue)
-        };
+        let (optional, starts) = self.pool.lock().close();
+        if starts {
+            self.start();
+        }
         self.pool.work.notify_all();
-        queued
-            .into_iter()
-            .for_each(|op| op.fail(ErrorKind::Cancelled));
+        end_all(optional);
         let until = Deadline::after(patience);
         let mut state = self.pool.lock();
         while !state.is_quiet() {
@@ -146,8 +149,17 @@ impl Driver for Threads {
             let waited = self.pool.quiet.wait_timeout(state, left);
             state = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(guard, _)| guard);
         }
-        state.running
+        state.over = true;
+        state.waiting.iter().for_each(|bell| bell.ring());
+        let (running, given_up) = (state.running, state.take_queue());
+        drop(state);
+        end_all(given_up);
+        running
     }
+}
+
+fn end_all(ops: VecDeque<Op>) {
+    ops.into_iter().for_each(|op| op.fail(ErrorKind::Cancelled));
 }
 
 impl Threads {
@@ -163,7 +175,7 @@ impl Threads {
             let mut state = self.pool.lock();
             state.threads -= 1;
             match state.threads {
-                0 => std::mem::take(&mut state.queue),
+                0 => state.take_queue(),
                 _ => VecDeque::new(),
             }
         };
@@ -173,9 +185,33 @@ impl Threads {
 }
 
 impl State {
-    /// No thread is within a system call.
+    /// No thread is within a system call, nor will be in one for what is owed.
     fn is_quiet(&self) -> bool {
-        self.running == 0 && self.waiting.is_empty()
+        self.running == 0 && self.owed == 0 && self.waiting.is_empty()
+    }
+
+    /// Whether this may begin.
+    fn admits(&self, op: &Op) -> bool {
+        !(self.over || (self.closed && op.is_optional()))
+    }
+
+    /// Everything in the queue, owed no more.
+    fn take_queue(&mut self) -> VecDeque<Op> {
+        self.owed -= self.queue.iter().filter(|op| !op.is_optional()).count();
+        std::mem::take(&mut self.queue)
+    }
+
+    /// Takes nothing in any more. What is optional comes back; and whether what is owed wants a thread of its own: all of
+    /// them may be within calls that do not end, or have called this.
+    fn close(&mut self) -> (VecDeque<Op>, bool) {
+        self.closed = true;
+        self.waiting.iter().for_each(|bell| bell.ring());
+        let queue = std::mem::take(&mut self.queue);
+        let (optional, owed): (VecDeque<_>, _) = queue.into_iter().partition(Op::is_optional);
+        self.queue = owed;
+        let starts = self.idle == 0 && !self.queue.is_empty();
+        self.threads += usize::from(starts);
+        (optional, starts)
     }
 }
 
@@ -196,14 +232,21 @@ impl Pool {
     /// Takes an operation to its end. That end runs code of others, which may end the runtime from here: nothing counts
     /// as running then.
     fn carry_out(&self, mut op: Op, bell: &mut Option<Arc<Bell>>) {
+        let mut owed = !op.is_optional();
         let mut waits = matches!(op.stream(), Some((_, true)));
         let mut decoys = 0;
         loop {
-            if (waits && !self.await_stream(&op, bell)) || op.is_abandoned() || !self.begin() {
+            if (waits && !self.await_stream(&op, bell)) || op.is_abandoned() || !self.begin(&op) {
+                self.finish(|state| state.owed -= usize::from(owed));
                 return op.fail(ErrorKind::Cancelled);
             }
             let outcome = op.perform();
-            self.finish(|state| state.running -= 1);
+            let ends = owed && !op.goes_on(outcome);
+            owed &= !ends;
+            self.finish(|state| {
+                state.running -= 1;
+                state.owed -= usize::from(ends);
+            });
             if outcome == Err(libc::EAGAIN) && op.stream().is_some() {
                 waits = true;
                 decoys += 1;
@@ -214,16 +257,19 @@ impl Pool {
             }
             match op.complete(outcome) {
                 Some(rest) => op = rest,
+                // It would have gone on, but was tried too often.
+                None if owed => return self.finish(|state| state.owed -= 1),
                 None => return,
             }
         }
     }
 
     /// A system call begins, unless the driver has ended.
-    fn begin(&self) -> bool {
+    fn begin(&self, op: &Op) -> bool {
         let mut state = self.lock();
-        state.running += usize::from(!state.closed);
-        !state.closed
+        let begins = state.admits(op);
+        state.running += usize::from(begins);
+        begins
     }
 
     /// A system call has ended.
@@ -246,7 +292,7 @@ impl Pool {
             *bell = Bell::new().ok();
         }
         loop {
-            let Some(timeout) = self.enter_wait(bell.as_ref()) else {
+            let Some(timeout) = self.enter_wait(op, bell.as_ref()) else {
                 return false;
             };
             // After it can be rung for: who gives up and then wants a thread is heard.
@@ -266,9 +312,9 @@ impl Pool {
     }
 
     /// For how long to wait for a stream; `None`: not at all, this is the end.
-    fn enter_wait(&self, bell: Option<&Arc<Bell>>) -> Option<Option<Duration>> {
+    fn enter_wait(&self, op: &Op, bell: Option<&Arc<Bell>>) -> Option<Option<Duration>> {
         let mut state = self.lock();
-        if state.closed {
+        if !state.admits(op) {
             return None;
         }
         state.waiting.extend(bell.cloned());

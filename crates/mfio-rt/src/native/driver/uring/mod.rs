@@ -129,11 +129,17 @@ impl Uring {
         }
     }
 
-    /// What was taken in once is not refused for want of room.
+    /// What was taken in once is not refused for want of room. Where the ring has ended meanwhile (the end of another
+    /// operation dropped the last handle, say), what is owed is done here.
     fn put_back(&self, op: Op) {
-        let refused = self.queue().put_back(op);
-        if let Err((op, cause)) = refused {
-            op.fail(cause);
+        let (refused, over) = {
+            let mut queue = self.queue();
+            (queue.put_back(op), queue.is_over())
+        };
+        match refused {
+            Ok(()) => {}
+            Err((op, cause)) if over => op.fail(cause),
+            Err((op, cause)) => op.end_without_driver(cause),
         }
     }
 

@@ -39,6 +39,10 @@ pub(super) struct Queue {
     depth: usize,
     pub(super) wake_armed: bool,
     pub(super) closed: bool,
+    /// The driver has waited long enough for what it owes: that is given up too.
+    over: bool,
+    /// The driver has ended: nothing is flushed any more.
+    ended: bool,
     /// The kernel takes nothing any more, for this reason.
     failed: Option<Errno>,
 }
@@ -75,6 +79,8 @@ impl Queue {
             depth,
             wake_armed: false,
             closed: false,
+            over: false,
+            ended: false,
             failed: None,
         }
     }
@@ -104,9 +110,11 @@ impl Queue {
         }
     }
 
-    /// What is left of an operation keeps the place that it was given.
+    /// What is left of an operation keeps the place that it was given; while the driver ends too, if it is owed.
     pub(super) fn put_back(&mut self, op: Op) -> Result<(), (Op, Cause)> {
-        if let Some(cause) = self.refusal() {
+        let flushed = !self.over && !self.ended && self.failed.is_none();
+        let finishes = flushed && !op.is_optional();
+        if let Some(cause) = self.refusal().filter(|_| !finishes) {
             return Err((op, cause));
         }
         let key = self.table.put_back(Entry::new(op));
@@ -206,7 +214,7 @@ impl Queue {
             return;
         };
         self.on_ring -= 1;
-        let asked = entry.cancelled || self.closed;
+        let asked = entry.cancelled || (self.closed && entry.op.is_optional());
         let ended_early =
             matches!(completion.result, DISTURBED_CANCEL) || completion.result == -libc::EINTR;
         let is_close = matches!(&entry.op, Op::Control(control) if matches!(control.request(), Request::Close));
@@ -218,12 +226,53 @@ impl Queue {
         done.push((entry.op, result));
     }
 
-    /// Takes nothing in any more. What the kernel does not know of comes back; the rest is to be cancelled.
+    /// Takes nothing in any more. What is optional ends: it comes back where the kernel does not know of it, and is to be
+    /// cancelled otherwise. What is owed goes on.
     pub(super) fn close(&mut self) -> Vec<Op> {
         self.closed = true;
-        let unsent = self.take_pending();
+        self.end(Op::is_optional)
+    }
+
+    /// Gives up what is owed, too.
+    pub(super) fn give_up(&mut self) -> Vec<Op> {
+        self.over = true;
+        self.end(|_| true)
+    }
+
+    /// Ends the operations that are chosen. Those that the kernel does not know of come back.
+    fn end(&mut self, chosen: impl Fn(&Op) -> bool) -> Vec<Op> {
+        let mut unsent = Vec::new();
+        let table = &mut self.table;
+        self.stale = 0;
+        self.pending.retain(|key| match table.get_mut(*key) {
+            Some(entry) if chosen(&entry.op) => {
+                unsent.extend(table.remove(*key).map(|entry| entry.op));
+                false
+            }
+            entry => entry.is_some(),
+        });
         self.cancels = self.table.keys().collect();
+        let table = &mut self.table;
+        self.cancels.retain(|key| match table.get_mut(*key) {
+            Some(entry) if entry.on_ring && chosen(&entry.op) => {
+                entry.cancelled = true;
+                true
+            }
+            _ => false,
+        });
         unsent
+    }
+
+    /// How much has not ended. Nothing, or `at_last`: the driver ends here.
+    pub(super) fn unfinished(&mut self, at_last: bool) -> usize {
+        let open = self.table.len() + usize::from(self.wake_armed);
+        self.ended |= open == 0 || at_last;
+        open
+    }
+
+    /// Whether owed operations are given up, too.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
     }
 
     /// The kernel takes nothing any more. What it does not know of comes back. What it may still find on its queue stays

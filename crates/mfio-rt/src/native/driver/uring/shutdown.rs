@@ -12,25 +12,40 @@ use crate::native::driver::deadline::Deadline;
 const LOOK: Duration = Duration::from_millis(50);
 
 impl Uring {
-    /// Cancels everything and waits for the terminal completions. Returns how many did not come.
+    /// Cancels what is optional, carries out what is owed (writes), and waits for the terminal completions. Returns how many
+    /// did not come. What is owed has most of the time; the rest is for cancelling it.
     pub(super) fn stop(&self, patience: Duration) -> usize {
         self.close();
-        let until = Deadline::after(patience);
-        let mut done = Vec::new();
-        loop {
-            self.push_cancels();
-            self.reap(&mut done);
-            let left = until.left();
-            let open = self.unfinished();
-            if open == 0 || left.is_zero() {
-                return open;
+        let cancelling = patience / 8;
+        match self.finish(Deadline::after(patience - cancelling), false) {
+            0 => 0,
+            _ => {
+                let given_up = self.queue().give_up();
+                end_all(given_up, ErrorKind::Cancelled);
+                self.finish(Deadline::after(cancelling.max(LOOK)), true)
             }
-            // A failure shows in what is left at the end.
-            let _ = self.ring.submit_and_wait(Some(left.min(LOOK)));
         }
     }
 
-    /// Nothing is taken in any more; what the kernel does not know of yet ends here.
+    /// Takes in what ends, until everything has, or the time is up. Returns how much has not ended.
+    fn finish(&self, until: Deadline, at_last: bool) -> usize {
+        let mut done = Vec::new();
+        loop {
+            self.push_cancels();
+            let more = self.reap(&mut done);
+            let left = until.left();
+            let open = self.queue().unfinished(at_last && left.is_zero());
+            if open == 0 || left.is_zero() {
+                return open;
+            }
+            if !more {
+                // A failure shows in what is left at the end.
+                let _ = self.ring.submit_and_wait(Some(left.min(LOOK)));
+            }
+        }
+    }
+
+    /// Nothing is taken in any more; what is optional and the kernel does not know of yet ends here.
     fn close(&self) {
         let unsent = self.queue().close();
         end_all(unsent, ErrorKind::Cancelled);
@@ -44,11 +59,6 @@ impl Uring {
         let filled = self.fill(&mut entries);
         drop(entries);
         end_all(filled.given_up, ErrorKind::Cancelled);
-    }
-
-    fn unfinished(&self) -> usize {
-        let queue = self.queue();
-        queue.table.len() + usize::from(queue.wake_armed)
     }
 }
 
