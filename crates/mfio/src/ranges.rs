@@ -1,9 +1,9 @@
 //! Many ranges of one object, read together: [`Ranges`], for [`IoRead::read_ranges`](crate::traits::IoRead::read_ranges).
 //!
 //! Ranges that are near each other are merged into one request, as far as [`Merge`] lets them; the results are views into
-//! the merged memory, so nothing is copied. That they were merged shows in no result: where a request fails, what its
-//! ranges want of the failed bytes is asked for once more, each piece by itself, so that a range fails only where its own
-//! bytes do.
+//! the merged memory, so nothing is copied. That they were merged shows in no result: where a merged request fails, each of
+//! its ranges that shows a failure is read once more, by itself, and ends as that does. So there is at most one further
+//! request for each range, whatever fails, and a range fails only where it would fail alone.
 //!
 //! ```
 //! use mfio::backend::IoBackendExt;
@@ -49,7 +49,7 @@
 //! # Ok::<_, mfio::error::Error>(())
 //! ```
 
-mod again;
+mod alone;
 mod ended;
 mod layout;
 mod sending;
@@ -77,7 +77,8 @@ pub struct Merge {
     /// How many bytes may be on their way at once, or one request where that is longer.
     pub in_flight: usize,
     /// How many bytes all results have together at most. Where they would have more, the longest requests fail with
-    /// [`OutOfMemory`](ErrorKind::OutOfMemory): lengths may come from outside.
+    /// [`OutOfMemory`](ErrorKind::OutOfMemory): lengths may come from outside. While ranges of failed requests are read once
+    /// more there is memory for [`in_flight`](Self::in_flight) bytes, or one range where that is longer, besides.
     pub memory: usize,
 }
 
@@ -123,7 +124,7 @@ pub struct Ranges<P: Address = u64> {
     /// Numbers of those that are to be read, by where they begin. Only its memory outlives a plan.
     order: Vec<usize>,
     requests: Vec<Request>,
-    /// What is sent: the requests, or parts of them once more.
+    /// What is sent: the requests that have memory.
     pieces: Vec<Piece>,
     /// `None` while it is in flight.
     packet: Option<Packet<AlignedBuf>>,
@@ -148,6 +149,11 @@ enum Place {
     /// In the request of this number; once there is memory, at this offset in it.
     Request(usize),
     Memory(usize),
+    /// At this offset in memory, read by itself: how many bytes are good and why the next one is not, where one failed.
+    Alone {
+        at: usize,
+        failed: Option<(usize, Cause)>,
+    },
     /// In the object's own memory.
     Exposed(Exposed),
     /// Nowhere: it was not asked for.

@@ -29,13 +29,12 @@ impl Context {
         P: Address,
         Io: PacketIo<Read, P> + ?Sized,
     {
-        let refused = || {
-            ranges.wanted.iter().find_map(|wanted| match wanted.place {
-                Place::Refused(cause) => Some(cause),
-                _ => None,
-            })
-        };
-        let cause = failed.and_then(Outcome::first_error).or_else(refused)?;
+        let by_range = ranges.wanted.iter().find_map(|wanted| match wanted.place {
+            Place::Refused(cause) => Some(cause),
+            Place::Alone { failed, .. } => failed.map(|(_, cause)| cause),
+            _ => None,
+        });
+        let cause = by_range.or_else(|| failed.and_then(Outcome::first_error))?;
         Some(Self {
             template: Error::new(cause, Read::VERB).identity(io.identity()),
             help: io.explain(cause).map(|help| (cause, help)),
@@ -103,6 +102,11 @@ impl<P: Address> EndedRanges<P> {
             Place::Empty => return Ok(&[]),
             Place::Exposed(exposed) => return Ok(exposed),
             Place::Refused(cause) => (&[][..], *cause),
+            Place::Alone { at, failed: None } => return Ok(self.memory(*at, wanted.len)),
+            Place::Alone {
+                at,
+                failed: Some((good, cause)),
+            } => (self.memory(*at, *good), *cause),
             Place::Memory(at) => {
                 let bytes = self.memory(*at, wanted.len);
                 let outcome = self.outcome.as_ref();

@@ -1,13 +1,13 @@
 //! Which ranges become one request, and where in memory its bytes go.
 
-use super::{Piece, Place, Ranges, Request};
+use super::{Piece, Place, Ranges, Request, Wanted};
 use crate::error::{Cause, ErrorKind};
 use crate::io::{Address, Alignment, PacketIo, Read};
 use crate::packet::{AlignedBuf, Packet};
 use alloc::vec::Vec;
 
 /// Memory for requests is aligned at least so.
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 
 impl<P: Address> Ranges<P> {
     /// Decides what is sent, and makes room for it.
@@ -43,24 +43,28 @@ impl<P: Address> Ranges<P> {
         self.alignment.memory().max(self.alignment.block())
     }
 
+    /// Where the whole blocks begin and end that a range lies in.
+    pub(super) fn aligned(&self, wanted: &Wanted) -> (u64, u64) {
+        let start = wanted.start - self.alignment.excess(wanted.start) as u64;
+        let end = round_up::<P>(wanted.start + wanted.len as u64, self.alignment);
+        (start, end)
+    }
+
     fn merge_near(&mut self) {
-        let alignment = self.alignment;
         let gap = self.merge.gap as u64;
         let limit = self.merge.limit as u64;
         self.requests.clear();
         // The request that may grow. A range that is longer than the limit is one by itself and ends no other.
         let mut open = None;
         for &index in &self.order {
-            let wanted = &mut self.wanted[index];
-            let start = wanted.start - alignment.excess(wanted.start) as u64;
-            let end = round_up::<P>(wanted.start + wanted.len as u64, alignment);
+            let (start, end) = self.aligned(&self.wanted[index]);
             let near = open.filter(|&number: &usize| {
                 let request: &Request = &self.requests[number];
                 let end = end.max(request.end);
                 start <= request.end.saturating_add(gap) && end - request.start <= limit
             });
             let number = near.unwrap_or(self.requests.len());
-            wanted.place = Place::Request(number);
+            self.wanted[index].place = Place::Request(number);
             match near {
                 Some(number) => {
                     let request = &mut self.requests[number];
@@ -190,7 +194,7 @@ fn round_up<P: Address>(end: u64, alignment: Alignment) -> u64 {
 }
 
 /// How many bytes of memory a request takes, so that the next one is aligned.
-fn padded(len: usize, unit: usize) -> Option<usize> {
+pub(super) fn padded(len: usize, unit: usize) -> Option<usize> {
     len.checked_next_multiple_of(unit)
 }
 

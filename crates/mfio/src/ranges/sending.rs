@@ -1,9 +1,11 @@
 //! Ranges on their way.
 
+use super::alone::Alone;
 use super::ended::{Context, EndedRanges};
 use super::{Piece, Ranges};
 use crate::io::{Address, PacketIo, Read};
 use crate::packet::{AlignedBuf, Ended, InFlight, Outcome, View};
+use alloc::boxed::Box;
 use core::pin::Pin;
 use core::task::{Poll, ready};
 
@@ -18,8 +20,10 @@ pub(crate) struct Sending<P: Address> {
     next: usize,
     /// How many bytes are on their way; only counted while something is left.
     bytes: usize,
-    /// What became of the requests, where parts of them are tried once more.
-    before: Option<Outcome>,
+    /// What became of the requests.
+    outcome: Option<Outcome>,
+    /// Ranges that are read once more. Rare, so not in the future.
+    alone: Option<Box<Alone>>,
 }
 
 impl<P: Address> Sending<P> {
@@ -31,7 +35,8 @@ impl<P: Address> Sending<P> {
             rest: None,
             next: 0,
             bytes: 0,
-            before: None,
+            outcome: None,
+            alone: None,
         };
         this.launch(io);
         this
@@ -60,7 +65,8 @@ impl<P: Address> Sending<P> {
     fn send<Io: PacketIo<Read, P> + ?Sized>(&mut self, io: &Io) {
         while let Some(rest) = self.rest.take() {
             let Some(&piece) = self.ranges.pieces.get(self.next) else {
-                self.keep(rest);
+                // Behind the last request.
+                rest.done();
                 return;
             };
             let room = self.ranges.merge.in_flight.saturating_sub(self.bytes);
@@ -74,7 +80,8 @@ impl<P: Address> Sending<P> {
             let (kept, rest) = rest.split_at(skipped);
             let (part, rest) = rest.split_at(piece.len);
             self.rest = Some(rest);
-            self.keep(kept);
+            // What lies between requests is nobody's.
+            kept.done();
             Self::send_piece(io, piece, part);
         }
     }
@@ -86,40 +93,25 @@ impl<P: Address> Sending<P> {
         }
     }
 
-    /// Ends what is not sent: as it ended before, where it was sent before; what lies between requests is nobody's.
-    fn keep(&self, view: View<Read>) {
-        match &self.before {
-            _ if view.is_empty() => view.done(),
-            None => view.done(),
-            Some(before) => {
-                let range = view.offset()..view.offset() + view.len();
-                view.resolve(&before.part(range));
-            }
-        }
-    }
-
     pub(crate) fn poll<Io: PacketIo<Read, P> + ?Sized>(
         &mut self,
         io: &Io,
         cx: &mut core::task::Context<'_>,
     ) -> Poll<EndedRanges<P>> {
-        loop {
-            let outcome = match &mut self.in_flight {
-                None => None,
-                Some(_) => Some(ready!(self.poll_packet(io, cx))),
-            };
-            let failed = outcome.as_ref().filter(|outcome| !outcome.is_success());
-            if let (Some(failed), None) = (failed, &self.before)
-                && self.ranges.plan_again(failed)
-            {
-                self.before = outcome;
-                self.launch(io);
-                continue;
+        if self.in_flight.is_some() {
+            let outcome = ready!(self.poll_packet(io, cx));
+            if !outcome.is_success() {
+                self.alone = Alone::of(&self.ranges, &outcome);
             }
-            let ranges = core::mem::take(&mut self.ranges);
-            let context = Context::of(io, &ranges, failed);
-            return Poll::Ready(EndedRanges::new(ranges, outcome, context));
+            self.outcome = Some(outcome);
         }
+        if let Some(alone) = &mut self.alone {
+            ready!(alone.poll(&mut self.ranges, io, cx));
+        }
+        let (ranges, outcome) = (core::mem::take(&mut self.ranges), self.outcome.take());
+        let failed = outcome.as_ref().filter(|outcome| !outcome.is_success());
+        let context = Context::of(io, &ranges, failed);
+        Poll::Ready(EndedRanges::new(ranges, outcome, context))
     }
 
     fn poll_packet<Io: PacketIo<Read, P> + ?Sized>(
