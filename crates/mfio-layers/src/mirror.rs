@@ -5,6 +5,7 @@ mod writes;
 
 use crate::lengths::MirrorLen;
 use crate::naming::{explain_by, layer_of_many, pool_of, strictest};
+use crate::ways::is_stream;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
@@ -13,7 +14,7 @@ use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Alignment, Exposed, Identity, PacketIo, Position, Read, Write};
 use mfio::packet::{OnEnd, Outcome, PacketPool, Relay, RelayPool, View};
 use mfio::traits::HasLen;
-use replicas::Replicas;
+use replicas::{InOrder, Replicas};
 use writes::Writing;
 
 pub use replicas::MOST_REPLICAS;
@@ -50,6 +51,9 @@ pub enum WritePolicy {
 /// **Writes that overlap** and are on their way at the same time may reach replicas in different orders: then those differ
 /// where they overlap, and none is stale. As with files, who writes to the same place from several tasks sees to their order.
 ///
+/// **Streams** that hold the same bytes are read one at a time: the first that is not stale, which ends a read as it does. The
+/// others are not where that one is, so what it has not given is not read from them. To change over, mark it stale.
+///
 /// **The length** ([`HasLen`]) is the longest of those replicas that are not stale, because reads end there: the others do
 /// not cut it, nor does one that cannot tell. They are asked at the same time, which allocates once.
 ///
@@ -85,6 +89,8 @@ struct Core<Io, P: Position> {
     objects: Weak<[Io]>,
     replicas: Replicas,
     policy: WritePolicy,
+    /// Whether reads must follow each other.
+    reads_in_order: InOrder,
     reads: RelayPool<View<Read>, Reading<Io, P>>,
     writes: RelayPool<View<Write>, Writing<Io, P>>,
 }
@@ -123,6 +129,7 @@ impl<Io, P: Position> Mirror<Io, P> {
             objects: Arc::downgrade(&objects),
             replicas,
             policy,
+            reads_in_order: InOrder::new(),
             reads: RelayPool::new(KEPT),
             writes: RelayPool::new(KEPT),
         };
@@ -165,8 +172,11 @@ where
         let reading = Reading {
             core: Some(self.core.clone()),
             pos,
-            replica: self.core.replicas.choose(),
-            left: self.replicas.len() - 1,
+            replica: self.choose(),
+            left: match self.reads_in_order() {
+                true => 0,
+                false => self.replicas.len() - 1,
+            },
             cause: None,
         };
         reading.send(&self.core, &self.replicas, view);
@@ -174,13 +184,13 @@ where
 
     fn transfer_blocking(&self, pos: P, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
         let len = bytes.len();
-        let replica = &self.replicas[self.core.replicas.choose()];
-        let tried = replica.transfer_blocking(pos, bytes);
-        tried.filter(|tried| *tried == Ok(len))
+        let tried = self.replicas[self.choose()].transfer_blocking(pos, bytes);
+        // What came of a stream does not come again.
+        tried.filter(|tried| *tried == Ok(len) || self.reads_in_order())
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
-        self.replicas[self.core.replicas.choose()].expose(pos, len)
+        self.replicas[self.choose()].expose(pos, len)
     }
 
     fn alignment(&self) -> Alignment {
@@ -239,6 +249,28 @@ where
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
         explain_by::<Write, P, Io>(self.replicas.iter(), cause)
+    }
+}
+
+impl<Io, P> Mirror<Io, P>
+where
+    P: Position,
+    Io: PacketIo<Read, P>,
+{
+    #[inline]
+    fn reads_in_order(&self) -> bool {
+        let alignment = || strictest::<Read, P, Io>(self.replicas.iter());
+        let in_order = &self.core.reads_in_order;
+        P::SEQUENTIAL || in_order.get(|| is_stream::<P>(alignment()))
+    }
+
+    /// The replica that is read from: of streams always the same one.
+    #[inline]
+    fn choose(&self) -> usize {
+        match self.reads_in_order() {
+            true => self.core.replicas.first(),
+            false => self.core.replicas.choose(),
+        }
     }
 }
 

@@ -59,6 +59,11 @@ pub(crate) fn send<'a, D, P, Q, Io>(
     if len >= view.len() as u64 {
         return forward(to, view);
     }
+    if D::READS && is_in_order(&to) {
+        let (front, rest) = view.split_at(len as usize);
+        rest.fail(ErrorKind::WouldBlock);
+        return forward(to, front);
+    }
     let mut left = view.splitter();
     while len < left.len() as u64 {
         debug_assert!(len > 0, "a route that leads nowhere");
@@ -68,6 +73,19 @@ pub(crate) fn send<'a, D, P, Q, Io>(
         Piece { len, to } = route(at, left.len() as u64);
     }
     forward(to, left.into_rest());
+}
+
+/// Whether a piece is in a stream. A read that begins there ends there, as with what there is: its second piece might wait
+/// for ever, with the bytes of the first.
+#[inline]
+fn is_in_order<D, Q, Io>(to: &Result<(&Io, Q), Cause>) -> bool
+where
+    D: Direction,
+    Q: Position,
+    Io: PacketIo<D, Q>,
+{
+    to.as_ref()
+        .is_ok_and(|(io, _)| io.alignment().is_in_order())
 }
 
 /// [`transfer_blocking`](PacketIo::transfer_blocking) of the first piece.

@@ -5,7 +5,7 @@ mod policy;
 use crate::clock::Alarm;
 use crate::delegate::{drive_below, len_below};
 use crate::later::Later;
-use crate::ways::{Both, Family, Parked, Resume, Way, both_ways, is_unwanted};
+use crate::ways::{Both, Family, Parked, Resume, Way, both_ways, is_stream, is_unwanted};
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use core::fmt;
@@ -31,7 +31,9 @@ const KEPT: usize = 256;
 /// nobody waits for any more is not tried again. When the layer is dropped, what waits for its next attempt fails with the cause
 /// of its last one.
 ///
-/// A read of a stream that ends with what there is has not failed, whatever the policy says: it is not tried again.
+/// A read of a stream that has brought something ends with that, whatever the policy says: it is not tried again, as that
+/// would wait for more. Where the policy would have, the rest fails with [`WouldBlock`](ErrorKind::WouldBlock), which says
+/// that it may be asked for anew.
 ///
 /// Driving it drives the object. The short cut for blocking calls is an attempt; where it fails for a reason that is worth
 /// it, the attempts of a packet follow.
@@ -241,11 +243,11 @@ where
             return view.done();
         }
         let start = view.offset();
-        let ends_with = stream_end::<D, P>(&outcome);
+        let gave = core.stream_gave::<D>(&outcome);
         for (part, result) in view.parts(&outcome) {
             match result {
                 Ok(()) => part.done(),
-                Err(cause) if ends_with == Some(cause) => part.fail(cause),
+                Err(cause) if gave => part.fail(core.rest_of_stream(&outcome, cause)),
                 Err(cause) => {
                     let failed = Failed {
                         attempts: attempt.before.saturating_add(1),
@@ -259,12 +261,30 @@ where
     }
 }
 
-/// What a stream says of the bytes behind those that it has given: that there are no more now, which is no failure. Another
-/// attempt would wait for them.
-fn stream_end<D: Way, P: Position>(outcome: &Outcome) -> Option<Cause> {
-    let given = D::READS && P::SEQUENTIAL && outcome.good_prefix() > 0;
-    let cause = outcome.first_error().filter(|_| given)?;
-    (cause.kind() == ErrorKind::WouldBlock).then_some(cause)
+impl<Io, P: Position> Core<Io, P> {
+    /// Whether a read has brought bytes of a stream: then it is over, as another attempt would wait for others.
+    #[cold]
+    fn stream_gave<D: Way>(&self, outcome: &Outcome) -> bool
+    where
+        Io: PacketIo<D, P>,
+    {
+        let failed: usize = outcome.failures().map(|range| range.len).sum();
+        let is_stream = || match self.inner.upgrade() {
+            Some(io) => is_stream::<P>(io.alignment()),
+            None => P::SEQUENTIAL,
+        };
+        D::READS && failed < outcome.len() && is_stream()
+    }
+
+    /// What is said of the bytes that a stream did not give. Where it might give them next time that is no failure.
+    #[cold]
+    fn rest_of_stream(&self, outcome: &Outcome, cause: Cause) -> Cause {
+        let passes = outcome.good_prefix() > 0 && self.policy.again(cause, 1).is_some();
+        match passes {
+            true => Cause::new(ErrorKind::WouldBlock),
+            false => cause,
+        }
+    }
 }
 
 impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {

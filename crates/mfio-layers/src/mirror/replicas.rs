@@ -4,10 +4,37 @@
 //! read-modify-write; so of two writes that would leave nobody, the second one finds that it has failed.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 /// How many replicas a mirror has at most.
 pub const MOST_REPLICAS: usize = 32;
+
+/// Whether requests of one direction must follow each other. The objects are asked once.
+pub(super) struct InOrder(AtomicU8);
+
+const UNKNOWN: u8 = 0;
+const ANY_ORDER: u8 = 1;
+const IN_ORDER: u8 = 2;
+
+impl InOrder {
+    pub(super) const fn new() -> Self {
+        Self(AtomicU8::new(UNKNOWN))
+    }
+
+    /// Threads that race may ask twice, and are told the same.
+    #[inline]
+    pub(super) fn get(&self, ask: impl FnOnce() -> bool) -> bool {
+        match self.0.load(Ordering::Relaxed) {
+            UNKNOWN => {
+                let in_order = ask();
+                let known = if in_order { IN_ORDER } else { ANY_ORDER };
+                self.0.store(known, Ordering::Relaxed);
+                in_order
+            }
+            known => known == IN_ORDER,
+        }
+    }
+}
 
 /// Replicas as bits.
 pub(super) type Mask = u32;
@@ -44,6 +71,11 @@ impl Replicas {
         } else {
             turn
         }
+    }
+
+    /// The first that is not stale.
+    pub(super) fn first(&self) -> usize {
+        self.fresh().next().unwrap_or(0)
     }
 
     /// Who is asked after `replica`, where `left` are left to be asked, and how many are left then.
@@ -108,6 +140,7 @@ mod tests {
         assert_eq!(turns(4), [0, 1, 2, 0]);
         assert!(replicas.mark_one(1));
         assert_eq!(turns(3), [2, 2, 0]);
+        assert_eq!(replicas.first(), 0);
         assert_eq!(replicas.after(0, 2), Some((2, 0)));
         assert!(replicas.fresh().eq([0, 2]));
         assert_eq!(replicas.after(2, 1), Some((0, 0)));
