@@ -4,6 +4,7 @@ use crate::bell::Bell;
 use crate::clock::{Alarm, Clock};
 use alloc::collections::BinaryHeap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::cmp::{Ordering, Reverse};
 use core::time::Duration;
 use mfio::lock::Lock;
@@ -14,8 +15,13 @@ pub(crate) struct Later<T> {
     queue: Lock<Queue<T>>,
 }
 
+/// A queue that grew to this length since it was swept last is swept again.
+const SWEPT_AT: usize = 64;
+
 struct Queue<T> {
     heap: BinaryHeap<Reverse<Due<T>>>,
+    /// Twice what the last sweep left, so that a sweep costs each thing that comes a look at two others.
+    swept_at: usize,
     number: u64,
     closed: bool,
 }
@@ -52,6 +58,7 @@ impl<T> Later<T> {
             bell: Bell::new(clock),
             queue: Lock::new(Queue {
                 heap: BinaryHeap::new(),
+                swept_at: SWEPT_AT,
                 number: 0,
                 closed: false,
             }),
@@ -77,6 +84,20 @@ impl<T> Later<T> {
         drop(queue);
         self.bell.ring_by(at, layer);
         Ok(())
+    }
+
+    /// Takes out what is unwanted, where the queue has grown much since that was done last. The caller ends it.
+    pub(crate) fn sweep(&self, is_unwanted: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut queue = self.queue.lock();
+        if queue.heap.len() < queue.swept_at {
+            return Vec::new();
+        }
+        let mut all = core::mem::take(&mut queue.heap).into_vec();
+        let unwanted = all.extract_if(.., |Reverse(due)| is_unwanted(&due.what));
+        let unwanted = unwanted.map(|Reverse(due)| due.what).collect();
+        queue.swept_at = SWEPT_AT.max(2 * all.len());
+        queue.heap = all.into();
+        unwanted
     }
 
     /// The layer was rung: gives what is due to `go_on`, one after another and without a lock.

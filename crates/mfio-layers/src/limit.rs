@@ -30,9 +30,11 @@ const KEPT: usize = 256;
 /// error says whose limit it was. Only a request of more bytes than may be under way at once is split; nothing is copied,
 /// and in the steady state nothing allocated. A read of a stream is not split: it is given no more bytes than that.
 ///
-/// A read that waits and is wanted by nobody any more fails with [`Cancelled`](ErrorKind::Cancelled), and is not sent; when the
-/// layer is dropped, what waits fails with [`Dropped`](ErrorKind::Dropped). Driving it drives the object. There is no short
-/// cut for blocking calls, which would not be counted.
+/// A read that waits and is wanted by nobody any more fails with [`Cancelled`](ErrorKind::Cancelled), and is not sent: it
+/// leaves the queue before any other request is refused, and takes no part of a rate. A write that was sent is carried out,
+/// whether its future is still there or not. When the layer is dropped, what waits fails with
+/// [`Dropped`](ErrorKind::Dropped). Driving it drives the object. There is no short cut for blocking calls, which would not
+/// be counted.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -135,8 +137,9 @@ impl<Io, P: Position> Limit<Io, P> {
         self.core.admission.lock().in_flight()
     }
 
-    /// How many requests wait.
+    /// How many requests wait. Reads that nobody wants any more are not counted, and leave the queue.
     pub fn waiting(&self) -> usize {
+        self.core.sweep();
         self.core.admission.lock().waiting()
     }
 
@@ -162,6 +165,9 @@ impl<Io, P: Position> Limit<Io, P> {
         let alignment = self.inner.alignment();
         let view = front_of_stream::<D, P>(view, most, alignment);
         let block = alignment.block();
+        if core.admission.lock().is_to_be_swept() {
+            core.sweep();
+        }
         let kept = core.admission.lock().wait(Parked::new(pos, view, block));
         match kept {
             Ok(()) => core.pump(),
@@ -180,6 +186,16 @@ impl<Io, P: Position> Core<Io, P> {
     #[inline]
     fn now(&self) -> Duration {
         self.bell.as_ref().map_or(Duration::ZERO, Bell::now)
+    }
+
+    /// Ends the reads that wait and that nobody wants any more, so that they take nobody's place.
+    #[cold]
+    fn sweep(&self) {
+        // The lock is released at the end of this line.
+        let unwanted = self.admission.lock().sweep();
+        for request in unwanted {
+            request.view.fail(ErrorKind::Cancelled.into());
+        }
     }
 
     /// Sends what was counted.

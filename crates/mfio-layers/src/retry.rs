@@ -182,6 +182,9 @@ impl<Io, P: Position> Core<Io, P> {
         };
         match &self.later {
             Some(later) if delay > Duration::ZERO => {
+                for unwanted in later.sweep(|waiting| waiting.view.is_unwanted()) {
+                    unwanted.view.fail(unwanted.note.cause);
+                }
                 if let Err(late) = later.keep(delay, Parked::new(pos, view, failed), self) {
                     late.view.fail(failed.cause);
                 }

@@ -53,7 +53,10 @@ impl<Io> Cache<Io> {
         let miss = core.sets[set].lock().miss(number, part, spare);
         match miss {
             Miss::Copied(view) => view.done(),
-            Miss::Joined => {}
+            Miss::Joined(unwanted) => {
+                let cancel = |part: Waiting| part.view.fail(ErrorKind::Cancelled);
+                unwanted.into_iter().for_each(cancel);
+            }
             Miss::Fetch(way, memory) => self.fetch::<P>(number, set, way, memory),
             Miss::Around(view) => self.around::<P>(at, view),
         }

@@ -3,6 +3,7 @@
 //! A block number belongs to one set, so that a look-up compares at most [`WAYS`] numbers, whatever numbers somebody asks
 //! for. Locks are held for that, and for copying within one block; never while a view ends.
 
+use crate::ways::is_unwanted;
 use alloc::vec::Vec;
 use mfio::io::Read;
 use mfio::packet::{AlignedBuf, View};
@@ -34,8 +35,8 @@ enum Content {
 pub(super) enum Miss {
     /// It could, by now: end it.
     Copied(View<Read>),
-    /// It waits for a fetch that is on its way.
-    Joined,
+    /// It waits for a fetch that is on its way. These waited for it too, and nobody wants them any more: end them.
+    Joined(Vec<Waiting>),
     /// It waits for the fetch that the caller begins with this memory, and ends with [`Set::settle`] or
     /// [`Set::withdraw`] of this way.
     Fetch(usize, Option<AlignedBuf>),
@@ -128,9 +129,10 @@ impl Set {
         match self.find(number) {
             Some(way) => match &mut self.ways[way] {
                 Content::Coming(waiting) => {
+                    let unwanted = make_room_to_wait(waiting);
                     waiting.push(part);
                     self.counts.joined += 1;
-                    return Miss::Joined;
+                    return Miss::Joined(unwanted);
                 }
                 Content::Ready { good, .. } if *within + wanted <= *good as usize => {
                     self.copy(number, *within, view.bytes_mut());
@@ -248,4 +250,16 @@ impl Set {
         let ready = |way: &&Content| matches!(way, Content::Ready { .. });
         self.ways.iter().filter(ready).count()
     }
+}
+
+/// Takes those out of a full list that nobody wants any more, so that reads which are given up again and again while their
+/// block is coming do not pile up. Afterwards there is room for as many as are left, so that a look at all of them is rare.
+fn make_room_to_wait(waiting: &mut Vec<Waiting>) -> Vec<Waiting> {
+    if waiting.len() < waiting.capacity() {
+        return Vec::new();
+    }
+    let unwanted = waiting.extract_if(.., |part| is_unwanted(&part.view));
+    let unwanted = unwanted.collect();
+    waiting.reserve(waiting.len().max(4));
+    unwanted
 }

@@ -3,6 +3,7 @@
 use super::bucket::{Bucket, Rate};
 use crate::ways::AnyView;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// What a [`Limit`](super::Limit) allows. The default is everything, with a queue of 1024 requests.
@@ -17,7 +18,8 @@ pub struct Limits {
     pub operation_rate: Option<Rate>,
     /// How many bytes do. Needs a [clock](super::Limit::with_clock).
     pub byte_rate: Option<Rate>,
-    /// How many requests wait at most; what comes then fails with `LimitReached`.
+    /// How many requests wait at most; what comes then fails with `LimitReached`. Reads that nobody wants any more are not
+    /// among them.
     pub queue: usize,
 }
 
@@ -33,6 +35,9 @@ impl Default for Limits {
     }
 }
 
+/// A queue that grew to this length since it was swept last is swept again.
+const SWEPT_AT: usize = 64;
+
 pub(super) struct Admission<W> {
     limits: Limits,
     operations: usize,
@@ -40,6 +45,9 @@ pub(super) struct Admission<W> {
     operation_rate: Option<Bucket>,
     byte_rate: Option<Bucket>,
     queue: VecDeque<W>,
+    /// How long the queue gets before it is swept. Twice what was left the last time, so that a sweep costs each request
+    /// that comes no more than a look at two of those that wait.
+    swept_at: usize,
     /// Somebody takes requests out of the queue, one after another, and will look at it again.
     pumping: bool,
     refused: u64,
@@ -80,6 +88,7 @@ impl<W: Queued> Admission<W> {
             operations: 0,
             bytes: 0,
             queue: VecDeque::new(),
+            swept_at: SWEPT_AT,
             pumping: false,
             refused: 0,
             closed: false,
@@ -133,6 +142,27 @@ impl<W: Queued> Admission<W> {
         }
         self.queue.push_back(request);
         Ok(())
+    }
+
+    /// Whether the queue should be [swept](Self::sweep) before another request comes: it is full, or has grown.
+    pub(super) fn is_to_be_swept(&self) -> bool {
+        let len = self.queue.len();
+        len > 0 && (len >= self.limits.queue || len >= self.swept_at)
+    }
+
+    /// Takes out the reads that nobody wants any more, which the caller then fails without the lock. Nothing tells a queue
+    /// that a future was dropped, so it has to look.
+    #[must_use]
+    pub(super) fn sweep(&mut self) -> Vec<W> {
+        let mut unwanted = Vec::new();
+        for _ in 0..self.queue.len() {
+            match self.queue.pop_front() {
+                Some(request) if request.view().is_unwanted() => unwanted.push(request),
+                request => self.queue.extend(request),
+            }
+        }
+        self.swept_at = SWEPT_AT.max(2 * self.queue.len());
+        unwanted
     }
 
     /// An operation has ended. Says whether the queue is to be pumped: not where somebody does so, who will see the room.
