@@ -117,7 +117,8 @@ impl<D: Way> Recalled for Mark<D> {
 }
 
 impl<Io> Timeout<Io> {
-    /// Fails what `inner` has not ended after `timeout`. Bounds are the default ones.
+    /// Fails what `inner` has not ended after `timeout`. Bounds are the default ones. Programs use a
+    /// [`ThreadClock`](crate::clock::ThreadClock).
     pub fn new(inner: Io, timeout: Duration, clock: impl Clock) -> Self {
         Self::with_limits(inner, timeout, clock, TimeoutLimits::default())
     }

@@ -130,31 +130,42 @@ impl OpenOptions {
         self
     }
 
+    /// What is wrong with the choices, where they contradict each other as in [`std::fs::OpenOptions`].
+    #[cfg(unix)]
+    fn contradiction(self) -> Option<&'static str> {
+        let writes = self.write || self.append;
+        if !self.read && !writes {
+            return Some("choose an access: `read`, `write` or `append`");
+        }
+        if (self.create || self.create_new) && !writes {
+            return Some("`create` and `create_new` need `write` or `append`");
+        }
+        if self.truncate && !self.write {
+            return Some("`truncate` needs `write`");
+        }
+        if self.truncate && self.append && !self.create_new {
+            return Some("`truncate` contradicts `append`");
+        }
+        None
+    }
+
     /// The flags of `open(2)`.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a combination that means nothing, as in [`std::fs::OpenOptions`]: no access chosen,
-    /// truncating or creating without write access, truncating what is appended to.
+    /// `InvalidInput` for a combination that means nothing, and what to choose instead.
     #[cfg(unix)]
-    pub(crate) fn to_flags(self) -> Result<libc::c_int, Cause> {
-        let invalid = Cause::from_errno(libc::EINVAL);
+    pub(crate) fn to_flags(self) -> Result<libc::c_int, (Cause, &'static str)> {
+        if let Some(help) = self.contradiction() {
+            return Err((Cause::from_errno(libc::EINVAL), help));
+        }
         let access = match (self.read, self.write, self.append) {
-            (true, false, false) => libc::O_RDONLY,
+            (_, false, false) => libc::O_RDONLY,
             (false, true, false) => libc::O_WRONLY,
             (true, true, false) => libc::O_RDWR,
             (false, _, true) => libc::O_WRONLY | libc::O_APPEND,
             (true, _, true) => libc::O_RDWR | libc::O_APPEND,
-            (false, false, false) => return Err(invalid),
         };
-        let writes = self.write || self.append;
-        let makes = self.create || self.create_new;
-        if (makes && !writes)
-            || (self.truncate && !self.write)
-            || (self.truncate && self.append && !self.create_new)
-        {
-            return Err(invalid);
-        }
         let creation = match (self.create, self.truncate, self.create_new) {
             (_, _, true) => libc::O_CREAT | libc::O_EXCL,
             (true, true, _) => libc::O_CREAT | libc::O_TRUNC,
@@ -168,7 +179,7 @@ impl OpenOptions {
     }
 
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-    fn direct_flag(self) -> Result<libc::c_int, Cause> {
+    fn direct_flag(self) -> Result<libc::c_int, (Cause, &'static str)> {
         Ok(if self.direct { libc::O_DIRECT } else { 0 })
     }
 
@@ -176,9 +187,10 @@ impl OpenOptions {
         unix,
         not(any(target_os = "linux", target_os = "android", target_os = "freebsd"))
     ))]
-    fn direct_flag(self) -> Result<libc::c_int, Cause> {
+    fn direct_flag(self) -> Result<libc::c_int, (Cause, &'static str)> {
         if self.direct {
-            Err(mfio::error::ErrorKind::NotSupported.into())
+            let cause = mfio::error::ErrorKind::NotSupported.into();
+            Err((cause, "this system has no `O_DIRECT`: leave `direct` out"))
         } else {
             Ok(0)
         }

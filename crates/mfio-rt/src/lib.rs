@@ -52,6 +52,10 @@ pub mod prelude;
 #[cfg(unix)]
 pub mod native;
 
+pub use fs::OpenOptions;
+#[cfg(unix)]
+pub use native::{File, NativeRt};
+
 /// The README's examples, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

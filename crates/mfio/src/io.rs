@@ -192,6 +192,12 @@ pub struct Identity<'a> {
 /// assert!(ended.outcome.is_success());
 /// assert_eq!(ended.packet.into_buffer(), [7; 4]);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not `PacketIo<{D}, {P}>`",
+    note = "files and memory have positions (`u64`): `Seekable` makes a cursor of them",
+    note = "streams have none (`NoPos`): `Streaming` makes a cursor of them, and \
+            `File::into_stream` a stream of a file that is one"
+)]
 pub trait PacketIo<D: Direction, P: Position = u64> {
     /// Takes a request over: the bytes of `view` are to be moved from, or to, `pos` and the following.
     ///

@@ -24,6 +24,7 @@ use std::time::Instant;
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
 #[derive(Clone)]
+#[doc(alias = "SystemClock")]
 pub struct ThreadClock(Arc<Shared>);
 
 struct Shared {

@@ -136,12 +136,7 @@ impl OpenFile {
 }
 
 fn request(path: &Path, options: &OpenOptions) -> Result<Request, (Cause, &'static str)> {
-    let flags = options.to_flags().map_err(|cause| {
-        (
-            cause,
-            "these options contradict each other, or choose no access",
-        )
-    })?;
+    let flags = options.to_flags()?;
     let invalid = |_| {
         (
             Cause::from_errno(libc::EINVAL),
@@ -171,7 +166,14 @@ fn describe(path: &Path, options: &OpenOptions) -> String {
         .filter(|(yes, _)| *yes)
         .map(|(_, word)| *word)
         .collect();
-    format!("{} ({})", path.display(), words.join(", "))
+    let words = match words.is_empty() {
+        true => "no access".into(),
+        false => words.join(", "),
+    };
+    match path.as_os_str().is_empty() {
+        true => format!("\"\" ({words})"),
+        false => format!("{} ({words})", path.display()),
+    }
 }
 
 impl Future for OpenFile {

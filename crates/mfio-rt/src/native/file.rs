@@ -105,6 +105,8 @@ impl File {
     /// # Errors
     ///
     /// What `fstat(2)` gives.
+    #[doc(alias = "metadata")]
+    #[doc(alias = "size")]
     pub fn len(&self) -> FileLen {
         FileLen::new(&self.owner, &self.object)
     }
@@ -116,6 +118,8 @@ impl File {
     /// # Errors
     ///
     /// What `fsync(2)` gives. After an error the state of unsynced data is unknown.
+    #[doc(alias = "fsync")]
+    #[doc(alias = "flush")]
     pub fn sync_all(&self) -> SyncFile {
         SyncFile::new(&self.owner, &self.object, false)
     }
@@ -125,6 +129,7 @@ impl File {
     /// # Errors
     ///
     /// As [`sync_all`](Self::sync_all).
+    #[doc(alias = "fdatasync")]
     pub fn sync_data(&self) -> SyncFile {
         SyncFile::new(&self.owner, &self.object, true)
     }

@@ -43,6 +43,7 @@ mod stream;
 mod sys;
 mod table;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,7 +87,7 @@ use crate::fs::{Fs, OpenOptions};
 /// # std::fs::remove_dir_all(&dir)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NativeRt {
     owner: Arc<Owner>,
 }
@@ -156,6 +157,14 @@ impl NativeRt {
                 .create(true)
                 .truncate(true),
         )
+    }
+}
+
+impl fmt::Debug for NativeRt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NativeRt")
+            .field("driver", &self.owner.driver_name())
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`Core`] is what the backend and the handles share; [`Owner`] is what the handles of users keep alive. Operations in
 //! flight hold files' objects, never an owner, so the last handle of a user ends the runtime, whatever is in flight.
 
+use std::fmt;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,7 +46,6 @@ pub(crate) struct Core {
 }
 
 /// Kept alive by the handles of users; ends the runtime when the last of them goes.
-#[derive(Debug)]
 pub(crate) struct Owner {
     // Both are forgotten, not dropped, in a forked child.
     core: ManuallyDrop<Arc<Core>>,
@@ -222,6 +222,14 @@ impl Owner {
         }
         self.core.driver.cancel(key);
         self.signal();
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Owner")
+            .field("driver", &self.driver_name())
+            .finish_non_exhaustive()
     }
 }
 

@@ -42,6 +42,11 @@ use core::time::Duration;
 /// let object = Object { container: BackendContainer::new_dyn(std::future::pending()) };
 /// assert_eq!(object.block_on(async { 1 + 1 }), 2);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no backend of its own",
+    note = "layers over several objects have none: call `block_on` of the runtime that drives \
+            them, or add it by `mfio_layers::Driven`"
+)]
 pub trait IoBackend<Handle: Pollable = DefaultHandle> {
     /// The backend.
     type Backend: Future<Output = ()> + Send + ?Sized;

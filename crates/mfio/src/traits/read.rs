@@ -56,6 +56,9 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
     ///
     /// # Errors
     /// Where not every byte could be read; the end of the data is `UnexpectedEof`.
+    #[doc(alias = "read_exact")]
+    #[doc(alias = "read_exact_at")]
+    #[doc(alias = "pread")]
     #[inline]
     fn read_all<'a>(&'a self, pos: P, bytes: &'a mut [u8]) -> ReadAll<'a, P, Self> {
         ReadAll::new(self, pos, bytes)
@@ -65,6 +68,7 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
     ///
     /// # Errors
     /// Where not even the first byte could be read, for another reason than the end of the data.
+    #[doc(alias = "read_at")]
     #[inline]
     fn read_some<'a>(&'a self, pos: P, bytes: &'a mut [u8]) -> ReadSome<'a, P, Self> {
         ReadSome::new(self, pos, bytes)
@@ -111,6 +115,7 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
     /// # Errors
     /// Where a byte before the end of the data could not be read, with the cause of the first such byte;
     /// [`read_buf_some`](Self::read_buf_some) and [`read_packet`](Self::read_packet) give what lies before it. `OutOfMemory`.
+    #[doc(alias = "read_to_end")]
     #[inline]
     fn read_to_vec(&self, pos: P, len: usize) -> ReadToVec<'_, P, Self> {
         ReadToVec::new(self, pos, len)

@@ -45,6 +45,8 @@ pub trait IoWrite<P: Position = u64>: PacketIo<Write, P> {
     ///
     /// # Errors
     /// Where not every byte could be written; any part may have been.
+    #[doc(alias = "write_all_at")]
+    #[doc(alias = "pwrite")]
     #[inline]
     fn write_all<'a>(&'a self, pos: P, bytes: &'a [u8]) -> WriteAll<'a, P, Self> {
         WriteAll::new(self, pos, bytes)
@@ -54,6 +56,7 @@ pub trait IoWrite<P: Position = u64>: PacketIo<Write, P> {
     ///
     /// # Errors
     /// Where not even the first byte could be written.
+    #[doc(alias = "write_at")]
     #[inline]
     fn write_some<'a>(&'a self, pos: P, bytes: &'a [u8]) -> WriteSome<'a, P, Self> {
         WriteSome::new(self, pos, bytes)
