@@ -364,53 +364,6 @@ fn a_forked_child_touches_nothing() {
     }
 }
 
-#[test]
-fn a_full_table_names_its_limit_and_recovers() {
-    for kind in DRIVERS {
-        if runtime(*kind).is_none() {
-            continue;
-        }
-        let rt = NativeRt::builder()
-            .require(*kind)
-            .max_requests(4)
-            .threads(1)
-            .build()
-            .unwrap();
-        let (reader, mut writer) = never();
-        let file = File::from_owned_fd(&rt, reader);
-        let mut reads: Vec<_> = (0..12)
-            .map(|_| Box::pin(file.read_buf(0, vec![0; 8])))
-            .collect();
-        let full = reads.iter_mut().find_map(|read| match start(&rt, read) {
-            Poll::Ready((result, _)) => Some(result.unwrap_err()),
-            Poll::Pending => None,
-        });
-        let full = full.expect("a limit");
-        assert_eq!(full.kind(), ErrorKind::LimitReached);
-        assert!(full.to_string().contains("max_requests"), "{full}");
-        let mut text = String::new();
-        // A thread that begins late makes room for one more, which would wait for ever behind the reads.
-        eventually("everything is refused", || {
-            let Poll::Ready(open) = start(&rt, &mut rt.open_read("/dev/null")) else {
-                return false;
-            };
-            text = open.unwrap_err().to_string();
-            true
-        });
-        assert!(text.contains("max_requests"), "{text}");
-        drop(reads);
-        for _ in 0..12 {
-            writer.write_all(&1_u64.to_ne_bytes()).unwrap();
-            std::thread::sleep(Duration::from_millis(5));
-            // Takes in what has ended.
-            rt.block_on(async {});
-        }
-        eventually("there is room again", || {
-            rt.block_on(rt.open_read("/dev/null")).is_ok()
-        });
-    }
-}
-
 /// More than the kernel takes at a time waits for room, in order, and all of it is done.
 #[test]
 fn waiting_for_room_is_asynchronous() {

@@ -74,8 +74,13 @@ impl Builder {
         self
     }
 
-    /// How many operations may be under way, those that wait for room included. Default 65536. Further ones fail with
-    /// `LimitReached`.
+    /// How many operations io_uring is given to work on: those that the kernel has, and those that are lined up for it.
+    /// Default 65536. Further ones wait until one of these has ended, in the order in which they were sent.
+    ///
+    /// Waiting takes no memory but an entry of a queue, a small share of the packet that is waiting. So what is sent
+    /// bounds the queue; to bound that, send less at a time, by a pipeline or a layer that limits. A read or an open that
+    /// is given up leaves the queue; a write that was sent is carried out. (With the threads driver all operations beyond
+    /// [`threads`](Self::threads) wait like this.)
     pub fn max_requests(mut self, operations: usize) -> Self {
         self.config.max_requests = operations.clamp(1, 1 << 30);
         self

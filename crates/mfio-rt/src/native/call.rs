@@ -95,9 +95,6 @@ pub(super) fn help(cause: Cause) -> Option<&'static str> {
         (Some(libc::ENFILE), _) => {
             Some("the system's limit of open files is reached (sysctl fs.file-max)")
         }
-        (None, ErrorKind::LimitReached) => {
-            Some("too many operations are under way: see `Builder::max_requests`")
-        }
         (None, ErrorKind::BackendGone) => {
             Some("the runtime has ended, or this process is a forked child of the one that made it")
         }

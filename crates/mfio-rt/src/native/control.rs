@@ -60,6 +60,8 @@ pub(crate) struct Control {
     reply: Mutex<Reply>,
     abandoned: AtomicBool,
     attempts: AtomicU8,
+    /// Nobody can ask for its end by name: it waited for room, where operations have none.
+    nameless: AtomicBool,
     #[cfg(target_os = "linux")]
     statx: std::cell::UnsafeCell<std::mem::MaybeUninit<libc::statx>>,
 }
@@ -95,6 +97,7 @@ impl Control {
             reply: Mutex::new(Reply::Open(None)),
             abandoned: AtomicBool::new(false),
             attempts: AtomicU8::new(0),
+            nameless: AtomicBool::new(false),
             #[cfg(target_os = "linux")]
             statx: std::cell::UnsafeCell::new(std::mem::MaybeUninit::zeroed()),
         })
@@ -162,6 +165,16 @@ impl Control {
     /// Whether an attempt has failed.
     pub(crate) fn was_retried(&self) -> bool {
         self.attempts.load(Ordering::Relaxed) > 0
+    }
+
+    /// Notes that nobody knows its name.
+    pub(crate) fn lose_name(&self) {
+        self.nameless.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the name that its sender has, if any, is not the one that it has now.
+    pub(crate) fn has_lost_name(&self) -> bool {
+        self.nameless.load(Ordering::Relaxed) || self.was_retried()
     }
 
     /// The future is gone. What is still coming is thrown away (and closed).

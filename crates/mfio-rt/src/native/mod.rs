@@ -19,9 +19,9 @@
 //!
 //! # Limits
 //!
-//! Operations under way are bounded ([`Builder::max_requests`]); those beyond what the kernel takes at a time
-//! ([`Builder::queue_depth`]) wait for room as a part of being awaited. One that finds no place at all fails with
-//! `ErrorKind::LimitReached`.
+//! What the system has at a time is bounded ([`Builder::queue_depth`], [`Builder::threads`]), and so is what is lined up
+//! for it ([`Builder::max_requests`]). Operations beyond wait for room, in order, as a part of being awaited; none is
+//! refused for there being too many.
 //!
 //! # Fork
 //!

@@ -233,13 +233,13 @@ impl Op {
     }
 
     /// Whether this may take for ever, with nobody to ask for its end by name: the read of a stream, and a request whose
-    /// name has changed because it was tried again.
+    /// name has changed because it was tried again, or waited for room.
     #[inline]
     pub(crate) fn may_linger(&self) -> bool {
         match self {
             Self::Read(transfer) => !transfer.object.is_seekable(),
             Self::Write(_) => false,
-            Self::Control(control) => control.was_retried(),
+            Self::Control(control) => control.has_lost_name(),
         }
     }
 

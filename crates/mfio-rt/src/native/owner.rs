@@ -193,19 +193,11 @@ impl Owner {
 
     #[inline]
     fn hand_over(&self, op: Op) -> Result<Key, (Op, Cause)> {
-        match self.core.driver.submit(op) {
-            Ok(Submitted { key, signal }) => {
-                if signal {
-                    self.signal();
-                }
-                Ok(key)
-            }
-            Err(refused) => {
-                // What fills the table may have ended already, and only a turn finds out.
-                self.signal();
-                Err(refused)
-            }
+        let Submitted { key, signal } = self.core.driver.submit(op)?;
+        if signal {
+            self.signal();
         }
+        Ok(key)
     }
 
     #[inline]

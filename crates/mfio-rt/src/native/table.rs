@@ -11,6 +11,9 @@
 pub(crate) struct Key(u64);
 
 impl Key {
+    /// The name of nothing.
+    pub(crate) const NONE: Self = Self(u64::MAX);
+
     /// As user data. The index is never `u32::MAX`, so that numbers with that lower half are free for other uses.
     #[inline]
     pub(crate) fn get(self) -> u64 {
@@ -69,10 +72,16 @@ impl<T> Table<T> {
         }
     }
 
+    /// Whether there is room for another entry.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.live < self.limit
+    }
+
     /// Adds an entry, or gives it back if the table is full.
     #[inline]
     pub(crate) fn insert(&mut self, value: T) -> Result<Key, T> {
-        if self.live >= self.limit {
+        if !self.has_room() {
             return Err(value);
         }
         Ok(self.put_back(value))
@@ -155,7 +164,7 @@ mod tests {
         assert_eq!(table.remove(first), None);
         assert_eq!(table.get_mut(first), None);
         assert_eq!(table.get_mut(second), Some(&mut 'b'));
-        assert_eq!(table.remove(Key::from_raw(u64::MAX)), None);
+        assert_eq!(table.remove(Key::NONE), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //!
 //! | call | who calls | what |
 //! |---|---|---|
-//! | [`submit`](Driver::submit) | anybody | takes an operation in, or gives it back; does not block |
+//! | [`submit`](Driver::submit) | anybody | takes an operation in, which may have to wait for room; does not block |
 //! | [`flush`](Driver::flush), [`reap`](Driver::reap) | who holds the turn | hands on what was submitted; ends what is finished |
 //! | [`wait`](Driver::wait) | who holds the turn | blocks until there may be something to reap |
 //! | [`cancel`](Driver::cancel) | anybody | a request: the operation ends in its own time |
@@ -34,6 +34,7 @@ mod deadline;
 #[cfg(test)]
 mod stub;
 mod threads;
+mod waiting;
 // Where the `io-uring` crate has no bindings, a driver that refuses stands in.
 #[cfg_attr(
     not(all(
@@ -120,7 +121,7 @@ pub(crate) struct Handle {
 /// An operation was taken in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Submitted {
-    /// Names it.
+    /// Names it; [`Key::NONE`] where it has no name, as long as it waits for room.
     pub(crate) key: Key,
     /// It is the first one that waits for the next turn: somebody has to be told. Those behind it go with it.
     pub(crate) signal: bool,
@@ -131,7 +132,8 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// What it is like.
     fn capabilities(&self) -> &Capabilities;
 
-    /// Takes an operation in. Full, or shut down: gives it back with the reason.
+    /// Takes an operation in. One that finds no room waits for it, in order. Shut down, or broken: gives it back with the
+    /// reason.
     fn submit(&self, op: Op) -> Result<Submitted, (Op, Cause)>;
 
     /// Hands what was submitted to the system. `true`: there is more to hand on.

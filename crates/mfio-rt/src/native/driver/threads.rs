@@ -1,7 +1,7 @@
 //! Blocking calls on a bounded pool of threads: works everywhere, and needs no turn.
 //!
 //! Threads start when there is work and none is idle, up to a limit, and end after having been idle for a while. The
-//! queue is bounded. A call that runs cannot be cancelled; one that waits in the queue is not started when nobody
+//! queue is as long as what was sent (see `waiting`). A call that runs cannot be cancelled; one that waits in the queue is not started when nobody
 //! waits for it any more.
 //!
 //! A read of a stream (a pipe, a socket, a terminal) may have to wait for ever. It takes a thread meanwhile, but waits in
@@ -11,7 +11,6 @@
 
 mod bell;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +18,7 @@ use mfio::error::{Cause, ErrorKind};
 
 use self::bell::Bell;
 use super::deadline::Deadline;
+use super::waiting::Waiting;
 use super::{Capabilities, Driver, Submitted};
 use crate::native::builder::Config;
 use crate::native::op::Op;
@@ -55,12 +55,11 @@ struct Pool {
     /// A thread has finished an operation, after the shutdown.
     quiet: Condvar,
     max_threads: usize,
-    max_queued: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    queue: VecDeque<Op>,
+    queue: Waiting,
     threads: usize,
     idle: usize,
     /// System calls under way.
@@ -78,11 +77,10 @@ struct State {
 impl Threads {
     pub(crate) fn open(config: &Config) -> Arc<dyn Driver> {
         let pool = Pool {
-            state: Mutex::new(State::default()),
+            state: Mutex::new(State::new()),
             work: Condvar::new(),
             quiet: Condvar::new(),
             max_threads: config.threads.max(1),
-            max_queued: config.max_requests,
         };
         let details = format!("up to {} threads", pool.max_threads);
         // A queued read pays for two switches of threads here, so it gives way less often.
@@ -108,11 +106,11 @@ impl Driver for Threads {
         if state.closed {
             return Err((op, ErrorKind::BackendGone.into()));
         }
-        if state.queue.len() >= self.pool.max_queued {
-            return Err((op, ErrorKind::LimitReached.into()));
-        }
         state.owed += usize::from(!op.is_optional());
-        state.queue.push_back(op);
+        let given_up = match state.queue.push(op) {
+            true => state.queue.sweep(),
+            false => Vec::new(),
+        };
         let wanting = state.idle < state.queue.len();
         let starts = wanting && state.threads < self.pool.max_threads;
         if starts {
@@ -125,6 +123,7 @@ impl Driver for Threads {
             true => self.start(),
             false => self.pool.work.notify_one(),
         }
+        end_all(given_up);
         Ok(TAKEN)
     }
 
@@ -158,7 +157,7 @@ impl Driver for Threads {
     }
 }
 
-fn end_all(ops: VecDeque<Op>) {
+fn end_all(ops: Vec<Op>) {
     ops.into_iter().for_each(|op| op.fail(ErrorKind::Cancelled));
 }
 
@@ -176,7 +175,7 @@ impl Threads {
             state.threads -= 1;
             match state.threads {
                 0 => state.take_queue(),
-                _ => VecDeque::new(),
+                _ => Vec::new(),
             }
         };
         let cause = Cause::from(error);
@@ -185,6 +184,19 @@ impl Threads {
 }
 
 impl State {
+    fn new() -> Self {
+        Self {
+            queue: Waiting::new(),
+            threads: 0,
+            idle: 0,
+            running: 0,
+            owed: 0,
+            waiting: Vec::new(),
+            closed: false,
+            over: false,
+        }
+    }
+
     /// No thread is within a system call, nor will be in one for what is owed.
     fn is_quiet(&self) -> bool {
         self.running == 0 && self.owed == 0 && self.waiting.is_empty()
@@ -196,19 +208,18 @@ impl State {
     }
 
     /// Everything in the queue, owed no more.
-    fn take_queue(&mut self) -> VecDeque<Op> {
-        self.owed -= self.queue.iter().filter(|op| !op.is_optional()).count();
-        std::mem::take(&mut self.queue)
+    fn take_queue(&mut self) -> Vec<Op> {
+        let all = self.queue.take_out(|_| true);
+        self.owed -= all.iter().filter(|op| !op.is_optional()).count();
+        all
     }
 
     /// Takes nothing in any more. What is optional comes back; and whether what is owed wants a thread of its own: all of
     /// them may be within calls that do not end, or have called this.
-    fn close(&mut self) -> (VecDeque<Op>, bool) {
+    fn close(&mut self) -> (Vec<Op>, bool) {
         self.closed = true;
         self.waiting.iter().for_each(|bell| bell.ring());
-        let queue = std::mem::take(&mut self.queue);
-        let (optional, owed): (VecDeque<_>, _) = queue.into_iter().partition(Op::is_optional);
-        self.queue = owed;
+        let optional = self.queue.take_out(Op::is_optional);
         let starts = self.idle == 0 && !self.queue.is_empty();
         self.threads += usize::from(starts);
         (optional, starts)
@@ -333,7 +344,7 @@ impl Pool {
         let mut state = self.lock();
         let until = Instant::now() + IDLE;
         loop {
-            if let Some(op) = state.queue.pop_front() {
+            if let Some(op) = state.queue.pop() {
                 return Some(op);
             }
             let left = until.saturating_duration_since(Instant::now());

@@ -143,12 +143,31 @@ impl Uring {
         }
     }
 
+    /// Gives an operation back with the reason, or has it wait for room.
+    #[cold]
+    fn not_taken(&self, op: Op, refusal: Option<Cause>) -> Result<Submitted, (Op, Cause)> {
+        if let Some(cause) = refusal {
+            return Err((op, cause));
+        }
+        // There may be room by now, or no driver.
+        let mut queue = self.queue();
+        let (submitted, given_up) = match queue.submit(op) {
+            Ok(submitted) => return Ok(submitted),
+            Err((op, Some(cause))) => return Err((op, cause)),
+            Err((op, None)) => queue.wait_for_room(op),
+        };
+        drop(queue);
+        end_all(given_up, ErrorKind::Cancelled);
+        Ok(submitted)
+    }
+
     /// Moves what waits onto the submission queue, as far as there is room.
     fn fill(&self, entries: &mut Entries<'_>) -> Filled {
         let mut room = entries.room();
         let (mut reads, mut often, mut given_up) = (0, None, Vec::new());
         let mut queue = self.queue();
         queue.sweep();
+        queue.sift(&mut given_up);
         if !queue.wake_armed && !queue.closed && room > 0 {
             // SAFETY: the entry points to nothing; the descriptor lives as long as the driver (3).
             queue.wake_armed = unsafe { entries.push(&sqe::wake_poll(self.wake_fd)) };
@@ -175,6 +194,7 @@ impl Uring {
             unsafe { entries.push(&sqe) };
             room -= 1;
         }
+        queue.admit();
         let more = !queue.cancels.is_empty()
             || !(queue.wake_armed || queue.closed)
             || (room == 0 && !queue.is_full() && !queue.pending.is_empty());
@@ -206,6 +226,7 @@ impl Uring {
                 _ => queue.take(completion, done),
             }
         }
+        queue.admit();
         *flush |= !queue.closed && (!queue.wake_armed || !queue.pending.is_empty());
         count
     }
@@ -264,7 +285,8 @@ impl Driver for Uring {
 
     #[inline]
     fn submit(&self, op: Op) -> Result<Submitted, (Op, Cause)> {
-        self.queue().submit(op)
+        let submitted = self.queue().submit(op);
+        submitted.or_else(|(op, refusal)| self.not_taken(op, refusal))
     }
 
     fn flush(&self) -> bool {

@@ -1,4 +1,8 @@
 //! What waits for the ring, and what is on it.
+//!
+//! The table bounds what the driver works on: what is on the ring, and what is lined up for the next flush. Operations
+//! beyond that wait behind it. They move up as soon as an entry leaves the table, under the same lock, so that an operation
+//! waits only while the table is full; hence a submission needs to look at the table only, and keeps the order.
 
 use std::collections::VecDeque;
 
@@ -7,6 +11,7 @@ use mfio::error::{Cause, ErrorKind};
 use super::ring::Completion;
 use crate::native::control::Request;
 use crate::native::driver::Submitted;
+use crate::native::driver::waiting::Waiting;
 use crate::native::op::Op;
 use crate::native::sys::Errno;
 use crate::native::table::{Key, Table};
@@ -26,6 +31,10 @@ pub(super) struct Queue {
     pub(super) pending: VecDeque<Key>,
     /// How many of those were cancelled, and name nothing any more.
     stale: usize,
+    /// Operations for which the table has no room. None, unless it is full.
+    waiting: Waiting,
+    /// Flushes since those were looked through.
+    unsifted: usize,
     /// Operations that are to be cancelled.
     pub(super) cancels: Vec<Key>,
     /// Operations on the ring that may never end by themselves, and some that have ended since.
@@ -71,6 +80,8 @@ impl Queue {
             table: Table::new(limit),
             pending: VecDeque::new(),
             stale: 0,
+            waiting: Waiting::new(),
+            unsifted: 0,
             cancels: Vec::new(),
             lingering: Vec::new(),
             unswept: 0,
@@ -93,10 +104,11 @@ impl Queue {
         }
     }
 
+    /// Takes an operation in, or gives it back: for a reason, or (`None`) for want of room.
     #[inline]
-    pub(super) fn submit(&mut self, op: Op) -> Result<Submitted, (Op, Cause)> {
+    pub(super) fn submit(&mut self, op: Op) -> Result<Submitted, (Op, Option<Cause>)> {
         if let Some(cause) = self.refusal() {
-            return Err((op, cause));
+            return Err((op, Some(cause)));
         }
         match self.table.insert(Entry::new(op)) {
             Ok(key) => {
@@ -106,7 +118,41 @@ impl Queue {
                 self.pending.push_back(key);
                 Ok(Submitted { key, signal })
             }
-            Err(entry) => Err((entry.op, ErrorKind::LimitReached.into())),
+            Err(entry) => Err((entry.op, None)),
+        }
+    }
+
+    /// Has an operation wait for room. Others that are not wanted any more may come back.
+    #[cold]
+    pub(super) fn wait_for_room(&mut self, op: Op) -> (Submitted, Vec<Op>) {
+        if let Op::Control(control) = &op {
+            control.lose_name();
+        }
+        // Places that may never become free are looked through.
+        let signal = self.waiting.is_empty() || !self.lingering.is_empty();
+        let given_up = match self.waiting.push(op) {
+            true => self.waiting.sweep(),
+            false => Vec::new(),
+        };
+        let key = Key::NONE;
+        (Submitted { key, signal }, given_up)
+    }
+
+    /// Gives the room that has become free to those that wait for it.
+    #[inline]
+    pub(super) fn admit(&mut self) {
+        if !self.waiting.is_empty() {
+            self.admit_waiting();
+        }
+    }
+
+    #[cold]
+    fn admit_waiting(&mut self) {
+        while self.table.has_room()
+            && let Some(op) = self.waiting.pop()
+        {
+            let key = self.table.put_back(Entry::new(op));
+            self.pending.push_back(key);
         }
     }
 
@@ -137,13 +183,17 @@ impl Queue {
             self.pending.retain(|key| table.get_mut(*key).is_some());
             self.stale = 0;
         }
+        self.admit();
         Some(entry.op)
     }
 
     /// The only pending operation, if it is alone, nothing else is to be handed over, and it is as wanted.
     pub(super) fn take_alone(&mut self, wanted: impl FnOnce(&Op) -> bool) -> Option<Op> {
         let key = *self.pending.front()?;
-        let alone = self.pending.len() == 1 && self.cancels.is_empty() && self.wake_armed;
+        let alone = self.pending.len() == 1
+            && self.cancels.is_empty()
+            && self.wake_armed
+            && self.waiting.is_empty();
         if !alone
             || !self
                 .table
@@ -163,7 +213,13 @@ impl Queue {
             if self.is_full() {
                 return None;
             }
-            let key = self.pending.pop_front()?;
+            let Some(key) = self.pending.pop_front() else {
+                self.admit();
+                if self.pending.is_empty() {
+                    return None;
+                }
+                continue;
+            };
             match self.table.get_mut(key) {
                 None => self.stale -= 1,
                 Some(entry) if entry.op.is_abandoned() => {
@@ -206,6 +262,19 @@ impl Queue {
             entry => entry.is_some(),
         });
         self.sweep_at = (self.lingering.len() * 2).max(SWEPT_PER_FLUSH);
+    }
+
+    /// Takes out operations that wait for room and that nobody wants any more, at a bounded cost for each flush.
+    #[inline]
+    pub(super) fn sift(&mut self, given_up: &mut Vec<Op>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        self.unsifted += 1;
+        if self.unsifted * SWEPT_PER_FLUSH >= self.waiting.len() {
+            self.unsifted = 0;
+            given_up.append(&mut self.waiting.sweep());
+        }
     }
 
     /// Takes in a terminal completion.
@@ -260,6 +329,8 @@ impl Queue {
             }
             _ => false,
         });
+        unsent.append(&mut self.waiting.take_out(chosen));
+        self.admit();
         unsent
     }
 
@@ -286,7 +357,8 @@ impl Queue {
         self.stale = 0;
         let pending = std::mem::take(&mut self.pending);
         let taken = pending.into_iter().filter_map(|key| self.table.remove(key));
-        taken.map(|entry| entry.op).collect()
+        let taken = taken.map(|entry| entry.op);
+        taken.chain(self.waiting.take_out(|_| true)).collect()
     }
 }
 
@@ -334,7 +406,7 @@ mod tests {
         queue.submit(open()).unwrap();
         assert_eq!(queue.fail(libc::EPERM).len(), 1);
         let (_, cause) = queue.submit(open()).unwrap_err();
-        assert_eq!(cause.errno(), Some(libc::EPERM));
+        assert_eq!(cause.unwrap().errno(), Some(libc::EPERM));
         assert!(queue.put_back(open()).is_err());
     }
 }
