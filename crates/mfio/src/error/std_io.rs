@@ -79,18 +79,15 @@ impl From<Cause> for io::Error {
 }
 
 impl From<Error> for io::Error {
-    /// Where nothing is lost by it, the plain error of the system (`raw_os_error` is then the errno). Otherwise an error
-    /// that carries this one, from which [`Cause::from`] and [`io::Error::downcast`] get everything back.
+    /// With an errno the plain error of the system, so that `raw_os_error` gives the number, as programs written for std
+    /// expect; the context is lost. Otherwise an error that carries this one, from which [`Cause::from`] and
+    /// [`io::Error::downcast`] get everything back.
+    ///
+    /// To keep the context in either case, wrap it: `io::Error::new(kind, error)`, or `io::Error::other(error)`.
     #[cold]
     fn from(error: Error) -> Self {
-        let bare = error.get_object().is_none()
-            && error.get_offset().is_none()
-            && error.get_len().is_none()
-            && error.get_driver().is_none()
-            && error.get_help().is_none();
         match error.errno() {
-            Some(errno) if bare => io::Error::from_raw_os_error(errno),
-            Some(errno) => io::Error::new(io::Error::from_raw_os_error(errno).kind(), error),
+            Some(errno) => io::Error::from_raw_os_error(errno),
             None => io::Error::new(error.kind().to_std(), error),
         }
     }
@@ -107,9 +104,11 @@ mod tests {
             assert_eq!(io::Error::from(cause).raw_os_error(), Some(errno));
             let bare = io::Error::from(Error::new(cause, "read"));
             assert_eq!(bare.raw_os_error(), Some(errno));
-            let full = io::Error::from(Error::new(cause, "read").offset(3));
-            assert_eq!(full.raw_os_error(), None, "the context is kept instead");
+            let full = io::Error::from(Error::new(cause, "read").object("/tmp/x").offset(3));
+            assert_eq!(full.raw_os_error(), Some(errno));
             assert_eq!(Cause::from(&full), cause);
+            let kept = io::Error::other(Error::new(cause, "read").offset(3));
+            assert_eq!(Cause::from(&kept), cause);
             assert_eq!(
                 full.kind(),
                 io::Error::from_raw_os_error(errno).kind(),

@@ -1,6 +1,7 @@
 //! Cursors: an object and a position, through every adapter.
 
 mod adapters;
+mod errno;
 mod errors;
 mod model;
 mod object;
