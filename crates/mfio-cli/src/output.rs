@@ -1,6 +1,8 @@
 //! Speaking to the user: text on standard output, complaints on standard error, numbers that people can read.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::path::Path;
 
 use crate::failure::{Failure, Result};
 
@@ -18,6 +20,23 @@ pub(crate) fn print(text: &str) -> Result<()> {
 /// Writes a failure to standard error. There is nobody to tell if that fails.
 pub(crate) fn complain(failure: &Failure) {
     let _ = writeln!(io::stderr(), "error: {failure}");
+}
+
+/// A path as `Path::display` shows it, as mfio's errors do: characters that act on a terminal instead of being shown, and those
+/// that break or turn lines, are escaped.
+pub(crate) fn path(path: &Path) -> String {
+    let acts = |c: char| {
+        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns || c.is_control()
+    };
+    let mut text = String::new();
+    for c in path.display().to_string().chars() {
+        match acts(c) {
+            true => write!(text, "{}", c.escape_unicode()).expect("strings take everything"),
+            false => text.push(c),
+        }
+    }
+    text
 }
 
 /// `8388608` → `8 MiB`; what is no round number of anything stays as it is.
@@ -68,7 +87,17 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, grouped, wrap};
+    use super::{bytes, grouped, path, wrap};
+    use std::path::Path;
+
+    #[test]
+    fn a_path_commands_no_terminal_and_is_shown_as_it_is_otherwise() {
+        assert_eq!(path(Path::new("é ü/'文件'\\")), "é ü/'文件'\\");
+        assert_eq!(
+            path(Path::new("a\nb\u{1b}[2J\u{202e}")),
+            "a\\u{a}b\\u{1b}[2J\\u{202e}"
+        );
+    }
 
     #[test]
     fn numbers_are_readable() {

@@ -35,6 +35,16 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 /// A failed operation, with what is known about it. One pointer wide.
 ///
 /// Made on failure only; see the [module](self) for an example.
+///
+/// # As an error of std
+/// A `std::io::Error` has either the system's number or a text of ours, not both. Where there is a number
+/// ([`errno`](Self::errno)), the conversion keeps it: `raw_os_error` and `kind` are what std's own calls give. The text, with
+/// path, offset and help, is this type's: print it before converting, or wrap it with `std::io::Error::other`.
+///
+/// # Text
+/// The object is shown as `Path::display` shows paths, except that control characters, line separators and characters that
+/// change the direction of writing are escaped (`\u{a}`): a file's name cannot forge a line of a log, or command a terminal.
+/// [`get_object`](Self::get_object) has it as it is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Context>);
 
@@ -171,10 +181,10 @@ impl fmt::Display for Error {
         if let Some(offset) = c.offset {
             write!(f, " at offset {offset}")?;
         }
-        match (&c.object, c.len.is_some() || c.offset.is_some()) {
-            (Some(object), true) => write!(f, " of {object}")?,
-            (Some(object), false) => write!(f, " {object}")?,
-            (None, _) => {}
+        if let Some(object) = &c.object {
+            let of = c.len.is_some() || c.offset.is_some();
+            f.write_str(if of { " of " } else { " " })?;
+            write_escaped(f, object)?;
         }
         write!(f, " failed: {}", c.cause)?;
         if let Some(driver) = c.driver {
@@ -185,6 +195,26 @@ impl fmt::Display for Error {
         }
         Ok(())
     }
+}
+
+/// Writes a name without what would do something instead of being shown.
+fn write_escaped(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    for shown in name.split_inclusive(acts) {
+        match shown.chars().next_back().filter(|last| acts(*last)) {
+            Some(last) => {
+                f.write_str(&shown[..shown.len() - last.len_utf8()])?;
+                write!(f, "{}", last.escape_unicode())?;
+            }
+            None => f.write_str(shown)?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether a character is a control character, separates lines, or changes the direction of writing.
+fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl fmt::Debug for Error {
@@ -227,6 +257,34 @@ mod tests {
         );
         assert_eq!(size_of::<Error>(), size_of::<usize>());
         assert_eq!(size_of::<Option<Error>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn a_name_cannot_forge_a_line_and_is_shown_as_it_is_otherwise() {
+        let shown = |name: &str| {
+            let error = Error::new(ErrorKind::NotFound, "open").object(name);
+            assert_eq!(error.get_object(), Some(name));
+            error.to_string()
+        };
+        let plain = "/tmp/é ü/'quoted\" \\ 文件.txt";
+        assert_eq!(
+            shown(plain),
+            alloc::format!("open {plain} failed: not found")
+        );
+        assert_eq!(shown(""), "open  failed: not found");
+        assert_eq!(
+            shown("a\nopen b failed\u{1b}[2J\r"),
+            "open a\\u{a}open b failed\\u{1b}[2J\\u{d} failed: not found"
+        );
+        assert_eq!(
+            shown("\u{202e}txt\u{85}\u{2028}"),
+            "open \\u{202e}txt\\u{85}\\u{2028} failed: not found"
+        );
+        let debug = alloc::format!(
+            "{:?}",
+            Error::new(ErrorKind::NotFound, "open").object("a\nb")
+        );
+        assert!(!debug.contains('\n'), "{debug}");
     }
 
     #[cfg(all(feature = "std", unix))]

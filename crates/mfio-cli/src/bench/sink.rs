@@ -26,7 +26,7 @@ enum Target {
 impl Sink {
     /// Finds out whether `path` can be written to, and leaves it as it is.
     pub(super) fn new(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
+        let name = output::path(path);
         let target = target(path).map_err(|error| cannot(&name, &error))?;
         Ok(Self { name, target })
     }

@@ -82,7 +82,7 @@ impl Subject {
             progress.status(|| {
                 format!(
                     "reading {} into the cache: {} %",
-                    path.display(),
+                    output::path(path),
                     at * 100 / total
                 )
             });
@@ -91,7 +91,7 @@ impl Subject {
             filesystem: machine::filesystem(&file),
             _file: file,
             path: path.to_owned(),
-            name: path.display().to_string(),
+            name: output::path(path),
             made: false,
             block_size: plan.block_size,
             blocks,
@@ -115,7 +115,7 @@ impl Subject {
             filesystem: machine::filesystem(&file),
             _file: file,
             path,
-            name: format!("a file made in {}", dir.display()),
+            name: format!("a file made in {}", output::path(&dir)),
             made: true,
             block_size: plan.block_size,
             blocks,
@@ -132,8 +132,11 @@ fn open(path: &Path) -> Result<(File, u64)> {
         .file_type();
     if !kind.is_file() && !kind.is_block_device() {
         let what = match kind.is_dir() {
-            true => format!("{} is a directory", path.display()),
-            false => format!("{} is neither a file nor a block device", path.display()),
+            true => format!("{} is a directory", output::path(path)),
+            false => format!(
+                "{} is neither a file nor a block device",
+                output::path(path)
+            ),
         };
         let help = "name a file to read, or none to have one made (in a directory: --dir)";
         return Err(Failure::new(what).help(help));
@@ -148,8 +151,11 @@ fn open(path: &Path) -> Result<(File, u64)> {
 /// A new file: open, where it can be opened again, and what removes it if it still has its name.
 fn create(dir: &Path) -> Result<(File, PathBuf, Option<Removed>)> {
     let cannot_create = |error: &io::Error| {
-        Failure::new(format!("cannot make a file in {}: {error}", dir.display()))
-            .help("name a directory that can be written to with --dir, or a FILE to read")
+        Failure::new(format!(
+            "cannot make a file in {}: {error}",
+            output::path(dir)
+        ))
+        .help("name a directory that can be written to with --dir, or a FILE to read")
     };
     for attempt in 0..100_u32 {
         let name = format!(".mfio-bench-{}-{attempt}", std::process::id());
@@ -205,7 +211,7 @@ fn fits_limit(len: u64) -> Result<()> {
 }
 
 fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
-    let failure = Failure::new(format!("cannot {what} {}: {error}", path.display()));
+    let failure = Failure::new(format!("cannot {what} {}: {error}", output::path(path)));
     match error.kind() {
         io::ErrorKind::NotFound => {
             failure.help("name a file that exists, or none to have one made")
@@ -218,7 +224,7 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
 }
 
 fn cannot_fill(dir: &Path, len: u64, error: &io::Error) -> Failure {
-    let (dir, len) = (dir.display(), output::bytes(len));
+    let (dir, len) = (output::path(dir), output::bytes(len));
     let help = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some space, name another directory with --dir, or choose a smaller --size"
@@ -233,7 +239,7 @@ fn too_small(path: &Path, len: u64, block_size: usize) -> Failure {
     let what = format!(
         "{} to read of {} is too little: {MIN_BLOCKS} blocks of {} are needed at least, which is {}",
         output::bytes(len),
-        path.display(),
+        output::path(path),
         output::bytes(block_size as u64),
         output::bytes(needed),
     );

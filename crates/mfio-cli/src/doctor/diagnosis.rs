@@ -11,6 +11,7 @@ use super::{hints, ring};
 use crate::drivers;
 use crate::json::Json;
 use crate::machine::Machine;
+use crate::output;
 
 /// What was found.
 #[derive(Debug)]
@@ -129,7 +130,7 @@ fn check_json(check: &Result<Checked, String>) -> Json {
 fn check(runtime: &NativeRt) -> Result<Checked, String> {
     let path =
         std::env::current_exe().map_err(|error| format!("where this program is: {error}"))?;
-    let expected = start_of(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let expected = start_of(&path).map_err(|error| format!("{}: {error}", output::path(&path)))?;
     let start = Instant::now();
     let found = runtime
         .block_on(async {
@@ -139,10 +140,10 @@ fn check(runtime: &NativeRt) -> Result<Checked, String> {
         .map_err(|error| error.to_string())?;
     let took = start.elapsed();
     if found == expected {
-        let file = path.display().to_string();
+        let file = output::path(&path);
         Ok(Checked { file, took })
     } else {
-        Err(format!("{} reads wrong", path.display()))
+        Err(format!("{} reads wrong", output::path(&path)))
     }
 }
 

@@ -50,6 +50,11 @@ fn files_that_cannot_be_read_at_random() {
     mfio.shell("mkfifo fifo").succeeds();
     let bench = |file: &str| mfio.run(["bench", "--quiet", file]);
     bench("missing").complains(1, &["cannot open missing", "No such file", "help:"]);
+    let forged = mfio.run(["bench", "--quiet", "a b é\nerror: \u{1b}[2J"]);
+    forged.complains(
+        1,
+        &["cannot open a b é\\u{a}error: \\u{1b}[2J: No such file"],
+    );
     bench("small/x").complains(1, &["cannot open small/x", "Not a directory"]);
     bench(".").complains(1, &["is a directory", "--dir"]);
     bench("empty").complains(1, &["0 bytes to read of empty", "64 KiB", "help:"]);
