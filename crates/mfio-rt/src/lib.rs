@@ -25,7 +25,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The same file works from any thread, and from tasks of any executor.
+//! The same file works from any thread, and from tasks of any executor. A write that has ended is with the system; what is
+//! on the medium when, and in which order to sync, is in [`durability`].
 //!
 //! # Map
 //!
@@ -34,6 +35,7 @@
 //! | [`prelude`] | the names that most programs need |
 //! | [`native`] | the operating system's files: io_uring, or a bounded pool of threads (Unix) |
 //! | [`fs`] | what a file system runtime offers ([`fs::Fs`]), and [`fs::OpenOptions`] |
+//! | [`durability`] | what is durable when, and in which order to sync, through files, cursors and layers |
 //!
 //! | feature | what |
 //! |---|---|
@@ -51,6 +53,10 @@ pub mod prelude;
 
 #[cfg(unix)]
 pub mod native;
+
+#[cfg(unix)]
+#[doc = include_str!("../durability.md")]
+pub mod durability {}
 
 pub use fs::OpenOptions;
 #[cfg(unix)]

@@ -113,7 +113,8 @@ impl File {
 
     /// Waits until data and metadata are on the medium (`fsync`).
     ///
-    /// It covers the writes that have completed. One that is in flight may or may not be covered.
+    /// It covers the writes that have completed. One that is in flight may or may not be covered. A new name is durable when
+    /// its directory was synced, too: see [`durability`](crate::durability).
     ///
     /// # Errors
     ///
