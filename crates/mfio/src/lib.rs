@@ -39,6 +39,7 @@
 //! | [`pipeline`] | requests in, results out, so many at once and no more |
 //! | [`scope`] | lending memory to the kernel without a copy, from synchronous code |
 //! | [`memory`] | bytes behind the packet interface: the smallest real backend, and bytes that nobody changes |
+//! | [`contain`] | calls of wakers and callbacks, whose panics go no further |
 //! | [`lock`] | the lock of all this, for layers and objects of others |
 //! | [`error`] | [`error::Cause`] inside packets, [`error::Error`] where the user meets it |
 //!
@@ -67,6 +68,7 @@ extern crate alloc;
 mod sync;
 
 pub mod backend;
+pub mod contain;
 pub mod cursor;
 pub mod error;
 pub mod io;

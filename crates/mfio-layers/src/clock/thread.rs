@@ -5,8 +5,8 @@ use super::{Alarm, Clock};
 use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
+use mfio::contain::contained;
 use mfio::error::{Error, ErrorKind, Result};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -86,10 +86,7 @@ impl Shared {
             let now = self.now();
             if let Some((_, alarm)) = timers.pop(now) {
                 drop(timers);
-                let rung = catch_unwind(AssertUnwindSafe(|| alarm.ring()))
-                    .or_else(|payload| catch_unwind(AssertUnwindSafe(|| drop(payload))));
-                // A payload that panics when it is dropped is not asked twice.
-                core::mem::forget(rung);
+                contained(|| alarm.ring());
                 timers = self.timers();
                 continue;
             }

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use mfio::contain::contained;
 use mfio::error::Cause;
 
 use super::object::Object;
@@ -292,16 +293,6 @@ impl Control {
             Subject::Closing(fd) => fd.as_raw_fd(),
         }
     }
-}
-
-/// Runs a waker. One that panics must not take the driver along, and what it was about to end after this; nor may what it
-/// panicked with, when that is dropped.
-fn contained(user: impl FnOnce()) {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-    let dropped = catch_unwind(AssertUnwindSafe(user))
-        .or_else(|payload| catch_unwind(AssertUnwindSafe(|| drop(payload))));
-    // What panics when it is dropped is not asked twice.
-    std::mem::forget(dropped);
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use super::header::Header;
 use super::state::Word;
+use crate::contain::contained;
 use core::ptr::NonNull;
 use core::task::Waker;
 
@@ -52,21 +53,6 @@ impl Wakers {
             }
         });
     }
-}
-
-/// Runs code of the user on behalf of a driver: a panic is reported by the panic hook and goes no further, so that one
-/// task's waker or buffer cannot bring down a driver that others use. Without std it goes on.
-pub(super) fn contained(user: impl FnOnce()) {
-    #[cfg(feature = "std")]
-    {
-        use std::panic::{AssertUnwindSafe, catch_unwind};
-        let dropped = catch_unwind(AssertUnwindSafe(user))
-            .or_else(|payload| catch_unwind(AssertUnwindSafe(|| drop(payload))));
-        // A payload that panics when dropped is not asked twice.
-        core::mem::forget(dropped);
-    }
-    #[cfg(not(feature = "std"))]
-    user();
 }
 
 /// Ends the last view, and wakes who waits for that.

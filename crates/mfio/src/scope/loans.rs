@@ -1,5 +1,6 @@
 //! How much of a scope's memory is out.
 
+use crate::contain::contained;
 use crate::lock::Lock;
 use core::future::{Future, poll_fn};
 use core::task::{Poll, Waker};
@@ -39,7 +40,7 @@ impl Loans {
         };
         drop(inner);
         if let Some(waiter) = waiter {
-            waiter.wake();
+            contained(|| waiter.wake());
         }
     }
 

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::{Buffer, ReadBuffer, WriteBuffer};
-use crate::packet::ending::contained;
+use crate::contain::contained;
 
 /// Says whether what was sent is not wanted any more, for a [`Recallable`].
 pub trait Recalled: Send + Sync + 'static {

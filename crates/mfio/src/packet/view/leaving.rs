@@ -7,8 +7,9 @@
 //! Invariants are those of [`view`](super).
 #![allow(unsafe_code)]
 
+use crate::contain::contained;
 use crate::error::{Cause, ErrorKind};
-use crate::packet::ending::{contained, end};
+use crate::packet::ending::end;
 use crate::packet::header::Header;
 use crate::packet::outcome::FailedRange;
 use crate::packet::segments::Segment;
