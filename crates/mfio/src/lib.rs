@@ -65,6 +65,7 @@
 
 extern crate alloc;
 
+mod slab;
 mod sync;
 
 pub mod backend;

@@ -82,12 +82,15 @@ impl<B: ?Sized> Core<B> {
 
     /// The container goes away.
     pub(crate) fn close(&self) {
-        if self.hub.turn.close() {
+        let backend = match self.hub.turn.close() {
             // SAFETY: `close` returned `true`.
-            drop(unsafe { self.take_backend() });
-        }
-        // Who still waits, by way of a `Sharing` that outlived the container, must see it.
+            true => unsafe { self.take_backend() },
+            false => None,
+        };
+        // Tasks and threads that wait by way of a `Sharing` that outlived the container must see it, also where the
+        // backend panics when it is dropped.
         self.hub.notify_all();
+        drop(backend);
     }
 
     /// After the turn was let go: who is next.

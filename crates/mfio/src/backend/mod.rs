@@ -14,6 +14,7 @@
 //! |---|---|
 //! | `turn` | the state word: who may poll the backend, and who must next |
 //! | `seats` | who waits: the bell, parked threads, tasks, registrations with reactors |
+//! | `tasks` | the wakers of tasks that wait for the same thing |
 //! | `reactor` | registrations with reactors, which run the turn where readiness is delivered |
 //! | `cell` | the heap block of a container: turn, seats and the backend itself |
 //! | `sharing` | [`Sharing`], what a shared backend gives to drivers and senders |
@@ -37,6 +38,7 @@ mod reentry;
 mod seats;
 mod shared;
 mod sharing;
+mod tasks;
 mod turn;
 mod wake_flags;
 mod with_backend;

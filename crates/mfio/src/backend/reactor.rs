@@ -17,6 +17,9 @@
 //! * **R5** A reactor has one watch, also when two of its tasks join at once. Registrations are made and asked outside the
 //!   lock (S1), so others may come meanwhile; a watch is inserted only if none was since its maker looked. Otherwise the
 //!   maker looks again, and its registration goes unarmed if another one suits.
+//! * **R6** A watch is in the hub's list until its last task has left, which marks it as ended
+//!   under the lock of its members. No task joins an ended watch; one that still finds it in the
+//!   list makes another.
 
 #[cfg(all(test, mfio_loom))]
 mod models;
@@ -25,9 +28,11 @@ mod seats;
 use super::cell::{Ask, Runner};
 use super::integrations::{ReactorError, Registration};
 use super::polling::PollingFlags;
-use super::seats::{Hub, WakeAll};
+use super::seats::Hub;
 use super::sharing::Sharing;
+use super::tasks::Taken;
 use super::turn::Ready;
+use crate::contain::contained;
 use crate::lock::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use alloc::boxed::Box;
@@ -35,8 +40,8 @@ use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
 use core::fmt;
 use core::task::{Context, Poll, Waker};
-use seats::FIRST;
-pub(crate) use seats::ReactorSeats;
+use seats::Members;
+pub(crate) use seats::{ReactorSeats, Watches};
 
 /// A handle watched by one reactor.
 pub(crate) struct Watch {
@@ -54,6 +59,7 @@ pub(crate) struct Watch {
     failed: AtomicBool,
     error: Lock<Option<ReactorError>>,
     trigger: Waker,
+    members: Lock<Members>,
 }
 
 /// Somebody is arming the registration.
@@ -72,6 +78,8 @@ impl Wake for Trigger {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if let Some(watch) = self.0.upgrade() {
+            // A reactor must not be unwound. A panic of the backend has been recorded, and is
+            // raised in those who wait.
             contained(|| watch.fire());
         }
     }
@@ -99,6 +107,7 @@ impl Watch {
             failed: AtomicBool::new(false),
             error: Lock::new(None),
             trigger: Waker::from(Arc::new(Trigger(watch.clone()))),
+            members: Lock::new(Members::default()),
         })
     }
 
@@ -190,7 +199,7 @@ impl Watch {
         self.armed.set_write(write);
         // Each "ready" consumes an event of the reactor (the contract of `Registration`), so this ends.
         loop {
-            match self.registration.poll_ready(&self.armed, &mut cx) {
+            match self.poll_ready(&mut cx) {
                 Poll::Pending => return ready,
                 Poll::Ready(Ok(())) => ready = true,
                 Poll::Ready(Err(error)) => {
@@ -201,15 +210,27 @@ impl Watch {
         }
     }
 
+    /// Asks the registration, which is user code, and is asked on behalf of others: one that panics
+    /// has failed.
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), ReactorError>> {
+        let mut polled = None;
+        contained(|| polled = Some(self.registration.poll_ready(&self.armed, cx)));
+        polled.unwrap_or_else(|| {
+            let error = "a registration with a reactor panicked when it was polled";
+            Poll::Ready(Err(ReactorError::new(error)))
+        })
+    }
+
     fn fail(&self, error: ReactorError) {
         *self.error.lock() = Some(error);
         self.failed.store(true, Ordering::Release);
-        if let Some(runner) = self.runner.upgrade() {
-            let tasks = runner
-                .hub()
-                .with_reactors(|seats| seats.take_wakers_of(self));
-            drop(WakeAll(tasks));
-        }
+        self.wake_members();
+    }
+
+    /// Wakes all tasks that wait here, to report something.
+    pub(super) fn wake_members(&self) {
+        let taken = Taken::begin(&mut self.members.lock().tasks);
+        taken.wake(|f| f(&mut self.members.lock().tasks));
     }
 
     fn check(&self) -> Result<(), ReactorError> {
@@ -227,19 +248,6 @@ impl fmt::Debug for Watch {
             .field("interests", &self.interests)
             .finish_non_exhaustive()
     }
-}
-
-/// Runs `f` within a reactor, which must not be unwound. A panic of the backend has been recorded, and everybody who waits
-/// for it panics in its stead; the panic hook has told of any other, of a waker for instance.
-fn contained(f: impl FnOnce()) {
-    #[cfg(feature = "std")]
-    if let Err(panic) = std::panic::catch_unwind(core::panic::AssertUnwindSafe(f)) {
-        // What was thrown may panic in turn when it is dropped; what that throws is let be.
-        let dropped = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| drop(panic)));
-        dropped.unwrap_or_else(core::mem::forget);
-    }
-    #[cfg(not(feature = "std"))]
-    f();
 }
 
 /// A task's membership in a reactor's watch; given up when dropped.
@@ -268,7 +276,7 @@ impl<'a> ReactorTicket<'a> {
         let (kept, for_reports) = (waker.clone(), waker.clone());
         let make =
             || register().map(|made| Watch::new(sharing.runner(), made, integration, interests));
-        let (watch, member) = Self::seat(hub, integration, make)?;
+        let (watch, member, is_new) = Self::seat(hub, integration, make)?;
         hub.count_watcher(true);
         let ticket = Self {
             sharing,
@@ -276,8 +284,8 @@ impl<'a> ReactorTicket<'a> {
             member,
             waker: kept,
         };
-        drop(hub.with_reactors(|seats| seats.arm(&ticket.watch, ticket.member, for_reports)));
-        if ticket.member == FIRST && ticket.watch.arm() {
+        ticket.arm(for_reports);
+        if is_new && ticket.watch.arm() {
             sharing.signal();
         }
         // It may have failed before our waker was there to be woken.
@@ -286,33 +294,40 @@ impl<'a> ReactorTicket<'a> {
     }
 
     /// A place at the watch of the current reactor, which `make` makes if there is none (R5).
+    /// `true`: it was made.
     fn seat(
         hub: &Hub,
         integration: usize,
         make: impl FnOnce() -> Result<Arc<Watch>, ReactorError>,
-    ) -> Result<(Arc<Watch>, usize), ReactorError> {
+    ) -> Result<(Arc<Watch>, usize, bool), ReactorError> {
         let mut make = Some(make);
         let mut made = None;
         loop {
             let (watches, seen) = hub.with_reactors(|seats| seats.look());
             // Whose reactor this is is asked outside the lock (S1).
-            let joined = watches.into_iter().find_map(|watch| {
+            let joined = watches.iter().find_map(|watch| {
                 let suits = watch.integration == integration
                     && watch.check().is_ok()
                     && watch.registration.is_current();
-                let member = suits.then(|| hub.with_reactors(|seats| seats.join(&watch)))??;
-                Some((watch, member))
+                let member = suits.then(|| watch.members.lock().join())??;
+                Some((watch.clone(), member, false))
             });
             if let Some(joined) = joined {
                 // What was made in vain is dropped outside the lock.
                 return Ok(joined);
             }
             if let Some(make) = make.take() {
-                made = Some(make());
+                made = Some(make().map(|watch| {
+                    let member = watch.members.lock().join();
+                    (watch, member.unwrap_or_default())
+                }));
             }
             match made {
-                Some(Ok(ref watch)) if hub.with_reactors(|seats| seats.insert(watch, seen)) => {
-                    return Ok((watch.clone(), FIRST));
+                Some(Ok((ref watch, member))) => {
+                    let inserted = hub.with_reactors(|seats| seats.insert(watch, seen));
+                    if inserted.is_ok() {
+                        return Ok((watch.clone(), member, true));
+                    }
                 }
                 // Another task may have been luckier.
                 Some(Err(error)) if hub.with_reactors(|seats| seats.look().1) == seen => {
@@ -321,6 +336,12 @@ impl<'a> ReactorTicket<'a> {
                 _ => {}
             }
         }
+    }
+
+    /// Keeps a waker of this task for reports.
+    fn arm(&self, waker: Waker) {
+        let before = self.watch.members.lock().tasks.arm(self.member, waker);
+        drop(before);
     }
 
     /// Whether the calling task still runs on the reactor that watches for it.
@@ -337,12 +358,7 @@ impl<'a> ReactorTicket<'a> {
         self.watch.check()?;
         if !self.waker.will_wake(waker) {
             self.waker = waker.clone();
-            let waker = waker.clone();
-            drop(
-                self.sharing
-                    .hub()
-                    .with_reactors(|seats| seats.arm(&self.watch, self.member, waker)),
-            );
+            self.arm(waker.clone());
         }
         let (read, write) = interests.get();
         if self.sharing.runner().interests().is_none()
@@ -361,8 +377,12 @@ impl<'a> ReactorTicket<'a> {
 impl Drop for ReactorTicket<'_> {
     fn drop(&mut self) {
         let hub = self.sharing.hub();
-        let left = hub.with_reactors(|seats| seats.leave(&self.watch, self.member));
+        let (waker, last) = {
+            let mut members = self.watch.members.lock();
+            (members.tasks.leave(self.member), members.end())
+        };
+        let before = last.then(|| hub.with_reactors(|seats| seats.remove(&self.watch)));
         hub.count_watcher(false);
-        drop(left);
+        contained(|| drop((waker, before)));
     }
 }

@@ -8,19 +8,22 @@
 //!   the other, and a signal that nobody could hear costs no lock.
 //! * **S3** A parked thread is in `parked` or has been promoted, never neither. Who finds itself gone from the queue has been
 //!   promoted and owes either a turn or a promotion.
+//! * **S4** Wakers, bells and parkers are called through [`contain`](crate::contain), so one that panics keeps nobody else
+//!   asleep and unwinds no signaller.
 
+use super::tasks::{Taken, Tasks};
 use super::turn::{Signalled, Turn};
+use crate::contain::contained;
 use crate::lock::Lock;
 use crate::poller::Parker;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::task::Wake;
-use alloc::vec::Vec;
 use core::fmt;
 use core::task::Waker;
 
-use super::reactor::ReactorSeats;
+use super::reactor::{ReactorSeats, Watches};
 
 /// The part of a container that outlives it in wakers: the turn and the seats.
 pub(crate) struct Hub {
@@ -40,14 +43,8 @@ struct Seats {
     /// Threads that wait for the turn.
     parked: VecDeque<Arc<Parker>>,
     /// Tasks that no reactor watches for.
-    tasks: Vec<TaskSeat>,
-    free: Vec<usize>,
+    tasks: Tasks,
     reactors: ReactorSeats,
-}
-
-#[derive(Default)]
-struct TaskSeat {
-    waker: Option<Waker>,
 }
 
 impl Hub {
@@ -80,11 +77,11 @@ impl Hub {
             let seats = self.seats.lock();
             (seats.handle.clone(), seats.waiting.clone())
         };
-        match (thread, handle) {
-            (Some(thread), _) => thread.promote(),
-            (None, Some(handle)) => handle.wake_by_ref(),
-            (None, None) => {}
-        }
+        let _ = match (thread, handle) {
+            (Some(thread), _) => contained(|| thread.promote()),
+            (None, Some(handle)) => contained(|| handle.wake_by_ref()),
+            (None, None) => false,
+        };
     }
 
     /// An event is pending on a free turn: reaches whoever may take it.
@@ -98,17 +95,15 @@ impl Hub {
             let thread = seats.parked.pop_front();
             let watched = !seats.reactors.is_empty();
             let handle = if watched { seats.handle.clone() } else { None };
-            (thread, handle, seats.take_task_wakers())
+            (thread, handle, Taken::begin(&mut seats.tasks))
         };
         if let Some(thread) = thread {
-            self.watchers.fetch_sub(1, Ordering::Relaxed);
-            thread.promote();
+            self.promote(&thread);
         }
-        let tasks = WakeAll(tasks);
         if let Some(handle) = handle {
-            handle.wake_by_ref();
+            contained(|| handle.wake_by_ref());
         }
-        drop(tasks);
+        tasks.wake(|f| f(&mut self.seats.lock().tasks));
     }
 
     /// The backend is dead: everybody must see it.
@@ -116,12 +111,8 @@ impl Hub {
         while self.promote_one() {}
         self.ring();
         self.notify();
-        {
-            let tasks = self.seats.lock().reactors.take_wakers();
-            for task in tasks {
-                task.wake();
-            }
-        }
+        let reactors = self.watches();
+        reactors.iter().for_each(|watch| watch.wake_members());
     }
 
     /// How the handle is made ready. Set before the first watcher of the handle looks at the turn.
@@ -173,49 +164,54 @@ impl Hub {
             return false;
         }
         let thread = self.seats.lock().parked.pop_front();
-        let Some(thread) = thread else { return false };
+        thread.is_some_and(|thread| self.promote(&thread))
+    }
+
+    /// Makes a thread look at the turn that was just taken off the queue. A user's parker that panics has released nobody, so
+    /// the next thread is made to look then. `false`: there was none.
+    fn promote(&self, thread: &Parker) -> bool {
         self.watchers.fetch_sub(1, Ordering::Relaxed);
-        thread.promote();
-        true
+        contained(|| thread.promote()) || self.promote_next()
+    }
+
+    #[cold]
+    fn promote_next(&self) -> bool {
+        loop {
+            let thread = self.seats.lock().parked.pop_front();
+            let Some(thread) = thread else { return false };
+            self.watchers.fetch_sub(1, Ordering::Relaxed);
+            if contained(|| thread.promote()) {
+                return true;
+            }
+        }
     }
 
     /// Registers a task that no reactor watches for.
     pub(crate) fn seat_task(&self) -> usize {
-        let mut seats = self.seats.lock();
-        let at = seats.free.pop().unwrap_or_else(|| {
-            seats.tasks.push(TaskSeat::default());
-            seats.tasks.len() - 1
-        });
-        drop(seats);
+        let at = self.seats.lock().tasks.join();
         self.watchers.fetch_add(1, Ordering::Relaxed);
         at
     }
 
     pub(crate) fn unseat_task(&self, at: usize) {
-        let old = {
-            let mut seats = self.seats.lock();
-            seats.free.push(at);
-            seats.tasks[at].waker.take()
-        };
+        let old = self.seats.lock().tasks.leave(at);
         self.watchers.fetch_sub(1, Ordering::Relaxed);
-        drop(old);
+        contained(|| drop(old));
     }
 
     /// The task is to be woken by the next event. The caller looks at the turn afterwards.
     pub(crate) fn arm_task(&self, at: usize, waker: &Waker) {
-        {
-            let seats = self.seats.lock();
-            if seats.tasks[at]
-                .waker
-                .as_ref()
-                .is_some_and(|w| w.will_wake(waker))
-            {
-                return;
-            }
+        if self.seats.lock().tasks.is_armed(at, waker) {
+            return;
         }
         let waker = waker.clone();
-        let old = self.seats.lock().tasks[at].waker.replace(waker);
+        let old = self.seats.lock().tasks.arm(at, waker);
         drop(old);
+    }
+
+    /// The watches of reactors at this moment.
+    pub(crate) fn watches(&self) -> Watches {
+        self.seats.lock().reactors.look().0
     }
 
     pub(crate) fn with_reactors<T>(&self, f: impl FnOnce(&mut ReactorSeats) -> T) -> T {
@@ -227,9 +223,9 @@ impl Hub {
         if self.unarmed.load(Ordering::Acquire) == 0 && !interests_may_change {
             return;
         }
-        let watches = self.seats.lock().reactors.watches();
+        let watches = self.watches();
         let mut ready = false;
-        for watch in watches {
+        for watch in watches.iter() {
             ready |= watch.rearm(self);
         }
         if ready {
@@ -251,11 +247,10 @@ impl Hub {
             // Whoever runs the turn next sees the event.
             return;
         }
-        if self.is_left_over() {
-            let watch = self.seats.lock().reactors.watches().pop();
-            if let Some(watch) = watch {
-                watch.run_for_event();
-            }
+        if self.is_left_over()
+            && let Some(watch) = self.watches().last()
+        {
+            watch.run_for_event();
         }
     }
 
@@ -265,29 +260,6 @@ impl Hub {
             self.watchers.fetch_add(1, Ordering::Relaxed);
         } else {
             self.watchers.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Seats {
-    /// The wakers of all waiting tasks. Their seats stay; they arm them again when polled.
-    fn take_task_wakers(&mut self) -> Vec<Waker> {
-        self.tasks
-            .iter_mut()
-            .filter_map(|seat| seat.waker.take())
-            .collect()
-    }
-}
-
-/// Wakes them all when dropped, also those behind one that panics.
-pub(crate) struct WakeAll(pub(crate) Vec<Waker>);
-
-impl Drop for WakeAll {
-    fn drop(&mut self) {
-        if let Some(waker) = self.0.pop() {
-            let rest = WakeAll(core::mem::take(&mut self.0));
-            waker.wake();
-            drop(rest);
         }
     }
 }

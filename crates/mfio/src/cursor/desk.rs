@@ -9,16 +9,19 @@
 //!    place that waits. A place is entered before the last look at the operation.
 //! 3. A change of the state wakes every place that waits; a look that changed nothing wakes only those that found the state
 //!    gone. So places that wait for one operation do not wake each other for ever.
-//! 4. No code of others runs under the lock: wakers are cloned before it is taken, and woken and dropped after.
+//! 4. No code of others runs under the lock: wakers are cloned before it is taken, and woken and
+//!    dropped after. They are woken by [`wake_all`], so one that panics keeps no other place from
+//!    being woken, and unwinds nobody.
 
 use super::state::State;
+use crate::contain::{contained, wake_all};
 use crate::lock::Lock;
+use crate::slab::Slab;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::task::Wake;
-use alloc::vec::Vec;
 use core::fmt;
-use core::mem::{replace, take};
+use core::iter::{from_fn, once};
 use core::task::{Context, Poll, Waker};
 
 /// One of the two tasks that may use a handle at once, as `tokio::io::split` has them.
@@ -37,36 +40,85 @@ struct Inner {
     state: Option<Box<State>>,
     /// Where the state had its position when it was put back last.
     pos: u64,
-    seats: Vec<Places>,
+    /// The two places of each handle, with what is in them.
+    seats: Slab<[Option<Entry>; 2]>,
+    /// The places that wait, by what they wait for: a look at them costs what there is to find,
+    /// however many handles there are.
+    waiting: [Slab<Waiting>; 2],
 }
 
-/// The places of a handle. A seat that is given up is used again.
-#[derive(Default)]
-struct Places {
-    used: bool,
-    waiting: [Option<Waiting>; 2],
+/// What a place waits for.
+#[derive(Clone, Copy)]
+enum For {
+    /// It found the state gone.
+    Turn = 0,
+    /// It had the state, and waits for a change.
+    Change = 1,
+}
+
+/// Where the waker of a place is kept.
+#[derive(Clone, Copy)]
+struct Entry {
+    kind: For,
+    number: usize,
 }
 
 struct Waiting {
     waker: Waker,
-    /// Whether it found the state gone.
-    for_turn: bool,
+    place: (usize, Side),
+}
+
+/// The next number to look at, and the kinds of places that are looked at from there on.
+struct Next {
+    kinds: core::slice::Iter<'static, For>,
+    kind: For,
+    number: usize,
+}
+
+impl Next {
+    /// Begins with the first place, of all that wait or of those that found the state gone.
+    fn first(all: bool) -> Self {
+        let others: &[For] = if all { &[For::Change] } else { &[] };
+        Self {
+            kinds: others.iter(),
+            kind: For::Turn,
+            number: 0,
+        }
+    }
 }
 
 impl Inner {
-    fn place(&mut self, (seat, side): (usize, Side)) -> &mut Option<Waiting> {
-        &mut self.seats[seat].waiting[side as usize]
+    /// Enters a place. Returns the waker that waited there before.
+    fn enter(&mut self, place: (usize, Side), kind: For, waker: Waker) -> Option<Waker> {
+        let before = self.leave(place);
+        let number = self.waiting[kind as usize].insert(Waiting { waker, place });
+        if let Some(places) = self.seats.get_mut(place.0) {
+            places[place.1 as usize] = Some(Entry { kind, number });
+        }
+        before
     }
 
-    /// The next place, counted by `next`, that waits for something of the kind.
-    fn take_waiting(&mut self, next: &mut usize, all: bool) -> Option<Waiting> {
+    /// Leaves a place. Returns the waker that waited there.
+    fn leave(&mut self, (seat, side): (usize, Side)) -> Option<Waker> {
+        let entry = self.seats.get_mut(seat)?[side as usize].take()?;
+        let waiting = self.waiting[entry.kind as usize].remove(entry.number);
+        waiting.map(|waiting| waiting.waker)
+    }
+
+    /// Takes the waker of the next place that waits.
+    fn take_waiting(&mut self, next: &mut Next) -> Option<Waker> {
         loop {
-            let place = self.seats.get_mut(*next / 2)?;
-            let waiting = place.waiting[*next % 2].take_if(|w| all || w.for_turn);
-            *next += 1;
-            if waiting.is_some() {
-                return waiting;
+            let waiting = &mut self.waiting[next.kind as usize];
+            while next.number < waiting.bound() {
+                next.number += 1;
+                if let Some(Waiting { waker, place }) = waiting.remove(next.number - 1) {
+                    if let Some(places) = self.seats.get_mut(place.0) {
+                        places[place.1 as usize] = None;
+                    }
+                    return Some(waker);
+                }
             }
+            (next.kind, next.number) = (*next.kinds.next()?, 0);
         }
     }
 }
@@ -76,7 +128,8 @@ impl Desk {
         let inner = Inner {
             pos: state.pos,
             state: Some(Box::new(state)),
-            seats: Vec::new(),
+            seats: Slab::default(),
+            waiting: Default::default(),
         };
         Arc::new(Self(Lock::new(inner)))
     }
@@ -92,41 +145,26 @@ impl Desk {
         drop(state);
     }
 
-    /// Wakes whom it may concern, from the place `next` on; each at most once, those that come anew meanwhile too.
-    fn wake_from(&self, mut next: usize, all: bool) {
-        loop {
-            let waiting = self.0.lock().take_waiting(&mut next, all);
-            let Some(waiting) = waiting else {
-                return;
-            };
-            waiting.wake(self, next, all);
-        }
+    /// Takes the wakers of the places that wait, from `next` on: of each place once. The lock is
+    /// not held in between.
+    fn waiting_from(&self, mut next: Next) -> impl Iterator<Item = Waker> {
+        from_fn(move || self.0.lock().take_waiting(&mut next))
     }
-}
 
-impl Waiting {
-    /// Wakes this one; should its waker panic, the others from `next` on too.
-    fn wake(self, desk: &Desk, next: usize, all: bool) {
-        struct Rest<'a>(&'a Desk, usize, bool);
-        impl Drop for Rest<'_> {
-            fn drop(&mut self) {
-                self.0.wake_from(self.1, self.2);
-            }
-        }
-        let rest = Rest(desk, next, all);
-        self.waker.wake();
-        core::mem::forget(rest);
+    /// Wakes all places that wait.
+    fn wake_waiting(&self) {
+        wake_all(self.waiting_from(Next::first(true)));
     }
 }
 
 /// An operation of the cursor has ended.
 impl Wake for Desk {
     fn wake(self: Arc<Self>) {
-        self.wake_from(0, true);
+        self.wake_waiting();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.wake_from(0, true);
+        self.wake_waiting();
     }
 }
 
@@ -147,17 +185,9 @@ pub(super) struct Seat {
 
 impl Seat {
     pub(super) fn new(desk: &Arc<Desk>) -> Self {
-        let mut inner = desk.0.lock();
-        let free = inner.seats.iter().position(|places| !places.used);
-        let index = free.unwrap_or(inner.seats.len());
-        if free.is_none() {
-            inner.seats.push(Places::default());
-        }
-        inner.seats[index].used = true;
-        drop(inner);
         Self {
             desk: desk.clone(),
-            index,
+            index: desk.0.lock().seats.insert([None; 2]),
         }
     }
 
@@ -166,17 +196,14 @@ impl Seat {
         let place = (self.index, side);
         let mut state = self.desk.0.lock().state.take();
         if state.is_none() {
-            let mut waiting = Some(Waiting {
-                waker: cx.waker().clone(),
-                for_turn: true,
-            });
+            let mut waker = Some(cx.waker().clone());
             let mut inner = self.desk.0.lock();
             state = inner.state.take();
             if state.is_none() {
-                waiting = replace(inner.place(place), waiting);
+                waker = waker.and_then(|waker| inner.enter(place, For::Turn, waker));
             }
             drop(inner);
-            drop(waiting);
+            drop(waker);
         }
         let turn = |state| Turn {
             desk: &self.desk,
@@ -201,8 +228,11 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let places = take(&mut self.desk.0.lock().seats[self.index]);
-        drop(places);
+        let mut inner = self.desk.0.lock();
+        let wakers = [Side::Reader, Side::Writer].map(|side| inner.leave((self.index, side)));
+        inner.seats.remove(self.index);
+        drop(inner);
+        drop(wakers);
     }
 }
 
@@ -223,11 +253,8 @@ impl Turn<'_> {
 
     /// Enters the place, to be woken at the next change.
     pub(super) fn wait(&mut self, waker: &Waker) {
-        let waiting = Waiting {
-            waker: waker.clone(),
-            for_turn: false,
-        };
-        let before = self.desk.0.lock().place(self.place).replace(waiting);
+        let waker = waker.clone();
+        let before = self.desk.0.lock().enter(self.place, For::Change, waker);
         drop(before);
     }
 
@@ -239,21 +266,22 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let (all, mut next, mut mine) = (self.changed, 0, None);
+        let (mut next, mut mine) = (Next::first(self.changed), None);
         let mut inner = self.desk.0.lock();
         if let Some(state) = self.state.take() {
             inner.pos = state.pos;
             inner.state = Some(state);
         }
-        if all {
-            mine = inner.place(self.place).take();
+        if self.changed {
+            mine = inner.leave(self.place);
         }
-        let first = inner.take_waiting(&mut next, all);
+        let first = inner.take_waiting(&mut next);
         drop(inner);
         if let Some(first) = first {
-            first.wake(self.desk, next, all);
-            self.desk.wake_from(next, all);
+            wake_all(once(first).chain(self.desk.waiting_from(next)));
         }
-        drop(mine);
+        if mine.is_some() {
+            contained(|| drop(mine));
+        }
     }
 }

@@ -460,7 +460,7 @@ fn a_waker_that_panics_takes_no_other_wake_with_it() {
                     .is_pending()
             );
         }
-        assert_eq!(panics(|| echo.signal()), "this waker panics");
+        echo.signal();
         assert_eq!(counter.0.load(Ordering::Relaxed), 2);
     });
 }

@@ -1,0 +1,237 @@
+//! The wakers of waiting tasks, and waking all of them in a loop.
+
+use crate::contain::wake_all;
+use crate::slab::Slab;
+use core::iter::from_fn;
+use core::task::Waker;
+
+/// Tasks that wait for the same thing, each with a number and, while it is armed, a waker.
+///
+/// Joining, leaving and arming take a constant number of steps. It is guarded by a lock of its
+/// owner, under which no waker is cloned, woken or dropped.
+#[derive(Debug, Default)]
+pub(super) struct Tasks {
+    seats: Slab<Option<Waker>>,
+    /// How many of them have a waker.
+    armed: usize,
+}
+
+impl Tasks {
+    pub(super) fn is_empty(&self) -> bool {
+        self.seats.is_empty()
+    }
+
+    /// Adds a task, and returns its number.
+    pub(super) fn join(&mut self) -> usize {
+        self.seats.insert(None)
+    }
+
+    /// Removes a task, and returns its waker.
+    pub(super) fn leave(&mut self, task: usize) -> Option<Waker> {
+        let waker = self.seats.remove(task).flatten();
+        self.armed -= usize::from(waker.is_some());
+        waker
+    }
+
+    /// Returns whether `waker` would be woken for a task.
+    pub(super) fn is_armed(&mut self, task: usize, waker: &Waker) -> bool {
+        let armed = self.seats.get_mut(task).and_then(|seat| seat.as_ref());
+        armed.is_some_and(|armed| armed.will_wake(waker))
+    }
+
+    /// Has `waker` woken for a task. Returns the waker that is to be dropped instead, if any.
+    pub(super) fn arm(&mut self, task: usize, waker: Waker) -> Option<Waker> {
+        let Some(seat) = self.seats.get_mut(task) else {
+            return Some(waker);
+        };
+        let before = seat.replace(waker);
+        self.armed += usize::from(before.is_none());
+        before
+    }
+
+    /// Takes wakers into `batch`, as many as fit, beginning with the task `next`, which is moved
+    /// on. Returns whether that were all of those below `end`.
+    fn take(&mut self, next: &mut usize, end: usize, batch: &mut Batch) -> bool {
+        let end = end.min(self.seats.bound());
+        while self.armed != 0 && *next < end {
+            if batch.is_full() {
+                return false;
+            }
+            if let Some(waker) = self.seats.get_mut(*next).and_then(Option::take) {
+                self.armed -= 1;
+                batch.push(waker);
+            }
+            *next += 1;
+        }
+        true
+    }
+}
+
+/// The wakers of all tasks that were armed at some moment, a batch of which has been taken out.
+/// Tasks keep their numbers.
+#[must_use = "wakers that were taken out are to be woken"]
+pub(super) struct Taken {
+    batch: Batch,
+    next: usize,
+    end: usize,
+    complete: bool,
+}
+
+impl Taken {
+    /// Takes the first batch, under the lock of the tasks.
+    pub(super) fn begin(tasks: &mut Tasks) -> Self {
+        let (mut batch, mut next, end) = (Batch::default(), 0, tasks.seats.bound());
+        let complete = tasks.take(&mut next, end, &mut batch);
+        Self {
+            batch,
+            next,
+            end,
+            complete,
+        }
+    }
+
+    /// Wakes them all, in order. `with` calls a function with the tasks, under their lock, once for
+    /// each further batch.
+    ///
+    /// A task that joins or arms itself meanwhile may be woken too, each number at most once, so
+    /// that this ends.
+    pub(super) fn wake(mut self, with: impl Fn(&mut dyn FnMut(&mut Tasks))) {
+        wake_all(from_fn(|| {
+            if self.batch.is_empty() && !self.complete {
+                with(&mut |tasks| {
+                    self.complete = tasks.take(&mut self.next, self.end, &mut self.batch);
+                });
+            }
+            self.batch.pop()
+        }));
+    }
+}
+
+/// A few wakers, in order.
+#[derive(Default)]
+struct Batch {
+    wakers: [Option<Waker>; Self::SIZE],
+    first: usize,
+    len: usize,
+}
+
+impl Batch {
+    const SIZE: usize = 16;
+
+    fn is_empty(&self) -> bool {
+        self.first == self.len
+    }
+
+    fn is_full(&self) -> bool {
+        self.len == Self::SIZE
+    }
+
+    fn push(&mut self, waker: Waker) {
+        self.wakers[self.len] = Some(waker);
+        self.len += 1;
+    }
+
+    fn pop(&mut self) -> Option<Waker> {
+        if self.is_empty() {
+            return None;
+        }
+        let waker = self.wakers[self.first].take();
+        self.first += 1;
+        if self.is_empty() {
+            (self.first, self.len) = (0, 0);
+        }
+        waker
+    }
+}
+
+#[cfg(all(test, feature = "std", not(mfio_loom)))]
+mod tests {
+    use super::*;
+    use crate::lock::Lock;
+    use alloc::sync::Arc;
+    use alloc::task::Wake;
+    use alloc::vec::Vec;
+    use core::sync::atomic::{AtomicUsize, Ordering};
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn armed(n: usize, waker: &Waker) -> Lock<Tasks> {
+        let mut tasks = Tasks::default();
+        for _ in 0..n {
+            let task = tasks.join();
+            assert!(tasks.arm(task, waker.clone()).is_none());
+        }
+        Lock::new(tasks)
+    }
+
+    fn wake(tasks: &Lock<Tasks>) {
+        let taken = Taken::begin(&mut tasks.lock());
+        taken.wake(|f| f(&mut tasks.lock()));
+    }
+
+    #[test]
+    fn every_armed_task_is_woken_once() {
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        for n in [0, 1, 15, 16, 17, 32, 1000] {
+            count.0.store(0, Ordering::Relaxed);
+            let tasks = armed(n, &waker);
+            if n > 2 {
+                drop(tasks.lock().leave(1));
+            }
+            for times in [1, 0] {
+                wake(&tasks);
+                let woken = count.0.swap(0, Ordering::Relaxed);
+                assert_eq!(woken, times * (n - usize::from(n > 2)));
+            }
+        }
+    }
+
+    /// A task that arms itself again as it is woken does not keep the loop going.
+    #[test]
+    fn waking_ends_though_tasks_arm_themselves_again() {
+        struct Again(Arc<Lock<Tasks>>, AtomicUsize);
+        impl Wake for Again {
+            fn wake(self: Arc<Self>) {
+                self.1.fetch_add(1, Ordering::Relaxed);
+                let waker = Waker::from(self.clone());
+                let mut tasks = self.0.lock();
+                let task = tasks.join();
+                drop(tasks.arm(task, waker.clone()));
+                let before = tasks.arm(0, waker);
+                drop(tasks);
+                drop(before);
+            }
+        }
+        let tasks = Arc::new(armed(100, Waker::noop()));
+        let again = Arc::new(Again(tasks.clone(), AtomicUsize::new(0)));
+        for task in 0..100 {
+            let waker = Waker::from(again.clone());
+            let before = tasks.lock().arm(task, waker);
+            drop(before);
+        }
+        wake(&tasks);
+        assert_eq!(again.1.load(Ordering::Relaxed), 100);
+        // They own each other.
+        *tasks.lock() = Tasks::default();
+    }
+
+    #[test]
+    fn tasks_that_leave_give_their_memory_back() {
+        let tasks = armed(100_000, Waker::noop());
+        let mut tasks = tasks.lock();
+        let order: Vec<_> = (0..100_000).map(|n| n * 7919 % 100_000).collect();
+        for task in order {
+            assert!(tasks.leave(task).is_some());
+        }
+        assert!(tasks.is_empty() && tasks.armed == 0);
+        assert!(tasks.seats.capacity() <= 128, "{}", tasks.seats.capacity());
+    }
+}

@@ -1,0 +1,9 @@
+//! Tasks that wait for a backend: how they join, how they are woken, and that they stand in nobody's way.
+#![cfg(unix)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod joining;
+mod object;
+mod panicking;
+mod waking;
