@@ -14,6 +14,7 @@ use super::reentry::Blocked;
 use super::seats::Hub;
 use super::turn::{Refused, Released, Signalled};
 use super::wake_flags::consume_wake;
+use crate::sync::atomic::Ordering;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::cell::UnsafeCell;
@@ -87,8 +88,8 @@ impl<B: ?Sized> Core<B> {
             true => unsafe { self.take_backend() },
             false => None,
         };
-        // Tasks and threads that wait by way of a `Sharing` that outlived the container must see it, also where the
-        // backend panics when it is dropped.
+        // Tasks and threads that wait by way of a `Sharing` that outlived the container must see
+        // it, also where the backend panics when it is dropped.
         self.hub.notify_all();
         drop(backend);
     }
@@ -188,6 +189,8 @@ pub(crate) trait Runner: Send + Sync {
     ///
     /// The caller holds the turn, and holds it no more afterwards.
     unsafe fn let_go(&self);
+    /// Consumes a wake of the descriptor, before and after the poll that answers it.
+    fn consume_wake(&self) -> bool;
     /// The interests of the handle, where they change.
     fn interests(&self) -> Option<&Arc<PollingFlags>>;
 }
@@ -232,17 +235,17 @@ impl<B: Future<Output = ()> + Send + ?Sized> Runner for Core<B> {
         self.let_go_of_turn();
     }
 
+    fn consume_wake(&self) -> bool {
+        let flags = self.wake_flags.as_ref();
+        let woken = flags.is_some_and(|flags| consume_wake(&**flags));
+        if woken {
+            self.hub.swallowed.store(true, Ordering::Relaxed);
+        }
+        woken
+    }
+
     fn interests(&self) -> Option<&Arc<PollingFlags>> {
         self.interests.as_ref()
-    }
-}
-
-impl<B: ?Sized> Core<B> {
-    /// Consumes a wake of the descriptor, before and after the poll that answers it.
-    fn consume_wake(&self) -> bool {
-        self.wake_flags
-            .as_ref()
-            .is_some_and(|flags| consume_wake(&**flags))
     }
 }
 

@@ -4,6 +4,9 @@ use super::cell::{Ask, Ran, explain};
 use super::io_backend::{IoBackend, IoBackendExt};
 use super::polling::{DefaultHandle, Pollable, PollingHandle};
 use super::shared::TaskSeat;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use alloc::sync::Arc;
+use alloc::task::Wake;
 use core::fmt;
 use core::future::{Future, pending};
 use core::pin::pin;
@@ -14,6 +17,27 @@ use core::time::Duration;
 ///
 /// The loop calls [`turn`](Self::turn) when the handle is ready, when the deadline has passed, and when the waker it gave was
 /// woken. Futures of the object may be awaited anywhere meanwhile.
+///
+/// # Futures that the loop polls itself
+///
+/// Poll them with the waker of [`handle`](Self::handle), which makes the loop look, or with the
+/// waker that was given to [`with_waker`](Self::with_waker). A turn drains the handle. If the
+/// handle's waker was woken since the turn before, or within this one (a turn ends operations), the
+/// turn leaves the handle ready when it returns [`Turned::Idle`]. So the loop does not sleep before
+/// it has polled its futures again, whether it polls them before or after the turn.
+///
+/// Threads and reactors that drive the same backend drain the handle too, maybe before the loop has
+/// seen that it was ready. Where there are any, give the loop a waker with a descriptor of its own,
+/// and poll futures with that.
+///
+/// # Waits that end early
+///
+/// On Linux, `epoll_wait` and `poll` may fail with `EINTR` although no signal was delivered.
+/// io_uring finishes some of its work on the thread that submitted it, and interrupts the wait of
+/// that thread to do so. Wait again: the handle is ready then, if an operation has ended. The
+/// example `foreign_epoll` of `mfio-rt` is such a loop.
+///
+/// # Examples
 ///
 /// ```
 /// # #[cfg(unix)] {
@@ -39,8 +63,33 @@ use core::time::Duration;
 pub struct ForeignLoop<'a, B: ?Sized, Handle: Pollable = DefaultHandle> {
     backend: &'a B,
     handle: Option<PollingHandle<'a, Handle>>,
+    /// Where there is a handle: who woke it.
+    noted: Option<Arc<Noted>>,
+    /// The handle is to be made ready before the loop sleeps.
+    owed: bool,
     waker: Waker,
     seat: Option<TaskSeat<'a>>,
+}
+
+/// The handle's waker, as the loop's futures have it: notes that they are to be polled, before it
+/// makes the handle ready.
+///
+/// The backend's own signals go by the waker behind it, so that they do not count.
+struct Noted {
+    woken: AtomicBool,
+    bell: Waker,
+}
+
+impl Wake for Noted {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Release: the turn that takes the note has the loop poll what was woken.
+        self.woken.store(true, Ordering::Release);
+        self.bell.wake_by_ref();
+    }
 }
 
 /// What came of a [`ForeignLoop::turn`].
@@ -48,6 +97,7 @@ pub struct ForeignLoop<'a, B: ?Sized, Handle: Pollable = DefaultHandle> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turned {
     /// Nothing is left to do until the handle is ready, the deadline passes or the waker is woken.
+    /// The handle may be ready already, where a future of the loop's is to be polled.
     Idle,
     /// There is more to do already: take another turn, after whatever else the loop has to do.
     Again,
@@ -71,9 +121,20 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
 
     /// Drives any backend. `waker` makes the loop call [`turn`](Self::turn) soon.
     pub fn with_waker(backend: &'a B, waker: Waker) -> Self {
+        let mut handle = backend.polling_handle();
+        let noted = handle.as_mut().map(|handle| {
+            let noted = Arc::new(Noted {
+                woken: AtomicBool::new(false),
+                bell: handle.waker.clone(),
+            });
+            handle.waker = Waker::from(noted.clone());
+            noted
+        });
         let mut this = Self {
             backend,
-            handle: backend.polling_handle(),
+            handle,
+            noted,
+            owed: false,
             waker,
             seat: backend.sharing().map(TaskSeat::new),
         };
@@ -87,7 +148,8 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
         this
     }
 
-    /// What to watch, with which interests. The interests may change with every turn.
+    /// What to watch, with which interests, which may change with every turn; and a waker for
+    /// futures that the loop polls.
     pub fn handle(&self) -> Option<&PollingHandle<'a, Handle>> {
         self.handle.as_ref()
     }
@@ -103,13 +165,30 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
     ///
     /// When the backend has completed or panicked; when it is exclusive and held by somebody else.
     pub fn turn(&mut self) -> Turned {
+        let turned = self.run();
+        if let Some(noted) = &self.noted {
+            self.owed |= noted.woken.swap(false, Ordering::AcqRel);
+            if turned == Turned::Idle && core::mem::take(&mut self.owed) {
+                noted.bell.wake_by_ref();
+            }
+        }
+        turned
+    }
+
+    fn run(&mut self) -> Turned {
         let mut cx = Context::from_waker(&self.waker);
         let (Some(sharing), Some(seat)) = (self.backend.sharing(), &mut self.seat) else {
             let (both, _) = self.backend.with_backend(pending::<()>());
             let _ = pin!(both).poll(&mut cx);
             return Turned::Idle;
         };
-        let ran = sharing.runner().run(Ask::Always);
+        let (runner, swallowed) = (sharing.runner(), &sharing.hub().swallowed);
+        // What woke the handle before the turn is not told again: it made the loop look. What the
+        // backend's waker does within it is, in case that somebody else's copy of it woke a future.
+        let _ = runner.consume_wake();
+        swallowed.store(false, Ordering::Relaxed);
+        let ran = runner.run(Ask::Always);
+        self.owed |= swallowed.swap(false, Ordering::Relaxed);
         seat.sit(&cx);
         match ran {
             Ran::Dead(why) => panic!("{}", explain(why)),

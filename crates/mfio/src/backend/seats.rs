@@ -8,15 +8,15 @@
 //!   the other, and a signal that nobody could hear costs no lock.
 //! * **S3** A parked thread is in `parked` or has been promoted, never neither. Who finds itself gone from the queue has been
 //!   promoted and owes either a turn or a promotion.
-//! * **S4** Wakers, bells and parkers are called through [`contain`](crate::contain), so one that panics keeps nobody else
-//!   asleep and unwinds no signaller.
+//! * **S4** Wakers, bells and parkers are called through [`contain`](crate::contain), so one that
+//!   panics keeps nobody else asleep and unwinds no signaller.
 
 use super::tasks::{Taken, Tasks};
 use super::turn::{Signalled, Turn};
 use crate::contain::contained;
 use crate::lock::Lock;
 use crate::poller::Parker;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::task::Wake;
@@ -32,6 +32,9 @@ pub(crate) struct Hub {
     watchers: AtomicUsize,
     /// Watches of reactors that were left unarmed.
     pub(crate) unarmed: AtomicUsize,
+    /// Wakes of the handle were consumed, and with them, maybe, the handle's readiness. For foreign
+    /// loops alone.
+    pub(crate) swallowed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -54,6 +57,7 @@ impl Hub {
             seats: Lock::new(Seats::default()),
             watchers: AtomicUsize::new(0),
             unarmed: AtomicUsize::new(0),
+            swallowed: AtomicBool::new(false),
         }
     }
 
@@ -167,8 +171,9 @@ impl Hub {
         thread.is_some_and(|thread| self.promote(&thread))
     }
 
-    /// Makes a thread look at the turn that was just taken off the queue. A user's parker that panics has released nobody, so
-    /// the next thread is made to look then. `false`: there was none.
+    /// Makes a thread look at the turn that was just taken off the queue. A user's parker that
+    /// panics has released nobody, so the next thread is made to look then. `false`: there was
+    /// none.
     fn promote(&self, thread: &Parker) -> bool {
         self.watchers.fetch_sub(1, Ordering::Relaxed);
         contained(|| thread.promote()) || self.promote_next()

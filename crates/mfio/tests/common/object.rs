@@ -73,7 +73,7 @@ impl Bell {
         drain(&self.arrivals)
     }
 
-    fn drains(&self) -> impl FnMut() + Send + 'static {
+    pub(crate) fn drains(&self) -> impl FnMut() + Send + 'static {
         let arrivals = self.arrivals.try_clone().unwrap();
         move || drop(drain(&arrivals))
     }

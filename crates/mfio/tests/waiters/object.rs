@@ -1,4 +1,5 @@
-//! An object to wait for: its backend does nothing, or ends as it is told. And a reactor that fires when it is told.
+//! An object to wait for: its backend does nothing, or ends as it is told. And a reactor that fires
+//! when it is told.
 
 use crate::common::Bell;
 use mfio::backend::integrations::{ReactorError, Registration};
@@ -51,7 +52,11 @@ impl Waited {
     fn new(bell: Option<Bell>) -> Self {
         let shared = Arc::new(Shared::default());
         let state = shared.clone();
+        let mut drain = bell.as_ref().map(Bell::drains);
         let backend = poll_fn(move |_| {
+            if let Some(drain) = &mut drain {
+                drain();
+            }
             let end = state.end.load(Ordering::SeqCst);
             let views = std::mem::take(&mut *state.views.lock().unwrap());
             if end == End::Panicked as u8 {
@@ -75,6 +80,11 @@ impl Waited {
             shared,
             bell,
         }
+    }
+
+    /// The handle's own waker.
+    pub(crate) fn bell(&self) -> Waker {
+        self.bell.as_ref().expect("it has a handle").waker()
     }
 
     /// What the next poll of the backend does.
