@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The tests under ThreadSanitizer, std included: data races that happen in them.
-# usage: tsan.sh [ARGUMENT OF cargo test...]     default: the unit and integration tests of mfio and mfio-layers
+# usage: tsan.sh [ARGUMENT OF cargo test...]     default: the unit tests of mfio and mfio-layers, and those of their
+#                                                integration tests that have threads, as there is no race without
 #
 # Without an instrumented std it would report races that are none, so std is built along, by Debian's Rust, which has its
 # sources. That one has no sanitizer runtime; rustup's toolchain has.
@@ -27,5 +28,22 @@ export RUSTFLAGS="-Zsanitizer=thread ${RUSTFLAGS:-}"
 # Tests that ask for more memory than there is want a null pointer, as without the sanitizer.
 export TSAN_OPTIONS=allocator_may_return_null=1:suppressions=$root/scripts/tsan.supp:print_suppressions=0:${TSAN_OPTIONS:-}
 export CARGO_TARGET_DIR=$target_base/tsan
-[ $# -gt 0 ] || set -- -p mfio -p mfio-layers --all-features --lib --tests
+# Reports name functions and lines, and no more than that is built for them.
+export CARGO_PROFILE_DEV_DEBUG=${CARGO_PROFILE_DEV_DEBUG:-line-tables-only}
+
+# with_threads: the names of the integration tests in whose files something makes a thread.
+with_threads() {
+    local main sources
+    for main in crates/{mfio,mfio-layers}/tests/{*.rs,*/main.rs}; do
+        [ -f "$main" ] || continue
+        sources=$main
+        [ "${main##*/}" != main.rs ] || sources=${main%/main.rs}
+        if grep -qrE 'thread::|spawn|ThreadClock|tokio::|smol::' "$sources"; then basename "${main%/main.rs}" .rs; fi
+    done | sort -u
+}
+
+if [ $# -eq 0 ]; then
+    set -- -p mfio -p mfio-layers --all-features --lib
+    for name in $(with_threads); do set -- "$@" --test "$name"; done
+fi
 exec cargo test -Zbuild-std --target $target --locked "$@"

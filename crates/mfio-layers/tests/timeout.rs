@@ -397,7 +397,7 @@ fn nobody_is_forgotten_by_the_clock() {
                             Ok(ended) => break ended,
                             Err(not_yet) => request = not_yet,
                         }
-                        assert!(began.elapsed() < Duration::from_secs(20), "it waits");
+                        assert!(began.elapsed() < Duration::from_secs(60), "it waits");
                         std::thread::yield_now();
                     };
                     assert_eq!(failures(&ended), [(0, 8, ErrorKind::TimedOut)]);

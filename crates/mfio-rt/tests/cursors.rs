@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::asleep::Watched;
 use common::{Dir, assert_bytes, runtimes};
 use mfio::backend::IoBackendExt;
 use mfio::cursor::{Seekable, Streaming};
@@ -115,8 +116,9 @@ fn a_socket_that_must_not_block_is_waited_for() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let stream = File::from_owned_fd(&rt, ours.into()).into_stream().unwrap();
+        let reader = Watched::this();
         let writer = std::thread::spawn(move || {
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            reader.until_asleep();
             theirs.write_all(b"late").unwrap();
         });
         let mut text = String::new();

@@ -16,7 +16,9 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicIsize, AtomicUsize, Orderin
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use common::{DRIVERS, Dir, Executor, Numbers, assert_bytes, descriptors, eventually, runtime};
+use common::{
+    DRIVERS, Dir, Executor, Numbers, PATIENCE, assert_bytes, descriptors, eventually, runtime,
+};
 use mfio::backend::integrations::async_io::AsyncIo;
 use mfio::backend::{Integration, IoBackendExt};
 use mfio::io::{PacketIo, Read};
@@ -247,12 +249,14 @@ fn rounds(rt: &NativeRt, file: &File, count: u64, mut round: impl FnMut()) {
         round();
         fill(rt, wanted);
         let mut now = levels(rt, file);
-        // What was given up last may take its time to end; not so long that idle threads end.
-        for _ in 0..200 {
-            if now == warm {
-                break;
-            }
+        // What was given up last may take its time to end. Threads that have been idle for long end, and are filled up.
+        let (begun, mut filled) = (Instant::now(), Instant::now());
+        while now != warm && begun.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(9));
+            if filled.elapsed() > Duration::from_secs(2) {
+                fill(rt, wanted);
+                filled = Instant::now();
+            }
             now = levels(rt, file);
         }
         assert_eq!(now, warm, "{driver}: descriptors and bytes after round {n}");

@@ -14,8 +14,9 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use common::asleep::spawn_watched;
 use common::*;
 use mfio::backend::{IoBackend, IoBackendExt};
 use mfio::io::{PacketIo, Read, Write};
@@ -41,15 +42,6 @@ fn pipe() -> (OwnedFd, StdFile) {
     // SAFETY: just made, and nobody else's.
     let [reader, writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
     (reader, StdFile::from(writer))
-}
-
-/// Runs something with a limit of time, for what would hang when it goes wrong.
-fn within<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static) -> T {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || sender.send(run()));
-    receiver
-        .recv_timeout(Duration::from_secs(20))
-        .unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
 /// Polls once and submits what that sent.
@@ -82,7 +74,7 @@ fn a_wait_without_end_waits() {
     let (sender, receiver) = std::sync::mpsc::channel();
     let (other, over) = (rt.clone(), Arc::new(AtomicBool::new(false)));
     let woken = over.clone();
-    let waiter = std::thread::spawn(move || {
+    let (waiter, watched) = spawn_watched(move || {
         let handle = other.polling_handle().unwrap();
         // A process that is stopped and goes on ends a wait, too, though not as often as this.
         for _ in 0..1000 {
@@ -93,8 +85,8 @@ fn a_wait_without_end_waits() {
         }
         sender.send(()).unwrap();
     });
-    let early = receiver.recv_timeout(Duration::from_millis(200));
-    assert!(early.is_err(), "it did not wait");
+    watched.until_asleep();
+    assert!(receiver.try_recv().is_err(), "it did not wait");
     over.store(true, Ordering::SeqCst);
     rt.polling_handle().unwrap().waker.wake();
     within("the wait ends", move || waiter.join().unwrap());
@@ -273,10 +265,7 @@ fn a_large_read_is_not_done_where_it_is_sent() {
 #[test]
 fn the_last_handle_dropped_by_a_waker_does_not_wait_for_itself() {
     let rt = NativeRt::builder().require(DriverKind::Threads);
-    let rt = rt
-        .shutdown_patience(Duration::from_secs(10))
-        .build()
-        .unwrap();
+    let rt = rt.shutdown_patience(Duration::MAX).build().unwrap();
     let (reader, mut writer) = pipe();
     let file = File::from_owned_fd(&rt, reader);
     let (mut in_flight, view) = Packet::new([0; 1]).start::<Read>();
@@ -288,13 +277,11 @@ fn the_last_handle_dropped_by_a_waker_does_not_wait_for_itself() {
     }));
     let polled = Pin::new(&mut in_flight).poll(&mut Context::from_waker(&Waker::from(drops)));
     assert!(polled.is_pending());
-    let (leaked, began) = (leaked_operations(), Instant::now());
+    let leaked = leaked_operations();
     writer.write_all(b"x").unwrap();
-    receiver.recv_timeout(Duration::from_secs(20)).unwrap();
-    assert!(
-        began.elapsed() < Duration::from_secs(5),
-        "it waited for itself"
-    );
+    receiver
+        .recv_timeout(PATIENCE)
+        .expect("it does not wait for itself");
     assert_eq!(leaked_operations(), leaked);
 }
 
@@ -481,18 +468,15 @@ fn a_fifo_has_not_ended_before_somebody_writes() {
         let rt = builder.build().unwrap();
         let path = fifo(&dir, &format!("read{number}"));
         let from = path.clone();
-        let (sender, opened) = std::sync::mpsc::channel();
-        let reader = std::thread::spawn(move || {
+        let (reader, watched) = spawn_watched(move || {
             // Some drivers wait for the writer here.
             let file = rt.block_on(rt.open_read(from))?;
-            let _ = sender.send(());
             let mut bytes = [0; 8];
             let first = file.blocking().read_some(0, &mut bytes)?;
             let then = file.blocking().read_some(0, &mut [0])?;
             Ok::<_, mfio::error::Error>((bytes[..first].to_vec(), then))
         });
-        let _ = opened.recv_timeout(Duration::from_millis(200));
-        std::thread::sleep(Duration::from_millis(50));
+        watched.until_asleep();
         std::thread::spawn(move || std::fs::write(path, b"at last"));
         let read = within("a FIFO", move || reader.join().unwrap());
         assert_eq!(read.unwrap(), (b"at last".to_vec(), 0));
@@ -503,19 +487,15 @@ fn a_fifo_has_not_ended_before_somebody_writes() {
 #[test]
 fn a_read_of_a_stream_does_not_outlast_its_runtime() {
     let rt = NativeRt::builder().require(DriverKind::Threads);
-    let rt = rt
-        .shutdown_patience(Duration::from_secs(10))
-        .build()
-        .unwrap();
+    let rt = rt.shutdown_patience(Duration::MAX).build().unwrap();
     let (reader, _writer) = pipe();
     let file = File::from_owned_fd(&rt, reader);
     let (mut in_flight, view) = Packet::new([0; 1]).start::<Read>();
     file.send_io(0, view);
     assert!(start(&rt, &mut in_flight).is_pending());
     settle(&rt);
-    let (leaked, began) = (leaked_operations(), Instant::now());
-    drop((file, rt));
-    assert!(began.elapsed() < Duration::from_secs(5));
+    let leaked = leaked_operations();
+    within("the runtime ends", move || drop((file, rt)));
     assert_eq!(leaked_operations(), leaked);
     eventually("it has ended", || in_flight.is_ended());
 }

@@ -9,7 +9,12 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(10);
+#[path = "common/asleep.rs"]
+mod asleep;
+use asleep::Watched;
+
+/// Only a hang takes as long.
+const SOON: Duration = Duration::from_secs(60);
 
 /// `f` on a thread of its own; fails, instead of hanging, when it does not end.
 fn must_end<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
@@ -119,7 +124,7 @@ fn an_unpark_for_every_wake_of_a_parked_thread() {
     );
 }
 
-/// Ready 20 ms after the first poll, and woken then; each poll calls `polled`.
+/// Ready, and woken, once the thread that polled it sleeps; each poll calls `polled`.
 async fn nap(mut polled: impl FnMut(u32)) {
     let (mut polls, over) = (0, Arc::new(AtomicBool::new(false)));
     poll_fn(|cx| {
@@ -130,8 +135,9 @@ async fn nap(mut polled: impl FnMut(u32)) {
         }
         if polls == 1 {
             let (own, over) = (cx.waker().clone(), over.clone());
+            let sleeper = Watched::this();
             thread::spawn(move || {
-                thread::sleep(Duration::from_millis(20));
+                sleeper.until_asleep();
                 over.store(true, Ordering::Release);
                 own.wake();
             });

@@ -14,7 +14,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const SOON: Duration = Duration::from_secs(10);
+/// Only a hang takes as long.
+const SOON: Duration = Duration::from_secs(60);
 
 /// A wait on another thread, which leaves a message when it ends.
 struct Wait {

@@ -15,7 +15,10 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+
+#[path = "common/asleep.rs"]
+mod asleep;
+use asleep::{Watched, spawn_watched};
 
 /// Views go to whoever has the receiver; the backend itself does nothing.
 struct Slow {
@@ -61,14 +64,15 @@ impl IoBackend for Slow {
     }
 }
 
-/// Ends the next view late, and says so just before.
+/// Ends the next view once the calling thread waits for that, and says so just before.
 fn end_late(
     views: Receiver<View<Read>>,
     ended: &'static AtomicBool,
 ) -> std::thread::JoinHandle<()> {
+    let waiter = Watched::this();
     std::thread::spawn(move || {
         let mut view = views.recv().unwrap();
-        std::thread::sleep(Duration::from_millis(50));
+        waiter.until_asleep();
         view.bytes_mut().fill(0xaa);
         ended.store(true, Ordering::SeqCst);
         view.done();
@@ -202,7 +206,7 @@ fn blocking_calls_without_a_short_cut_lend_and_wait() {
 #[test]
 fn a_forgotten_view_blocks_the_scope() {
     let (returned, waiting) = channel();
-    std::thread::spawn(move || {
+    let (_, waiter) = spawn_watched(move || {
         let (io, views) = Slow::new();
         let mut bytes = [0; 16];
         scope(&io, async |s| {
@@ -214,7 +218,8 @@ fn a_forgotten_view_blocks_the_scope() {
         });
         returned.send(()).unwrap();
     });
-    assert!(waiting.recv_timeout(Duration::from_millis(200)).is_err());
+    waiter.until_asleep();
+    assert!(waiting.try_recv().is_err());
 }
 
 /// What a child process runs: the backend dies while a view of lent memory is out.
@@ -242,8 +247,9 @@ fn backend_dies(how: &str) {
             let mut read = io.read_buf(0, s.lend(&mut bytes));
             assert!(futures_util::poll!(&mut read).is_pending());
             let (sent, sharing) = (sent.clone(), io.sharing().unwrap().clone());
+            let waiter = Watched::this();
             std::thread::spawn(move || {
-                std::thread::sleep(Duration::from_millis(100));
+                waiter.until_asleep();
                 sent.store(true, Ordering::SeqCst);
                 sharing.signal();
             });

@@ -6,6 +6,8 @@
     reason = "each test binary uses a part of it"
 )]
 
+pub mod asleep;
+
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -206,13 +208,23 @@ impl Numbers {
 
 /// Waits for something that another thread brings about.
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..500 {
-        if holds() {
-            return;
-        }
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "never: {what}");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    panic!("never: {what}");
+}
+
+/// Only a hang takes as long.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Runs something with a limit of time, for what would hang when it goes wrong.
+pub fn within<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(run()));
+    receiver
+        .recv_timeout(PATIENCE)
+        .unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
 /// A path that is not there.

@@ -1,5 +1,6 @@
 //! A driver that sleeps, is forgotten, or is kept unpolled by its owner stalls nobody.
 
+use crate::asleep::spawn_watched;
 use crate::fixture::{Echo, Handle, forget, panic_message, within_a_minute};
 use futures_util::FutureExt;
 use mfio::backend::integrations::async_io::AsyncIo;
@@ -9,7 +10,6 @@ use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
-use std::thread;
 use std::time::Duration;
 
 fn current_thread() -> tokio::runtime::Runtime {
@@ -115,16 +115,16 @@ fn an_executor_shut_down_under_its_driver() {
         assert_eq!(first.block_on(echo.add(0, 10)), 10);
         // The waiter waits while the first executor still watches.
         echo.hold(true);
-        let waiter = {
+        let (waiter, watched) = {
             let echo = echo.clone();
-            thread::spawn(move || {
+            spawn_watched(move || {
                 let runtime = current_thread();
                 runtime.block_on(Tokio::run_with(echo, async |io: &Arc<Echo>| {
                     io.add(0, 1000).await
                 }))
             })
         };
-        thread::sleep(Duration::from_millis(50));
+        watched.until_asleep();
         drop(first);
         echo.hold(false);
         assert_eq!(waiter.join().unwrap(), 1000);
@@ -244,12 +244,12 @@ fn a_dead_backend_is_reported_to_everybody() {
             let threads: Vec<_> = (0..5)
                 .map(|_| {
                     let echo = echo.clone();
-                    thread::spawn(move || echo.block_on(echo.add(0, 1)))
+                    spawn_watched(move || echo.block_on(echo.add(0, 1)))
                 })
                 .collect();
-            thread::sleep(Duration::from_millis(50));
+            threads.iter().for_each(|(_, thread)| thread.until_asleep());
             echo.kill();
-            for thread in threads {
+            for (thread, _) in threads {
                 assert!(thread.join().is_err());
             }
             let late = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

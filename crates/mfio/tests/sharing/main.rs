@@ -1,5 +1,7 @@
 //! One backend, many drivers: threads in `block_on`, tasks of any executor, foreign loops.
 
+#[path = "../common/asleep.rs"]
+mod asleep;
 mod drivers;
 mod fairness;
 mod fixture;

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::asleep::spawn_watched;
 use crate::fixture::{Echo, Handle, forget, panic_message, within_a_minute};
 use futures_util::FutureExt;
 use mfio::backend::fd::{FdWaker, FdWakerOwner};
@@ -200,9 +201,9 @@ fn interests_changed_under(drive: fn(Arc<Writer>)) {
     while (&writer.socket).write(&[0; 4096]).is_ok() {}
     while (&writer.socket).write(&[0; 1]).is_ok() {}
     let driven = writer.clone();
-    thread::spawn(move || drive(driven));
+    let (_, driver) = spawn_watched(move || drive(driven));
     // The driver sits down first, with the interests as they are.
-    thread::sleep(Duration::from_millis(100));
+    driver.until_asleep();
     wanted.store(true, Ordering::Release);
     writer.sharing().unwrap().signal();
     was_refused.recv().unwrap();
@@ -348,13 +349,13 @@ fn the_end_of_the_container_reaches_who_waits() {
         let waiting: Vec<_> = (0..3)
             .map(|_| {
                 let object = object.clone();
-                thread::spawn(move || object.block_on(pending::<()>()))
+                spawn_watched(move || object.block_on(pending::<()>()))
             })
             .collect();
-        thread::sleep(Duration::from_millis(50));
+        waiting.iter().for_each(|(_, thread)| thread.until_asleep());
         let container = object.container.lock().unwrap().take();
         drop(container);
-        for waiting in waiting {
+        for (waiting, _) in waiting {
             assert!(panic_message(waiting.join().unwrap_err()).contains("container is gone"));
         }
     });
