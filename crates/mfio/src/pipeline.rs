@@ -48,9 +48,10 @@ pub use request::{Completed, Request, Window};
 pub use run::{BlockingRun, Next, Run};
 
 use crate::error::Cause;
+use crate::error::ErrorKind;
 use crate::io::{Direction, PacketIo, Position};
 use crate::packet::{BufferFor, Outcome};
-use crate::traits::failure;
+use crate::traits::failure_of_buffer;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
@@ -123,7 +124,7 @@ where
         self.count == 0 || self.count < self.window.operations() && len <= bytes
     }
 
-    /// Sends a request if there is room for it.
+    /// Sends a request if there is room for it. A read into a buffer with a capacity but no length ends with `InvalidInput`.
     ///
     /// # Errors
     /// The request, where there is none: fetch results first.
@@ -143,7 +144,12 @@ where
         self.pushed += 1;
         self.count += 1;
         self.bytes += len;
-        self.io.send_io(pos, relay.send_inner::<D>());
+        let refused = D::READS && len == 0 && relay.has_only_capacity();
+        let view = relay.send_inner::<D>();
+        match refused {
+            false => self.io.send_io(pos, view),
+            true => view.fail(ErrorKind::InvalidInput),
+        }
         Ok(())
     }
 
@@ -213,7 +219,7 @@ where
         let len = done.outcome.len();
         self.count -= 1;
         self.bytes -= len;
-        let why = |cause: Cause| failure::<D, P, Io>(self.io, done.pos, len, cause);
+        let why = |cause: Cause| failure_of_buffer::<D, P, Io>(self.io, done.pos, len, cause);
         let result = Outcome::first_error(&done.outcome).map_or(Ok(()), |cause| Err(why(cause)));
         Completed {
             tag: done.tag,

@@ -411,8 +411,7 @@ fn large_borrowed_reads_and_lengths_from_outside() {
         assert!(bytes.iter().enumerate().all(|(n, &b)| b == (n + 3) as u8));
         io.write_all(0, &bytes).await.unwrap();
         for len in [usize::MAX, isize::MAX as usize] {
-            let error = io.read_to_vec(0, len).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+            assert!(io.read_to_vec(0, len).await.unwrap() == io.to_vec());
         }
         assert_eq!(io.read_to_vec(299_990, 100).await.unwrap().len(), 10);
         assert_eq!(io.read_to_vec(300_000, 100).await.unwrap(), []);

@@ -7,13 +7,17 @@
 //! 2. Offsets of items are the sums of the lengths before them.
 #![allow(unsafe_code)]
 
+mod ended;
 mod sends;
+#[cfg(all(test, not(mfio_loom)))]
+mod tests;
 
 use super::block::Packet;
 use super::buffer::{Buffer, BufferFor, ReadBuffer};
 use super::in_flight::InFlight;
-use super::outcome::{Ended, Outcome};
-use crate::error::Cause;
+use super::outcome::FailedRange;
+use super::state::State;
+use crate::error::ErrorKind;
 use crate::io::{Direction, Position};
 use alloc::vec::Vec;
 use core::fmt;
@@ -21,7 +25,10 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
+pub use ended::EndedBatch;
+pub(crate) use ended::InFlightBatch;
 pub(crate) use sends::Sends;
+use sends::fail_at_start;
 
 struct Item<B: Buffer, P> {
     pos: P,
@@ -36,6 +43,13 @@ impl<B: Buffer, P> Item<B, P> {
         let parts: *mut ManuallyDrop<B::Parts> = &raw mut self.parts;
         // SAFETY: the parts were made by `into_parts` and are in place; `ManuallyDrop` is transparent.
         unsafe { B::region(parts.cast()) }
+    }
+
+    /// Whether the buffer has a capacity and no length.
+    fn has_only_capacity(&self) -> bool {
+        let parts: *const ManuallyDrop<B::Parts> = &raw const self.parts;
+        // SAFETY: as in `region`; an item without bytes has no region that others could use.
+        self.len == 0 && unsafe { B::has_only_capacity(parts.cast()) }
     }
 
     fn into_buffer(self) -> (P, B) {
@@ -119,6 +133,8 @@ impl<B: Buffer, P> fmt::Debug for ItemsParts<B, P> {
 pub struct Batch<B: Buffer, P: Position = u64> {
     packet: Packet<Items<B, P>>,
     total: usize,
+    /// Where in the outcome the first buffer is that has a capacity and no length.
+    unfilled: Option<usize>,
 }
 
 impl<B: Buffer, P: Position> Batch<B, P> {
@@ -132,6 +148,7 @@ impl<B: Buffer, P: Position> Batch<B, P> {
         Self {
             packet: Packet::new(Items(Vec::with_capacity(items))),
             total: 0,
+            unfilled: None,
         }
     }
 
@@ -162,6 +179,9 @@ impl<B: Buffer, P: Position> Batch<B, P> {
             drop(item.into_buffer());
             panic!("more bytes in a batch than can be counted");
         };
+        if item.has_only_capacity() {
+            self.unfilled.get_or_insert(item.offset);
+        }
         self.items_mut().push(item);
         self.total = total;
     }
@@ -228,7 +248,7 @@ impl<B: Buffer, P: Position> Batch<B, P> {
     /// Takes all buffers out, with their positions. Room for as many is kept. Those that are left when the iterator is dropped
     /// are dropped too.
     pub fn drain(&mut self) -> impl ExactSizeIterator<Item = (P, B)> + '_ {
-        self.total = 0;
+        (self.total, self.unfilled) = (0, None);
         Drain(self.items_mut().drain(..))
     }
 
@@ -241,13 +261,45 @@ impl<B: Buffer, P: Position> Batch<B, P> {
     /// Starts the request: the views are to be sent to their positions, the future awaited. With `segments` the initiator
     /// hears of each range, see [`Packet::start_segments`].
     pub(crate) fn start<D: Direction>(
-        mut self,
+        self,
         segments: bool,
     ) -> (InFlightBatch<B, P, D>, Sends<B, P, D>)
     where
         B: BufferFor<D>,
     {
-        let (total, views) = (self.total, self.len());
+        self.start_up_to(State::MOST_VIEWS, segments)
+    }
+
+    /// What fails before it is sent, with `most` views: the buffers from that number on, where there are more than can be
+    /// counted (on machines of 32 bits), and reads into a capacity without a length.
+    fn failed_at_start<D: Direction>(&self, most: usize) -> [Option<FailedRange>; 2] {
+        let unfilled = self
+            .unfilled
+            .filter(|_| D::READS)
+            .map(|offset| FailedRange {
+                offset,
+                len: 0,
+                cause: ErrorKind::InvalidInput.into(),
+            });
+        let beyond = self.items().get(most).map(|item| FailedRange {
+            offset: item.offset,
+            len: self.total - item.offset,
+            cause: ErrorKind::LimitReached.into(),
+        });
+        [unfilled, beyond]
+    }
+
+    fn start_up_to<D: Direction>(
+        mut self,
+        most: usize,
+        segments: bool,
+    ) -> (InFlightBatch<B, P, D>, Sends<B, P, D>)
+    where
+        B: BufferFor<D>,
+    {
+        let failed = self.failed_at_start::<D>(most);
+        let (total, views) = (self.total, self.len().min(most));
+        let unfilled = self.unfilled;
         let items = NonNull::from_mut(self.items_mut().as_mut_slice()).cast();
         let header = self.packet.into_raw();
         // SAFETY: the block was the packet's alone; its units of COUNT go to `Sends`, the initiator's side to the future.
@@ -256,6 +308,9 @@ impl<B: Buffer, P: Position> Batch<B, P> {
             drop(stale);
             (*header.as_ptr()).len = total;
             (*header.as_ptr()).state.start_many(views, segments);
+            if failed != [None, None] {
+                fail_at_start(header, failed);
+            }
             InFlight::new(header)
         };
         let sends = Sends {
@@ -265,7 +320,12 @@ impl<B: Buffer, P: Position> Batch<B, P> {
             views,
             direction: PhantomData,
         };
-        (InFlightBatch { in_flight, total }, sends)
+        let batch = InFlightBatch {
+            in_flight,
+            total,
+            unfilled,
+        };
+        (batch, sends)
     }
 }
 
@@ -321,60 +381,5 @@ impl<B: Buffer, P> ExactSizeIterator for Drain<'_, B, P> {}
 impl<B: Buffer, P> Drop for Drain<'_, B, P> {
     fn drop(&mut self) {
         self.for_each(drop);
-    }
-}
-
-/// A batch on its way.
-#[derive(Debug)]
-pub(crate) struct InFlightBatch<B: Buffer, P: Position, D: Direction> {
-    pub(crate) in_flight: InFlight<Items<B, P>, D>,
-    total: usize,
-}
-
-impl<B: Buffer, P: Position, D: Direction> InFlightBatch<B, P, D> {
-    pub(crate) fn ended(&self, ended: Ended<Items<B, P>>) -> EndedBatch<B, P> {
-        EndedBatch {
-            batch: Batch {
-                packet: ended.packet,
-                total: self.total,
-            },
-            outcome: ended.outcome,
-        }
-    }
-}
-
-/// A batch that came back, and what became of it.
-#[must_use]
-#[derive(Debug)]
-pub struct EndedBatch<B: Buffer, P: Position = u64> {
-    /// The batch, to be used again or taken apart.
-    pub batch: Batch<B, P>,
-    /// Which ranges succeeded, as if the buffers lay one behind the other.
-    pub outcome: Outcome,
-}
-
-impl<B: Buffer, P: Position> EndedBatch<B, P> {
-    /// What became of one buffer, with offsets within it. A buffer without bytes succeeds.
-    ///
-    /// # Panics
-    /// Where there is no buffer number `index`.
-    pub fn outcome_of(&self, index: usize) -> Outcome {
-        self.outcome.part(self.batch.range(index))
-    }
-
-    /// The first failure of each buffer, in order; one without bytes succeeds. Takes time by the number of buffers and of failures.
-    pub fn results(&self) -> impl Iterator<Item = Result<(), Cause>> + '_ {
-        let mut failures = self.outcome.failures().peekable();
-        (0..self.batch.len()).map(move |index| {
-            let range = self.batch.range(index);
-            while failures
-                .next_if(|f| f.offset + f.len <= range.start)
-                .is_some()
-            {}
-            match failures.peek() {
-                Some(failed) if failed.offset < range.end && !range.is_empty() => Err(failed.cause),
-                _ => Ok(()),
-            }
-        })
     }
 }

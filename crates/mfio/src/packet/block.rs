@@ -127,6 +127,13 @@ impl<B: Buffer> Packet<B> {
         self.len() == 0
     }
 
+    /// Whether the buffer has a capacity and no length.
+    #[inline]
+    pub(crate) fn has_only_capacity(&self) -> bool {
+        // SAFETY: the parts were made by `into_parts` and are in place, and this packet is idle (invariant 1).
+        unsafe { B::has_only_capacity(self.parts()) }
+    }
+
     /// The bytes of the buffer.
     #[inline]
     pub fn buffer(&self) -> &[u8] {

@@ -55,6 +55,16 @@ pub unsafe trait Buffer: Send + Sized {
     /// `parts` points to parts that came from [`into_parts`](Buffer::into_parts).
     unsafe fn region(parts: *mut Self::Parts) -> (*mut u8, usize);
 
+    /// Whether the buffer has room for bytes but no length, as `Vec::with_capacity` makes it. Reads fill the length, so the
+    /// calls that read refuse such a buffer instead of reading nothing into it.
+    ///
+    /// # Safety
+    /// As for [`region`](Buffer::region), while nobody uses the region.
+    unsafe fn has_only_capacity(parts: *const Self::Parts) -> bool {
+        let _ = parts;
+        false
+    }
+
     /// Whether nobody wants what is done with the buffer, a hint: true for a [`View`](super::View) that is abandoned, and for a
     /// [`Recallable`] that was recalled.
     ///
@@ -138,6 +148,11 @@ unsafe impl Buffer for Vec<u8> {
     unsafe fn region(parts: *mut VecParts) -> (*mut u8, usize) {
         // SAFETY: the caller's pointer is valid.
         unsafe { ((*parts).ptr, (*parts).len) }
+    }
+
+    unsafe fn has_only_capacity(parts: *const VecParts) -> bool {
+        // SAFETY: the caller's pointer is valid.
+        unsafe { (*parts).len == 0 && (*parts).capacity != 0 }
     }
 }
 // SAFETY: the pointer came from `as_mut_ptr`; every `u8` is valid.

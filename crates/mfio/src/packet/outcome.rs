@@ -15,7 +15,7 @@ use core::ops::Range;
 pub struct FailedRange {
     /// Where it begins in the packet.
     pub offset: usize,
-    /// How long it is. 0 only where the whole request was empty, and failed.
+    /// How long it is. 0 only where the whole request was empty, and failed, or a buffer without a length in a batch.
     pub len: usize,
     /// Why.
     pub cause: Cause,

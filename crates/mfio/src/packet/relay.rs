@@ -88,6 +88,13 @@ unsafe impl<B: Buffer, S: Send> Buffer for Carrier<B, S> {
             }
         }
     }
+
+    unsafe fn has_only_capacity(parts: *const Self::Parts) -> bool {
+        // SAFETY: as in `region`.
+        unsafe {
+            (*parts).state.is_some() && B::has_only_capacity((&raw const (*parts).buffer).cast())
+        }
+    }
 }
 // SAFETY: the region is the buffer's.
 unsafe impl<B: ReadBuffer, S: Send> ReadBuffer for Carrier<B, S> {}
@@ -263,6 +270,11 @@ impl<B: Buffer + 'static, S: OnEnd<B>> Relay<B, S> {
     #[inline]
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether the buffer has a capacity and no length.
+    pub(crate) fn has_only_capacity(&self) -> bool {
+        self.0.has_only_capacity()
     }
 
     /// Whether the buffer has no bytes.

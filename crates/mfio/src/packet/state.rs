@@ -117,6 +117,15 @@ impl State {
         self.0.store(Self::units(views) | RELAY, Ordering::Relaxed);
     }
 
+    /// Says that something failed. Only for who has just started the packet, and has not sent its views. Relaxed: the views
+    /// carry it to other threads.
+    pub(super) fn set_failed(&self) {
+        self.0.fetch_or(FAILED, Ordering::Relaxed);
+    }
+
+    /// How many views can be counted.
+    pub(super) const MOST_VIEWS: usize = MOST / ONE - 1;
+
     /// Whether so many views can be counted.
     pub(super) fn counts(views: usize) -> bool {
         views < MOST / ONE

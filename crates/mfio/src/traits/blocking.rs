@@ -5,6 +5,7 @@
 use super::extent::{Extent, Prefix, Whole, goes_on};
 use super::flow::{Partial, Verdict, read_with_blocking, write_with_blocking};
 use super::lending::{Lend, lend};
+use super::to_end;
 use super::{IoRead, IoWrite, failure};
 use crate::backend::{IoBackend, IoBackendExt};
 use crate::error::{Cause, ErrorKind, Result};
@@ -12,6 +13,7 @@ use crate::io::{Address, PacketIo, Position, Read, Write};
 use crate::packet::{Outcome, ReadBuffer, WriteBuffer};
 use crate::pipeline::{BlockingRun, Request, Window};
 use crate::ranges::{EndedRanges, Ranges};
+use alloc::vec::Vec;
 use bytemuck::{NoUninit, Pod};
 use core::marker::PhantomData;
 
@@ -103,6 +105,19 @@ impl<Io: IoBackend + ?Sized, P: Position> Blocking<'_, Io, P> {
         Io: PacketIo<Read, P>,
     {
         transfer::<Read, P, Io, Prefix>(self.io, pos, bytes)
+    }
+
+    /// [`read_to_end`](IoRead::read_to_end), waiting: appends everything from `pos` to the end of the data to `bytes`, and
+    /// returns the number of bytes appended. Nothing is copied where the object asks for no
+    /// [alignment](PacketIo::alignment). The room that `bytes` has is used first.
+    ///
+    /// # Errors
+    /// The cause of the first byte that could not be read, at its offset; `OutOfMemory`. The bytes before are in `bytes`.
+    pub fn read_to_end(self, pos: P, bytes: &mut Vec<u8>) -> Result<usize>
+    where
+        Io: PacketIo<Read, P>,
+    {
+        to_end::blocking(self.io, pos, bytes)
     }
 
     /// Writes a plain value: its bytes as they are, in this machine's order.

@@ -5,6 +5,8 @@
 //! | [`read`](IoRead::read), [`write`](IoWrite::write) | a plain value | one | nothing, through the object's pool |
 //! | [`read_all`](IoRead::read_all), [`read_some`](IoRead::read_some), … | borrowed | one | nothing up to 64 KiB, through the pool |
 //! | [`read_buf`](IoRead::read_buf), … | an owned buffer, given back | none | one packet |
+//! | [`read_to_vec`](IoRead::read_to_vec) | a new vector, of the bytes that come | none | the vector and one packet |
+//! | [`read_to_end`](IoRead::read_to_end) | a borrowed vector, which grows | one | as the vector grows |
 //! | [`read_packet`](IoRead::read_packet), … | a packet, given back | none | nothing |
 //! | [`read_batch`](IoRead::read_batch), … | many buffers with a position each, given back | none | nothing |
 //! | [`read_ranges`](IoRead::read_ranges) | a list of ranges with memory for them, given back | none | nothing |
@@ -18,6 +20,10 @@
 //!
 //! `read_all` and `write_all` succeed only if every byte did. The `some` forms say how many bytes from the start did
 //! without a gap, and fail only if none did; a `read_some` at the end of the data gives 0.
+//!
+//! Reads fill the length of a buffer, never its capacity, always. An owned buffer with a capacity and no length, as
+//! `Vec::with_capacity(n)` makes it, would be read into without effect; it fails with
+//! [`InvalidInput`](crate::error::ErrorKind::InvalidInput) instead: use `vec![0; n]`. One with neither is an empty read.
 
 mod batch;
 mod blocking;
@@ -31,6 +37,8 @@ mod owned;
 mod pooled;
 mod ranges;
 mod read;
+mod to_end;
+mod to_vec;
 mod value;
 mod write;
 
@@ -43,11 +51,14 @@ pub use each::TransferEach;
 pub use extent::{Extent, Prefix, Whole};
 pub use flow::{Chunks, Forward, Partial, ReadWith, Verdict, WriteWith, forward};
 pub use len::HasLen;
-#[cfg(feature = "bytes")]
-pub use owned::ReadBytes;
-pub use owned::{ReadToVec, TransferBuf, TransferBufSome, TransferOwned, TransferPacket};
+pub(crate) use owned::failure_of_buffer;
+pub use owned::{TransferBuf, TransferBufSome, TransferOwned, TransferPacket};
 pub use ranges::ReadRanges;
 pub use read::IoRead;
+pub use to_end::ReadToEnd;
+#[cfg(feature = "bytes")]
+pub use to_vec::ReadBytes;
+pub use to_vec::ReadToVec;
 pub use value::ReadValue;
 pub use write::IoWrite;
 

@@ -3,9 +3,8 @@
 use super::extent::{Extent, Prefix, Whole, goes_on};
 use super::failure;
 use crate::error::{Cause, Error, ErrorKind, Result};
-use crate::io::{Direction, PacketIo, Position, Read};
-use crate::packet::{BufferFor, Ended, InFlight, Outcome, Packet};
-use alloc::vec::Vec;
+use crate::io::{Direction, PacketIo, Position};
+use crate::packet::{BufferFor, Ended, InFlight, Packet, View};
 use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
@@ -51,13 +50,21 @@ where
     Io: PacketIo<D, P> + ?Sized,
     B: BufferFor<D>,
 {
-    /// Goes on with an operation of which the first `done` bytes are there.
-    fn go_on(&mut self, packet: Packet<B>, done: usize) {
+    /// Goes on, at `pos`, with an operation of which the first `done` bytes are there.
+    pub(super) fn go_on(&mut self, packet: Packet<B>, done: usize, pos: P) {
         let (in_flight, view) = packet.start::<D>();
         let (there, rest) = view.split_at(done);
         there.done();
         self.stage = Stage::Sent(in_flight);
-        self.io.send_io(self.pos, rest);
+        self.io.send_io(pos, rest);
+    }
+
+    #[inline]
+    fn send(&self, view: View<D>, refused: bool) {
+        match refused {
+            false => self.io.send_io(self.pos, view),
+            true => view.fail(ErrorKind::InvalidInput),
+        }
     }
 
     /// The operation, which tells of its ranges; sent if it was not.
@@ -68,9 +75,10 @@ where
         if let Stage::Fresh(_) = self.stage
             && let Stage::Fresh(packet) = core::mem::replace(&mut self.stage, Stage::Over)
         {
+            let refused = refused::<D, B>(&packet);
             let (in_flight, view) = packet.start_segments::<D>();
             self.stage = Stage::Sent(in_flight);
-            self.io.send_io(self.pos, view);
+            self.send(view, refused);
         }
         match &mut self.stage {
             Stage::Sent(in_flight) => in_flight,
@@ -99,8 +107,9 @@ where
         let Stage::Fresh(packet) = core::mem::replace(&mut this.stage, Stage::Over) else {
             panic!("a future was polled after it was ready");
         };
+        let refused = refused::<D, B>(&packet);
         let (mut in_flight, view) = packet.start::<D>();
-        this.io.send_io(this.pos, view);
+        this.send(view, refused);
         let polled = Pin::new(&mut in_flight).poll(cx);
         if polled.is_pending() {
             this.stage = Stage::Sent(in_flight);
@@ -121,6 +130,29 @@ where
             .field("direction", &D::VERB)
             .field("pos", &self.pos)
             .finish_non_exhaustive()
+    }
+}
+
+/// Whether a read is refused, as its buffer has a capacity but no length to be filled.
+#[inline]
+fn refused<D: Direction, B: BufferFor<D>>(packet: &Packet<B>) -> bool {
+    D::READS && packet.is_empty() && packet.has_only_capacity()
+}
+
+/// The failure of an operation with a buffer that the caller gave.
+#[cold]
+pub(crate) fn failure_of_buffer<D, P, Io>(io: &Io, pos: P, len: usize, cause: Cause) -> Error
+where
+    D: Direction,
+    P: Position,
+    Io: PacketIo<D, P> + ?Sized,
+{
+    let error = failure(io, pos, len, cause);
+    match cause.kind() {
+        ErrorKind::InvalidInput if D::READS && len == 0 => {
+            error.help("reads fill the length of a buffer, not its capacity: use vec![0; n]")
+        }
+        _ => error,
     }
 }
 
@@ -177,12 +209,12 @@ where
                 && !E::enough(good, outcome.len())
             {
                 *done = good;
-                op.go_on(packet, good);
+                op.go_on(packet, good, op.pos);
                 continue;
             }
             let result = E::judge::<D>(&outcome)
                 .map(E::output)
-                .map_err(|cause| failure(op.io, op.pos, outcome.len(), cause));
+                .map_err(|cause| failure_of_buffer(op.io, op.pos, outcome.len(), cause));
             return Poll::Ready((result, packet.into_buffer()));
         }
     }
@@ -197,95 +229,5 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.op, f)
-    }
-}
-
-/// The future of [`IoRead::read_to_vec`](super::IoRead::read_to_vec).
-#[derive(Debug)]
-#[must_use = "nothing is sent before the first poll"]
-pub struct ReadToVec<'a, P, Io: ?Sized> {
-    io: &'a Io,
-    pos: P,
-    len: usize,
-    op: Option<TransferPacket<'a, Read, P, Io, Vec<u8>>>,
-}
-
-impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToVec<'a, P, Io> {
-    pub(super) fn new(io: &'a Io, pos: P, len: usize) -> Self {
-        Self {
-            io,
-            pos,
-            len,
-            op: None,
-        }
-    }
-
-    /// Memory of a length that may come from outside.
-    fn allocate(&self) -> Result<Packet<Vec<u8>>> {
-        let mut bytes = Vec::new();
-        if bytes.try_reserve_exact(self.len).is_err() {
-            return Err(self.failure(Cause::new(ErrorKind::OutOfMemory)));
-        }
-        bytes.resize(self.len, 0);
-        Ok(Packet::new(bytes))
-    }
-
-    fn failure(&self, cause: Cause) -> Error {
-        failure::<Read, P, Io>(self.io, self.pos, self.len, cause)
-    }
-}
-
-/// How many bytes there are before the end of the data, if all of them could be read. What a stream has given counts in any
-/// case; `WouldBlock` says that an object is one, whatever its positions.
-fn until_the_end<P: Position>(outcome: &Outcome) -> core::result::Result<usize, Cause> {
-    let fails = |cause: Cause| {
-        !matches!(
-            cause.kind(),
-            ErrorKind::UnexpectedEof | ErrorKind::WouldBlock
-        )
-    };
-    match outcome.first_error() {
-        Some(cause) if !P::SEQUENTIAL && fails(cause) => Err(cause),
-        _ => Prefix::judge::<Read>(outcome),
-    }
-}
-
-impl<P: Position, Io: PacketIo<Read, P> + ?Sized> Future for ReadToVec<'_, P, Io> {
-    type Output = Result<Vec<u8>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if this.op.is_none() {
-            let packet = this.allocate()?;
-            this.op = Some(TransferPacket::new(this.io, this.pos, packet));
-        }
-        let op = this.op.as_mut().expect("it was put there above");
-        let Ended { packet, outcome } = ready!(Pin::new(op).poll(cx));
-        let good = until_the_end::<P>(&outcome).map_err(|cause| this.failure(cause))?;
-        let mut bytes = packet.into_buffer();
-        bytes.truncate(good);
-        Poll::Ready(Ok(bytes))
-    }
-}
-
-/// The future of [`IoRead::read_bytes`](super::IoRead::read_bytes).
-#[cfg(feature = "bytes")]
-#[derive(Debug)]
-#[must_use = "nothing is sent before the first poll"]
-pub struct ReadBytes<'a, P, Io: ?Sized>(ReadToVec<'a, P, Io>);
-
-#[cfg(feature = "bytes")]
-impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadBytes<'a, P, Io> {
-    pub(super) fn new(io: &'a Io, pos: P, len: usize) -> Self {
-        Self(ReadToVec::new(io, pos, len))
-    }
-}
-
-#[cfg(feature = "bytes")]
-impl<P: Position, Io: PacketIo<Read, P> + ?Sized> Future for ReadBytes<'_, P, Io> {
-    type Output = Result<bytes::Bytes>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map_ok(Into::into)
     }
 }

@@ -8,6 +8,7 @@ use crate::io::{Direction, Position};
 use crate::packet::View;
 use crate::packet::buffer::Buffer;
 use crate::packet::header::Header;
+use crate::packet::outcome::FailedRange;
 use core::fmt;
 use core::iter::FusedIterator;
 use core::marker::PhantomData;
@@ -75,4 +76,21 @@ impl<B: Buffer, P: Position, D: Direction> fmt::Debug for Sends<B, P, D> {
             .field("left", &(self.views - self.next))
             .finish_non_exhaustive()
     }
+}
+
+/// Writes failures down before anything is sent.
+///
+/// # Safety
+/// `header` heads a block that the caller has just started and whose views it has.
+#[cold]
+pub(super) unsafe fn fail_at_start(header: NonNull<Header>, failed: [Option<FailedRange>; 2]) {
+    // SAFETY: the block lives, as its views are the caller's.
+    let header = unsafe { header.as_ref() };
+    let mut side = header.side.lock();
+    failed
+        .into_iter()
+        .flatten()
+        .for_each(|range| side.failures.push(range));
+    drop(side);
+    header.state.set_failed();
 }

@@ -54,6 +54,12 @@ unsafe impl Buffer for BytesMut {
         // SAFETY: the caller's pointer is valid. `len` reads a field of the `BytesMut`, and none of its bytes.
         unsafe { ((*parts).ptr, (*parts).bytes.len()) }
     }
+
+    unsafe fn has_only_capacity(parts: *const BytesMutParts) -> bool {
+        // SAFETY: the caller's pointer is valid, and nobody uses the bytes.
+        let bytes = unsafe { &(*parts).bytes };
+        bytes.is_empty() && bytes.capacity() != 0
+    }
 }
 // SAFETY: the pointer came from exclusive access to all the bytes; every `u8` is valid.
 unsafe impl ReadBuffer for BytesMut {}

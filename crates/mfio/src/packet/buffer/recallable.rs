@@ -96,6 +96,11 @@ unsafe impl<B: Buffer, R: Recalled> Buffer for Recallable<B, R> {
         unsafe { B::region(&raw mut (*parts).0) }
     }
 
+    unsafe fn has_only_capacity(parts: *const Self::Parts) -> bool {
+        // SAFETY: the caller's pointer is valid, and so is that to the field.
+        unsafe { B::has_only_capacity(&raw const (*parts).0) }
+    }
+
     unsafe fn is_unwanted(parts: *const Self::Parts) -> bool {
         // SAFETY: the caller's pointer is valid; the recall is `Sync` and only read (invariant 1).
         let recall = unsafe { &(*parts).1 };

@@ -1,0 +1,81 @@
+//! A batch on its way, and one that came back.
+
+use super::{Batch, Items};
+use crate::error::{Cause, ErrorKind};
+use crate::io::{Direction, Position};
+use crate::packet::buffer::Buffer;
+use crate::packet::in_flight::InFlight;
+use crate::packet::outcome::{Ended, Outcome};
+
+/// A batch on its way.
+#[derive(Debug)]
+pub(crate) struct InFlightBatch<B: Buffer, P: Position, D: Direction> {
+    pub(crate) in_flight: InFlight<Items<B, P>, D>,
+    pub(super) total: usize,
+    pub(super) unfilled: Option<usize>,
+}
+
+impl<B: Buffer, P: Position, D: Direction> InFlightBatch<B, P, D> {
+    pub(crate) fn ended(&self, ended: Ended<Items<B, P>>) -> EndedBatch<B, P> {
+        EndedBatch {
+            batch: Batch {
+                packet: ended.packet,
+                total: self.total,
+                unfilled: self.unfilled,
+            },
+            outcome: ended.outcome,
+            reads: D::READS,
+        }
+    }
+}
+
+/// A batch that came back, and what became of it.
+#[must_use]
+#[derive(Debug)]
+pub struct EndedBatch<B: Buffer, P: Position = u64> {
+    /// The batch, to be used again or taken apart.
+    pub batch: Batch<B, P>,
+    /// Which ranges succeeded, as if the buffers lay one behind the other.
+    pub outcome: Outcome,
+    reads: bool,
+}
+
+impl<B: Buffer, P: Position> EndedBatch<B, P> {
+    /// What became of one buffer, with offsets within it. A buffer without bytes succeeds, unless it was to be read into and
+    /// has a capacity: reads fill the length.
+    ///
+    /// # Panics
+    /// Where there is no buffer number `index`.
+    pub fn outcome_of(&self, index: usize) -> Outcome {
+        match self.refused(index) {
+            Some(cause) => Outcome::prefix(0, 0, cause),
+            None => self.outcome.part(self.batch.range(index)),
+        }
+    }
+
+    /// Why a buffer was not read into that has a capacity and no length.
+    fn refused(&self, index: usize) -> Option<Cause> {
+        let refused = self.reads && self.batch.items()[index].has_only_capacity();
+        refused.then_some(ErrorKind::InvalidInput.into())
+    }
+
+    /// The first failure of each buffer, in order; one without bytes succeeds, unless it has a capacity that was to be read
+    /// into. Takes time by the number of buffers and of failures.
+    pub fn results(&self) -> impl Iterator<Item = Result<(), Cause>> + '_ {
+        let mut failures = self.outcome.failures().peekable();
+        (0..self.batch.len()).map(move |index| {
+            let range = self.batch.range(index);
+            if let Some(cause) = self.refused(index) {
+                return Err(cause);
+            }
+            while failures
+                .next_if(|f| f.offset + f.len <= range.start)
+                .is_some()
+            {}
+            match failures.peek() {
+                Some(failed) if failed.offset < range.end && !range.is_empty() => Err(failed.cause),
+                _ => Ok(()),
+            }
+        })
+    }
+}

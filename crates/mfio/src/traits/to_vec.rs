@@ -1,0 +1,149 @@
+//! Reads into a new vector, which grows by the bytes that come and not by the length that was asked for.
+
+use super::extent::{Extent, Prefix};
+use super::failure;
+use super::owned::TransferPacket;
+use crate::error::{Cause, Error, ErrorKind, Result};
+use crate::io::{PacketIo, Position, Read};
+use crate::packet::{Ended, Outcome, Packet};
+use alloc::vec::Vec;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+/// Lengths up to this are one request, with memory for all of it.
+const AT_ONCE: usize = 1 << 20;
+/// How many bytes a longer read begins with. Each further request is as long as all before it together.
+const FIRST: usize = 256 << 10;
+/// More memory than this is given back where less than half of it is used.
+const WASTE: usize = 64 << 10;
+
+/// The future of [`IoRead::read_to_vec`](super::IoRead::read_to_vec).
+#[derive(Debug)]
+#[must_use = "nothing is sent before the first poll"]
+pub struct ReadToVec<'a, P, Io: ?Sized> {
+    io: &'a Io,
+    pos: P,
+    len: usize,
+    op: Option<TransferPacket<'a, Read, P, Io, Vec<u8>>>,
+}
+
+impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToVec<'a, P, Io> {
+    pub(super) fn new(io: &'a Io, pos: P, len: usize) -> Self {
+        Self {
+            io,
+            pos,
+            len,
+            op: None,
+        }
+    }
+
+    fn first(&self) -> Result<Packet<Vec<u8>>> {
+        let len = if self.len > AT_ONCE { FIRST } else { self.len };
+        let mut bytes = Vec::new();
+        self.grow(&mut bytes, len)?;
+        Ok(Packet::new(bytes))
+    }
+
+    /// Where the next request begins, where `good` bytes came and more may follow. An object with bytes in order only is
+    /// not asked again: it might have none for a long time, while those that came wait.
+    fn next_pos(&self, good: usize, outcome: &Outcome) -> Option<P> {
+        let ends = P::SEQUENTIAL || good == self.len || !outcome.is_success();
+        if ends || self.io.alignment().is_in_order() {
+            return None;
+        }
+        self.pos.advance(good)
+    }
+
+    /// Doubles the memory, or adds less where there is too little or less is wanted.
+    fn go_on(&mut self, mut packet: Packet<Vec<u8>>, good: usize, pos: P) -> Result<()> {
+        let mut bytes = packet.replace(Vec::new());
+        let len = self.len.min(good.saturating_mul(2));
+        if self.grow(&mut bytes, len).is_err() {
+            self.grow(&mut bytes, len.min(good.saturating_add(FIRST)))?;
+        }
+        packet.replace(bytes);
+        let op = self.op.as_mut().expect("it brought these bytes");
+        op.go_on(packet, good, pos);
+        Ok(())
+    }
+
+    fn grow(&self, bytes: &mut Vec<u8>, len: usize) -> Result<()> {
+        if bytes.try_reserve_exact(len - bytes.len()).is_err() {
+            return Err(self.failure(Cause::new(ErrorKind::OutOfMemory)));
+        }
+        bytes.resize(len, 0);
+        Ok(())
+    }
+
+    fn failure(&self, cause: Cause) -> Error {
+        failure::<Read, P, Io>(self.io, self.pos, self.len, cause)
+    }
+}
+
+/// How many bytes there are before the end of the data, if all of them could be read. What a stream has given counts in any
+/// case; `WouldBlock` says that an object is one, whatever its positions.
+fn until_the_end<P: Position>(outcome: &Outcome) -> core::result::Result<usize, Cause> {
+    let fails = |cause: Cause| {
+        !matches!(
+            cause.kind(),
+            ErrorKind::UnexpectedEof | ErrorKind::WouldBlock
+        )
+    };
+    match outcome.first_error() {
+        Some(cause) if !P::SEQUENTIAL && fails(cause) => Err(cause),
+        _ => Prefix::judge::<Read>(outcome),
+    }
+}
+
+/// Cuts the bytes that did not come off.
+fn trim(mut bytes: Vec<u8>, good: usize) -> Vec<u8> {
+    bytes.truncate(good);
+    if bytes.capacity() > WASTE && good < bytes.capacity() / 2 {
+        bytes.shrink_to_fit();
+    }
+    bytes
+}
+
+impl<P: Position, Io: PacketIo<Read, P> + ?Sized> Future for ReadToVec<'_, P, Io> {
+    type Output = Result<Vec<u8>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if this.op.is_none() {
+            let packet = this.first()?;
+            this.op = Some(TransferPacket::new(this.io, this.pos, packet));
+        }
+        loop {
+            let op = this.op.as_mut().expect("it was put there above");
+            let Ended { packet, outcome } = ready!(Pin::new(op).poll(cx));
+            let good = until_the_end::<P>(&outcome).map_err(|cause| this.failure(cause))?;
+            match this.next_pos(good, &outcome) {
+                Some(pos) => this.go_on(packet, good, pos)?,
+                None => return Poll::Ready(Ok(trim(packet.into_buffer(), good))),
+            }
+        }
+    }
+}
+
+/// The future of [`IoRead::read_bytes`](super::IoRead::read_bytes).
+#[cfg(feature = "bytes")]
+#[derive(Debug)]
+#[must_use = "nothing is sent before the first poll"]
+pub struct ReadBytes<'a, P, Io: ?Sized>(ReadToVec<'a, P, Io>);
+
+#[cfg(feature = "bytes")]
+impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadBytes<'a, P, Io> {
+    pub(super) fn new(io: &'a Io, pos: P, len: usize) -> Self {
+        Self(ReadToVec::new(io, pos, len))
+    }
+}
+
+#[cfg(feature = "bytes")]
+impl<P: Position, Io: PacketIo<Read, P> + ?Sized> Future for ReadBytes<'_, P, Io> {
+    type Output = Result<bytes::Bytes>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map_ok(Into::into)
+    }
+}
