@@ -104,3 +104,21 @@ fn a_pipe_gives_what_there_is_for_a_generous_length_and_all_to_its_end() {
         }
     }
 }
+
+#[test]
+fn a_generous_range_of_a_short_file_touches_little_memory() {
+    let dir = Dir::new();
+    for rt in runtimes() {
+        let file = rt.block_on(rt.open_read(dir.file("short", 10))).unwrap();
+        let before = most_memory();
+        let ended = rt.block_on(file.read_ranges([0..1 << 29, 5..1 << 29]));
+        let more = most_memory() - before;
+        for (from, result) in [0, 5].into_iter().zip(ended.iter()) {
+            let failed = result.unwrap_err();
+            assert_eq!(failed.error.kind(), mfio::error::ErrorKind::UnexpectedEof);
+            assert_eq!(failed.good.len(), 10 - from);
+            assert_bytes(failed.good, from as u64);
+        }
+        assert!(more < 256 << 10, "{more} KiB");
+    }
+}

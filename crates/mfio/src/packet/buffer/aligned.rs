@@ -1,19 +1,33 @@
 //! [`AlignedBuf`]: zeroed memory at an alignment of the user's choice.
 //!
 //! Invariants:
-//! 1. `ptr` came from `alloc_zeroed` with the layout (`len`, `align`), or dangles where `len` is 0.
+//! 1. `ptr` lies `pad` bytes behind the start of an allocation of `alloc_zeroed` with the layout that `layout_for` gives for
+//!    `len` and `align`, of which the `len` bytes from `ptr` on are a part; or it dangles where `len` is 0.
 //! 2. An `AlignedBuf` is the only claim on its memory, and frees it once, on drop.
 #![allow(unsafe_code)]
 
 use super::{Buffer, ReadBuffer, WriteBuffer};
 use crate::error::{Cause, ErrorKind};
-use alloc::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use alloc::alloc::{Layout, LayoutError, alloc_zeroed, dealloc, handle_alloc_error};
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
 /// The page size for which buffers are aligned unless told otherwise.
 const PAGE: usize = 4096;
+
+/// From this length on memory is zeroed by the system, page by page, when it is touched first: lengths may be an upper bound
+/// that somebody sent. The standard allocator does so only for allocations without an alignment, and otherwise writes all.
+const LAZY: usize = 1 << 20;
+
+/// What is allocated for a buffer; with room to align it where the allocator does not.
+fn layout_for(len: usize, align: usize) -> Result<Layout, LayoutError> {
+    let exact = Layout::from_size_align(len, align)?;
+    match len >= LAZY {
+        true => Layout::from_size_align(len.saturating_add(align), 1),
+        false => Ok(exact),
+    }
+}
 
 /// A byte buffer with an alignment: what unbuffered file I/O needs. Zeroed, of fixed length.
 ///
@@ -28,6 +42,7 @@ pub struct AlignedBuf {
     ptr: NonNull<u8>,
     len: usize,
     align: usize,
+    pad: usize,
 }
 
 impl AlignedBuf {
@@ -44,9 +59,9 @@ impl AlignedBuf {
     /// # Panics
     /// Where `align` is not a power of two, or `len` is more than the address space holds.
     pub fn with_alignment(len: usize, align: usize) -> Self {
-        let layout = Layout::from_size_align(len, align)
+        let layout = layout_for(len, align)
             .expect("an alignment is a power of two, and a buffer fits the address space");
-        Self::allocate(layout).unwrap_or_else(|| handle_alloc_error(layout))
+        Self::allocate(len, align, layout).unwrap_or_else(|| handle_alloc_error(layout))
     }
 
     /// As [`with_alignment`](Self::with_alignment), for a length or alignment from outside.
@@ -54,22 +69,29 @@ impl AlignedBuf {
     /// # Errors
     /// `InvalidInput` where there is no such layout, `OutOfMemory` where memory is missing.
     pub fn try_with_alignment(len: usize, align: usize) -> Result<Self, Cause> {
-        let layout =
-            Layout::from_size_align(len, align).map_err(|_| Cause::new(ErrorKind::InvalidInput))?;
-        Self::allocate(layout).ok_or(Cause::new(ErrorKind::OutOfMemory))
+        let layout = layout_for(len, align).map_err(|_| Cause::new(ErrorKind::InvalidInput))?;
+        Self::allocate(len, align, layout).ok_or(Cause::new(ErrorKind::OutOfMemory))
     }
 
-    fn allocate(layout: Layout) -> Option<Self> {
-        let ptr = if layout.size() == 0 {
-            NonNull::without_provenance(core::num::NonZero::new(layout.align())?)
+    fn allocate(len: usize, align: usize, layout: Layout) -> Option<Self> {
+        let (ptr, pad) = if len == 0 {
+            (
+                NonNull::without_provenance(core::num::NonZero::new(align)?),
+                0,
+            )
         } else {
             // SAFETY: the size is not zero.
-            NonNull::new(unsafe { alloc_zeroed(layout) })?
+            let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+            let pad = start.addr().get().wrapping_neg() % align;
+            // SAFETY: `pad` is less than `align`, and 0 where the allocation is aligned so; otherwise that has `align` bytes
+            // more than `len` (`layout_for`).
+            (unsafe { start.add(pad) }, pad)
         };
         Some(Self {
             ptr,
-            len: layout.size(),
-            align: layout.align(),
+            len,
+            align,
+            pad,
         })
     }
 
@@ -82,11 +104,9 @@ impl AlignedBuf {
 impl Drop for AlignedBuf {
     fn drop(&mut self) {
         if self.len != 0 {
-            // SAFETY: allocated with this very layout, which was valid then (invariant 1); freed once (invariant 2).
-            unsafe {
-                let layout = Layout::from_size_align_unchecked(self.len, self.align);
-                dealloc(self.ptr.as_ptr(), layout);
-            }
+            let layout = layout_for(self.len, self.align).expect("it was valid before");
+            // SAFETY: allocated with this very layout, `pad` bytes before (invariant 1); freed once (invariant 2).
+            unsafe { dealloc(self.ptr.sub(self.pad).as_ptr(), layout) }
         }
     }
 }
@@ -149,7 +169,14 @@ mod tests {
 
     #[test]
     fn is_zeroed_and_aligned_and_may_be_empty() {
-        for (len, align) in [(0, 1), (0, 4096), (1, 4096), (70_000, 65_536)] {
+        let lens = [(0, 1), (0, 4096), (1, 4096), (70_000, 65_536)];
+        let lazy = [
+            (LAZY - 1, 4096),
+            (LAZY, 1),
+            (LAZY, 4096),
+            (LAZY + 3, 1 << 21),
+        ];
+        for (len, align) in lens.into_iter().chain(lazy) {
             let buf = AlignedBuf::with_alignment(len, align);
             assert_eq!(buf.as_ptr() as usize % align, 0);
             assert_eq!(buf.len(), len);
