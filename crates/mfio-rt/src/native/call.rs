@@ -68,7 +68,7 @@ impl Call {
         let error = Error::new(cause, operation)
             .object(object)
             .driver(self.owner.driver_name());
-        match help(cause) {
+        match self.owner.explain_driver(cause).or_else(|| help(cause)) {
             Some(help) => error.help(help),
             None => error,
         }
@@ -95,6 +95,10 @@ pub(super) fn help(cause: Cause) -> Option<&'static str> {
         (Some(libc::ENFILE), _) => {
             Some("the system's limit of open files is reached (sysctl fs.file-max)")
         }
+        (Some(libc::ENOMEM), _) => Some(
+            "memory is missing: see the memory limit of the control group (memory.max), RLIMIT_AS (`ulimit -v`) and \
+             RLIMIT_MEMLOCK (`ulimit -l`)",
+        ),
         (None, ErrorKind::BackendGone) => {
             Some("the runtime has ended, or this process is a forked child of the one that made it")
         }

@@ -204,6 +204,9 @@ impl fmt::Debug for File {
 
 /// What can be done about a transfer that failed.
 fn explain(file: &File, cause: Cause) -> Option<&'static str> {
+    if let Some(help) = file.owner.explain_driver(cause) {
+        return Some(help);
+    }
     match cause.errno() {
         Some(libc::EINVAL) if file.object.alignment().block() > 1 => Some(
             "past the page cache (`OpenOptions::direct`) the position, the length and the memory of a request must be \

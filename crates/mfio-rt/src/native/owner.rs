@@ -114,6 +114,11 @@ impl Owner {
         self.core.driver.capabilities().name
     }
 
+    /// What can be done about a failure of the driver itself.
+    pub(crate) fn explain_driver(&self, cause: Cause) -> Option<&'static str> {
+        self.core.driver.explain(cause)
+    }
+
     pub(crate) fn container(&self) -> &BackendContainer<DynBackend> {
         &self.container
     }

@@ -155,6 +155,12 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// Asks for the early end of an operation that may have ended already.
     fn cancel(&self, key: Key);
 
+    /// What can be done about a failure, where the driver knows more of it than the cause tells.
+    fn explain(&self, cause: Cause) -> Option<&'static str> {
+        let _ = cause;
+        None
+    }
+
     /// What to watch, if there is anything to watch. Without, the driver ends operations by itself, on other threads.
     fn handle(&self) -> Option<&Handle> {
         None

@@ -127,6 +127,14 @@ impl Driver for Threads {
         Ok(TAKEN)
     }
 
+    fn explain(&self, cause: Cause) -> Option<&'static str> {
+        let limit = Cause::with_errno(ErrorKind::LimitReached, libc::EAGAIN);
+        (cause == limit).then_some(
+            "no thread could be started to do this: see RLIMIT_NPROC (`ulimit -u`), the control group's pids.max, and \
+             memory for its stack (RLIMIT_AS, `ulimit -v`)",
+        )
+    }
+
     /// Nothing to do: whoever gave up has marked the operation, and it will not be started.
     fn cancel(&self, _: Key) {}
 
@@ -178,7 +186,11 @@ impl Threads {
                 _ => Vec::new(),
             }
         };
-        let cause = Cause::from(error);
+        let cause = match error.raw_os_error() {
+            // Whatever is short of, it is not this operation that would block.
+            Some(libc::EAGAIN) => Cause::with_errno(ErrorKind::LimitReached, libc::EAGAIN),
+            _ => Cause::from(error),
+        };
         stranded.into_iter().for_each(|op| op.fail(cause));
     }
 }

@@ -21,8 +21,8 @@ mod ring;
 mod shutdown;
 mod slots;
 mod sqe;
+mod trouble;
 
-use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -161,6 +161,17 @@ impl Uring {
         Ok(submitted)
     }
 
+    /// Hands over what is on the submission queue. `true`: there is more to hand over.
+    fn submit_filled(&self, mut entries: Entries<'_>, filled: &Filled) -> bool {
+        if filled.on_queue == 0 {
+            return filled.more;
+        }
+        match entries.submit() {
+            Ok(taken) => filled.more || taken < filled.on_queue,
+            Err(error) => self.not_submitted(entries, &error),
+        }
+    }
+
     /// Moves what waits onto the submission queue, as far as there is room.
     fn fill(&self, entries: &mut Entries<'_>) -> Filled {
         let mut room = entries.room();
@@ -181,7 +192,7 @@ impl Uring {
             room -= 1;
         }
         while room > 0
-            && let Some((key, op)) = queue.next(&mut given_up)
+            && let Some((key, op)) = queue.next(&mut given_up, entries.pushed())
         {
             if let Some(object) = op.object() {
                 if object.wants_fixing() {
@@ -295,32 +306,18 @@ impl Driver for Uring {
             return false;
         }
         let mut entries = self.ring.entries();
+        if entries.is_closed() {
+            drop(entries);
+            return self.cancel_without_entries();
+        }
         let filled = self.fill(&mut entries);
-        drop(entries);
+        let more = self.submit_filled(entries, &filled);
         self.mode.batch(filled.reads);
         if let Some(object) = &filled.often {
             self.slots.register(object);
         }
         end_all(filled.given_up, ErrorKind::Cancelled);
-        if filled.on_queue == 0 {
-            return filled.more;
-        }
-        match self.ring.submit() {
-            Ok(submitted) => filled.more || submitted < filled.on_queue,
-            // The completion queue is full, or a signal came: there is something to do first, and then again.
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EINTR)) => true,
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM)) => {
-                // Memory is missing. What was pushed stays where it is and is handed over later.
-                std::thread::sleep(Duration::from_micros(100));
-                true
-            }
-            // It will not get better (a filter that was installed meanwhile, say).
-            Err(error) => {
-                let unsent = self.queue().fail(error.raw_os_error().unwrap_or(libc::EIO));
-                end_all(unsent, &error);
-                false
-            }
-        }
+        more
     }
 
     fn reap(&self, done: &mut Vec<(Op, i32)>) -> bool {
@@ -337,10 +334,13 @@ impl Driver for Uring {
     }
 
     fn wait(&self, timeout: Option<Duration>) {
-        match self.ring.submit_and_wait(timeout) {
-            Ok(_) => {}
-            Err(error) => wait_failed(&error),
+        if let Err(error) = self.ring.wait(timeout) {
+            self.wait_failed(&error, timeout);
         }
+    }
+
+    fn explain(&self, cause: Cause) -> Option<&'static str> {
+        self.explain_failure(cause)
     }
 
     fn cancel(&self, key: Key) {
@@ -363,13 +363,4 @@ impl Driver for Uring {
 fn end_all(ops: Vec<Op>, cause: impl Into<Cause>) {
     let cause = cause.into();
     ops.into_iter().for_each(|op| op.fail(cause));
-}
-
-/// A wait that ended early is nothing; a wait that cannot be had must not be tried for ever.
-fn wait_failed(error: &io::Error) {
-    match error.raw_os_error() {
-        Some(libc::ETIME | libc::EINTR | libc::EBUSY) => {}
-        Some(libc::EAGAIN | libc::ENOMEM) => std::thread::sleep(Duration::from_micros(100)),
-        _ => panic!("waiting on an io_uring failed: {error}"),
-    }
 }

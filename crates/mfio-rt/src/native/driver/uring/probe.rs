@@ -96,12 +96,12 @@ fn check_opcodes(ring: &Ring) -> Result<(), Refusal> {
 fn check_nop(ring: &Ring) -> Result<(), Refusal> {
     const PROBE: u64 = 0x6d66_696f;
     let nop = opcode::Nop::new().build().user_data(PROBE);
-    push_nop(ring, &nop);
     let refused = |error: &io::Error| {
         Refusal::new("io_uring_enter", Cause::from(error), explain_denied(error))
     };
+    submit_nop(ring, &nop).map_err(|error| refused(&error))?;
     loop {
-        match ring.submit_and_wait(Some(std::time::Duration::from_secs(5))) {
+        match ring.wait(Some(std::time::Duration::from_secs(5))) {
             Ok(_) => break,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(refused(&error)),
@@ -120,9 +120,17 @@ fn check_nop(ring: &Ring) -> Result<(), Refusal> {
 }
 
 #[allow(unsafe_code)]
-fn push_nop(ring: &Ring, nop: &io_uring::squeue::Entry) {
+fn submit_nop(ring: &Ring, nop: &io_uring::squeue::Entry) -> io::Result<()> {
+    let mut entries = ring.entries();
     // SAFETY: the entry points to nothing (ring.rs, 2).
-    unsafe { ring.entries().push(nop) };
+    unsafe { entries.push(nop) };
+    loop {
+        match entries.submit() {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn explain_setup(error: &io::Error, depth: u32) -> Refusal {

@@ -59,18 +59,41 @@ pub(super) struct Queue {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) op: Op,
-    /// Somebody asked for its early end.
-    cancelled: bool,
-    on_ring: bool,
+    /// CANCELLED, ON_RING and, with the latter, how many submission entries were pushed before its own.
+    state: u64,
 }
+
+/// Its early end was asked for.
+const CANCELLED: u64 = 1;
+const ON_RING: u64 = 2;
+const PUSHED_SHIFT: u32 = 2;
 
 impl Entry {
     fn new(op: Op) -> Self {
-        Self {
-            op,
-            cancelled: false,
-            on_ring: false,
-        }
+        Self { op, state: 0 }
+    }
+
+    #[inline]
+    fn push(&mut self, pushed_before: u64) {
+        self.state |= ON_RING | pushed_before << PUSHED_SHIFT;
+    }
+
+    fn cancel(&mut self) {
+        self.state |= CANCELLED;
+    }
+
+    #[inline]
+    fn is_cancelled(&self) -> bool {
+        self.state & CANCELLED != 0
+    }
+
+    fn is_on_ring(&self) -> bool {
+        self.state & ON_RING != 0
+    }
+
+    /// Whether the kernel does not have it, when it has taken so many entries.
+    fn is_untaken(&self, taken: u64) -> bool {
+        self.is_on_ring() && self.state >> PUSHED_SHIFT >= taken
     }
 }
 
@@ -171,8 +194,8 @@ impl Queue {
     /// Asks for the early end of an operation. One that the kernel does not know of comes back.
     pub(super) fn cancel(&mut self, key: Key) -> Option<Op> {
         let entry = self.table.get_mut(key)?;
-        if entry.on_ring {
-            entry.cancelled = true;
+        if entry.is_on_ring() {
+            entry.cancel();
             self.cancels.push(key);
             return None;
         }
@@ -206,9 +229,10 @@ impl Queue {
         self.table.remove(key).map(|entry| entry.op)
     }
 
-    /// The next operation for the ring; what nobody waits for is put into `given_up` instead.
+    /// The next operation for the ring, before whose entry so many were pushed; what nobody waits for is put into
+    /// `given_up` instead.
     #[inline]
-    pub(super) fn next(&mut self, given_up: &mut Vec<Op>) -> Option<(Key, &mut Op)> {
+    pub(super) fn next(&mut self, given_up: &mut Vec<Op>, pushed: u64) -> Option<(Key, &mut Op)> {
         let key = loop {
             if self.is_full() {
                 return None;
@@ -230,7 +254,7 @@ impl Queue {
         };
         self.on_ring += 1;
         let entry = self.table.get_mut(key)?;
-        entry.on_ring = true;
+        entry.push(pushed);
         if entry.op.may_linger() {
             self.lingering.push(key);
         }
@@ -254,8 +278,8 @@ impl Queue {
         self.unswept = 0;
         let (table, cancels) = (&mut self.table, &mut self.cancels);
         self.lingering.retain(|key| match table.get_mut(*key) {
-            Some(entry) if !entry.cancelled && entry.op.is_abandoned() => {
-                entry.cancelled = true;
+            Some(entry) if !entry.is_cancelled() && entry.op.is_abandoned() => {
+                entry.cancel();
                 cancels.push(*key);
                 false
             }
@@ -283,7 +307,7 @@ impl Queue {
             return;
         };
         self.on_ring -= 1;
-        let asked = entry.cancelled || (self.closed && entry.op.is_optional());
+        let asked = entry.is_cancelled() || (self.closed && entry.op.is_optional());
         let ended_early =
             matches!(completion.result, DISTURBED_CANCEL) || completion.result == -libc::EINTR;
         let is_close = matches!(&entry.op, Op::Control(control) if matches!(control.request(), Request::Close));
@@ -323,8 +347,8 @@ impl Queue {
         self.cancels = self.table.keys().collect();
         let table = &mut self.table;
         self.cancels.retain(|key| match table.get_mut(*key) {
-            Some(entry) if entry.on_ring && chosen(&entry.op) => {
-                entry.cancelled = true;
+            Some(entry) if entry.is_on_ring() && chosen(&entry.op) => {
+                entry.cancel();
                 true
             }
             _ => false,
@@ -336,7 +360,9 @@ impl Queue {
 
     /// How much has not ended. Nothing, or `at_last`: the driver ends here.
     pub(super) fn unfinished(&mut self, at_last: bool) -> usize {
-        let open = self.table.len() + usize::from(self.wake_armed);
+        // On a ring that takes nothing the poll for wake-ups cannot be ended. It ends with the ring, and writes nowhere.
+        let waking = self.wake_armed && self.failed.is_none();
+        let open = self.table.len() + usize::from(waking);
         self.ended |= open == 0 || at_last;
         open
     }
@@ -346,19 +372,27 @@ impl Queue {
         self.over
     }
 
-    /// The kernel takes nothing any more. What it does not know of comes back. What it may still find on its queue stays
-    /// where it is: its memory must not go.
-    pub(super) fn fail(&mut self, errno: Errno) -> Vec<Op> {
-        self.failed = Some(errno);
-        self.take_pending()
+    /// The kernel takes nothing any more, after so many entries. What it does not have comes back. What it has stays where
+    /// it is until it ends: its memory must not go.
+    pub(super) fn fail(&mut self, errno: Errno, taken: u64) -> Vec<Op> {
+        self.failed.get_or_insert(errno);
+        self.stale = 0;
+        let table = &mut self.table;
+        let untaken: Vec<_> = table.keys().collect();
+        let untaken = untaken.into_iter().filter(|key| {
+            let entry = table.get_mut(*key);
+            entry.is_some_and(|entry| entry.is_untaken(taken))
+        });
+        let untaken: Vec<_> = untaken.collect();
+        self.on_ring -= untaken.len();
+        let all = untaken.into_iter().chain(self.pending.drain(..));
+        let ops = all.filter_map(|key| table.remove(key).map(|entry| entry.op));
+        ops.chain(self.waiting.take_out(|_| true)).collect()
     }
 
-    fn take_pending(&mut self) -> Vec<Op> {
-        self.stale = 0;
-        let pending = std::mem::take(&mut self.pending);
-        let taken = pending.into_iter().filter_map(|key| self.table.remove(key));
-        let taken = taken.map(|entry| entry.op);
-        taken.chain(self.waiting.take_out(|_| true)).collect()
+    /// Why the kernel takes nothing any more, if so.
+    pub(super) fn failure(&self) -> Option<Errno> {
+        self.failed
     }
 }
 
@@ -404,9 +438,27 @@ mod tests {
     fn a_ring_that_failed_says_why() {
         let mut queue = Queue::new(16, 8);
         queue.submit(open()).unwrap();
-        assert_eq!(queue.fail(libc::EPERM).len(), 1);
+        assert_eq!(queue.fail(libc::EPERM, 0).len(), 1);
         let (_, cause) = queue.submit(open()).unwrap_err();
         assert_eq!(cause.unwrap().errno(), Some(libc::EPERM));
         assert!(queue.put_back(open()).is_err());
+    }
+
+    /// Three are on the ring, of which the kernel has taken one; two more wait for room in the table.
+    #[test]
+    fn a_ring_that_failed_keeps_what_the_kernel_has_and_nothing_else() {
+        let mut queue = Queue::new(4, 3);
+        let keys: Vec<_> = (0..4).map(|_| queue.submit(open()).unwrap().key).collect();
+        for _ in 0..2 {
+            let (op, why) = queue.submit(open()).unwrap_err();
+            assert!(why.is_none());
+            let _ = queue.wait_for_room(op);
+        }
+        for pushed in [7, 8, 10] {
+            assert!(queue.next(&mut Vec::new(), pushed).is_some());
+        }
+        assert_eq!(queue.fail(libc::EPERM, 8).len(), 5);
+        assert_eq!((queue.table.len(), queue.on_ring), (1, 1));
+        assert!(queue.table.get_mut(keys[0]).is_some());
     }
 }

@@ -5,23 +5,46 @@
 //! 1. At most one view of the submission queue exists at a time, and at most one of the completion queue: each is made
 //!    only under its lock (`entries`, `completions`) and dropped before the lock.
 //! 2. What an entry points to lives until the entry's terminal completion. Whoever pushes promises that.
-//! 3. The kernel reads entries only within `enter`; entering beside a push is fine, for it stops at the published tail.
+//! 3. The kernel reads entries only within an `enter` that submits. Only [`Entries::submit`] does that, under the lock of the
+//!    entries; waiting submits nothing, so that anybody may wait at any time.
+//! 4. Hence under that lock it is known which entries the kernel has taken. Once [`Entries::close`] was called no `enter`
+//!    submits any more, and those that it names as not taken are never read.
 #![allow(unsafe_code)]
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use io_uring::types::{SubmitArgs, Timespec};
-use io_uring::{IoUring, Parameters, cqueue, squeue};
+use io_uring::types::{CancelBuilder, Timespec};
+use io_uring::{EnterFlags, IoUring, Parameters, cqueue, squeue};
 
 /// A ring that any thread may use.
 pub(super) struct Ring {
     ring: IoUring,
-    entries: Mutex<()>,
+    entries: Mutex<Submission>,
     completions: Mutex<()>,
+}
+
+/// What is known of the submission queue.
+#[derive(Debug, Default)]
+struct Submission {
+    /// How many entries were ever pushed.
+    pushed: u64,
+    /// Since when, and how often, the kernel has refused to take entries, if it did the last time.
+    refused: Option<(Instant, u32)>,
+    /// Nothing is submitted any more (4).
+    closed: bool,
+}
+
+/// The argument of an `enter` that waits (`struct io_uring_getevents_arg`).
+#[repr(C)]
+struct WaitArg {
+    sigmask: u64,
+    sigmask_size: u32,
+    min_wait_us: u32,
+    timeout: u64,
 }
 
 /// A completion: user data, result, and whether more follow from the same entry.
@@ -67,7 +90,7 @@ impl Ring {
         }?;
         Ok(Self {
             ring,
-            entries: Mutex::new(()),
+            entries: Mutex::default(),
             completions: Mutex::new(()),
         })
     }
@@ -102,31 +125,41 @@ impl Ring {
 
     /// Access to the submission queue.
     pub(super) fn entries(&self) -> Entries<'_> {
-        let lock = lock(&self.entries);
+        let submission = lock(&self.entries);
         // SAFETY: (1).
         let queue = unsafe { self.ring.submission_shared() };
-        Entries { queue, _lock: lock }
-    }
-
-    /// Hands everything that was pushed to the kernel.
-    pub(super) fn submit(&self) -> io::Result<usize> {
-        self.ring.submitter().submit()
-    }
-
-    /// The same, and waits for one completion.
-    pub(super) fn submit_and_wait(&self, timeout: Option<Duration>) -> io::Result<usize> {
-        match timeout {
-            None => self.ring.submitter().submit_and_wait(1),
-            Some(timeout) => {
-                let timeout = timeout.min(LONG);
-                let time = Timespec::new()
-                    .sec(timeout.as_secs())
-                    .nsec(timeout.subsec_nanos());
-                self.ring
-                    .submitter()
-                    .submit_with_args(1, &SubmitArgs::new().timespec(&time))
-            }
+        Entries {
+            queue,
+            submission,
+            ring: &self.ring,
         }
+    }
+
+    /// Waits for one completion, and submits nothing.
+    pub(super) fn wait(&self, timeout: Option<Duration>) -> io::Result<usize> {
+        let timeout = timeout.map(|timeout| timeout.min(LONG));
+        let time = timeout.map(|timeout| {
+            Timespec::new()
+                .sec(timeout.as_secs())
+                .nsec(timeout.subsec_nanos())
+        });
+        let arg = WaitArg {
+            sigmask: 0,
+            sigmask_size: 0,
+            min_wait_us: 0,
+            timeout: time.as_ref().map_or(0, |time| &raw const *time as u64),
+        };
+        let flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
+        // SAFETY: nothing is submitted (3); `arg` is what the flag says, and it and `time` live through the call.
+        unsafe { self.ring.submitter().enter(0, 1, flags.bits(), Some(&arg)) }
+    }
+
+    /// Asks for the early end of an operation that the kernel has taken, without an entry. Kernels before 6.0 cannot.
+    pub(super) fn cancel_now(&self, user_data: u64) -> io::Result<()> {
+        let which = CancelBuilder::user_data(user_data);
+        self.ring
+            .submitter()
+            .register_sync_cancel(Some(Timespec::new()), which)
     }
 
     /// Takes completions off the queue, as many as fit.
@@ -147,7 +180,7 @@ impl Ring {
     }
 }
 
-fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -155,7 +188,8 @@ fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
 pub(super) struct Entries<'a> {
     // Before the lock: dropped first (1).
     queue: squeue::SubmissionQueue<'a>,
-    _lock: MutexGuard<'a, ()>,
+    submission: MutexGuard<'a, Submission>,
+    ring: &'a IoUring,
 }
 
 impl Entries<'_> {
@@ -178,6 +212,58 @@ impl Entries<'_> {
     #[inline]
     pub(super) unsafe fn push(&mut self, entry: &squeue::Entry) -> bool {
         // SAFETY: our caller's promise.
-        unsafe { self.queue.push(entry) }.is_ok()
+        let pushed = unsafe { self.queue.push(entry) }.is_ok();
+        self.submission.pushed += u64::from(pushed);
+        pushed
+    }
+
+    /// How many entries were pushed before the next one.
+    #[inline]
+    pub(super) fn pushed(&self) -> u64 {
+        self.submission.pushed
+    }
+
+    /// Hands everything that was pushed to the kernel, and returns how many entries that took.
+    pub(super) fn submit(&mut self) -> io::Result<usize> {
+        if self.submission.closed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.queue.sync();
+        match self.ring.submitter().submit() {
+            Ok(taken) => {
+                self.submission.refused = None;
+                Ok(taken)
+            }
+            Err(error) => {
+                let (_, times) = self
+                    .submission
+                    .refused
+                    .get_or_insert_with(|| (Instant::now(), 0));
+                *times = times.saturating_add(1);
+                Err(error)
+            }
+        }
+    }
+
+    /// For how long, and how often in a row, the kernel has refused to take entries.
+    pub(super) fn refused(&self) -> (Duration, u32) {
+        let refused = self.submission.refused;
+        refused.map_or((Duration::ZERO, 0), |(since, times)| {
+            (since.elapsed(), times)
+        })
+    }
+
+    /// Submits nothing any more (4). Returns how many entries the kernel has taken since the beginning: those that were
+    /// pushed after so many are never read.
+    pub(super) fn close(&mut self) -> u64 {
+        self.submission.closed = true;
+        self.queue.sync();
+        self.submission.pushed - self.queue.len() as u64
+    }
+
+    /// Whether nothing is submitted any more.
+    #[inline]
+    pub(super) fn is_closed(&self) -> bool {
+        self.submission.closed
     }
 }

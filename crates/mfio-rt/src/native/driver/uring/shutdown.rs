@@ -29,18 +29,19 @@ impl Uring {
 
     /// Takes in what ends, until everything has, or the time is up. Returns how much has not ended.
     fn finish(&self, until: Deadline, at_last: bool) -> usize {
-        let mut done = Vec::new();
+        let (mut done, mut before) = (Vec::new(), 0);
         loop {
-            self.push_cancels();
-            let more = self.reap(&mut done);
+            let refused = self.push_cancels();
+            let more = self.reap(&mut done) || refused;
             let left = until.left();
             let open = self.queue().unfinished(at_last && left.is_zero());
             if open == 0 || left.is_zero() {
                 return open;
             }
-            if !more {
-                // A failure shows in what is left at the end.
-                let _ = self.ring.submit_and_wait(Some(left.min(LOOK)));
+            // What has ended may have made room for what is still to be handed over.
+            let moves = more || open != std::mem::replace(&mut before, open);
+            if !moves {
+                self.wait(Some(left.min(LOOK)));
             }
         }
     }
@@ -51,14 +52,20 @@ impl Uring {
         end_all(unsent, ErrorKind::Cancelled);
     }
 
-    fn push_cancels(&self) {
+    /// `true`: not all of it was handed over.
+    fn push_cancels(&self) -> bool {
         let mut entries = self.ring.entries();
+        if entries.is_closed() {
+            drop(entries);
+            return self.cancel_without_entries();
+        }
         if self.queue().wake_armed {
             push(&mut entries, &sqe::cancel(sqe::WAKE));
         }
         let filled = self.fill(&mut entries);
-        drop(entries);
+        let more = self.submit_filled(entries, &filled);
         end_all(filled.given_up, ErrorKind::Cancelled);
+        more
     }
 }
 
