@@ -3,9 +3,9 @@
 //! `cargo run --release -p mfio-layers --example layer_timing`
 
 use mfio::backend::{IoBackend, IoBackendExt, RefLink};
-use mfio::io::{Direction, PacketIo, Read};
+use mfio::io::{Direction, PacketIo, Read, Write};
 use mfio::memory::Memory;
-use mfio::packet::{Packet, View};
+use mfio::packet::{BufferFor, Packet, View};
 use mfio::traits::IoRead;
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{
@@ -71,10 +71,13 @@ impl PacketIo<Read> for Split {
 }
 
 /// One packet, sent to `pos` and ended within the call.
-fn sent(io: &dyn PacketIo<Read>, pos: u64, len: usize) -> impl FnMut() {
+fn sent<D: Direction>(io: &dyn PacketIo<D>, pos: u64, len: usize) -> impl FnMut()
+where
+    Vec<u8>: BufferFor<D>,
+{
     let mut packet = Some(Packet::new(vec![0; len]));
     move || {
-        let (in_flight, view) = packet.take().expect("it came back").start::<Read>();
+        let (in_flight, view) = packet.take().expect("it came back").start::<D>();
         black_box(io).send_io(black_box(pos), view);
         packet = in_flight.try_end().ok().map(|ended| ended.packet);
     }
@@ -114,7 +117,7 @@ fn concat(len: u64) -> Concat<Sink> {
 fn main() {
     println!("one request in one piece: in all, and for the layer");
     let whole = |name, io: &dyn PacketIo<Read>, pos| {
-        report(name, 1, sent(&Sink, pos, LEN), sent(io, pos, LEN));
+        report(name, 1, sent::<Read>(&Sink, pos, LEN), sent(io, pos, LEN));
     };
     whole("Offset", &Offset::new(Sink, 64), 0);
     whole("Window", &Window::new(Sink, 64, 4096), 0);
@@ -128,6 +131,12 @@ fn main() {
     whole("Limit", &limit, 0);
     let mirror: Mirror<_> = Mirror::new([Sink, Sink]).expect("two replicas");
     whole("Mirror of 2", &mirror, 0);
+    report(
+        "Mirror of 2, a write",
+        1,
+        sent::<Write>(&Sink, 0, LEN),
+        sent::<Write>(&mirror, 0, LEN),
+    );
     let timeout = Timeout::new(Sink, Duration::from_secs(1), ManualClock::new());
     whole("Timeout", &timeout, 0);
     // The first granule is in the top, all others are in the base.
@@ -144,7 +153,12 @@ fn main() {
     println!("one request in 16 parts: in all, and for a part");
     let long = PARTS * LEN;
     let split = |name, io: &dyn PacketIo<Read>, pos| {
-        report(name, PARTS, sent(&Sink, pos, long), sent(io, pos, long));
+        report(
+            name,
+            PARTS,
+            sent::<Read>(&Sink, pos, long),
+            sent(io, pos, long),
+        );
     };
     split("split by hand", &Split, 0);
     split("Stripe", &stripe([Sink, Sink, Sink]), 0);

@@ -85,6 +85,7 @@ mod overlay;
 mod pieces;
 mod remap;
 mod retry;
+mod steps;
 mod stripe;
 mod timeout;
 mod together;

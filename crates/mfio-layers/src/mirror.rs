@@ -1,5 +1,6 @@
 //! [`Mirror`]: several objects that hold the same bytes.
 
+mod order;
 mod replicas;
 mod writes;
 
@@ -9,13 +10,14 @@ use crate::ways::is_stream;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
-use core::num::NonZeroUsize;
 use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Alignment, Exposed, Identity, PacketIo, Position, Read, Write};
+use mfio::lock::Lock;
 use mfio::packet::{OnEnd, Outcome, PacketPool, Relay, RelayPool, View};
 use mfio::traits::HasLen;
+use order::Order;
 use replicas::{InOrder, Replicas};
-use writes::Writing;
+use writes::{Parked, Writing};
 
 pub use replicas::MOST_REPLICAS;
 
@@ -48,8 +50,11 @@ pub enum WritePolicy {
 /// it was made whole again. A range that failed everywhere marks nobody: any of the bytes may be read until it is written
 /// anew. There is always a replica that is not stale; what it fails is not outweighed by what a stale one has.
 ///
-/// **Writes that overlap** and are on their way at the same time may reach replicas in different orders: then those differ
-/// where they overlap, and none is stale. As with files, who writes to the same place from several tasks sees to their order.
+/// **Writes that overlap** follow each other, in the order in which they came: a later one is sent when the earlier ones have
+/// ended on every replica. So replicas hold the same bytes, whatever is written at the same time. Up to a million wait; one more
+/// fails with [`LimitReached`](ErrorKind::LimitReached). Writes that do not overlap do not wait for each other; writes to what
+/// has no positions, or appends whatever they say, do. With one replica nothing waits. When the layer is dropped, what waits
+/// fails with [`Dropped`](ErrorKind::Dropped).
 ///
 /// **Streams** that hold the same bytes are read one at a time: the first that is not stale, which ends a read as it does. The
 /// others are not where that one is, so what it has not given is not read from them. To change over, mark it stale.
@@ -89,8 +94,10 @@ struct Core<Io, P: Position> {
     objects: Weak<[Io]>,
     replicas: Replicas,
     policy: WritePolicy,
-    /// Whether reads must follow each other.
+    /// Whether reads must follow each other, and whether writes must.
     reads_in_order: InOrder,
+    writes_in_order: InOrder,
+    order: Lock<Order<Parked<P>>>,
     reads: RelayPool<View<Read>, Reading<Io, P>>,
     writes: RelayPool<View<Write>, Writing<Io, P>>,
 }
@@ -130,6 +137,8 @@ impl<Io, P: Position> Mirror<Io, P> {
             replicas,
             policy,
             reads_in_order: InOrder::new(),
+            writes_in_order: InOrder::new(),
+            order: Lock::new(Order::new()),
             reads: RelayPool::new(KEPT),
             writes: RelayPool::new(KEPT),
         };
@@ -142,6 +151,11 @@ impl<Io, P: Position> Mirror<Io, P> {
     /// The replicas, in their order.
     pub fn replicas(&self) -> &[Io] {
         &self.replicas
+    }
+
+    /// How many writes wait for others that overlap them.
+    pub fn waiting(&self) -> usize {
+        self.core.order.lock().waiting()
     }
 
     /// Whether a replica has missed a write, and is not read from.
@@ -218,20 +232,19 @@ where
 {
     #[inline]
     fn send_io(&self, pos: P, mut view: View<Write>) {
-        let copies = NonZeroUsize::new(self.replicas.len()).unwrap_or(NonZeroUsize::MIN);
         // So that the bytes of all copies can be counted, which matters where addresses have 32 bits.
-        let longest = usize::MAX / copies;
+        let longest = usize::MAX / self.replicas.len();
         let mut pos = pos;
         while view.len() > longest {
             let (head, tail) = view.split_at(longest);
-            self.write(copies, pos, head);
+            self.core.write(&self.replicas, pos, head);
             view = tail;
             match pos.advance(longest) {
                 Some(next) => pos = next,
                 None => return view.fail(ErrorKind::UnexpectedEof),
             }
         }
-        self.write(copies, pos, view);
+        self.core.write(&self.replicas, pos, view);
     }
 
     fn alignment(&self) -> Alignment {
@@ -248,7 +261,14 @@ where
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
-        explain_by::<Write, P, Io>(self.replicas.iter(), cause)
+        let refused = || {
+            let own =
+                cause == ErrorKind::LimitReached.into() && self.core.order.lock().has_refused();
+            own.then_some(
+                "too many writes that overlap wait for each other in a mirror: send fewer at once",
+            )
+        };
+        explain_by::<Write, P, Io>(self.replicas.iter(), cause).or_else(refused)
     }
 }
 
@@ -280,21 +300,6 @@ impl<Io: HasLen, P: Position> HasLen for Mirror<Io, P> {
     fn io_len(&self) -> Self::Len {
         let fresh = self.core.replicas.fresh();
         MirrorLen::new(fresh.map(|replica| self.replicas[replica].io_len()))
-    }
-}
-
-impl<Io, P> Mirror<Io, P>
-where
-    P: Position,
-    Io: PacketIo<Write, P> + Send + Sync + 'static,
-{
-    #[inline]
-    fn write(&self, copies: NonZeroUsize, pos: P, view: View<Write>) {
-        let writing = Writing::new(self.core.clone());
-        let relay = self.core.writes.relay(view, writing);
-        for (replica, copy) in self.replicas.iter().zip(relay.send_copies(copies)) {
-            replica.send_io(pos, copy);
-        }
     }
 }
 
@@ -354,6 +359,14 @@ where
                 Err(cause) => reading.again(&core, part.offset() - start, part, cause),
             }
         }
+    }
+}
+
+impl<Io, P: Position> Drop for Mirror<Io, P> {
+    fn drop(&mut self) {
+        // The lock is released at the end of this line.
+        let left = self.core.order.lock().close();
+        drop(left);
     }
 }
 

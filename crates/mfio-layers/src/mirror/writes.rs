@@ -1,22 +1,126 @@
-//! What becomes of a write that went to all replicas.
+//! Writes, which go to all replicas, and what becomes of them.
 
+use super::order::{Entry, Number};
 use super::replicas::Mask;
 use super::{Core, WritePolicy};
+use crate::naming::strictest;
+use crate::steps::{OnPanic, Steps};
+use crate::ways::is_stream;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use mfio::error::Cause;
+use core::num::NonZeroUsize;
+use mfio::error::{Cause, ErrorKind};
 use mfio::io::{PacketIo, Position, Write};
 use mfio::packet::{FailedRange, OnEnd, Outcome, Relay, View};
 
 pub(super) struct Writing<Io, P: Position> {
     /// Taken out at the end, so that there is one clone for each write.
     core: Option<Arc<Core<Io, P>>>,
+    /// Its place in the order; `None` where it needs none.
+    number: Option<Number>,
 }
 
-impl<Io, P: Position> Writing<Io, P> {
+/// A write that waits for others to end.
+pub(super) struct Parked<P> {
+    pos: P,
+    pub(super) view: View<Write>,
+}
+
+impl<Io, P> Core<Io, P>
+where
+    P: Position,
+    Io: PacketIo<Write, P> + Send + Sync + 'static,
+{
+    /// Sends a write, or keeps it until those have ended that came before and overlap it.
     #[inline]
-    pub(super) fn new(core: Arc<Core<Io, P>>) -> Self {
-        Self { core: Some(core) }
+    pub(super) fn write(self: &Arc<Self>, objects: &[Io], pos: P, view: View<Write>) {
+        let Some((first, last)) = self.range(objects, pos, view.len()) else {
+            return self.send(objects, pos, view, None);
+        };
+        let mut order = self.order.lock();
+        match order.enter(first, last) {
+            Entry::Begins(number) => {
+                drop(order);
+                self.send(objects, pos, view, Some(number));
+            }
+            Entry::Waits(number) => order.park(number, Parked { pos, view }),
+            Entry::Refused => {
+                drop(order);
+                view.fail(ErrorKind::LimitReached);
+            }
+        }
+    }
+
+    /// The first and the last byte of a write, which is to be ordered by that: everything where positions do not say where
+    /// bytes go. `None` where there is nothing to order.
+    #[inline]
+    fn range(&self, objects: &[Io], pos: P, len: usize) -> Option<(u64, u64)> {
+        if objects.len() == 1 || len == 0 {
+            return None;
+        }
+        let alignment = || strictest::<Write, P, Io>(objects.iter());
+        if P::SEQUENTIAL || self.writes_in_order.get(|| is_stream::<P>(alignment())) {
+            return Some((0, u64::MAX));
+        }
+        let range = |first: u64| (first, first.saturating_add(len as u64 - 1));
+        Some(pos.offset().map_or((0, u64::MAX), range))
+    }
+
+    #[inline]
+    fn send(self: &Arc<Self>, objects: &[Io], pos: P, view: View<Write>, number: Option<Number>) {
+        let writing = Writing {
+            core: Some(self.clone()),
+            number,
+        };
+        let copies = NonZeroUsize::new(objects.len()).unwrap_or(NonZeroUsize::MIN);
+        let relay = self.writes.relay(view, writing);
+        for (replica, copy) in objects.iter().zip(relay.send_copies(copies)) {
+            replica.send_io(pos, copy);
+        }
+    }
+
+    /// Begins the writes that need not wait any more. One at a time does so, and loops: what ends at once finds it at work
+    /// and leaves the rest to it, so that calls do not nest.
+    #[cold]
+    fn start_ready(self: &Arc<Self>) {
+        if !self.order.lock().begin_starting() {
+            return;
+        }
+        let left = OnPanic(|| while self.give_up_next() {});
+        let mut steps = Steps::default();
+        loop {
+            // The lock is released at the end of this line.
+            let next = self.order.lock().next();
+            let Some((number, parked)) = next else {
+                break;
+            };
+            steps.run(|| match (parked, self.objects.upgrade()) {
+                (Some(Parked { pos, view }), Some(objects)) => {
+                    self.send(&objects, pos, view, Some(number));
+                }
+                // The layer goes, and takes what waits along.
+                (parked, _) => self.give_up(number, parked),
+            });
+        }
+        core::mem::forget(left);
+        steps.over();
+    }
+
+    fn give_up_next(&self) -> bool {
+        // The lock is released at the end of this line.
+        let next = self.order.lock().next();
+        let found = next.is_some();
+        if let Some((number, parked)) = next {
+            self.give_up(number, parked);
+        }
+        found
+    }
+
+    /// Fails a write that was not sent, within the loop that begins what that lets go on.
+    fn give_up(&self, number: Number, parked: Option<Parked<P>>) {
+        let starts = self.order.lock().finish(number);
+        debug_assert!(!starts, "this is the loop");
+        drop(parked);
     }
 }
 
@@ -30,11 +134,16 @@ where
         let Some(core) = relay.state_mut().core.take() else {
             return;
         };
-        let (view, _) = core.writes.reclaim(relay);
+        let (view, Self { number, .. }) = core.writes.reclaim(relay);
+        // Before the initiator can write there again.
+        let starts = number.is_some_and(|number| core.order.lock().finish(number));
         if outcome.is_success() {
             view.done();
         } else {
             core.judge(view, &outcome);
+        }
+        if starts {
+            core.start_ready();
         }
     }
 }
