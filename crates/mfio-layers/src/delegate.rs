@@ -1,7 +1,7 @@
 //! What a layer leaves to the object below it, written once.
 
 /// Writes the methods of an `impl PacketIo` that a layer leaves to the object in one of its fields: any of `pool`,
-/// `identity`, `explain`, `alignment`, `expose` and `transfer_blocking`.
+/// `identity`, `explain`, `alignment`, `locate`, `expose` and `transfer_blocking`.
 ///
 /// ```text
 /// impl<D: Direction, P: Position, Io: PacketIo<D, P>> PacketIo<D, P> for Layer<Io> {
@@ -29,6 +29,11 @@ macro_rules! delegate {
     (@alignment $d:ty, $p:ty, $io:ty, $field:ident) => {
         fn alignment(&self) -> mfio::io::Alignment {
             <$io as mfio::io::PacketIo<$d, $p>>::alignment(&self.$field)
+        }
+    };
+    (@locate $d:ty, $p:ty, $io:ty, $field:ident) => {
+        fn locate(&self, pos: $p) -> mfio::io::Place {
+            <$io as mfio::io::PacketIo<$d, $p>>::locate(&self.$field, pos)
         }
     };
     (@expose $d:ty, $p:ty, $io:ty, $field:ident) => {

@@ -351,7 +351,7 @@ macro_rules! traced {
                 self.transfer::<$direction, P>(pos, bytes)
             }
 
-            delegate!(PacketIo<$direction, P> for Io, inner: pool, identity, explain, alignment);
+            delegate!(PacketIo<$direction, P> for Io, inner: pool, identity, explain, alignment, locate);
         }
     )*};
 }

@@ -277,7 +277,7 @@ macro_rules! both_ways {
                 self.$expose::<$d>(pos, len)
             })?
 
-            $crate::delegate::delegate!(PacketIo<$d, P> for Io, inner: pool, identity);
+            $crate::delegate::delegate!(PacketIo<$d, P> for Io, inner: pool, identity, locate);
         }
     };
 }

@@ -5,7 +5,7 @@ use crate::lengths::PartLen;
 use crate::naming::layer_of;
 use crate::pieces::{self, Piece, missing};
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Address, Direction, Exposed, Identity, PacketIo};
+use mfio::io::{Address, Direction, Exposed, Identity, PacketIo, Place};
 use mfio::packet::View;
 use mfio::traits::HasLen;
 
@@ -82,6 +82,12 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
         self.inner.expose(self.place(pos)?, len)
+    }
+
+    fn locate(&self, pos: P) -> Place {
+        let beyond = || Place::of(self, pos.to_u64());
+        self.place(pos)
+            .map_or_else(beyond, |pos| self.inner.locate(pos))
     }
 
     fn identity(&self) -> Identity<'_> {
@@ -190,6 +196,12 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io>
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
         pieces::expose::<D, P, P, Io>(pos, len, |at, wanted| self.route(at, wanted))
+    }
+
+    fn locate(&self, pos: P) -> Place {
+        let place = self.base.checked_add(pos.to_u64()).and_then(P::from_u64);
+        let beyond = || Place::of(self, pos.to_u64());
+        place.map_or_else(beyond, |pos| self.inner.locate(pos))
     }
 
     fn identity(&self) -> Identity<'_> {

@@ -2,6 +2,7 @@
 
 mod alignment;
 mod exposed;
+mod place;
 
 use crate::error::Cause;
 use crate::packet::{PacketPool, View};
@@ -12,6 +13,7 @@ use core::fmt::Debug;
 
 pub use alignment::Alignment;
 pub use exposed::Exposed;
+pub use place::Place;
 
 mod sealed {
     pub trait Sealed {}
@@ -245,6 +247,13 @@ pub trait PacketIo<D: Direction, P: Position = u64> {
         Alignment::NONE
     }
 
+    /// Returns where the byte at `pos` is kept, so that [`forward`](crate::traits::forward) knows when it copies within one
+    /// object. By default this object is the storage, known by its address; a layer that only moves positions asks the
+    /// object below, and an object with several handles names what they share. Does not block, and touches no byte.
+    fn locate(&self, pos: P) -> Place {
+        Place::of(self, pos.offset().unwrap_or_default())
+    }
+
     /// A short cut for blocking calls: moves bytes on this thread, now, without any packet, as `pread` does.
     ///
     /// `Some(Ok(n))` when the first `n` bytes were moved (0: the data ends at `pos`, or nothing was asked for). `None`
@@ -282,6 +291,10 @@ macro_rules! forward {
 
             fn alignment(&self) -> Alignment {
                 (**self).alignment()
+            }
+
+            fn locate(&self, pos: P) -> Place {
+                (**self).locate(pos)
             }
 
             #[inline]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Alignment, Identity, PacketIo, Read, Write};
+use mfio::io::{Alignment, Identity, PacketIo, Place, Read, Write};
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 
@@ -247,6 +247,10 @@ impl PacketIo<Read> for File {
         self.object.alignment()
     }
 
+    fn locate(&self, pos: u64) -> Place {
+        self.object.locate(pos)
+    }
+
     #[inline]
     fn transfer_blocking(&self, pos: u64, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
         let fd = self.object.fd();
@@ -280,6 +284,10 @@ impl PacketIo<Write> for File {
             true => alignment.in_order(),
             false => alignment,
         }
+    }
+
+    fn locate(&self, pos: u64) -> Place {
+        self.object.locate(pos)
     }
 
     #[inline]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-use mfio::io::Alignment;
+use mfio::io::{Alignment, Place};
 
 use super::cached::Caching;
 use super::sys::{self, Position};
@@ -22,6 +22,8 @@ pub(crate) struct Object {
     caching: Caching,
     alignment: Alignment,
     appends: bool,
+    /// What all descriptors of this file have in common, once it was asked for.
+    name: OnceLock<Option<[u64; 2]>>,
     /// Until the driver should register it; advice.
     uses: AtomicU32,
 }
@@ -48,6 +50,7 @@ impl Object {
             caching,
             alignment,
             appends: flags & libc::O_APPEND != 0,
+            name: OnceLock::new(),
             uses: AtomicU32::new(0),
         }
     }
@@ -70,6 +73,14 @@ impl Object {
     /// Whether what is written goes to the end, whatever its position.
     pub(crate) fn appends(&self) -> bool {
         self.appends
+    }
+
+    /// Where a byte of the file is: the same for every descriptor of it.
+    pub(crate) fn locate(&self, pos: u64) -> Place {
+        match self.name.get_or_init(|| sys::inode(self.fd())) {
+            Some(name) => Place::named(*name, pos),
+            None => Place::of(self, pos),
+        }
     }
 
     /// The position as system calls want it: what has no positions must not be given any.

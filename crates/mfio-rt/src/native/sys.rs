@@ -190,6 +190,17 @@ pub(crate) fn open(path: &CStr, flags: libc::c_int, mode: u32) -> Result<OwnedFd
     Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
 }
 
+/// What tells a file from all others, whichever descriptor it is seen through: its device and its number there, and for a
+/// block device, which may have several nodes, the number of the device.
+#[allow(clippy::unnecessary_cast, reason = "the types depend on the system")]
+pub(crate) fn inode(fd: BorrowedFd<'_>) -> Option<[u64; 2]> {
+    let stat = stat(fd).ok()?;
+    match stat.st_mode & libc::S_IFMT {
+        libc::S_IFBLK => Some([u64::MAX, stat.st_rdev as u64]),
+        _ => Some([stat.st_dev as u64, stat.st_ino as u64]),
+    }
+}
+
 /// What `fstat(2)` says.
 pub(crate) fn stat(fd: BorrowedFd<'_>) -> Result<libc::stat, Errno> {
     let mut stat = std::mem::MaybeUninit::uninit();

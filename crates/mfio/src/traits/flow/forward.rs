@@ -5,7 +5,7 @@ use super::source::{Bytes, Chunk, Source};
 use super::{BUDGET, Chunks, Partial};
 use crate::error::{Cause, ErrorKind};
 use crate::io::{Address, PacketIo, Read, Write};
-use crate::traits::failure_at;
+use crate::traits::{failure_at, failure_of};
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
@@ -18,11 +18,21 @@ use core::task::{Context, Poll, ready};
 /// wants them one after another ([`Alignment::in_order`](crate::io::Alignment::in_order)), as a file that is a pipe, or is
 /// appended to, there is one at a time. The output is how many bytes were written. Both objects' [alignments](PacketIo::alignment) are kept to as far as the two positions let the same
 /// memory satisfy both; where they do not, or the length is no multiple, it is up to the object that asks for it.
-/// The two objects may be the same, but what is written while it is still to be read makes the result depend on the order.
+///
+/// # Within one object
+/// The two ranges may overlap: the result is that of `memmove`, as of [`copy_within`](slice::copy_within). Where the target
+/// begins within the source, the last chunk is copied first. That takes knowing that the bytes are the same
+/// ([`PacketIo::locate`]): references and pointers to one object do, layers that only move positions over one object, and
+/// all handles of one file in the native runtime. Not known are layers that compose an object of several, beside one of
+/// those; hard-wired aliases, as two mappings of one range in a remapping; and a disk beside a file on it.
 ///
 /// # Errors
 /// What failed first by position, with the object and the offset, and how many bytes were written without a gap. Bytes
-/// behind those may have been written too. When it returns nothing is being written any more.
+/// behind those may have been written too. When it returns nothing is being written any more. Where the last chunk is
+/// copied first, no bytes count unless all were written, and a source that ends too early is noticed before any is.
+///
+/// `InvalidInput` where [`to_end`](Forward::to_end) is asked for and the copy would go on behind the bytes that it reads in
+/// the same object: their end moves as it is written, so there is none to wait for.
 ///
 /// # Cancel safety
 /// Dropping the future detaches what is on its way: it may still be written, up to a window of chunks.
@@ -80,8 +90,9 @@ pub struct Forward<'a, P, From: ?Sized, Q, To: ?Sized> {
 enum Stage {
     Fresh,
     Reading,
-    /// Everything was read that will be; how many bytes of a chunk were not, and why.
-    Read(Option<(usize, Cause)>),
+    /// Everything was read that will be; how many bytes of a chunk were not, and why, and how far from the start they are
+    /// where that is not told by those that were written.
+    Read(Option<(u64, usize, Cause)>),
     Over,
 }
 
@@ -105,6 +116,42 @@ where
         self
     }
 
+    /// Decides about the order, before anything is sent.
+    fn begin(&mut self) -> Result<(), Partial> {
+        let (source, target) = (self.source.io.alignment(), self.sink.io.alignment());
+        self.source.prepare(self.chunks, target);
+        if source.is_in_order() {
+            return Ok(());
+        }
+        let from = self.source.io.locate(self.source.pos);
+        let to = self.sink.io.locate(self.sink.pos);
+        let overtakes = match target.is_in_order() {
+            // It goes behind the end of the data, whatever the position.
+            true => self.to_end && from.shares_storage(&to),
+            false => from.is_overtaken_by(&to, self.source.len()),
+        };
+        if overtakes && self.to_end {
+            return Err(self.refuse());
+        }
+        if overtakes {
+            self.source.begin_at_end();
+            self.sink.begin_at_end(self.source.len());
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn refuse(&mut self) -> Partial {
+        self.stage = Stage::Over;
+        let Source { io, pos, .. } = &self.source;
+        let cause = ErrorKind::InvalidInput.into();
+        let error = failure_of::<Read, P, From>(io, "forward", *pos, 0, cause).help(
+            "the target lies behind the first byte of the source in the same object, so the end of the data would move as \
+             it is written: give the length (`HasLen`) instead of `to_end`",
+        );
+        Partial { good: 0, error }
+    }
+
     /// Reads on, and sends what has come. Says whether something has happened.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let room = self.source.window() - self.sink.in_flight();
@@ -119,10 +166,14 @@ where
     }
 
     fn pass_on(&mut self, chunk: Chunk) {
-        if chunk.failed.is_some() {
-            self.stage = Stage::Read(chunk.failed);
+        let from_end = self.source.is_from_end();
+        if let Some((len, cause)) = chunk.failed {
+            let at = chunk.at + chunk.bytes.as_slice().len() as u64;
+            self.stage = Stage::Read(Some((at, len, cause)));
         }
         match chunk.bytes {
+            // What is not whole is not written before what comes before it.
+            bytes if from_end && chunk.failed.is_some() => self.source.used(bytes),
             bytes if bytes.as_slice().is_empty() => self.source.used(bytes),
             Bytes::Packet { packet, skip, good } => self.sink.send(packet, skip, good),
             Bytes::Exposed(bytes) => self.sink.send_exposed(bytes),
@@ -144,20 +195,24 @@ where
         Poll::Ready(())
     }
 
-    fn finish(&mut self, unread: Option<(usize, Cause)>) -> Result<u64, Partial> {
+    fn finish(&mut self, unread: Option<(u64, usize, Cause)>) -> Result<u64, Partial> {
         self.stage = Stage::Over;
         self.source.finish();
         let good = self.sink.good;
+        let from_end = self.source.is_from_end();
         let eof = |cause: Cause| self.to_end && cause.kind() == ErrorKind::UnexpectedEof;
         let error = match (self.sink.failed, unread) {
             (Some((len, cause)), _) => {
-                failure_at::<Write, Q, To>(self.sink.io, self.sink.pos, good, len, cause)
+                let at = self.sink.failed_at;
+                failure_at::<Write, Q, To>(self.sink.io, self.sink.pos, at, len, cause)
             }
-            (None, Some((len, cause))) if !eof(cause) => {
-                failure_at::<Read, P, From>(self.source.io, self.source.pos, good, len, cause)
+            (None, Some((at, len, cause))) if !eof(cause) => {
+                let at = if from_end { at } else { good };
+                failure_at::<Read, P, From>(self.source.io, self.source.pos, at, len, cause)
             }
             _ => return Ok(good),
         };
+        let good = if from_end { 0 } else { good };
         Err(Partial { good, error })
     }
 }
@@ -174,7 +229,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if let Stage::Fresh = this.stage {
-            this.source.prepare(this.chunks, this.sink.io.alignment());
+            this.begin()?;
             this.stage = Stage::Reading;
         }
         for _ in 0..BUDGET {

@@ -11,13 +11,20 @@ use core::task::{Context, Poll, ready};
 pub(super) struct Sink<'a, P, Io: ?Sized> {
     pub(super) io: &'a Io,
     pub(super) pos: P,
+    /// How many bytes there are in all, where the last ones come first.
+    from_end: Option<u64>,
     /// How many bytes were sent.
     sent: u64,
+    /// How many bytes were in the chunks that have ended.
+    ended: u64,
     slots: Ring<Slot>,
     /// How many bytes from the start were written without a gap.
     pub(super) good: u64,
-    /// How many bytes of the first chunk that failed were not written, and why.
+    /// How many bytes of the first chunk that failed were not written, and why. Of those that have ended, where the last
+    /// bytes come first.
     pub(super) failed: Option<(usize, Cause)>,
+    /// How far from the start the first of those bytes is.
+    pub(super) failed_at: u64,
     /// For memory that is exposed.
     spare: Option<Packet<Exposed>>,
 }
@@ -38,12 +45,26 @@ impl<'a, P: Address, Io: PacketIo<Write, P> + ?Sized> Sink<'a, P, Io> {
         Self {
             io,
             pos,
+            from_end: None,
             sent: 0,
+            ended: 0,
             slots: Ring::new(),
             good: 0,
             failed: None,
+            failed_at: 0,
             spare: None,
         }
+    }
+
+    /// Says that of so many bytes the last ones come first. Before anything is sent.
+    pub(super) fn begin_at_end(&mut self, len: u64) {
+        self.from_end = Some(len);
+    }
+
+    /// How far from the start a chunk of `len` bytes belongs that comes after `before` bytes.
+    #[inline]
+    fn place(&self, before: u64, len: u64) -> u64 {
+        self.from_end.map_or(before, |all| all - before - len)
     }
 
     /// How many bytes were sent.
@@ -84,8 +105,9 @@ impl<'a, P: Address, Io: PacketIo<Write, P> + ?Sized> Sink<'a, P, Io> {
     }
 
     fn send_view(&mut self, view: View<Write>) {
-        let at = self.pos.to_u64().checked_add(self.sent);
-        self.sent += view.len() as u64;
+        let len = view.len() as u64;
+        let at = self.pos.to_u64().checked_add(self.place(self.sent, len));
+        self.sent += len;
         match at.and_then(P::from_u64) {
             Some(pos) => self.io.send_io(pos, view),
             // Where positions end the object does.
@@ -123,11 +145,16 @@ impl<'a, P: Address, Io: PacketIo<Write, P> + ?Sized> Sink<'a, P, Io> {
         self.slots.pop();
         let Ended { packet, outcome } = ended;
         let good = outcome.good_prefix().saturating_sub(skip).min(len);
+        let at = self.place(self.ended, len as u64);
+        self.ended += len as u64;
         if self.failed.is_none() {
             self.good += good as u64;
-            if let (true, Some(cause)) = (good < len, outcome.first_error()) {
-                self.failed = Some((len - good, cause));
-            }
+        }
+        if (self.failed.is_none() || self.from_end.is_some())
+            && let (true, Some(cause)) = (good < len, outcome.first_error())
+        {
+            self.failed = Some((len - good, cause));
+            self.failed_at = at + good as u64;
         }
         packet
     }

@@ -18,6 +18,8 @@ pub(super) struct Source<'a, P, Io: ?Sized> {
     alignment: Alignment,
     /// What is asked for by who gets the chunks.
     target: Alignment,
+    /// The last bytes come first.
+    from_end: bool,
     /// How many bytes were asked for so far.
     asked: u64,
     sent: Ring<Slot>,
@@ -31,6 +33,8 @@ enum Slot {
         /// How many bytes come before the first that is wanted, so that the request is aligned.
         skip: usize,
         len: usize,
+        /// How far the first that is wanted is from the start.
+        at: u64,
     },
     Exposed(Exposed),
     /// So many bytes could not be asked for.
@@ -40,6 +44,8 @@ enum Slot {
 /// A chunk that has come.
 pub(super) struct Chunk {
     pub(super) bytes: Bytes,
+    /// How far its first byte is from the start. Known of chunks that were read.
+    pub(super) at: u64,
     /// How many bytes are missing at its end, and why.
     pub(super) failed: Option<(usize, Cause)>,
 }
@@ -73,6 +79,7 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
             chunks: Chunks::default(),
             alignment: Alignment::NONE,
             target: Alignment::NONE,
+            from_end: false,
             asked: 0,
             sent: Ring::new(),
             spare: None,
@@ -87,6 +94,21 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
         let both = self.alignment.and(target);
         let size = both.round_up(chunks.size.max(1));
         self.chunks = Chunks { size, ..chunks };
+    }
+
+    /// Says that the last bytes come first. Only of an object that has positions, and before anything is sent.
+    pub(super) fn begin_at_end(&mut self) {
+        self.from_end = true;
+    }
+
+    /// Whether the last bytes come first.
+    pub(super) fn is_from_end(&self) -> bool {
+        self.from_end
+    }
+
+    /// How many bytes are wanted in all.
+    pub(super) fn len(&self) -> u64 {
+        self.len
     }
 
     pub(super) fn window(&self) -> usize {
@@ -108,22 +130,25 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
             in_flight,
             skip,
             len,
+            at,
         }) = self.sent.front()
         {
-            let (skip, len) = (*skip, *len);
+            let (skip, len, at) = (*skip, *len, *at);
             let ended = ready!(Pin::new(in_flight).poll(cx));
             self.sent.pop();
-            let mut chunk = arrived(ended, skip, len);
+            let mut chunk = arrived(ended, skip, len, at);
             self.go_on(&mut chunk);
             return Poll::Ready(Some(chunk));
         }
         Poll::Ready(self.sent.pop().map(|slot| match slot {
             Slot::Exposed(bytes) => Chunk {
                 bytes: Bytes::Exposed(bytes),
+                at: 0,
                 failed: None,
             },
             Slot::Failed(len, cause) => Chunk {
                 bytes: Bytes::Nothing,
+                at: 0,
                 failed: Some((len, cause)),
             },
             Slot::Read { .. } => unreachable!("these were looked at above"),
@@ -146,16 +171,24 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
     fn ask(&mut self) -> Slot {
         let size = self.chunks.size;
         let left = usize::try_from(self.len - self.asked).unwrap_or(usize::MAX);
-        let number = self.pos.to_u64().checked_add(self.asked);
+        let at = match self.from_end {
+            true => self.last_cut(),
+            false => self.asked,
+        };
+        let number = self.pos.to_u64().checked_add(at);
         let skip = number.map_or(0, |number| self.alignment.excess(number));
-        let len = left.min(size - skip);
+        let len = match self.from_end {
+            // No more than a chunk.
+            true => (self.len - self.asked - at) as usize,
+            false => left.min(size - skip),
+        };
         let pos = number.and_then(P::from_u64);
         let start = number.and_then(|number| P::from_u64(number - skip as u64));
         let (Some(pos), Some(start)) = (pos, start) else {
             // Where positions end the data does.
             return Slot::Failed(len, ErrorKind::UnexpectedEof.into());
         };
-        if let Some(exposed) = self.exposed(pos, len) {
+        if let Some(exposed) = self.exposed(pos, len).filter(|_| !self.from_end) {
             self.asked += exposed.len() as u64;
             return Slot::Exposed(exposed);
         }
@@ -171,7 +204,21 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
             in_flight,
             skip,
             len,
+            at,
         }
+    }
+
+    /// How far from the start the last chunk begins of the bytes that were not asked for yet: a chunk before their end, or
+    /// at the first block behind that.
+    fn last_cut(&self) -> u64 {
+        let left = self.len - self.asked;
+        let first = self.pos.to_u64();
+        let end = first.saturating_add(left);
+        let block = self.alignment.and(self.target).block() as u64;
+        let cut = end.saturating_sub(self.chunks.size as u64);
+        // A chunk has whole blocks, so this is before the end.
+        let cut = cut.checked_next_multiple_of(block).unwrap_or(cut);
+        cut.saturating_sub(first)
     }
 
     /// The object's own memory, where it suits who gets it.
@@ -217,7 +264,7 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
 }
 
 /// What has come of the wanted bytes.
-fn arrived(ended: Ended<PoolBuf>, skip: usize, len: usize) -> Chunk {
+fn arrived(ended: Ended<PoolBuf>, skip: usize, len: usize, at: u64) -> Chunk {
     let Ended { packet, outcome } = ended;
     let good = outcome.good_prefix().saturating_sub(skip).min(len);
     let failed = match outcome.first_error() {
@@ -226,6 +273,7 @@ fn arrived(ended: Ended<PoolBuf>, skip: usize, len: usize) -> Chunk {
     };
     Chunk {
         bytes: Bytes::Packet { packet, skip, good },
+        at,
         failed,
     }
 }
