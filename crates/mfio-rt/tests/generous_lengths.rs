@@ -29,7 +29,8 @@ fn a_generous_length_of_a_short_file_touches_little_memory() {
             assert_eq!(read.len(), 10);
             assert_bytes(&read, 0);
         }
-        // Other tests of this process may run at the same time; the lengths are far beyond what they take.
+        // Other tests of this process may run at the same time; the lengths are far beyond what
+        // they take.
         let more = most_memory() - before;
         assert!(more < 512 << 10, "{more} KiB");
     }

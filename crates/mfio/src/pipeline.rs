@@ -124,7 +124,8 @@ where
         self.count == 0 || self.count < self.window.operations() && len <= bytes
     }
 
-    /// Sends a request if there is room for it. A read into a buffer with a capacity but no length ends with `InvalidInput`.
+    /// Sends a request if there is room for it. A read into a buffer with a capacity but no length
+    /// ends with `InvalidInput`.
     ///
     /// # Errors
     /// The request, where there is none: fetch results first.

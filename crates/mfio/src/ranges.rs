@@ -1,9 +1,10 @@
 //! Many ranges of one object, read together: [`Ranges`], for [`IoRead::read_ranges`](crate::traits::IoRead::read_ranges).
 //!
-//! Ranges that are near each other are merged into one request, as far as [`Merge`] lets them; the results are views into
-//! the merged memory, so nothing is copied. That they were merged shows in no result: where a merged request fails, each of
-//! its ranges that shows a failure is read once more, by itself, and ends as that does. So there is at most one further
-//! request for each range, whatever fails, and a range fails only where it would fail alone.
+//! Ranges that are near each other are merged into one request, as far as [`Merge`] lets them; the
+//! results are views into the merged memory, so nothing is copied. That they were merged shows in
+//! no result: where a merged request fails, each of its ranges that shows a failure is read once
+//! more, by itself, and ends as that does. So there is at most one further request for each range,
+//! whatever fails, and a range fails only where it would fail alone.
 //!
 //! ```
 //! use mfio::backend::IoBackendExt;
@@ -76,9 +77,10 @@ pub struct Merge {
     pub limit: usize,
     /// How many bytes may be on their way at once, or one request where that is longer.
     pub in_flight: usize,
-    /// How many bytes all results have together at most. Where they would have more, the longest requests fail with
-    /// [`OutOfMemory`](ErrorKind::OutOfMemory): lengths may come from outside. While ranges of failed requests are read once
-    /// more there is memory for [`in_flight`](Self::in_flight) bytes, or one range where that is longer, besides.
+    /// How many bytes all results have together at most. Where they would have more, the longest
+    /// requests fail with [`OutOfMemory`](ErrorKind::OutOfMemory): lengths may come from outside.
+    /// While ranges of failed requests are read once more there is memory for
+    /// [`in_flight`](Self::in_flight) bytes, or one range where that is longer, besides.
     pub memory: usize,
 }
 
@@ -149,7 +151,8 @@ enum Place {
     /// In the request of this number; once there is memory, at this offset in it.
     Request(usize),
     Memory(usize),
-    /// At this offset in memory, read by itself: how many bytes are good and why the next one is not, where one failed.
+    /// At this offset in memory, read by itself: how many bytes are good and why the next one is
+    /// not, where one failed.
     Alone {
         at: usize,
         failed: Option<(usize, Cause)>,

@@ -1,4 +1,5 @@
-//! Buffers with a capacity and no length: reads fill the length, so that they refuse such a buffer, and say what to do.
+//! Buffers with a capacity and no length: reads fill the length, so that they refuse such a buffer,
+//! and say what to do.
 
 use bytes::BytesMut;
 use mfio::backend::IoBackendExt;

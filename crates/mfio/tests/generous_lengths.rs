@@ -1,4 +1,5 @@
-//! Reads whose length is an upper bound, or the end of the data: memory and requests grow by the bytes that come.
+//! Reads whose length is an upper bound, or the end of the data: memory and requests grow by the
+//! bytes that come.
 #![allow(unsafe_code)]
 
 #[path = "common/faulty.rs"]

@@ -27,7 +27,8 @@ fn a_hundred_thousand_buffers_go_through_a_memory_object_in_one_batch() {
     }
 }
 
-/// Has room for few requests: those beyond wait (or fail, where it refuses) until the test serves one.
+/// Has room for few requests: those beyond wait (or fail, where it refuses) until the test serves
+/// one.
 struct Few {
     room: usize,
     refuses: bool,

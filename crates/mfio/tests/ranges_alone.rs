@@ -1,4 +1,5 @@
-//! Ranges that were merged end as if each had been read by itself, whatever part of a request an object fails.
+//! Ranges that were merged end as if each had been read by itself, whatever part of a request an
+//! object fails.
 
 #[path = "common/faulty.rs"]
 #[allow(dead_code, reason = "each test uses a part")]
@@ -16,7 +17,8 @@ use std::ops::Range;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-/// Sends each part of a request to the object below, cut at multiples of a unit, as a layer over several members does.
+/// Sends each part of a request to the object below, cut at multiples of a unit, as a layer over
+/// several members does.
 struct Members {
     below: Faulty,
     unit: u64,
@@ -241,4 +243,33 @@ fn blocking_ranges_end_as_if_they_were_read_alone() {
         ErrorKind::UnexpectedEof
     );
     assert_eq!(ended.get(2).unwrap(), [7; 5]);
+}
+
+#[test]
+fn many_waves_of_ranges_let_other_tasks_have_their_turn() {
+    struct Woken(std::sync::atomic::AtomicUsize);
+    impl std::task::Wake for Woken {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+    let io = Faulty::counting(1_000).bad(Ends::Whole, [500]);
+    let mut plan = Ranges::new(Merge {
+        in_flight: 1,
+        ..Merge::LOCAL
+    });
+    plan.extend((0..100).map(|n| n * 10..n * 10 + 5));
+    let woken = std::sync::Arc::new(Woken(0.into()));
+    let waker = Waker::from(woken.clone());
+    let mut future = pin!(io.read_ranges(plan));
+    let mut polls = 1;
+    let ended = loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(ended) => break ended,
+            Poll::Pending => polls += 1,
+        }
+        assert!(woken.0.load(std::sync::atomic::Ordering::SeqCst) >= polls - 1);
+    };
+    assert!((3..50).contains(&polls), "{polls} polls");
+    assert_eq!(ended.iter().filter(|result| result.is_err()).count(), 1);
 }

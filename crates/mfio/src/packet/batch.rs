@@ -270,8 +270,9 @@ impl<B: Buffer, P: Position> Batch<B, P> {
         self.start_up_to(State::MOST_VIEWS, segments)
     }
 
-    /// What fails before it is sent, with `most` views: the buffers from that number on, where there are more than can be
-    /// counted (on machines of 32 bits), and reads into a capacity without a length.
+    /// What fails before it is sent, with `most` views: the buffers from that number on, where
+    /// there are more than can be counted (on machines of 32 bits), and reads into a capacity
+    /// without a length.
     fn failed_at_start<D: Direction>(&self, most: usize) -> [Option<FailedRange>; 2] {
         let unfilled = self
             .unfilled

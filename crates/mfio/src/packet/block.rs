@@ -130,7 +130,8 @@ impl<B: Buffer> Packet<B> {
     /// Whether the buffer has a capacity and no length.
     #[inline]
     pub(crate) fn has_only_capacity(&self) -> bool {
-        // SAFETY: the parts were made by `into_parts` and are in place, and this packet is idle (invariant 1).
+        // SAFETY: the parts were made by `into_parts` and are in place, and this packet is idle
+        // (invariant 1).
         unsafe { B::has_only_capacity(self.parts()) }
     }
 

@@ -55,8 +55,9 @@ pub unsafe trait Buffer: Send + Sized {
     /// `parts` points to parts that came from [`into_parts`](Buffer::into_parts).
     unsafe fn region(parts: *mut Self::Parts) -> (*mut u8, usize);
 
-    /// Whether the buffer has room for bytes but no length, as `Vec::with_capacity` makes it. Reads fill the length, so the
-    /// calls that read refuse such a buffer instead of reading nothing into it.
+    /// Whether the buffer has room for bytes but no length, as `Vec::with_capacity` makes it. Reads
+    /// fill the length, so the calls that read refuse such a buffer instead of reading nothing into
+    /// it.
     ///
     /// # Safety
     /// As for [`region`](Buffer::region), while nobody uses the region.

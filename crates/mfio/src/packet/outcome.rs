@@ -15,7 +15,8 @@ use core::ops::Range;
 pub struct FailedRange {
     /// Where it begins in the packet.
     pub offset: usize,
-    /// How long it is. 0 only where the whole request was empty, and failed, or a buffer without a length in a batch.
+    /// How long it is. 0 only where the whole request was empty, and failed, or a buffer without a
+    /// length in a batch.
     pub len: usize,
     /// Why.
     pub cause: Cause,
@@ -88,8 +89,8 @@ impl Outcome {
     /// What became of the bytes of one range, with offsets within it. Bytes beyond the end of this outcome, of which it does
     /// not speak, have failed with [`ErrorKind::Dropped`].
     ///
-    /// Allocates only where several ranges of the part failed. Takes time by the number of those, and by the logarithm of the
-    /// number of all failures.
+    /// Allocates only where several ranges of the part failed. Takes time by the number of those,
+    /// and by the logarithm of the number of all failures.
     pub fn part(&self, range: Range<usize>) -> Outcome {
         let len = range.end.saturating_sub(range.start);
         let all = self.failed.as_slice();

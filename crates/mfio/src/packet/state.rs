@@ -117,8 +117,8 @@ impl State {
         self.0.store(Self::units(views) | RELAY, Ordering::Relaxed);
     }
 
-    /// Says that something failed. Only for who has just started the packet, and has not sent its views. Relaxed: the views
-    /// carry it to other threads.
+    /// Says that something failed. Only for who has just started the packet, and has not sent its
+    /// views. Relaxed: the views carry it to other threads.
     pub(super) fn set_failed(&self) {
         self.0.fetch_or(FAILED, Ordering::Relaxed);
     }

@@ -1,13 +1,14 @@
-//! Ranges that are read once more, each by itself, because the request failed into which they were merged.
+//! Ranges that are read once more, each by itself, because the request failed into which they were
+//! merged.
 //!
-//! An object may fail a request from the first bad byte on, as a whole, or in parts, as a layer over several members does.
-//! So the outcome of a merged request does not tell whose byte was bad. Each range that shows a failure, and was not a
-//! request of its own, is therefore read by itself, and that result counts: one further request for each distinct range,
-//! whatever fails.
+//! An object may fail a request from the first bad byte on, as a whole, or in parts, as a layer
+//! over several members does. So the outcome of a merged request does not tell whose byte was bad.
+//! Each range that shows a failure, and was not a request of its own, is therefore read by itself,
+//! and that result counts: one further request for each distinct range, whatever fails.
 //!
-//! Overlapping ranges share a place in memory, and a request that fails may leave anything in its memory. So these requests
-//! have memory of their own, from which the good bytes are copied. It is bounded: ranges are read in waves of as many bytes
-//! as may be on their way.
+//! Overlapping ranges share a place in memory, and a request that fails may leave anything in its
+//! memory. So these requests have memory of their own, from which the good bytes are copied. It is
+//! bounded: ranges are read in waves of as many bytes as may be on their way.
 
 use super::layout::{PAGE, padded};
 use super::{Place, Ranges, Wanted};
@@ -19,6 +20,10 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+
+/// How many waves one poll handles where nothing has to be waited for; then other tasks have their
+/// turn.
+const BUDGET: usize = 32;
 
 /// See the module.
 pub(super) struct Alone {
@@ -56,20 +61,21 @@ impl Alone {
         Some(Box::new(Self {
             indices,
             wave: 0..0,
-            most: ranges.merge.in_flight.min(ranges.total),
+            most: ranges.merge.in_flight.min(ranges.merge.memory),
             in_flight: None,
             packet: None,
         }))
     }
 
-    /// Reads wave after wave. `Ready` when each range has its result.
+    /// Reads wave after wave, and wakes itself where these are many. `Ready` when each range has its
+    /// result.
     pub(super) fn poll<P: Address, Io: PacketIo<Read, P> + ?Sized>(
         &mut self,
         ranges: &mut Ranges<P>,
         io: &Io,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        loop {
+        for _ in 0..BUDGET {
             if let Some(in_flight) = &mut self.in_flight {
                 let ended = ready!(Pin::new(in_flight).poll(cx));
                 self.in_flight = None;
@@ -81,6 +87,8 @@ impl Alone {
             }
             self.launch(ranges, io);
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Sends the next wave. Where there is no memory for it, its ranges fail.
@@ -100,7 +108,7 @@ impl Alone {
                 self.send(ranges, io, view);
             }
             // Fewer at once may have room.
-            Err(_) if self.most > 0 => {
+            Err(_) if total <= self.most => {
                 self.most = total / 2;
                 self.wave = self.wave.start..self.wave.start;
             }
@@ -117,7 +125,7 @@ impl Alone {
         let from = self.wave.end;
         let (mut at, mut total) = (from, 0usize);
         while let Some(request) = self.request(ranges, at, self.indices.len()) {
-            let end = total + ranges.padded(request.len);
+            let end = total.saturating_add(ranges.padded(request.len));
             if total != 0 && end > self.most {
                 break;
             }

@@ -107,12 +107,14 @@ impl<Io: IoBackend + ?Sized, P: Position> Blocking<'_, Io, P> {
         transfer::<Read, P, Io, Prefix>(self.io, pos, bytes)
     }
 
-    /// [`read_to_end`](IoRead::read_to_end), waiting: appends everything from `pos` to the end of the data to `bytes`, and
-    /// returns the number of bytes appended. Nothing is copied where the object asks for no
-    /// [alignment](PacketIo::alignment). The room that `bytes` has is used first.
+    /// [`read_to_end`](IoRead::read_to_end), waiting: appends everything from `pos` to the end of
+    /// the data to `bytes`, and returns the number of bytes appended. Nothing is copied where the
+    /// object asks for no [alignment](PacketIo::alignment). The room that `bytes` has is used
+    /// first.
     ///
     /// # Errors
-    /// The cause of the first byte that could not be read, at its offset; `OutOfMemory`. The bytes before are in `bytes`.
+    /// The cause of the first byte that could not be read, at its offset; `OutOfMemory`. The bytes
+    /// before are in `bytes`.
     pub fn read_to_end(self, pos: P, bytes: &mut Vec<u8>) -> Result<usize>
     where
         Io: PacketIo<Read, P>,

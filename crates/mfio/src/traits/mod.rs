@@ -21,9 +21,10 @@
 //! `read_all` and `write_all` succeed only if every byte did. The `some` forms say how many bytes from the start did
 //! without a gap, and fail only if none did; a `read_some` at the end of the data gives 0.
 //!
-//! Reads fill the length of a buffer, never its capacity, always. An owned buffer with a capacity and no length, as
-//! `Vec::with_capacity(n)` makes it, would be read into without effect; it fails with
-//! [`InvalidInput`](crate::error::ErrorKind::InvalidInput) instead: use `vec![0; n]`. One with neither is an empty read.
+//! Reads fill the length of a buffer, never its capacity, always. An owned buffer with a capacity
+//! and no length, as `Vec::with_capacity(n)` makes it, would be read into without effect; it fails
+//! with [`InvalidInput`](crate::error::ErrorKind::InvalidInput) instead: use `vec![0; n]`. One with
+//! neither is an empty read.
 
 mod batch;
 mod blocking;

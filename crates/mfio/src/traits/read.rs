@@ -83,8 +83,9 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
     /// The length of the buffer is filled, not its capacity.
     ///
     /// # Errors
-    /// Where not every byte could be read; the end of the data is `UnexpectedEof`. `InvalidInput` where the buffer has a
-    /// capacity but no length: use `vec![0; n]`, not `Vec::with_capacity(n)`.
+    /// Where not every byte could be read; the end of the data is `UnexpectedEof`. `InvalidInput`
+    /// where the buffer has a capacity but no length: use `vec![0; n]`, not
+    /// `Vec::with_capacity(n)`.
     #[inline]
     fn read_buf<B: ReadBuffer>(&self, pos: P, buffer: B) -> TransferBuf<'_, Read, P, Self, B> {
         TransferBuf::new(self, pos, buffer)
@@ -93,8 +94,8 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
     /// As [`read_some`](Self::read_some), with an owned buffer. What lies behind the bytes read may have been overwritten.
     ///
     /// # Errors
-    /// Where not even the first byte could be read, for another reason than the end of the data. `InvalidInput` where the
-    /// buffer has a capacity but no length.
+    /// Where not even the first byte could be read, for another reason than the end of the data.
+    /// `InvalidInput` where the buffer has a capacity but no length.
     #[inline]
     fn read_buf_some<B: ReadBuffer>(
         &self,
@@ -106,7 +107,8 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
 
     /// Reads into a packet, which comes back with the outcome of every range. Allocates nothing.
     ///
-    /// A buffer with a capacity but no length fails with `InvalidInput`, as by [`read_buf`](Self::read_buf).
+    /// A buffer with a capacity but no length fails with `InvalidInput`, as by
+    /// [`read_buf`](Self::read_buf).
     #[inline]
     fn read_packet<B: ReadBuffer>(
         &self,
@@ -116,38 +118,43 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
         TransferPacket::new(self, pos, packet)
     }
 
-    /// Reads `len` bytes into a new vector; fewer only where the data ends. [`read_to_end`](Self::read_to_end) needs no
-    /// length.
+    /// Reads `len` bytes into a new vector; fewer only where the data ends.
+    /// [`read_to_end`](Self::read_to_end) needs no length.
     ///
-    /// `len` may be far more than there is: memory grows by the bytes that come. Up to 1 MiB is one request. More is read by
-    /// several, one after another: 256 KiB, then each time as much as has come.
+    /// `len` may be far more than there is: memory grows by the bytes that come. Up to 1 MiB is one
+    /// request. More is read by several, one after another: 256 KiB, then each time as much as has
+    /// come.
     ///
-    /// Of a stream, or another object that takes requests [in order](crate::io::Alignment::in_order), it takes what one
-    /// request brings, which may be fewer: as taken bytes are not lost, a failure behind them is left to the next call.
+    /// Of a stream, or another object that takes requests [in
+    /// order](crate::io::Alignment::in_order), it takes what one request brings, which may be
+    /// fewer: as taken bytes are not lost, a failure behind them is left to the next call.
     ///
     /// # Errors
-    /// Where a byte before the end of the data could not be read, with the cause of the first such byte;
-    /// [`read_buf_some`](Self::read_buf_some) and [`read_packet`](Self::read_packet) give what lies before it. `OutOfMemory`
-    /// where there is too little for the bytes that come.
+    /// Where a byte before the end of the data could not be read, with the cause of the first such
+    /// byte; [`read_buf_some`](Self::read_buf_some) and [`read_packet`](Self::read_packet) give
+    /// what lies before it. `OutOfMemory` where there is too little for the bytes that come.
     #[inline]
     fn read_to_vec(&self, pos: P, len: usize) -> ReadToVec<'_, P, Self> {
         ReadToVec::new(self, pos, len)
     }
 
-    /// Appends everything from `pos` to the end of the data to `bytes`, and returns the number of bytes appended, as
-    /// `read_to_end` of std does. Of a stream that is everything until its other end has gone.
+    /// Appends everything from `pos` to the end of the data to `bytes`, and returns the number of
+    /// bytes appended, as `read_to_end` of std does. Of a stream that is everything until its other
+    /// end has gone.
     ///
-    /// Memory grows by the bytes that come. Requests are sent one after another: of 64 KiB at first, then of up to as much as
-    /// has come, 4 MiB at most. `pos` must be a multiple of the object's [block](crate::io::Alignment::block), where it
-    /// has such.
+    /// Memory grows by the bytes that come. Requests are sent one after another: of 64 KiB at
+    /// first, then of up to as much as has come, 4 MiB at most. `pos` must be a multiple of the
+    /// object's [block](crate::io::Alignment::block), where it has such.
     ///
     /// # Errors
-    /// The cause of the first byte that could not be read, at its offset; `OutOfMemory`. The bytes before are in `bytes`.
+    /// The cause of the first byte that could not be read, at its offset; `OutOfMemory`. The bytes
+    /// before are in `bytes`.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves the bytes that came in `bytes`, and detaches the request in flight. Of a stream, bytes are
-    /// lost only where that request ends after the drop and the object does not keep them for the next one, as pipes and
-    /// sockets do; with a cursor ([`Streaming`](crate::cursor::Streaming)) they never are.
+    /// Dropping the future leaves the bytes that came in `bytes`, and detaches the request in
+    /// flight. Of a stream, bytes are lost only where that request ends after the drop and the
+    /// object does not keep them for the next one, as pipes and sockets do; with a cursor
+    /// ([`Streaming`](crate::cursor::Streaming)) they never are.
     ///
     /// ```
     /// use mfio::backend::IoBackendExt;
@@ -188,8 +195,9 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
     /// Reads many buffers, each at a position of its own, as one request with one wake-up. The batch comes back with what
     /// became of each. Used again it allocates nothing.
     ///
-    /// A buffer with a capacity but no length fails with `InvalidInput`, as by [`read_buf`](Self::read_buf), and with it the
-    /// outcome of the batch; the other buffers are read.
+    /// A buffer with a capacity but no length fails with `InvalidInput`, as by
+    /// [`read_buf`](Self::read_buf), and with it the outcome of the batch; the other buffers are
+    /// read.
     ///
     /// # Cancel safety
     /// Dropping the future detaches what is on its way, and does not send what a [limit](TransferBatch::limit) has held back.

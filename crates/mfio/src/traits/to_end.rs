@@ -1,9 +1,10 @@
 //! Reads to the end of the data, appended to a vector of the caller's.
 //!
-//! A request's memory is never the caller's vector, which a future that is dropped would lose with all that came before:
-//! chunks are read into memory of the object's pool, and copied. They double with what has come, so that their number grows
-//! by the logarithm of the length, up to a bound, and little is read or allocated where little comes. The blocking form reads
-//! into the vector itself.
+//! A request's memory is never the caller's vector, which a future that is dropped would lose with
+//! all that came before: chunks are read into memory of the object's pool, and copied. They double
+//! with what has come, so that their number grows by the logarithm of the length, up to a bound,
+//! and little is read or allocated where little comes. The blocking form reads into the vector
+//! itself.
 
 use super::blocking::moved;
 use super::extent::Prefix;
@@ -24,9 +25,11 @@ const FIRST: usize = 64 << 10;
 const FIRST_BLOCKING: usize = 8 << 10;
 /// The longest request.
 const MOST: usize = 4 << 20;
-/// How many requests one poll handles where nothing has to be waited for; then other tasks have their turn.
+/// How many requests one poll handles where nothing has to be waited for; then other tasks have
+/// their turn.
 const BUDGET: usize = 32;
-/// How many bytes are asked for to learn whether there are more, before a vector that is full grows.
+/// How many bytes are asked for to learn whether there are more, before a vector that is full
+/// grows.
 const PROBE: usize = 32;
 
 /// The future of [`IoRead::read_to_end`](super::IoRead::read_to_end).
@@ -119,7 +122,8 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToEnd<'a, P, Io> {
 /// How many bytes did not come, and why.
 type Failed = (usize, Cause);
 
-/// How long the next request is after `done` bytes: a power of two, so that memory is used again where few come at a time.
+/// How long the next request is after `done` bytes: a power of two, so that memory is used again
+/// where few come at a time.
 fn next_len(done: usize, first: usize) -> usize {
     (1 << done.max(1).ilog2()).clamp(first, MOST)
 }
@@ -147,8 +151,8 @@ fn append(
     Ok(good)
 }
 
-/// Whether a request of which `good` bytes came was the last: `Ok` at the end of the data. A stream ends a request with the
-/// bytes that there are, for `WouldBlock`, and goes on.
+/// Whether a request of which `good` bytes came was the last: `Ok` at the end of the data. A stream
+/// ends a request with the bytes that there are, for `WouldBlock`, and goes on.
 fn judge(
     good: usize,
     missing: usize,
@@ -288,7 +292,8 @@ where
     Ok((good, len - good, cause))
 }
 
-/// A vector with zeroes at its end, which are cut off unless they became good bytes. On unwinding too.
+/// A vector with zeroes at its end, which are cut off unless they became good bytes. On unwinding
+/// too.
 struct Longer<'a> {
     bytes: &'a mut Vec<u8>,
     good: usize,

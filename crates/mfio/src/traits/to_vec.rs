@@ -1,4 +1,5 @@
-//! Reads into a new vector, which grows by the bytes that come and not by the length that was asked for.
+//! Reads into a new vector, which grows by the bytes that come and not by the length that was asked
+//! for.
 
 use super::extent::{Extent, Prefix};
 use super::failure;
@@ -13,7 +14,8 @@ use core::task::{Context, Poll, ready};
 
 /// Lengths up to this are one request, with memory for all of it.
 const AT_ONCE: usize = 1 << 20;
-/// How many bytes a longer read begins with. Each further request is as long as all before it together.
+/// How many bytes a longer read begins with. Each further request is as long as all before it
+/// together.
 const FIRST: usize = 256 << 10;
 /// More memory than this is given back where less than half of it is used.
 const WASTE: usize = 64 << 10;
@@ -45,8 +47,9 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToVec<'a, P, Io> {
         Ok(Packet::new(bytes))
     }
 
-    /// Where the next request begins, where `good` bytes came and more may follow. An object with bytes in order only is
-    /// not asked again: it might have none for a long time, while those that came wait.
+    /// Where the next request begins, where `good` bytes came and more may follow. An object with
+    /// bytes in order only is not asked again: it might have none for a long time, while those that
+    /// came wait.
     fn next_pos(&self, good: usize, outcome: &Outcome) -> Option<P> {
         let ends = P::SEQUENTIAL || good == self.len || !outcome.is_success();
         if ends || self.io.alignment().is_in_order() {
@@ -81,8 +84,8 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToVec<'a, P, Io> {
     }
 }
 
-/// How many bytes there are before the end of the data, if all of them could be read. What a stream has given counts in any
-/// case; `WouldBlock` says that an object is one, whatever its positions.
+/// How many bytes there are before the end of the data, if all of them could be read. What a stream
+/// has given counts in any case; `WouldBlock` says that an object is one, whatever its positions.
 fn until_the_end<P: Position>(outcome: &Outcome) -> core::result::Result<usize, Cause> {
     let fails = |cause: Cause| {
         !matches!(

@@ -41,8 +41,8 @@ pub struct EndedBatch<B: Buffer, P: Position = u64> {
 }
 
 impl<B: Buffer, P: Position> EndedBatch<B, P> {
-    /// What became of one buffer, with offsets within it. A buffer without bytes succeeds, unless it was to be read into and
-    /// has a capacity: reads fill the length.
+    /// What became of one buffer, with offsets within it. A buffer without bytes succeeds, unless
+    /// it was to be read into and has a capacity: reads fill the length.
     ///
     /// # Panics
     /// Where there is no buffer number `index`.
@@ -59,8 +59,8 @@ impl<B: Buffer, P: Position> EndedBatch<B, P> {
         refused.then_some(ErrorKind::InvalidInput.into())
     }
 
-    /// The first failure of each buffer, in order; one without bytes succeeds, unless it has a capacity that was to be read
-    /// into. Takes time by the number of buffers and of failures.
+    /// The first failure of each buffer, in order; one without bytes succeeds, unless it has a
+    /// capacity that was to be read into. Takes time by the number of buffers and of failures.
     pub fn results(&self) -> impl Iterator<Item = Result<(), Cause>> + '_ {
         let mut failures = self.outcome.failures().peekable();
         (0..self.batch.len()).map(move |index| {

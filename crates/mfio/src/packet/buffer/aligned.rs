@@ -1,8 +1,9 @@
 //! [`AlignedBuf`]: zeroed memory at an alignment of the user's choice.
 //!
 //! Invariants:
-//! 1. `ptr` lies `pad` bytes behind the start of an allocation of `alloc_zeroed` with the layout that `layout_for` gives for
-//!    `len` and `align`, of which the `len` bytes from `ptr` on are a part; or it dangles where `len` is 0.
+//! 1. `ptr` lies `pad` bytes behind the start of an allocation of `alloc_zeroed` with the layout
+//!    that `layout_for` gives for `len` and `align`, of which the `len` bytes from `ptr` on are a
+//!    part; or it dangles where `len` is 0.
 //! 2. An `AlignedBuf` is the only claim on its memory, and frees it once, on drop.
 #![allow(unsafe_code)]
 
@@ -16,8 +17,9 @@ use core::ptr::NonNull;
 /// The page size for which buffers are aligned unless told otherwise.
 const PAGE: usize = 4096;
 
-/// From this length on memory is zeroed by the system, page by page, when it is touched first: lengths may be an upper bound
-/// that somebody sent. The standard allocator does so only for allocations without an alignment, and otherwise writes all.
+/// From this length on memory is zeroed by the system, page by page, when it is touched first:
+/// lengths may be an upper bound that somebody sent. The standard allocator does so only for
+/// allocations without an alignment, and otherwise writes all.
 const LAZY: usize = 1 << 20;
 
 /// What is allocated for a buffer; with room to align it where the allocator does not.
@@ -83,8 +85,8 @@ impl AlignedBuf {
             // SAFETY: the size is not zero.
             let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
             let pad = start.addr().get().wrapping_neg() % align;
-            // SAFETY: `pad` is less than `align`, and 0 where the allocation is aligned so; otherwise that has `align` bytes
-            // more than `len` (`layout_for`).
+            // SAFETY: `pad` is less than `align`, and 0 where the allocation is aligned so;
+            // otherwise that has `align` bytes more than `len` (`layout_for`).
             (unsafe { start.add(pad) }, pad)
         };
         Some(Self {
@@ -105,7 +107,8 @@ impl Drop for AlignedBuf {
     fn drop(&mut self) {
         if self.len != 0 {
             let layout = layout_for(self.len, self.align).expect("it was valid before");
-            // SAFETY: allocated with this very layout, `pad` bytes before (invariant 1); freed once (invariant 2).
+            // SAFETY: allocated with this very layout, `pad` bytes before (invariant 1); freed once
+            // (invariant 2).
             unsafe { dealloc(self.ptr.sub(self.pad).as_ptr(), layout) }
         }
     }
