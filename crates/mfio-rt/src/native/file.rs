@@ -253,6 +253,9 @@ impl PacketIo<Read> for File {
 
     #[inline]
     fn transfer_blocking(&self, pos: u64, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
+        if self.owner.is_child() {
+            return Some(Err(ErrorKind::BackendGone.into()));
+        }
         let fd = self.object.fd();
         let read = sys::read_slice(fd, bytes, self.object.position(pos));
         // Those who only came too early are waited for by way of a packet.
@@ -292,6 +295,9 @@ impl PacketIo<Write> for File {
 
     #[inline]
     fn transfer_blocking(&self, pos: u64, bytes: &[u8]) -> Option<Result<usize, Cause>> {
+        if self.owner.is_child() {
+            return Some(Err(ErrorKind::BackendGone.into()));
+        }
         let fd = self.object.fd();
         self.tried(sys::write_slice(fd, bytes, self.object.position(pos)))
     }

@@ -25,8 +25,8 @@
 //!
 //! # Fork
 //!
-//! A forked child must not use the runtime of its parent: there every operation fails with `ErrorKind::BackendGone`, and
-//! dropping handles only forgets.
+//! A forked child must not use the runtime of its parent: there every operation fails with `ErrorKind::BackendGone`, the
+//! blocking forms too, a wait for the runtime panics instead of lasting for ever, and dropping handles only forgets.
 
 mod builder;
 mod cached;
@@ -202,7 +202,13 @@ impl IoBackend for NativeRt {
 static READABLE: PollingFlags = PollingFlags::new().read(true);
 
 impl Owner {
+    /// Asked for by those who are about to wait.
+    ///
+    /// # Panics
+    ///
+    /// In a forked child, where nobody would ever end the wait: the turn may be held by a thread that is not there.
     fn polling_handle(&self) -> Option<PollingHandle<'_>> {
+        self.assert_not_child();
         self.driver().handle().map(|handle| PollingHandle {
             handle: handle.fd,
             cur_flags: &READABLE,
@@ -219,12 +225,16 @@ impl Owner {
 
     /// # Panics
     ///
-    /// In a forked child, where nobody would ever end the wait.
+    /// In a forked child, as above.
     fn wait(&self, timeout: Option<Duration>) {
+        self.assert_not_child();
+        self.driver().wait(timeout);
+    }
+
+    fn assert_not_child(&self) {
         assert!(
             !self.is_child(),
             "this process is a forked child of the one that made the runtime, and cannot wait for it"
         );
-        self.driver().wait(timeout);
     }
 }
