@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# docs/hazards.md against the code: every test and mutation that it names exists, and it names every mutation.
+# docs/hazards.md against the code: every test and mutation that it names exists, it names every mutation, and each of
+# those finds its line.
 . "$(dirname "$0")/lib.sh"
-need python3 "apt-get install python3"
+scripts/mutations.sh --check
 
 lists=$target_base/hazards
 mkdir -p "$lists"
