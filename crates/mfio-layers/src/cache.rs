@@ -306,7 +306,7 @@ where
         (copied > 0 || bytes.is_empty()).then_some(Ok(copied))
     }
 
-    delegate!(PacketIo<Read, P> for Io, inner: pool, identity, explain, locate);
+    delegate!(PacketIo<Read, P> for Io, inner: pool, identity, explain, appends_at, locate);
 }
 
 impl<P, Io> PacketIo<Write, P> for Cache<Io>
@@ -343,7 +343,7 @@ where
         result
     }
 
-    delegate!(PacketIo<Write, P> for Io, inner: pool, identity, explain, alignment, locate);
+    delegate!(PacketIo<Write, P> for Io, inner: pool, identity, explain, alignment, appends_at, locate);
 }
 
 drive_below!([Io] Cache<Io>, Io, |layer| &layer.inner);

@@ -1,7 +1,7 @@
 //! What a layer leaves to the object below it, written once.
 
 /// Writes the methods of an `impl PacketIo` that a layer leaves to the object in one of its fields: any of `pool`,
-/// `identity`, `explain`, `alignment`, `locate`, `expose` and `transfer_blocking`.
+/// `identity`, `explain`, `alignment`, `appends_at`, `locate`, `expose` and `transfer_blocking`.
 ///
 /// ```text
 /// impl<D: Direction, P: Position, Io: PacketIo<D, P>> PacketIo<D, P> for Layer<Io> {
@@ -34,6 +34,11 @@ macro_rules! delegate {
     (@locate $d:ty, $p:ty, $io:ty, $field:ident) => {
         fn locate(&self, pos: $p) -> mfio::io::Place {
             <$io as mfio::io::PacketIo<$d, $p>>::locate(&self.$field, pos)
+        }
+    };
+    (@appends_at $d:ty, $p:ty, $io:ty, $field:ident) => {
+        fn appends_at(&self) -> Option<$p> {
+            <$io as mfio::io::PacketIo<$d, $p>>::appends_at(&self.$field)
         }
     };
     (@expose $d:ty, $p:ty, $io:ty, $field:ident) => {
@@ -121,6 +126,11 @@ macro_rules! len_below {
             fn io_len(&self) -> Self::Len {
                 let $this = self;
                 <$below as mfio::traits::HasLen>::io_len($object)
+            }
+
+            fn len_now(&self) -> Option<u64> {
+                let $this = self;
+                <$below as mfio::traits::HasLen>::len_now($object)
             }
         }
     };

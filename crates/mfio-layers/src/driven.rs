@@ -66,7 +66,7 @@ where
         self.inner.send_io(pos, view);
     }
 
-    delegate!(PacketIo<D, P> for Io, inner: pool, identity, explain, alignment, locate, expose, transfer_blocking);
+    delegate!(PacketIo<D, P> for Io, inner: pool, identity, explain, alignment, appends_at, locate, expose, transfer_blocking);
 }
 
 drive_below!([Io, B: LinksIoBackend] Driven<Io, B>, B::Link, |layer| layer.driver.get_mut());

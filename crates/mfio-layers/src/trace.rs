@@ -351,7 +351,7 @@ macro_rules! traced {
                 self.transfer::<$direction, P>(pos, bytes)
             }
 
-            delegate!(PacketIo<$direction, P> for Io, inner: pool, identity, explain, alignment, locate);
+            delegate!(PacketIo<$direction, P> for Io, inner: pool, identity, explain, alignment, appends_at, locate);
         }
     )*};
 }

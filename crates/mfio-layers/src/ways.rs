@@ -265,6 +265,10 @@ macro_rules! both_ways {
                 mfio::io::PacketIo::<$d, P>::alignment(&*self.inner)
             }
 
+            fn appends_at(&self) -> Option<P> {
+                mfio::io::PacketIo::<$d, P>::appends_at(&*self.inner)
+            }
+
             $(fn transfer_blocking(
                 &self,
                 pos: P,

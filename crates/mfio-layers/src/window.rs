@@ -97,6 +97,12 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
         )
     }
 
+    /// The end of the object, as this part of it counts.
+    fn appends_at(&self) -> Option<P> {
+        let end = self.inner.appends_at()?.to_u64();
+        P::from_u64(end.checked_sub(self.base)?)
+    }
+
     delegate!(PacketIo<D, P> for Io, inner: pool, explain, alignment);
 }
 
@@ -210,6 +216,12 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io>
             format_args!("a window of {len} bytes at byte {base}"),
             self.inner.identity(),
         )
+    }
+
+    /// The end of the object, as this part of it counts.
+    fn appends_at(&self) -> Option<P> {
+        let end = self.inner.appends_at()?.to_u64();
+        P::from_u64(end.checked_sub(self.base)?)
     }
 
     delegate!(PacketIo<D, P> for Io, inner: pool, explain, alignment);

@@ -254,6 +254,13 @@ pub trait PacketIo<D: Direction, P: Position = u64> {
         Place::of(self, pos.offset().unwrap_or_default())
     }
 
+    /// Where the next write will go, where the object puts every write at its end, whatever position that names (a file
+    /// opened for appending): its length as it is known now, without waiting. A [`Seekable`](crate::cursor::Seekable) sends
+    /// writes there, and is there afterwards. Both directions give the same answer. `None`: writes go where they are sent.
+    fn appends_at(&self) -> Option<P> {
+        None
+    }
+
     /// A short cut for blocking calls: moves bytes on this thread, now, without any packet, as `pread` does.
     ///
     /// `Some(Ok(n))` when the first `n` bytes were moved (0: the data ends at `pos`, or nothing was asked for). `None`
@@ -295,6 +302,11 @@ macro_rules! forward {
 
             fn locate(&self, pos: P) -> Place {
                 (**self).locate(pos)
+            }
+
+            #[inline]
+            fn appends_at(&self) -> Option<P> {
+                (**self).appends_at()
             }
 
             #[inline]

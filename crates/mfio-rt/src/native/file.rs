@@ -251,6 +251,10 @@ impl PacketIo<Read> for File {
         self.object.locate(pos)
     }
 
+    fn appends_at(&self) -> Option<u64> {
+        self.object.appends_at()
+    }
+
     #[inline]
     fn transfer_blocking(&self, pos: u64, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
         if self.owner.is_child() {
@@ -293,6 +297,10 @@ impl PacketIo<Write> for File {
         self.object.locate(pos)
     }
 
+    fn appends_at(&self) -> Option<u64> {
+        self.object.appends_at()
+    }
+
     #[inline]
     fn transfer_blocking(&self, pos: u64, bytes: &[u8]) -> Option<Result<usize, Cause>> {
         if self.owner.is_child() {
@@ -308,6 +316,11 @@ impl HasLen for File {
 
     fn io_len(&self) -> FileLen {
         self.len()
+    }
+
+    /// What this machine knows; of a file on another one, that may be old.
+    fn len_now(&self) -> Option<u64> {
+        sys::known_len(self.object.fd())
     }
 }
 

@@ -83,6 +83,15 @@ impl Object {
         }
     }
 
+    /// Where the next write goes, if all go to the end.
+    #[inline]
+    pub(crate) fn appends_at(&self) -> Option<u64> {
+        match self.appends && self.seekable {
+            true => sys::known_len(self.fd()),
+            false => None,
+        }
+    }
+
     /// The position as system calls want it: what has no positions must not be given any.
     #[inline]
     pub(crate) fn position(&self, pos: u64) -> Position {

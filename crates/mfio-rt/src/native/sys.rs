@@ -221,6 +221,30 @@ pub(crate) fn len(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     }
 }
 
+/// How long a regular file is, as far as this machine knows without asking another one: nothing is waited for.
+#[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")))]
+pub(crate) fn known_len(fd: BorrowedFd<'_>) -> Option<u64> {
+    let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    let (mask, flags) = (
+        libc::STATX_SIZE | libc::STATX_TYPE,
+        libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC,
+    );
+    // SAFETY: (2); the path is empty and ends with a nul; `stat` is as large as the call wants.
+    let result =
+        unsafe { libc::statx(fd.as_raw_fd(), c"".as_ptr(), flags, mask, stat.as_mut_ptr()) };
+    // SAFETY: any bits make a valid `statx`, and they were zeroed.
+    let stat = unsafe { stat.assume_init() };
+    let regular = u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFREG;
+    (result == 0 && regular).then_some(stat.stx_size)
+}
+
+/// How long a regular file is. Elsewhere there is no way to say that nothing is to be waited for.
+#[cfg(not(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"))))]
+pub(crate) fn known_len(fd: BorrowedFd<'_>) -> Option<u64> {
+    let stat = stat(fd).ok()?;
+    (stat.st_mode & libc::S_IFMT == libc::S_IFREG).then_some(stat.st_size as u64)
+}
+
 /// How long a block device is.
 #[cfg(target_os = "linux")]
 pub(crate) fn device_len(fd: BorrowedFd<'_>) -> Result<u64, Errno> {

@@ -56,6 +56,7 @@ adapt!(Streaming, NoPos);
 
 impl<Io: PacketIo<io::Read> + HasLen> Seek for Seekable<Io> {
     async fn seek(&mut self, to: SeekFrom) -> Result<u64, Error> {
+        self.forget_seek();
         poll_fn(|cx| self.poll_seek(cx, to.into())).await
     }
 }

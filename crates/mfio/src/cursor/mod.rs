@@ -23,7 +23,8 @@
 //! * A read asks for what the caller has room for, never for more; it ends with what came.
 //! * A read that is **dropped** after it was sent goes on. What it brings stays in the cursor, and the next read of it
 //!   begins with that, whatever its size. The position moves by what was given out, when it is given out. A write, or a
-//!   seek to another position, throws such bytes away: they are read again where they are wanted.
+//!   seek, throws such bytes away: they are read again where they are wanted. (`SeekFrom::Current(0)`, which only asks
+//!   where the position is, does not.)
 //! * Only the end of the data is a read of 0 bytes: [`UnexpectedEof`](crate::error::ErrorKind::UnexpectedEof) with nothing
 //!   before it. Whatever else goes wrong is an error. Where bytes came before the error, they are given out first, and
 //!   the next read has the error.
@@ -37,13 +38,18 @@
 //!   is also the offset in the error. What was accepted from there on is given up.
 //! * A flush waits for what was accepted; so do the reads and seeks of a `Seekable`. **Flush before you drop** the last
 //!   handle: what was accepted is carried out all the same, but nobody hears how that went. Flushing does not ask the
-//!   object to make anything durable.
+//!   object to make anything durable. (A runtime that ends first carries out what was sent to it; a layer that holds
+//!   requests back, such as a limit, fails what it has not sent yet.)
+//! * Where writes go to the end of the object, whatever position they name (a file opened for appending), the position is
+//!   that end when the write has ended, as with std: see [`PacketIo::appends_at`](crate::io::PacketIo::appends_at). It is the
+//!   end as of then, so that what others append at the same time may count too. Until then it is where the write would end
+//!   if nobody else wrote.
 //! * Closing is flushing. The object is closed when it is dropped: see `into_inner`.
 //!
 //! # Seeking
 //! Beyond the end is allowed; before the start, or beyond what 64 bits hold, is
 //! [`InvalidInput`](crate::error::ErrorKind::InvalidInput), and the position stays. A seek that is dropped while it is
-//! pending has not happened. The end is known of objects that are [`HasLen`](crate::traits::HasLen).
+//! pending has not happened, and the next one asks anew (but see [`Seekable::poll_seek`]). The end is known of objects that are [`HasLen`](crate::traits::HasLen).
 //!
 //! # Examples
 //! The traits of std are shown at [`Seekable`] and [`Streaming`]. Those of tokio:

@@ -74,6 +74,8 @@ type Length = Pin<Box<dyn Future<Output = Result<u64>> + Send>>;
 struct Seeking {
     /// The question where the end is, and how many writes there were when it was asked.
     end: Option<(Length, u64)>,
+    /// The seek that the question is for.
+    to: Option<SeekFrom>,
     /// Where to, for callers that say so once, and then wait.
     #[cfg(feature = "tokio")]
     wanted: Option<SeekFrom>,
@@ -119,9 +121,20 @@ impl<Io> Seekable<Io> {
         self.cursor.desk.0.pos()
     }
 
-    /// Forgets a seek that was given up.
-    fn forget_seek(&mut self) {
+    /// Forgets a seek that was given up: the answer to its question may be of no use by now.
+    pub(super) fn forget_seek(&mut self) {
         let forgotten = core::mem::take(&mut *self.seek.lock());
+        drop(forgotten);
+    }
+
+    /// Forgets a seek to elsewhere.
+    fn forget_seek_but_for(&mut self, to: SeekFrom) {
+        let mut seek = self.seek.lock();
+        let forgotten = match seek.to.replace(to) == Some(to) {
+            true => None,
+            false => seek.end.take(),
+        };
+        drop(seek);
         drop(forgotten);
     }
 
@@ -174,7 +187,7 @@ impl<Io> Seekable<Io> {
     {
         self.forget_seek();
         self.poll_with(Side::Reader, cx, |io, state, cx| {
-            if let Err(failed) = ready!(state.poll_settle(cx)) {
+            if let Err(failed) = ready!(state.poll_settle::<Read, Io>(io, cx)) {
                 return Poll::Ready(Err(write_failure::<Read, _, _>(io, failed)));
             }
             let want = state.clip(want);
@@ -221,14 +234,17 @@ impl<Io> Seekable<Io> {
         }
         self.forget_seek();
         self.poll_with(Side::Writer, cx, |io, state, cx| {
-            if let Err(failed) = ready!(state.poll_settle(cx)) {
+            if let Err(failed) = ready!(state.poll_settle::<Write, Io>(io, cx)) {
                 return Poll::Ready(Err(write_failure::<Write, _, _>(io, failed)));
             }
-            let accepted = state
-                .begin_write(bytes.len())
-                .and_then(|room| state.write.accept(io, state.pos, &bytes[..room]))
+            let (target, accepted) = state
+                .begin_write(io, bytes.len())
+                .and_then(|target| {
+                    let accepted = state.write.accept(io, target.pos, &bytes[..target.room])?;
+                    Ok((target, accepted))
+                })
                 .map_err(|cause| failure::<Write, _, _>(io, state.pos, bytes.len(), cause))?;
-            state.advance(accepted);
+            state.written(io, target, accepted);
             Poll::Ready(Ok(accepted))
         })
     }
@@ -241,6 +257,7 @@ impl<Io> Seekable<Io> {
     where
         Io: PacketIo<Write>,
     {
+        self.forget_seek();
         self.poll_settled::<Write>(cx).map_ok(drop)
     }
 
@@ -250,7 +267,7 @@ impl<Io> Seekable<Io> {
         Io: PacketIo<D>,
     {
         self.poll_with(Side::Writer, cx, |io, state, cx| {
-            let settled = ready!(state.poll_settle(cx));
+            let settled = ready!(state.poll_settle::<D, Io>(io, cx));
             let writes = state.writes;
             Poll::Ready(match settled {
                 Ok(()) => Ok(writes),
@@ -262,7 +279,9 @@ impl<Io> Seekable<Io> {
     /// Moves the position, and says where it is now. Waits for accepted writes first. For the end the object is asked, which
     /// allocates; it is where it was at the moment of the answer.
     ///
-    /// Dropping what polls this leaves the position where it was.
+    /// Dropping what polls this leaves the position where it was. A new seek asks anew; but the next poll with the same `to`, and
+    /// no other call of this handle in between, cannot be told from the next poll of the same seek: an answer that has been
+    /// on its way since then is compared with [`HasLen::len_now`], where the object has that, and believed otherwise.
     ///
     /// # Errors
     /// `InvalidInput` where there is no such position; what became of an accepted write; why the length is not known.
@@ -272,11 +291,14 @@ impl<Io> Seekable<Io> {
     {
         loop {
             let end = match to {
-                SeekFrom::End(_) => Some(ready!(self.poll_len(cx))?),
-                _ => None,
+                SeekFrom::End(_) => Some(ready!(self.poll_len(cx, to))?),
+                _ => {
+                    self.forget_seek_but_for(to);
+                    None
+                }
             };
             let moved = self.poll_with(Side::Writer, cx, |io, state, cx| {
-                if let Err(failed) = ready!(state.poll_settle(cx)) {
+                if let Err(failed) = ready!(state.poll_settle::<Read, Io>(io, cx)) {
                     return Poll::Ready(Err(write_failure::<Read, _, _>(io, failed)));
                 }
                 let base = match end {
@@ -294,12 +316,14 @@ impl<Io> Seekable<Io> {
     }
 
     /// Asks for the length, when all that was accepted is written. With how many writes there were.
-    fn poll_len(&mut self, cx: &mut Context<'_>) -> Poll<Result<(u64, u64)>>
+    fn poll_len(&mut self, cx: &mut Context<'_>, to: SeekFrom) -> Poll<Result<(u64, u64)>>
     where
         Io: PacketIo<Read> + HasLen,
     {
+        self.forget_seek_but_for(to);
         // Not under the lock, which is there to share the handle: the future is the object's code.
         let asked = self.seek.lock().end.take();
+        let kept = asked.is_some();
         let (mut len, writes) = match asked {
             Some(asked) => asked,
             None => {
@@ -309,7 +333,12 @@ impl<Io> Seekable<Io> {
             }
         };
         match len.as_mut().poll(cx) {
-            Poll::Ready(len) => Poll::Ready(Ok((len?, writes))),
+            Poll::Ready(len) => {
+                let len = len?;
+                // It may have been asked for by a seek that was given up long ago.
+                let now = kept.then(|| self.cursor.io.len_now()).flatten();
+                Poll::Ready(Ok((now.unwrap_or(len), writes)))
+            }
             Poll::Pending => {
                 self.seek.lock().end = Some((len, writes));
                 Poll::Pending

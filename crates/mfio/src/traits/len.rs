@@ -28,6 +28,12 @@ pub trait HasLen {
     /// Where the object cannot tell.
     fn io_len(&self) -> Self::Len;
 
+    /// How many bytes there are now, as far as that is known on the spot: without waiting, and without asking anybody.
+    /// `None`: it is not.
+    fn len_now(&self) -> Option<u64> {
+        None
+    }
+
     /// [`io_len`](Self::io_len), waiting for the answer.
     ///
     /// # Errors
@@ -50,6 +56,10 @@ macro_rules! forward {
 
             fn io_len(&self) -> T::Len {
                 (**self).io_len()
+            }
+
+            fn len_now(&self) -> Option<u64> {
+                (**self).len_now()
             }
         }
     )*};

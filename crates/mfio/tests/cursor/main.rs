@@ -1,9 +1,11 @@
 //! Cursors: an object and a position, through every adapter.
 
 mod adapters;
+mod appending;
 mod errno;
 mod errors;
 mod model;
 mod object;
 mod sharing;
+mod stale;
 mod streams;

@@ -35,6 +35,8 @@ struct Inner {
     answers: VecDeque<Answer>,
     held: Vec<Request>,
     sent: Vec<(&'static str, u64, usize)>,
+    appends: bool,
+    knows_len: bool,
 }
 
 /// A file of bytes that grows as it is written.
@@ -58,6 +60,33 @@ impl Scripted {
             inner,
             backend: BackendContainer::new_dyn(backend),
         }
+    }
+
+    /// Puts every write at the end, as a file does that was opened for appending.
+    pub(crate) fn appending(self) -> Self {
+        self.inner.lock().unwrap().appends = true;
+        self
+    }
+
+    /// Tells its length also on the spot.
+    pub(crate) fn knowing_len(self) -> Self {
+        self.inner.lock().unwrap().knows_len = true;
+        self
+    }
+
+    /// Adds bytes behind the back of all cursors.
+    pub(crate) fn grow(&self, bytes: &[u8]) {
+        self.inner.lock().unwrap().bytes.extend_from_slice(bytes);
+    }
+
+    /// Changes a byte behind the back of all cursors.
+    pub(crate) fn set(&self, pos: usize, byte: u8) {
+        self.inner.lock().unwrap().bytes[pos] = byte;
+    }
+
+    fn end(&self) -> Option<u64> {
+        let inner = self.inner.lock().unwrap();
+        inner.appends.then_some(inner.bytes.len() as u64)
     }
 
     /// What becomes of the next requests; those behind are answered at once.
@@ -157,7 +186,13 @@ impl Request {
                 let (limit, cause) = limit(answer, ErrorKind::Other);
                 let n = view.len().min(limit);
                 {
-                    let bytes = &mut inner.lock().unwrap().bytes;
+                    let inner = &mut *inner.lock().unwrap();
+                    let pos = if inner.appends {
+                        inner.bytes.len() as u64
+                    } else {
+                        pos
+                    };
+                    let bytes = &mut inner.bytes;
                     let end = pos as usize + n;
                     if n != 0 && bytes.len() < end {
                         bytes.resize(end, 0);
@@ -182,6 +217,10 @@ impl PacketIo<Read> for Scripted {
         self.send(pos, view, Request::Read);
     }
 
+    fn appends_at(&self) -> Option<u64> {
+        self.end()
+    }
+
     fn identity(&self) -> Identity<'_> {
         Identity {
             object: Some("the script".into()),
@@ -195,26 +234,32 @@ impl PacketIo<Write> for Scripted {
         self.send(pos, view, Request::Write);
     }
 
+    fn appends_at(&self) -> Option<u64> {
+        self.end()
+    }
+
     fn identity(&self) -> Identity<'_> {
         PacketIo::<Read>::identity(self)
     }
 }
 
-/// The length, at the second poll.
+/// The length as of the first poll, told at the second.
 pub(crate) struct Len {
     inner: Arc<Mutex<Inner>>,
-    asked: bool,
+    answer: Option<u64>,
 }
 
 impl Future for Len {
     type Output = Result<u64, Error>;
 
     fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if !std::mem::replace(&mut self.asked, true) {
+        let Some(answer) = self.answer else {
+            let len = self.inner.lock().unwrap().bytes.len();
+            self.answer = Some(len as u64);
             cx.waker().wake_by_ref();
             return Poll::Pending;
-        }
-        Poll::Ready(Ok(self.inner.lock().unwrap().bytes.len() as u64))
+        };
+        Poll::Ready(Ok(answer))
     }
 }
 
@@ -224,8 +269,13 @@ impl HasLen for Scripted {
     fn io_len(&self) -> Len {
         Len {
             inner: self.inner.clone(),
-            asked: false,
+            answer: None,
         }
+    }
+
+    fn len_now(&self) -> Option<u64> {
+        let inner = self.inner.lock().unwrap();
+        inner.knows_len.then_some(inner.bytes.len() as u64)
     }
 }
 

@@ -343,3 +343,18 @@ fn tokio_copies_from_pipe_to_pipe() {
     });
     assert!(copied == data);
 }
+
+#[test]
+fn an_accepted_write_to_a_pipe_outlives_its_end() {
+    let (reads, writes) = pipe(4);
+    let mut writes = Streaming::new(writes);
+    let accepted = give_up(futures_util::AsyncWriteExt::write(
+        &mut writes,
+        b"a lot more",
+    ));
+    assert_eq!(accepted.expect("accepted at once").unwrap(), 10);
+    drop(writes);
+    let mut text = String::new();
+    Streaming::new(reads).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "a lot more");
+}

@@ -26,10 +26,13 @@ impl<Io: IoBackend> Seekable<Io> {
         let (io, state) = (&self.cursor.io, turn.state());
         settle::<Write, Io>(io, state)?;
         let written = state
-            .begin_write(bytes.len())
+            .begin_write(io, bytes.len())
             .map_err(|cause| failure::<Write, _, _>(io, state.pos, bytes.len(), cause))
-            .and_then(|room| write_blocking(io, state.pos, &bytes[..room]))?;
-        state.advance(written);
+            .and_then(|target| {
+                let written = write_blocking(io, target.pos, &bytes[..target.room])?;
+                state.written(io, target, written);
+                Ok(written)
+            })?;
         Ok(written)
     }
 
@@ -65,5 +68,6 @@ where
     if !state.write.is_pending() {
         return Ok(());
     }
-    wait(io, |cx| state.poll_settle(cx)).map_err(|failed| write_failure::<D, _, _>(io, failed))
+    wait(io, |cx| state.poll_settle::<D, Io>(io, cx))
+        .map_err(|failed| write_failure::<D, _, _>(io, failed))
 }
