@@ -2,6 +2,7 @@
 
 use crate::bell::Bell;
 use crate::clock::{Alarm, Clock};
+use crate::steps::{OnPanic, Steps};
 use alloc::collections::BinaryHeap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -103,21 +104,31 @@ impl<T> Later<T> {
     /// The layer was rung: gives what is due to `go_on`, one after another and without a lock.
     pub(crate) fn due<A: Alarm + 'static>(&self, layer: &Arc<A>, mut go_on: impl FnMut(T)) {
         let now = self.bell.rang();
-        loop {
-            let mut queue = self.queue.lock();
-            let next = queue.heap.peek().map(|Reverse(next)| next.at);
-            if next.is_none_or(|at| at > now) {
-                drop(queue);
-                if let Some(at) = next {
-                    self.bell.ring_by(at, layer);
-                }
-                return;
-            }
-            let due = queue.heap.pop();
-            drop(queue);
-            if let Some(Reverse(due)) = due {
-                go_on(due.what);
-            }
+        let rest = OnPanic(|| self.ring_for_next(layer));
+        let mut steps = Steps::default();
+        while let Some(what) = self.pop(now) {
+            steps.run(|| go_on(what));
+        }
+        core::mem::forget(rest);
+        self.ring_for_next(layer);
+        steps.over();
+    }
+
+    /// Takes out the first thing that is due.
+    fn pop(&self, now: Duration) -> Option<T> {
+        let mut queue = self.queue.lock();
+        let Reverse(first) = queue.heap.peek()?;
+        if first.at > now {
+            return None;
+        }
+        queue.heap.pop().map(|Reverse(due)| due.what)
+    }
+
+    fn ring_for_next<A: Alarm + 'static>(&self, layer: &Arc<A>) {
+        // The lock is released at the end of this line.
+        let next = self.queue.lock().heap.peek().map(|Reverse(next)| next.at);
+        if let Some(at) = next {
+            self.bell.ring_by(at, layer);
         }
     }
 

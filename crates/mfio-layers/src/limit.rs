@@ -6,6 +6,7 @@ mod bucket;
 use crate::bell::Bell;
 use crate::clock::{Alarm, Clock};
 use crate::delegate::{drive_below, len_below};
+use crate::steps::{OnPanic, Steps};
 use crate::ways::{AnyView, Both, Family, Parked, Resume, Way, both_ways, front_of_stream};
 use admission::{Admission, Next, Queued};
 use alloc::sync::{Arc, Weak};
@@ -220,21 +221,32 @@ impl<Io: Send + Sync + 'static, P: Position> Core<Io, P> {
         if !self.admission.lock().begin() {
             return;
         }
-        loop {
+        // What waits would wait for a pump that has gone.
+        let left = OnPanic(|| {
+            let left = self.admission.lock().abandon();
+            drop(left);
+        });
+        let mut steps = Steps::default();
+        let later = loop {
             let now = self.now();
             // The lock is released at the end of this line.
             let next = self.admission.lock().next(now);
-            match (next, &self.bell) {
-                (Next::Send(request), _) => request.resume(self),
-                (Next::Last(request, beyond), _) => {
+            match next {
+                Next::Send(request) => steps.run(|| request.resume(self)),
+                Next::Last(request, beyond) => {
                     beyond.fail(ErrorKind::UnexpectedEof.into());
-                    request.resume(self);
+                    steps.run(|| request.resume(self));
                 }
-                (Next::Unwanted(request), _) => request.view.fail(ErrorKind::Cancelled.into()),
-                (Next::At(when), Some(bell)) => return bell.ring_by(when, self),
-                (Next::At(_) | Next::Nothing, _) => return,
+                Next::Unwanted(request) => request.view.fail(ErrorKind::Cancelled.into()),
+                Next::At(when) => break Some(when),
+                Next::Nothing => break None,
             }
+        };
+        core::mem::forget(left);
+        if let (Some(when), Some(bell)) = (later, &self.bell) {
+            bell.ring_by(when, self);
         }
+        steps.over();
     }
 
     #[inline]

@@ -5,6 +5,7 @@ mod policy;
 use crate::clock::Alarm;
 use crate::delegate::{drive_below, len_below};
 use crate::later::Later;
+use crate::steps::{OnPanic, Steps};
 use crate::ways::{Both, Family, Parked, Resume, Way, both_ways, is_stream, is_unwanted};
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
@@ -201,9 +202,17 @@ impl<Io, P: Position> Core<Io, P> {
             return;
         }
         drop(at_once);
+        let left = OnPanic(|| {
+            while let Some(left) = self.next() {
+                left.view.fail(left.note.cause);
+            }
+        });
+        let mut steps = Steps::default();
         while let Some(next) = self.next() {
-            next.resume(self);
+            steps.run(|| next.resume(self));
         }
+        core::mem::forget(left);
+        steps.over();
     }
 
     fn next(&self) -> Option<Waiting<Io, P>> {

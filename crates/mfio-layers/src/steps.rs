@@ -38,6 +38,13 @@ impl Steps {
             resume_unwind(panic);
         }
     }
+
+    /// Ends the loop where a panic unwinds already.
+    fn discard(self) {
+        let discarded = catch_unwind(AssertUnwindSafe(|| drop(self.panic)));
+        // A payload that panics when it is dropped is not asked twice.
+        core::mem::forget(discarded);
+    }
 }
 
 #[cfg(not(feature = "std"))]
@@ -49,13 +56,18 @@ impl Steps {
 
     /// Ends the loop.
     pub(crate) fn over(self) {}
+
+    fn discard(self) {}
 }
 
-/// Runs its closure when it is dropped: by a panic, for who [forgets](core::mem::forget) it otherwise.
+/// Runs a closure where a panic unwinds: code that ends well [forgets](core::mem::forget) it. A panic of the closure is only
+/// reported.
 pub(crate) struct OnPanic<F: FnMut()>(pub(crate) F);
 
 impl<F: FnMut()> Drop for OnPanic<F> {
     fn drop(&mut self) {
-        (self.0)();
+        let mut steps = Steps::default();
+        steps.run(&mut self.0);
+        steps.discard();
     }
 }

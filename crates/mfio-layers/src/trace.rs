@@ -9,6 +9,7 @@ mod span;
 use crate::clock::ThreadClock;
 use crate::clock::{Clock, ManualClock};
 use crate::delegate::{delegate, drive_below, len_below};
+use crate::steps::OnPanic;
 use crate::ways::{Both, Family, Way};
 use alloc::sync::Arc;
 use core::fmt;
@@ -317,7 +318,10 @@ impl<Io, N: Now> Trace<Io, N> {
         let len = D::size(&bytes);
         let span = Span::begin(D::VERB, pos, len);
         let began = core.begin::<D>(&span);
-        let Some(result) = span.within(|| self.inner.transfer_blocking(pos, bytes)) else {
+        let unended = OnPanic(|| D::pick(&core.lanes).counters.withdraw());
+        let result = span.within(|| self.inner.transfer_blocking(pos, bytes));
+        core::mem::forget(unended);
+        let Some(result) = result else {
             D::pick(&core.lanes).counters.withdraw();
             return None;
         };

@@ -222,6 +222,13 @@ impl<W: Queued> Admission<W> {
         (most - most % block).max(block).min(len)
     }
 
+    /// The pump has gone without an end. Returns what waits, which nothing would send.
+    #[must_use]
+    pub(super) fn abandon(&mut self) -> VecDeque<W> {
+        self.pumping = false;
+        core::mem::take(&mut self.queue)
+    }
+
     /// The layer goes: nothing waits any more. Returns what did.
     #[must_use]
     pub(super) fn close(&mut self) -> VecDeque<W> {

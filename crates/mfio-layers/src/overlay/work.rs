@@ -2,6 +2,7 @@
 
 use super::state::{Piece, Step, by_granule};
 use super::{Core, Objects};
+use crate::steps::{OnPanic, Steps};
 use alloc::sync::Arc;
 use core::ops::Range;
 use mfio::error::{Cause, ErrorKind};
@@ -75,7 +76,15 @@ where
             AlignedBuf::try_with_alignment(size, ALIGNMENT.min(size).max(wanted.memory()))
         };
         let start = P::from_u64(self.extent.start(granule));
-        let (buffer, pos) = match (buffer.map_or_else(allocate, Ok), start) {
+        // An object that panics when it is asked what it wants leaves the granule as it was.
+        let begun = OnPanic(|| {
+            self.state.lock().give_back(None);
+            self.settle(granule, core::iter::empty());
+            self.drain();
+        });
+        let buffer = buffer.map_or_else(allocate, Ok);
+        core::mem::forget(begun);
+        let (buffer, pos) = match (buffer, start) {
             (Ok(buffer), Some(pos)) => (buffer, pos),
             (Err(cause), _) => return self.give_up(granule, piece.view, None, cause),
             (Ok(buffer), None) => {
@@ -122,15 +131,25 @@ where
         if !self.state.lock().begin_draining() {
             return;
         }
+        let left = OnPanic(|| while self.drop_next() {});
+        let mut steps = Steps::default();
         let objects = self.objects.upgrade();
         loop {
             let next = self.state.lock().next();
             match (next, &objects) {
-                (Some(piece), Some(objects)) => self.write(objects, piece),
+                (Some(piece), Some(objects)) => steps.run(|| self.write(objects, piece)),
                 (Some(piece), None) => drop(piece),
-                (None, _) => return,
+                (None, _) => break,
             }
         }
+        core::mem::forget(left);
+        steps.over();
+    }
+
+    fn drop_next(&self) -> bool {
+        // Dropped when the lock is released.
+        let next = self.state.lock().next();
+        next.is_some()
     }
 }
 
