@@ -106,7 +106,7 @@ fn mapped<Io>(io: Io, mappings: u64, len: u64) -> Remap<Io> {
 
 const UNIT: u64 = LEN as u64;
 
-fn stripe<Io>(members: [Io; 3]) -> Stripe<Io> {
+fn stripe<Io: PacketIo<Read>>(members: [Io; 3]) -> Stripe<Io> {
     Stripe::new(members, UNIT).expect("members and a unit")
 }
 

@@ -4,6 +4,7 @@ mod below;
 mod fetch;
 mod set;
 
+use crate::blocks;
 use crate::delegate::{delegate, drive_below};
 use crate::pieces::{addressable, within_space};
 use alloc::boxed::Box;
@@ -102,17 +103,24 @@ pub struct CacheStats {
 }
 
 impl<Io> Cache<Io> {
-    /// Keeps at most `capacity` bytes of `inner`, in blocks of `block` bytes.
+    /// Keeps at most `capacity` bytes of `inner`, in blocks of `block` bytes. `P` is the type of its positions: to be named
+    /// (`Cache::new::<u64>`) only where it has several.
     ///
     /// # Errors
-    /// `InvalidInput` where `block` is not a power of two from 2 to 2^30, or where `capacity` does not hold one block;
-    /// `OutOfMemory`.
-    pub fn new(inner: Io, capacity: usize, block: usize) -> Result<Self> {
+    /// `InvalidInput` where `block` is not a power of two from 2 to 2^30, or less than a block that the object asks for
+    /// ([`alignment`](PacketIo::alignment)), or where `capacity` does not hold one block; `OutOfMemory`.
+    pub fn new<P: Address>(inner: Io, capacity: usize, block: usize) -> Result<Self>
+    where
+        Io: PacketIo<Read, P>,
+    {
         if !block.is_power_of_two() || !BLOCKS.contains(&block) || capacity < block {
             return Err(Error::new(ErrorKind::InvalidInput, "making a cache").help(
                 "a block is a power of two, from 2 bytes to 1 GiB, and one must fit the capacity",
             ));
         }
+        let aligned = blocks::is_edge(block as u64, inner.alignment());
+        let help = "the object takes whole blocks only (`PacketIo::alignment`): a block of the cache must be one, or several";
+        blocks::check(aligned, "making a cache", help)?;
         let blocks = capacity / block;
         // A power of two, so that a set is found without a division.
         let sets = blocks.div_ceil(WAYS).next_power_of_two();

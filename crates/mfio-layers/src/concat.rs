@@ -1,12 +1,13 @@
 //! [`Concat`]: objects one after another.
 
+use crate::blocks;
 use crate::naming::{explain_by, layer_of_many, pool_of, strictest};
 use crate::pieces::{self, Piece};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::future::{Ready, ready};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo};
+use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo, Position, Read};
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 
@@ -51,11 +52,29 @@ struct Part<Io> {
 }
 
 impl<Io> Concat<Io> {
-    /// Puts objects with their lengths in bytes one after another.
+    /// Puts objects with their lengths in bytes one after another. `P` is the type of their positions: to be named
+    /// (`Concat::new::<u64>`) only where they have several.
     ///
     /// # Errors
-    /// `InvalidInput` where the lengths add up to more than 2^64 - 1.
-    pub fn new(parts: impl IntoIterator<Item = (Io, u64)>) -> Result<Self> {
+    /// `InvalidInput` where the lengths add up to more than 2^64 - 1, or one of them is no multiple of the largest block that
+    /// an object asks for ([`alignment`](PacketIo::alignment)). The last object may be said to be longer than it is.
+    pub fn new<P: Position>(parts: impl IntoIterator<Item = (Io, u64)>) -> Result<Self>
+    where
+        Io: PacketIo<Read, P>,
+    {
+        let concat = Self::join(parts)?;
+        let alignment = strictest(concat.members());
+        let aligned = concat
+            .parts
+            .iter()
+            .all(|part| blocks::is_end(part.end, alignment));
+        let help = "an object takes whole blocks only (`PacketIo::alignment`): the length of each must be a multiple of the \
+                    largest block (round that of the last one up: where it ends it says so itself)";
+        blocks::check(aligned, "concatenating", help)?;
+        Ok(concat)
+    }
+
+    fn join(parts: impl IntoIterator<Item = (Io, u64)>) -> Result<Self> {
         let mut start = 0u64;
         let place = |(io, len)| {
             let part = Part {
@@ -164,7 +183,7 @@ mod tests {
 
     #[test]
     fn empty_parts_are_passed_over_and_the_end_is_the_end() {
-        let concat = Concat::new([('a', 0), ('b', 3), ('c', 0), ('d', 2), ('e', 0)]).unwrap();
+        let concat = Concat::join([('a', 0), ('b', 3), ('c', 0), ('d', 2), ('e', 0)]).unwrap();
         let at = |at| concat.route::<u64>(at, 9).to.map(|(io, at)| (*io, at)).ok();
         assert_eq!(
             [at(0), at(2), at(3), at(4), at(5)],
@@ -177,13 +196,13 @@ mod tests {
             ]
         );
         assert_eq!(concat.len(), 5);
-        assert!(Concat::<char>::new([]).unwrap().is_empty());
+        assert!(Concat::<char>::join([]).unwrap().is_empty());
     }
 
     #[test]
     fn lengths_that_overflow_are_an_error() {
-        let error = Concat::new([('a', u64::MAX), ('b', 1)]).unwrap_err();
+        let error = Concat::join([('a', u64::MAX), ('b', 1)]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert_eq!(Concat::new([('a', u64::MAX)]).unwrap().len(), u64::MAX);
+        assert_eq!(Concat::join([('a', u64::MAX)]).unwrap().len(), u64::MAX);
     }
 }

@@ -23,6 +23,13 @@
 //! out, tried again or counted, and the answer not kept. [`Concat`] and [`Overlay`] are as long as was said; [`Offset`],
 //! [`Window`], [`Mirror`] and [`Stripe`] end where reads of them do. A [`Remap`] is sparse, and has no length.
 //!
+//! # Objects that take whole blocks only
+//!
+//! A layer asks of requests what the objects below ask ([`alignment`](mfio::io::PacketIo::alignment)), the strictest of all.
+//! So its parts must begin and end where their blocks do: units of a [`Stripe`], objects of a [`Concat`], mappings of a
+//! [`Remap`], blocks of a [`Cache`], granules and the end of an [`Overlay`]. What does not is refused when it is built, in
+//! words. [`Window::new`] and [`Offset::new`] cannot fail; use [`Window::aligned`] and [`Offset::aligned`] there.
+//!
 //! # Map
 //!
 //! | type | what |
@@ -69,6 +76,7 @@
 extern crate alloc;
 
 mod bell;
+mod blocks;
 mod cache;
 pub mod clock;
 mod concat;

@@ -4,6 +4,7 @@ mod read;
 mod state;
 mod work;
 
+use crate::blocks;
 use crate::naming::layer_of;
 use crate::pieces::{self, missing, within_space};
 use alloc::sync::{Arc, Weak};
@@ -98,7 +99,8 @@ where
     /// Shows `len` bytes of `base`, with zeros behind its end; what is written goes to `top`, in granules of `granule` bytes.
     ///
     /// # Errors
-    /// `InvalidInput` where the granule is not a power of two from 1 to 2^30.
+    /// `InvalidInput` where the granule is not a power of two from 1 to 2^30, or where the granule or `len` is no multiple of
+    /// the largest block that `base` or `top` asks for ([`alignment`](PacketIo::alignment)).
     pub fn new(base: B, top: T, len: u64, granule: usize) -> Result<Self> {
         Self::with_present(base, top, len, granule, [])
     }
@@ -118,6 +120,18 @@ where
         if !granule.is_power_of_two() || !GRANULES.contains(&granule) {
             return wrong("a granule is a power of two, from 1 byte to 1 GiB");
         }
+        let alignment = base.alignment().and(top.alignment());
+        blocks::check(
+            blocks::is_edge(granule as u64, alignment),
+            "overlaying",
+            "the base or the top takes whole blocks only (`PacketIo::alignment`): a granule must be one, or several",
+        )?;
+        blocks::check(
+            blocks::is_end(len, alignment),
+            "overlaying",
+            "the base or the top takes whole blocks only (`PacketIo::alignment`): round the length up to whole blocks, as \
+             behind the end of the base there are zeros",
+        )?;
         let extent = Extent {
             shift: granule.trailing_zeros(),
             len,

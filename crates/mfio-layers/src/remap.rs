@@ -2,6 +2,7 @@
 
 mod table;
 
+use crate::blocks;
 use crate::delegate::{delegate, drive_below};
 use crate::naming::layer_of;
 use crate::pieces;
@@ -9,9 +10,21 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{RangeBounds, RangeInclusive};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Direction, Exposed, Identity, PacketIo};
+use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo, Read};
 use mfio::packet::View;
 use table::Table;
+
+/// What can be done about a request that is refused because a mapping does not begin, or end, where a block does.
+const CUT: &str = "the object below takes whole blocks only (`PacketIo::alignment`), and a mapping begins or ends within one, \
+                   here or there, so no request can be aligned: map whole blocks, as `map_aligned` asks for";
+
+/// Whether a mapping is of whole blocks, here and there.
+fn suits(range: &RangeInclusive<u64>, target: u64, alignment: Alignment) -> bool {
+    let end = range.end().wrapping_add(1);
+    [*range.start(), end, target]
+        .iter()
+        .all(|edge| blocks::is_edge(*edge, alignment))
+}
 
 /// Maps ranges of an address space, whose addresses are `P`, to ranges of an object, whose addresses are `Q`.
 ///
@@ -64,7 +77,8 @@ impl<Io, P: Address, Q: Address> Remap<Io, P, Q> {
     }
 
     /// Maps `range`, which may be open at either end, to as many bytes of the object from `target` on. It takes the place
-    /// of what was mapped there. An empty range changes nothing.
+    /// of what was mapped there. An empty range changes nothing. Over an object that takes whole blocks only, see
+    /// [`map_aligned`](Self::map_aligned).
     ///
     /// # Errors
     /// `InvalidInput` where there are not so many addresses from `target` on; nothing is changed then.
@@ -72,7 +86,10 @@ impl<Io, P: Address, Q: Address> Remap<Io, P, Q> {
         let Some(range) = table::numbers(&range) else {
             return Ok(());
         };
-        let target = target.to_u64();
+        self.map_numbers(range, target.to_u64())
+    }
+
+    fn map_numbers(&mut self, range: RangeInclusive<u64>, target: u64) -> Result<()> {
         let last = target.checked_add(range.end() - range.start());
         if last.and_then(Q::from_u64).is_none() {
             return Err(Error::new(ErrorKind::InvalidInput, "mapping")
@@ -80,6 +97,24 @@ impl<Io, P: Address, Q: Address> Remap<Io, P, Q> {
                 .help("the target has fewer addresses from there on than the range is long"));
         }
         self.table.map(range, target);
+        Ok(())
+    }
+
+    /// As [`map`](Self::map), where requests can be aligned as the object asks for.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map); and `InvalidInput` where the range does not begin and end, or the target not begin, where blocks
+    /// of the object do ([`alignment`](PacketIo::alignment)).
+    pub fn map_aligned(&mut self, range: impl RangeBounds<P>, target: Q) -> Result<()>
+    where
+        Io: PacketIo<Read, Q>,
+    {
+        if let Some(range) = table::numbers(&range) {
+            let alignment = self.inner.alignment();
+            let aligned = suits(&range, target.to_u64(), alignment);
+            blocks::check(aligned, "mapping", CUT)?;
+            self.map_numbers(range, target.to_u64())?;
+        }
         Ok(())
     }
 
@@ -157,7 +192,13 @@ where
     fn explain(&self, cause: Cause) -> Option<&'static str> {
         let hole = (cause == ErrorKind::NotFound.into())
             .then_some("no mapping covers it: map the range, or read around it");
-        self.inner.explain(cause).or(hole)
+        let alignment = self.inner.alignment();
+        let mut mappings = self.table.iter();
+        let cut = cause.kind() == ErrorKind::InvalidInput
+            && alignment.block() > 1
+            && mappings.any(|(range, target)| !suits(&range, target, alignment));
+        let cut = cut.then_some(CUT);
+        cut.or_else(|| self.inner.explain(cause)).or(hole)
     }
 
     delegate!(PacketIo<D, Q> for Io, inner: pool, alignment);

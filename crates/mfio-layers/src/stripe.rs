@@ -1,12 +1,13 @@
 //! [`Stripe`]: one address space dealt out to several objects, unit by unit.
 
+use crate::blocks;
 use crate::lengths::StripeLen;
 use crate::naming::{explain_by, layer_of_many, pool_of, strictest};
 use crate::pieces::{self, Piece};
 use alloc::boxed::Box;
 use core::num::NonZeroU64;
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo};
+use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo, Position, Read};
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 
@@ -45,12 +46,25 @@ pub struct Stripe<Io> {
 }
 
 impl<Io> Stripe<Io> {
-    /// Deals out to `members`, `unit` bytes at a time.
+    /// Deals out to `members`, `unit` bytes at a time. `P` is the type of their positions: to be named
+    /// (`Stripe::new::<u64>`) only where they have several.
     ///
     /// # Errors
-    /// `InvalidInput` where there is no member, or the unit is 0.
-    pub fn new(members: impl Into<Box<[Io]>>, unit: u64) -> Result<Self> {
-        let members = members.into();
+    /// `InvalidInput` where there is no member, or the unit is 0, or no multiple of the largest block that a member asks for
+    /// ([`alignment`](PacketIo::alignment)).
+    pub fn new<P: Position>(members: impl Into<Box<[Io]>>, unit: u64) -> Result<Self>
+    where
+        Io: PacketIo<Read, P>,
+    {
+        let stripe = Self::deal_out(members.into(), unit)?;
+        let alignment = strictest(stripe.members.iter());
+        let aligned = stripe.members.len() == 1 || blocks::is_edge(unit, alignment);
+        let help = "an object takes whole blocks only (`PacketIo::alignment`): a unit must be a multiple of the largest block";
+        blocks::check(aligned, "striping", help)?;
+        Ok(stripe)
+    }
+
+    fn deal_out(members: Box<[Io]>, unit: u64) -> Result<Self> {
         match NonZeroU64::new(unit) {
             Some(unit) if !members.is_empty() => Ok(Self { members, unit }),
             _ => Err(Error::new(ErrorKind::InvalidInput, "striping")
@@ -186,7 +200,7 @@ mod tests {
 
     #[test]
     fn units_are_dealt_out_in_turn() {
-        let stripe = Stripe::new(['a', 'b', 'c'], 10).unwrap();
+        let stripe = Stripe::deal_out(Box::new(['a', 'b', 'c']), 10).unwrap();
         assert_eq!(
             places(&stripe, 47, 4),
             [('b', 17, 3), ('c', 10, 10), ('a', 20, 10), ('b', 20, 10)]
@@ -201,15 +215,15 @@ mod tests {
     #[test]
     fn one_member_is_not_split_and_huge_units_do_not_overflow() {
         assert_eq!(
-            places(&Stripe::new(['a'], 10).unwrap(), 5, 1),
+            places(&Stripe::deal_out(Box::new(['a']), 10).unwrap(), 5, 1),
             [('a', 5, u64::MAX)]
         );
-        let stripe = Stripe::new(['a', 'b'], u64::MAX).unwrap();
+        let stripe = Stripe::deal_out(Box::new(['a', 'b']), u64::MAX).unwrap();
         assert_eq!(
             places(&stripe, u64::MAX - 2, 2),
             [('a', u64::MAX - 2, 2), ('b', 0, u64::MAX)]
         );
-        let stripe = Stripe::new(['a', 'b'], 1 << 63).unwrap();
+        let stripe = Stripe::deal_out(Box::new(['a', 'b']), 1 << 63).unwrap();
         assert_eq!(
             places(&stripe, u64::MAX, 2),
             [('b', (1 << 63) - 1, 1), ('a', 1 << 63, 1 << 63)]
@@ -218,7 +232,10 @@ mod tests {
 
     #[test]
     fn nothing_to_stripe_over_is_an_error() {
-        for error in [Stripe::<char>::new([], 1), Stripe::new(['a'], 0)] {
+        for error in [
+            Stripe::<char>::deal_out(Box::new([]), 1),
+            Stripe::deal_out(Box::new(['a']), 0),
+        ] {
             assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
         }
     }

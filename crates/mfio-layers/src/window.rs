@@ -1,13 +1,18 @@
 //! [`Offset`] and [`Window`]: an object seen from another place, and a part of it.
 
+use crate::blocks;
 use crate::delegate::{delegate, drive_below};
 use crate::lengths::PartLen;
 use crate::naming::layer_of;
 use crate::pieces::{self, Piece, missing};
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Address, Direction, Exposed, Identity, PacketIo, Place};
+use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo, Place, Position, Read};
 use mfio::packet::View;
 use mfio::traits::HasLen;
+
+/// What can be done about a request that is refused because the part does not begin, or end, where a block does.
+const CUT: &str = "the object below takes whole blocks only (`PacketIo::alignment`), and the part of it that is shown begins \
+                   or ends within one, so no request can be aligned: choose multiples of the block, as `aligned` asks for";
 
 /// Adds a base to each position: byte 0 is byte `base` of the object.
 ///
@@ -34,9 +39,27 @@ pub struct Offset<Io> {
 }
 
 impl<Io> Offset<Io> {
-    /// Shows `inner` from byte `base` on.
+    /// Shows `inner` from byte `base` on. Over an object that takes whole blocks only, see [`aligned`](Self::aligned).
     pub const fn new(inner: Io, base: u64) -> Self {
         Self { inner, base }
+    }
+
+    /// As [`new`](Self::new), where requests can be aligned as the object asks for.
+    ///
+    /// # Errors
+    /// `InvalidInput` where `base` is no multiple of the object's block ([`alignment`](PacketIo::alignment)).
+    pub fn aligned<P: Position>(inner: Io, base: u64) -> mfio::error::Result<Self>
+    where
+        Io: PacketIo<Read, P>,
+    {
+        let layer = Self { inner, base };
+        let alignment = layer.inner.alignment();
+        blocks::check(layer.suits(alignment), "showing a part", CUT)?;
+        Ok(layer)
+    }
+
+    fn suits(&self, alignment: Alignment) -> bool {
+        blocks::is_edge(self.base, alignment)
     }
 
     /// Which byte of the object is byte 0.
@@ -103,7 +126,12 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
         P::from_u64(end.checked_sub(self.base)?)
     }
 
-    delegate!(PacketIo<D, P> for Io, inner: pool, explain, alignment);
+    fn explain(&self, cause: Cause) -> Option<&'static str> {
+        let cut = cause.kind() == ErrorKind::InvalidInput && !self.suits(self.inner.alignment());
+        cut.then_some(CUT).or_else(|| self.inner.explain(cause))
+    }
+
+    delegate!(PacketIo<D, P> for Io, inner: pool, alignment);
 }
 
 drive_below!([Io] Offset<Io>, Io, |layer| &layer.inner);
@@ -150,9 +178,30 @@ pub struct Window<Io> {
 }
 
 impl<Io> Window<Io> {
-    /// Shows `len` bytes of `inner` from byte `base` on.
+    /// Shows `len` bytes of `inner` from byte `base` on. Over an object that takes whole blocks only, see
+    /// [`aligned`](Self::aligned).
     pub const fn new(inner: Io, base: u64, len: u64) -> Self {
         Self { inner, base, len }
+    }
+
+    /// As [`new`](Self::new), where requests can be aligned as the object asks for.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the window does not begin and end where blocks of the object do
+    /// ([`alignment`](PacketIo::alignment)). The object itself may end within its last block.
+    pub fn aligned<P: Position>(inner: Io, base: u64, len: u64) -> mfio::error::Result<Self>
+    where
+        Io: PacketIo<Read, P>,
+    {
+        let layer = Self { inner, base, len };
+        let alignment = layer.inner.alignment();
+        blocks::check(layer.suits(alignment), "showing a part", CUT)?;
+        Ok(layer)
+    }
+
+    fn suits(&self, alignment: Alignment) -> bool {
+        let end = self.base.saturating_add(self.len);
+        blocks::is_edge(self.base, alignment) && blocks::is_end(end, alignment)
     }
 
     /// Which byte of the object is byte 0.
@@ -224,7 +273,12 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io>
         P::from_u64(end.checked_sub(self.base)?)
     }
 
-    delegate!(PacketIo<D, P> for Io, inner: pool, explain, alignment);
+    fn explain(&self, cause: Cause) -> Option<&'static str> {
+        let cut = cause.kind() == ErrorKind::InvalidInput && !self.suits(self.inner.alignment());
+        cut.then_some(CUT).or_else(|| self.inner.explain(cause))
+    }
+
+    delegate!(PacketIo<D, P> for Io, inner: pool, alignment);
 }
 
 drive_below!([Io] Window<Io>, Io, |layer| &layer.inner);

@@ -90,11 +90,11 @@ fn what_is_asked_of_requests_is_the_strictest_of_all() {
     assert_eq!(asked(&Remap::<_, u64, u64>::new(strict)), [read, write]);
     assert_eq!(asked(&Trace::new(strict)), [read, write]);
     let mixed = [Strict(8), strict, Strict(16)];
-    assert_eq!(asked(&Stripe::new(mixed, 1).unwrap()), [read, write]);
+    assert_eq!(asked(&Stripe::new(mixed, 128).unwrap()), [read, write]);
     assert_eq!(asked(&Mirror::<_>::new(mixed).unwrap()), [read, write]);
-    let concat = Concat::new(mixed.map(|io| (io, 1))).unwrap();
+    let concat = Concat::new(mixed.map(|io| (io, 128))).unwrap();
     assert_eq!(asked(&concat), [read, write]);
-    let overlay: Overlay<_, _> = Overlay::new(strict, Strict(32), 64, 64).unwrap();
+    let overlay: Overlay<_, _> = Overlay::new(strict, Strict(32), 128, 128).unwrap();
     assert_eq!(asked(&overlay), [read, Alignment::new(64, 32)]);
     // What is read comes out of blocks, which are copied.
     let cache = Cache::new(strict, 1 << 12, 1 << 8).unwrap();

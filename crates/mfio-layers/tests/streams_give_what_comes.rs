@@ -179,14 +179,24 @@ fn layers_with_addresses_give_what_comes() {
         let io = || below.clone();
         gives(
             &below,
-            Cache::new(io(), 1 << 12, 64).unwrap(),
+            Cache::new::<u64>(io(), 1 << 12, 64).unwrap(),
             62u64,
             "Cache",
         );
         gives(&below, Offset::new(io(), 5), 7u64, "Offset");
         gives(&below, Window::new(io(), 5, 100), 7u64, "Window");
-        gives(&below, Stripe::new([io()], 2).unwrap(), 7u64, "Stripe");
-        gives(&below, Concat::new([(io(), 100)]).unwrap(), 7u64, "Concat");
+        gives(
+            &below,
+            Stripe::new::<u64>([io()], 2).unwrap(),
+            7u64,
+            "Stripe",
+        );
+        gives(
+            &below,
+            Concat::new::<u64>([(io(), 100)]).unwrap(),
+            7u64,
+            "Concat",
+        );
         let mut remap = Remap::<_, u64, u64>::new(io());
         remap.map(0.., 0).unwrap();
         gives(&below, remap, 7u64, "Remap");
@@ -197,8 +207,8 @@ fn layers_with_addresses_give_what_comes() {
 #[test]
 fn a_read_of_several_streams_does_not_wait_for_the_second() {
     let [first, second] = [(); 2].map(|()| Trickle::of(b"", false));
-    let concat = Concat::new([(first.clone(), 4), (second.clone(), 4)]).unwrap();
-    let stripe = Stripe::new([first.clone(), second.clone()], 4).unwrap();
+    let concat = Concat::new::<u64>([(first.clone(), 4), (second.clone(), 4)]).unwrap();
+    let stripe = Stripe::new::<u64>([first.clone(), second.clone()], 4).unwrap();
     let layers: [&dyn PacketIo<Read>; 2] = [&concat, &stripe];
     for io in layers {
         first.there.lock().unwrap().extend_from_slice(b"abc");
