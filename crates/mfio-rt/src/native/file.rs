@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing};
@@ -36,15 +36,37 @@ use super::sys::{self, Errno};
 /// as long as `close(2)` does, and errors are lost: [`close`](Self::close) tells them.
 #[derive(Clone)]
 pub struct File {
+    // Before the count: what is left of the object when that goes is in flight.
     object: Arc<Object>,
     owner: Arc<Owner>,
+    handles: Arc<Handles>,
+}
+
+/// Shared by the clones of a file: its drop is that of the last of them.
+struct Handles {
+    owner: Arc<Owner>,
+    object: Weak<Object>,
+}
+
+impl Drop for Handles {
+    fn drop(&mut self) {
+        if self.object.strong_count() > 0 {
+            self.owner.sweep();
+        }
+    }
 }
 
 impl File {
     pub(crate) fn new(owner: Arc<Owner>, object: Object) -> Self {
+        let object = Arc::new(object);
+        let handles = Arc::new(Handles {
+            owner: owner.clone(),
+            object: Arc::downgrade(&object),
+        });
         Self {
-            object: Arc::new(object),
+            object,
             owner,
+            handles,
         }
     }
 
@@ -84,10 +106,18 @@ impl File {
     ///
     /// Otherwise the file comes back.
     pub fn into_owned_fd(self) -> Result<OwnedFd, Self> {
-        let Self { object, owner } = self;
+        let Self {
+            object,
+            owner,
+            handles,
+        } = self;
         match Arc::try_unwrap(object) {
             Ok(object) => Ok(object.into_fd()),
-            Err(object) => Err(Self { object, owner }),
+            Err(object) => Err(Self {
+                object,
+                owner,
+                handles,
+            }),
         }
     }
 

@@ -212,6 +212,19 @@ impl Owner {
         }
     }
 
+    /// Has operations looked for that nobody wants any more: the last handle of a file has gone before them, and whoever
+    /// waits for the close, or for a lock of the file, waits for their end.
+    #[cold]
+    pub(crate) fn sweep(&self) {
+        if self.is_child() {
+            return;
+        }
+        self.core.driver.sweep();
+        if self.core.driver.handle().is_some() {
+            self.signal();
+        }
+    }
+
     /// Asks for the early end of an operation.
     pub(crate) fn cancel(&self, key: Key) {
         if self.is_child() {

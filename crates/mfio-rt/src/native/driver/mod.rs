@@ -155,6 +155,9 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// Asks for the early end of an operation that may have ended already.
     fn cancel(&self, key: Key);
 
+    /// Looks for operations that nobody wants any more, now or at the next flush.
+    fn sweep(&self) {}
+
     /// What can be done about a failure, where the driver knows more of it than the cause tells.
     fn explain(&self, cause: Cause) -> Option<&'static str> {
         let _ = cause;

@@ -127,6 +127,15 @@ impl Driver for Threads {
         Ok(TAKEN)
     }
 
+    /// Threads that wait for streams look up; one whose read nobody waits for lets go of it.
+    fn sweep(&self) {
+        let mut state = self.pool.lock();
+        state.waiting.iter().for_each(|bell| bell.ring());
+        let given_up = state.queue.sweep();
+        drop(state);
+        end_all(given_up);
+    }
+
     fn explain(&self, cause: Cause) -> Option<&'static str> {
         let limit = Cause::with_errno(ErrorKind::LimitReached, libc::EAGAIN);
         (cause == limit).then_some(

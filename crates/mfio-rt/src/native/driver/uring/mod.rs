@@ -339,6 +339,10 @@ impl Driver for Uring {
         }
     }
 
+    fn sweep(&self) {
+        self.queue().sweep_next();
+    }
+
     fn explain(&self, cause: Cause) -> Option<&'static str> {
         self.explain_failure(cause)
     }

@@ -288,6 +288,12 @@ impl Queue {
         self.sweep_at = (self.lingering.len() * 2).max(SWEPT_PER_FLUSH);
     }
 
+    /// Has the next flush look at all that nobody may want any more.
+    #[cold]
+    pub(super) fn sweep_next(&mut self) {
+        (self.unswept, self.unsifted) = (self.lingering.len(), self.waiting.len());
+    }
+
     /// Takes out operations that wait for room and that nobody wants any more, at a bounded cost for each flush.
     #[inline]
     pub(super) fn sift(&mut self, given_up: &mut Vec<Op>) {
