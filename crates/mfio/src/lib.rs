@@ -65,6 +65,7 @@
 
 extern crate alloc;
 
+mod budget;
 mod slab;
 mod sync;
 

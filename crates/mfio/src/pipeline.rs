@@ -47,6 +47,7 @@ mod shared;
 pub use request::{Completed, Request, Window};
 pub use run::{BlockingRun, Next, Run};
 
+use crate::budget;
 use crate::error::Cause;
 use crate::error::ErrorKind;
 use crate::io::{Direction, PacketIo, Position};
@@ -55,7 +56,7 @@ use crate::traits::failure_of_buffer;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use shared::{Done, Shared};
 
 /// A bounded number of operations on one object: [`try_push`](Self::try_push) sends a request,
@@ -165,6 +166,7 @@ where
 
     /// [`next`](Self::next) for those who poll.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Completed<P, B, T>>> {
+        ready!(budget::poll(cx));
         loop {
             if let Some(done) = self.pop() {
                 return Poll::Ready(Some(self.complete(done)));
@@ -218,6 +220,7 @@ where
     /// Gives a result out.
     fn complete(&mut self, done: Done<P, B, T>) -> Completed<P, B, T> {
         let len = done.outcome.len();
+        budget::charge(len);
         self.count -= 1;
         self.bytes -= len;
         let why = |cause: Cause| failure_of_buffer::<D, P, Io>(self.io, done.pos, len, cause);

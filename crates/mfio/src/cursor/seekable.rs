@@ -5,6 +5,7 @@ use super::desk::{Desk, Seat, Side};
 use super::reading::copy;
 use super::seek::SeekFrom;
 use super::state::{State, write_failure};
+use crate::budget;
 use crate::error::Result;
 use crate::io::{Direction, PacketIo, Read, Write};
 use crate::lock::Lock;
@@ -159,6 +160,8 @@ impl<Io> Seekable<Io> {
         cx: &mut Context<'_>,
         mut operation: impl FnMut(&Io, &mut State, &mut Context<'_>) -> Poll<R>,
     ) -> Poll<R> {
+        // Here, because a pending operation is polled twice, which would use up a yield of its own.
+        ready!(budget::poll(cx));
         let mut turn = ready!(self.seat.poll_turn(side, cx));
         let Cursor { io, waker, .. } = &*self.cursor;
         let mut ours = Context::from_waker(waker);

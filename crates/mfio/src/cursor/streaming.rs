@@ -4,6 +4,7 @@ use super::CAPACITY;
 use super::reading::{Reading, copy};
 use super::state::write_failure;
 use super::writing::Writing;
+use crate::budget;
 use crate::error::Result;
 use crate::io::{NoPos, PacketIo, Read, Write};
 use crate::traits::failure;
@@ -127,6 +128,7 @@ impl<Io> Streaming<Io> {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        ready!(budget::poll(cx));
         ready!(self.poll_flush(cx))?;
         let Self { io, writing, .. } = self;
         Poll::Ready(

@@ -1,6 +1,7 @@
 //! The writing half of a cursor: at most one accepted write on its way.
 
 use super::store::Store;
+use crate::budget;
 use crate::error::Cause;
 use crate::io::{PacketIo, Position, Write};
 use crate::packet::{AlignedBuf, Ended, InFlight};
@@ -78,7 +79,7 @@ impl<P: Position> Writing<P> {
         io.send_io(pos, view);
         match in_flight.try_end() {
             // What was written of it is what was accepted; the error comes again with the rest, or has passed.
-            Ok(ended) => match self.end(ended) {
+            Ok(ended) => match self.end_at_once(ended) {
                 (0, Some((cause, _))) => Err(cause),
                 (good, _) => Ok(good),
             },
@@ -87,6 +88,11 @@ impl<P: Position> Writing<P> {
                 Ok(len)
             }
         }
+    }
+
+    fn end_at_once(&mut self, ended: Ended<AlignedBuf>) -> (usize, Option<(Cause, usize)>) {
+        budget::charge(ended.outcome.len());
+        self.end(ended)
     }
 
     /// How many bytes from the start were written and, where not all were, why, and how many are left.
