@@ -12,17 +12,29 @@ use mfio::traits::IoRead;
 use proptest::prelude::*;
 use std::ops::Range;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Polls until it is ready; between the polls one of the requests that are held is served.
 fn drive<F: Future>(io: &Faulty, future: F, mut order: impl FnMut() -> usize) -> F::Output {
     let mut future: Pin<&mut F> = pin!(future);
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
     loop {
-        let polled = future
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()));
-        match polled {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(output) => return output,
+            // It yields now and then.
+            Poll::Pending if woken.0.swap(false, Ordering::Relaxed) => {}
             Poll::Pending => assert!(io.serve(order()), "pending with nothing in flight"),
         }
     }

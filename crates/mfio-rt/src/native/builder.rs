@@ -22,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) max_requests: usize,
     pub(crate) threads: usize,
     pub(crate) patience: Duration,
+    pub(crate) self_driving: bool,
 }
 
 /// Builds a [`NativeRt`].
@@ -49,6 +50,7 @@ impl Default for Builder {
                 threads: std::thread::available_parallelism()
                     .map_or(4, |n| (n.get() * 2).clamp(4, 32)),
                 patience: Duration::from_secs(5),
+                self_driving: true,
             },
         }
     }
@@ -98,6 +100,20 @@ impl Builder {
     /// [`leaked_operations`](super::leaked_operations).
     pub fn shutdown_patience(mut self, patience: Duration) -> Self {
         self.config.patience = patience;
+        self
+    }
+
+    /// Whether the runtime drives itself while nobody else does. Default: yes.
+    ///
+    /// A task that awaits an operation needs somebody who drives the runtime: a thread in `block_on`, a `drive` future, an
+    /// integration. Where there is nobody, a thread starts that does so until somebody else drives or nothing is
+    /// under way any more. Forbidden, an operation that is sent while nobody drives fails with `ErrorKind::NotDriven`. A `drive`
+    /// future counts from when it is made. Operations that are under way when the last driver leaves wait for the next
+    /// one then.
+    ///
+    /// Drivers that end operations on threads of their own (`DriverKind::Threads`) need nobody, and ignore this.
+    pub fn self_driving(mut self, yes: bool) -> Self {
+        self.config.self_driving = yes;
         self
     }
 

@@ -99,6 +99,14 @@ pub(super) fn help(cause: Cause) -> Option<&'static str> {
             "memory is missing: see the memory limit of the control group (memory.max), RLIMIT_AS (`ulimit -v`) and \
              RLIMIT_MEMLOCK (`ulimit -l`)",
         ),
+        (None, ErrorKind::NotDriven) => Some(
+            "`Builder::self_driving(false)` forbids the runtime to drive itself: spawn `Tokio::drive` or `AsyncIo::drive`, \
+             or wait in `block_on`",
+        ),
+        (Some(_), ErrorKind::LimitReached) => Some(
+            "nobody drives the runtime, and no thread could be started that does: raise the limit of threads (`ulimit -u`) or \
+             of open files (`ulimit -n`), or spawn `Tokio::drive` or `AsyncIo::drive`",
+        ),
         (None, ErrorKind::BackendGone) => {
             Some("the runtime has ended, or this process is a forked child of the one that made it")
         }

@@ -2,7 +2,8 @@
 //!
 //! A [`NativeRt`] takes the best driver that can be had, and [`NativeRt::report`] says which that is and why no better
 //! one. Runtime and files are `Send + Sync`, and any number of threads and tasks, of any executors, may use and drive
-//! them at once: `block_on`, `Tokio::drive`, `AsyncIo::drive`, or a foreign loop around the polling handle.
+//! them at once: `block_on`, `Tokio::drive`, `AsyncIo::drive`, or a foreign loop around the polling handle. While nobody does,
+//! the runtime drives itself on a thread of its own ([`Builder::self_driving`]), so a task of any executor just awaits.
 //!
 //! # Map
 //!
@@ -48,7 +49,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingFlags, PollingHandle, Sharing};
+use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing};
 use mfio::error::Result;
 
 pub use self::builder::Builder;
@@ -198,9 +199,6 @@ impl IoBackend for NativeRt {
     }
 }
 
-/// What is waited for on the handle of a driver.
-static READABLE: PollingFlags = PollingFlags::new().read(true);
-
 impl Owner {
     /// Asked for by those who are about to wait.
     ///
@@ -209,12 +207,7 @@ impl Owner {
     /// In a forked child, where nobody would ever end the wait: the turn may be held by a thread that is not there.
     fn polling_handle(&self) -> Option<PollingHandle<'_>> {
         self.assert_not_child();
-        self.driver().handle().map(|handle| PollingHandle {
-            handle: handle.fd,
-            cur_flags: &READABLE,
-            max_flags: PollingFlags::new().read(true),
-            waker: handle.waker.clone(),
-        })
+        self.driver().handle().map(driver::Handle::polling)
     }
 
     #[track_caller]

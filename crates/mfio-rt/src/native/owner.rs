@@ -71,6 +71,24 @@ impl Core {
     }
 }
 
+/// Says what happens to operations that nobody drives, of a driver that needs to be driven.
+fn attended(
+    container: BackendContainer<DynBackend>,
+    driver: &Arc<dyn Driver>,
+    self_driving: bool,
+) -> BackendContainer<DynBackend> {
+    match driver.handle() {
+        None => container,
+        Some(_) if !self_driving => container.refuse_without_driver(),
+        Some(handle) => {
+            let driver = Arc::downgrade(driver);
+            container.with_fallback_thread(&handle.polling(), move || {
+                driver.upgrade().is_some_and(|driver| driver.is_busy())
+            })
+        }
+    }
+}
+
 impl Owner {
     pub(crate) fn new(config: &Config) -> Result<Arc<Self>, BuildError> {
         let common = Common {
@@ -97,6 +115,7 @@ impl Owner {
             Some(flags) => container.with_wake_flags(flags),
             None => container,
         };
+        let container = attended(container, &core.driver, config.self_driving);
         Ok(Arc::new(Self {
             core: ManuallyDrop::new(core),
             container: ManuallyDrop::new(container),
@@ -198,6 +217,11 @@ impl Owner {
 
     #[inline]
     fn hand_over(&self, op: Op) -> Result<Key, (Op, Cause)> {
+        if let Some(sharing) = self.container.sharing()
+            && let Err(cause) = sharing.attend()
+        {
+            return Err((op, cause));
+        }
         let Submitted { key, signal } = self.core.driver.submit(op)?;
         if signal {
             self.signal();

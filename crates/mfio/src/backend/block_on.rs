@@ -116,11 +116,17 @@ where
     };
     let lease = parker();
     let mut cx = Context::from_waker(lease.waker());
+    // Dropped after the future, which may send something even then.
+    let mut leaving = Leaving {
+        sharing,
+        drove: false,
+    };
     let mut future = pin!(future);
     loop {
         let output = future.as_mut().poll(&mut cx);
         // What was sent is submitted, whether the future is ready or not.
         let ran = sharing.runner().run(sharing.ask_after_poll());
+        leaving.drove |= ran != Ran::Unneeded;
         match (output, ran) {
             (Poll::Ready(output), Ran::Again) => {
                 // What was sent may have come behind the bounded run; it must not wait for a driver that never comes.
@@ -131,8 +137,24 @@ where
             (Poll::Pending, Ran::Dead(why)) => panic!("{}", explain(why)),
             (Poll::Pending, _) => {}
         }
+        leaving.drove = true;
         if !lease.take_notified() {
             wait(object, sharing, &lease);
+        }
+    }
+}
+
+/// A call that ends: operations of others may be under way that it has driven (A2).
+struct Leaving<'a> {
+    sharing: &'a Sharing,
+    drove: bool,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        let hub = self.sharing.hub();
+        if self.drove || hub.turn.has_event() {
+            hub.left();
         }
     }
 }

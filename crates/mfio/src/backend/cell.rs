@@ -88,6 +88,7 @@ impl<B: ?Sized> Core<B> {
             true => unsafe { self.take_backend() },
             false => None,
         };
+        self.hub.attendance.close();
         // Tasks and threads that wait by way of a `Sharing` that outlived the container must see
         // it, also where the backend panics when it is dropped.
         self.hub.notify_all();
@@ -156,6 +157,8 @@ where
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ran {
+    /// There was no reason to run.
+    Unneeded,
     /// Nothing is left to do, or the holder of the turn will do it.
     Idle,
     /// The bound was reached with an event pending. Watchers have been told; a task wakes itself.
@@ -254,7 +257,8 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
     fn run_once(&self, ask: Ask) -> Ran {
         match self.take(ask) {
             Ok(true) => {}
-            Ok(false) | Err(Refused::Held) => return Ran::Idle,
+            Ok(false) => return Ran::Unneeded,
+            Err(Refused::Held) => return Ran::Idle,
             Err(dead) => return Ran::Dead(dead),
         }
         // SAFETY: `take` returned `true`.

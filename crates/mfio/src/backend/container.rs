@@ -116,6 +116,47 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
         self.configure(|core| core.interests = Some(interests))
     }
 
+    /// Has operations that nobody drives refused: [`Sharing::attend`] fails with `NotDriven`.
+    ///
+    /// A `drive` future counts as a driver from when it is made. Operations that are under way when the last driver leaves wait
+    /// for the next one.
+    #[must_use]
+    #[cfg(feature = "std")]
+    pub fn refuse_without_driver(self) -> Self {
+        self.core.hub.attendance.refuse();
+        self
+    }
+
+    /// Has a thread drive the backend while nobody else does.
+    ///
+    /// The thread starts when an operation is sent that nobody drives ([`Sharing::attend`], [`Sharing::signal`]), or when the
+    /// last driver leaves while `is_busy` says that operations are under way. It leaves when somebody else drives, and ends
+    /// when it was not needed for a second. It waits for `handle`, which is duplicated here, and polls the backend when
+    /// that is ready; a backend must wake itself for deadlines, as under a reactor.
+    ///
+    /// `is_busy` is called from any thread that stops driving, and must neither block nor drive. Call this last: a container is
+    /// not configured any further afterwards.
+    ///
+    /// # Panics
+    ///
+    /// When the container is exclusive.
+    #[must_use]
+    #[cfg(all(feature = "std", unix, not(mfio_loom)))]
+    #[track_caller]
+    pub fn with_fallback_thread(
+        self,
+        handle: &super::PollingHandle<'_>,
+        is_busy: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let Some(sharing) = &self.sharing else {
+            panic!("{}", super::io_backend::NOT_SHARED);
+        };
+        let runner = Arc::downgrade(sharing.runner());
+        let fallback = super::fallback::Fallback::new(runner, handle, is_busy);
+        self.core.hub.attendance.fall_back_to(fallback);
+        self
+    }
+
     #[track_caller]
     fn configure(mut self, change: impl FnOnce(&mut Core<B>)) -> Self {
         self.sharing = None;
@@ -156,7 +197,12 @@ impl<B: ?Sized> BackendContainer<B> {
         &self,
         wake_flags: Option<Arc<AtomicU8>>,
     ) -> Result<BackendHandle<'_, B>, Busy> {
-        self.core.hub.turn.try_take_raw().map_err(Busy)?;
+        while let Err(refused) = self.core.hub.turn.try_take_raw() {
+            // The fallback thread is none of the user's, and lets go in a moment.
+            if refused != Refused::Held || !self.core.hub.is_held_by_fallback() {
+                return Err(Busy(refused));
+            }
+        }
         Ok(BackendHandle {
             nested: None,
             wake_flags,
@@ -309,6 +355,7 @@ impl<B: ?Sized> Drop for BackendHandle<'_, B> {
             // Somebody sent while we held the turn, and may be gone: nobody else need ever come to submit it.
             sharing.run_owed();
         }
+        self.core.hub.left();
     }
 }
 

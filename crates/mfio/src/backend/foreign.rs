@@ -192,8 +192,8 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
         seat.sit(&cx);
         match ran {
             Ran::Dead(why) => panic!("{}", explain(why)),
-            Ran::Idle if !sharing.hub().turn.look() => Turned::Idle,
-            Ran::Idle | Ran::Again => Turned::Again,
+            Ran::Unneeded | Ran::Idle if !sharing.hub().turn.look() => Turned::Idle,
+            Ran::Unneeded | Ran::Idle | Ran::Again => Turned::Again,
         }
     }
 }

@@ -22,14 +22,18 @@
 //! | `with_backend` | [`WithBackend`]: a future and a backend held exclusively |
 //! | `shared` | [`SharedWithBackend`], the state machine of every task on a shared backend |
 //! | `block_on` | the same for a thread |
+//! | `attendance`, `fallback` | what happens to operations that nobody drives: an error, or a thread |
 //! | `foreign` | the same for a foreign event loop |
 //! | `polling`, `wake_flags`, `fd`, `handle`, `windows` | handles, interests, and wakers that write to descriptors |
 //! | `io_backend` | the traits |
 //! | `integrations` | executors |
 
+mod attendance;
 mod block_on;
 mod cell;
 mod container;
+#[cfg(all(feature = "std", unix, not(mfio_loom)))]
+mod fallback;
 mod foreign;
 mod io_backend;
 mod polling;

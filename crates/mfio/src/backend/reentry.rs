@@ -10,6 +10,34 @@ mod imp {
         static INNERMOST: Cell<usize> = const { Cell::new(0) };
         /// The hubs of the calls around it, outermost first. Hardly ever used.
         static AROUND: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+        /// The hub whose turn this thread runs as soon as the task that it polls returns; 0: there is none.
+        static POLLING_FOR: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Whether this thread runs the hub's turn as soon as the future that it polls returns.
+    #[inline]
+    pub(crate) fn is_inside(hub: usize) -> bool {
+        INNERMOST.get() == hub || POLLING_FOR.get() == hub
+    }
+
+    /// A poll of a task's future after which this thread runs the hub's turn.
+    #[derive(Debug)]
+    pub(crate) struct Inside {
+        around: usize,
+    }
+
+    impl Inside {
+        pub(crate) fn enter(hub: usize) -> Self {
+            Self {
+                around: POLLING_FOR.replace(hub),
+            }
+        }
+    }
+
+    impl Drop for Inside {
+        fn drop(&mut self) {
+            POLLING_FOR.set(self.around);
+        }
     }
 
     /// This thread is in `block_on` of a hub.
@@ -88,6 +116,19 @@ mod imp {
             Self(())
         }
     }
+
+    pub(crate) fn is_inside(_hub: usize) -> bool {
+        false
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Inside(());
+
+    impl Inside {
+        pub(crate) fn enter(_hub: usize) -> Self {
+            Self(())
+        }
+    }
 }
 
-pub(crate) use imp::Blocked;
+pub(crate) use imp::{Blocked, Inside, is_inside};

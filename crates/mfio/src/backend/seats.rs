@@ -11,6 +11,7 @@
 //! * **S4** Wakers, bells and parkers are called through [`contain`](crate::contain), so one that
 //!   panics keeps nobody else asleep and unwinds no signaller.
 
+use super::attendance::Attendance;
 use super::tasks::{Taken, Tasks};
 use super::turn::{Signalled, Turn};
 use crate::contain::contained;
@@ -35,6 +36,7 @@ pub(crate) struct Hub {
     /// Wakes of the handle were consumed, and with them, maybe, the handle's readiness. For foreign
     /// loops alone.
     pub(crate) swallowed: AtomicBool,
+    pub(crate) attendance: Attendance,
 }
 
 #[derive(Default)]
@@ -58,6 +60,7 @@ impl Hub {
             watchers: AtomicUsize::new(0),
             unarmed: AtomicUsize::new(0),
             swallowed: AtomicBool::new(false),
+            attendance: Attendance::new(),
         }
     }
 
@@ -91,7 +94,9 @@ impl Hub {
     /// An event is pending on a free turn: reaches whoever may take it.
     pub(crate) fn notify(&self) {
         // S2.
-        if self.watchers.load(Ordering::Acquire) == 0 {
+        if !self.has_watchers() {
+            // What could not be attended to was refused before it was sent; the next driver goes on with what came since.
+            let _ = self.attend();
             return;
         }
         let (thread, handle, tasks) = {
@@ -195,6 +200,7 @@ impl Hub {
     pub(crate) fn seat_task(&self) -> usize {
         let at = self.seats.lock().tasks.join();
         self.watchers.fetch_add(1, Ordering::Relaxed);
+        self.joined();
         at
     }
 
@@ -202,6 +208,7 @@ impl Hub {
         let old = self.seats.lock().tasks.leave(at);
         self.watchers.fetch_sub(1, Ordering::Relaxed);
         contained(|| drop(old));
+        self.left();
     }
 
     /// The task is to be woken by the next event. The caller looks at the turn afterwards.
@@ -263,9 +270,20 @@ impl Hub {
     pub(crate) fn count_watcher(&self, joins: bool) {
         if joins {
             self.watchers.fetch_add(1, Ordering::Relaxed);
+            self.joined();
         } else {
             self.watchers.fetch_sub(1, Ordering::Relaxed);
+            self.left();
         }
+    }
+
+    #[inline]
+    pub(crate) fn has_watchers(&self) -> bool {
+        self.watchers() != 0
+    }
+
+    pub(crate) fn watchers(&self) -> usize {
+        self.watchers.load(Ordering::Acquire)
     }
 }
 

@@ -4,6 +4,7 @@
 //! sure that somebody will notice the next event, and looks once more.
 
 use super::cell::{Ask, ROUNDS, Ran, explain};
+use super::reentry::Inside;
 use super::sharing::Sharing;
 use core::fmt;
 use core::future::Future;
@@ -19,10 +20,12 @@ use pin_project_lite::pin_project;
 pub(crate) fn poll_shared<F: Future + ?Sized>(
     sharing: &Sharing,
     ask: Ask,
+    seated: bool,
     future: Pin<&mut F>,
     cx: &mut Context<'_>,
     mut sit: impl FnMut(&mut Context<'_>),
 ) -> Poll<F::Output> {
+    let attends = (!seated).then(|| Attends::new(sharing));
     let output = future.poll(cx);
     let mut ran = sharing.runner().run(ask);
     if output.is_ready() {
@@ -32,9 +35,13 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
         }
         return output;
     }
+    if attends.is_some() {
+        sit(cx);
+    }
+    drop(attends);
     for _ in 0..ROUNDS {
         match ran {
-            Ran::Idle => {}
+            Ran::Unneeded | Ran::Idle => {}
             Ran::Again => break,
             Ran::Dead(why) => panic!("{}", explain(why)),
         }
@@ -48,6 +55,28 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
     sit(cx);
     cx.waker().wake_by_ref();
     Poll::Pending
+}
+
+/// A poll of a task that has no seat yet: a sender within it need not look for a driver (A1).
+struct Attends<'a> {
+    inside: Option<Inside>,
+    sharing: &'a Sharing,
+}
+
+impl<'a> Attends<'a> {
+    fn new(sharing: &'a Sharing) -> Self {
+        Self {
+            inside: Some(Inside::enter(sharing.hub().id())),
+            sharing,
+        }
+    }
+}
+
+impl Drop for Attends<'_> {
+    fn drop(&mut self) {
+        self.inside = None;
+        self.sharing.hub().left();
+    }
 }
 
 /// A waiting task's place among those that an event wakes; given up when dropped.
@@ -111,7 +140,8 @@ impl<F: Future + ?Sized> Future for SharedWithBackend<'_, F> {
         let this = self.project();
         let seat = this.seat;
         // Being polled may be the only way in which the handle's readiness is told, so the turn is always run.
-        poll_shared(this.sharing, Ask::Always, this.future, cx, |cx| {
+        let seated = seat.at.is_some();
+        poll_shared(this.sharing, Ask::Always, seated, this.future, cx, |cx| {
             seat.sit(cx)
         })
     }

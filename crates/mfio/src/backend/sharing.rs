@@ -2,6 +2,7 @@
 
 use super::cell::{Ask, Core, Runner};
 use super::seats::Hub;
+use crate::error::Cause;
 use alloc::sync::Arc;
 use core::fmt;
 use core::future::Future;
@@ -22,6 +23,11 @@ impl Sharing {
         Self { runner: core }
     }
 
+    #[cfg(all(feature = "std", unix, not(mfio_loom)))]
+    pub(crate) fn from_runner(runner: Arc<dyn Runner>) -> Self {
+        Self { runner }
+    }
+
     /// Says that the backend has something to do.
     ///
     /// For whoever queued work for it; the same as waking the waker that the backend is polled with. Returns at once: if
@@ -29,6 +35,21 @@ impl Sharing {
     /// signals. Where nobody waits for this backend, the next one who does will see it.
     pub fn signal(&self) {
         self.runner.hub().signal();
+    }
+
+    /// Sees to it that somebody drives this backend: starts its fallback thread where nobody does.
+    ///
+    /// For whoever is about to queue work, where the container was told what to do without a driver
+    /// ([`with_fallback_thread`](super::BackendContainer::with_fallback_thread),
+    /// [`refuse_without_driver`](super::BackendContainer::refuse_without_driver)). Where it was not, this does nothing.
+    /// [`signal`](Self::signal) looks for a driver as well, but reports nothing.
+    ///
+    /// # Errors
+    ///
+    /// `NotDriven` where nobody drives and nobody may; `LimitReached` with the system's number where no thread is to be had.
+    #[inline]
+    pub fn attend(&self) -> Result<(), Cause> {
+        self.runner.hub().attend()
     }
 
     /// Runs the turn for an event that nobody else may ever come for.

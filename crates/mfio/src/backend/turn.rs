@@ -225,6 +225,11 @@ impl Turn {
         self.0.fetch_or(0, AcqRel) & HELD != 0
     }
 
+    /// Whether a thread waits with the turn, or a raw handle holds it: both see to what is left when they let go.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.0.load(Acquire) & (WAITING | RAW) != 0
+    }
+
     /// Whether there is an event to run for. A hint: misses nothing that happened before on this thread.
     pub(crate) fn has_event(&self) -> bool {
         self.0.load(Acquire) & EVENT != 0

@@ -73,6 +73,8 @@ kinds! {
     Dropped, "dropped without being resolved", Other;
     /// The backend in charge has gone.
     BackendGone, "the backend has gone", Other;
+    /// Nobody drives the backend that would end the operation, and it must not drive itself.
+    NotDriven, "nobody drives the runtime", Other;
     /// The object is a directory.
     IsADirectory, "is a directory", IsADirectory;
     /// The object is not a directory.

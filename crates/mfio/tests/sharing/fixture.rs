@@ -32,6 +32,8 @@ struct Shared {
     completed: Mutex<Vec<Request>>,
     backend_waker: Mutex<Option<Waker>>,
     polls: AtomicUsize,
+    /// Requests without an answer.
+    under_way: AtomicUsize,
     /// The kernel holds completions back while set.
     stopped: AtomicBool,
     die: AtomicBool,
@@ -97,6 +99,30 @@ impl Echo {
         }
     }
 
+    /// With a descriptor, and a thread that drives it where nobody else does.
+    pub(crate) fn with_fallback() -> Self {
+        let Self {
+            container,
+            shared,
+            wake,
+        } = Self::new(Handle::Descriptor);
+        let busy = shared.clone();
+        let container = container
+            .with_fallback_thread(&polling_handle(wake.as_ref().unwrap()), move || {
+                busy.under_way.load(Ordering::Relaxed) > 0
+            });
+        Self {
+            container,
+            shared,
+            wake,
+        }
+    }
+
+    /// Lives as long as the backend does, or a thread of its kernel.
+    pub(crate) fn alive(&self) -> std::sync::Weak<impl Sized + use<>> {
+        Arc::downgrade(&self.shared)
+    }
+
     pub(crate) fn add_one(&self, n: u64) -> impl Future<Output = u64> + Send + use<> {
         let slot = Arc::new(Mutex::new(Slot::default()));
         let shared = self.shared.clone();
@@ -104,6 +130,7 @@ impl Echo {
         let mut sent = false;
         poll_fn(move |cx| {
             if !std::mem::replace(&mut sent, true) {
+                shared.under_way.fetch_add(1, Ordering::Relaxed);
                 shared.queue.lock().unwrap().push((n, slot.clone()));
                 sharing.signal();
             }
@@ -165,6 +192,7 @@ async fn run(shared: Arc<Shared>, mut drain: Option<File>, submit: Sender<Reques
             let waker = {
                 let mut slot = slot.lock().unwrap();
                 slot.answer = Some(n + 1);
+                shared.under_way.fetch_sub(1, Ordering::Relaxed);
                 slot.waker.take()
             };
             if let Some(waker) = waker {
@@ -176,17 +204,21 @@ async fn run(shared: Arc<Shared>, mut drain: Option<File>, submit: Sender<Reques
     .await;
 }
 
+fn polling_handle((owner, fd): &(FdWakerOwner<OwnedFd>, OwnedFd)) -> PollingHandle<'_> {
+    static READ: PollingFlags = PollingFlags::new().read(true);
+    PollingHandle {
+        handle: fd.as_raw_fd(),
+        cur_flags: &READ,
+        max_flags: PollingFlags::new().read(true),
+        waker: FdWaker::clone(owner).into_waker(),
+    }
+}
+
 impl IoBackend for Echo {
     type Backend = DynBackend;
 
     fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        static READ: PollingFlags = PollingFlags::new().read(true);
-        self.wake.as_ref().map(|(owner, fd)| PollingHandle {
-            handle: fd.as_raw_fd(),
-            cur_flags: &READ,
-            max_flags: PollingFlags::new().read(true),
-            waker: FdWaker::clone(owner).into_waker(),
-        })
+        self.wake.as_ref().map(polling_handle)
     }
 
     fn get_backend(&self) -> BackendHandle<'_, DynBackend> {

@@ -4,6 +4,7 @@
 mod asleep;
 mod drivers;
 mod fairness;
+mod fallback;
 mod fixture;
 mod reactors;
 mod reviewed;

@@ -21,6 +21,7 @@ use std::sync::atomic::AtomicU8;
 use std::task::Waker;
 use std::time::Duration;
 
+use mfio::backend::{PollingFlags, PollingHandle};
 use mfio::error::Cause;
 
 use super::builder::Config;
@@ -118,6 +119,21 @@ pub(crate) struct Handle {
     pub(crate) flags: Arc<AtomicU8>,
 }
 
+/// What is waited for on a handle.
+static READABLE: PollingFlags = PollingFlags::new().read(true);
+
+impl Handle {
+    /// The handle as backends export it.
+    pub(crate) fn polling(&self) -> PollingHandle<'_> {
+        PollingHandle {
+            handle: self.fd,
+            cur_flags: &READABLE,
+            max_flags: PollingFlags::new().read(true),
+            waker: self.waker.clone(),
+        }
+    }
+}
+
 /// An operation was taken in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Submitted {
@@ -169,7 +185,13 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Whether operations are under way that end only where the driver is driven.
+    fn is_busy(&self) -> bool {
+        false
+    }
+
     /// Takes nothing in any more, cancels what is optional ([`Op::is_optional`]), carries out the rest, and returns how many
-    /// operations have not ended within `patience`. What belongs to those must stay where it is for good: the caller forgets the driver then.
+    /// operations have not ended within `patience`. What belongs to those must stay where it is for good: the caller forgets
+    /// the driver then.
     fn shutdown(&self, patience: Duration) -> usize;
 }

@@ -116,7 +116,8 @@ impl<'a, I: Integration, B: IoBackend + ?Sized, F: Future> Future for Driven<'a,
                 future,
             } => {
                 let ask = sharing.ask_after_poll();
-                poll_shared(sharing, ask, future, cx, |cx| {
+                let seated = !matches!(seat, Seat::Standing);
+                poll_shared(sharing, ask, seated, future, cx, |cx| {
                     sit::<I, B>(object, sharing, seat, cx)
                 })
             }

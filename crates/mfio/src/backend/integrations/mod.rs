@@ -38,6 +38,7 @@ pub mod null;
 #[cfg(all(unix, feature = "tokio"))]
 pub mod tokio;
 
+use super::attendance::Expected;
 use super::io_backend::{IoBackend, LinksIoBackend, NOT_SHARED};
 use super::polling::{PollingFlags, PollingHandle};
 use alloc::boxed::Box;
@@ -126,7 +127,9 @@ pub trait Integration: Copy + Default {
     ///
     /// The future panics when the backend is not shared, and as [`run_with_mut`](Self::run_with_mut).
     fn drive<L: LinksIoBackend>(link: L) -> Running<Self, impl Future<Output = Infallible>> {
+        let expected = Expected::new(link.get_mut().sharing());
         Running::new(async move {
+            let _expected = expected;
             let object = link.get_mut();
             assert!(object.sharing().is_some(), "{NOT_SHARED}");
             Driven::<Self, L::Link, _>::new(object, core::future::pending()).await

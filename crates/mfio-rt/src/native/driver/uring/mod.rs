@@ -358,6 +358,10 @@ impl Driver for Uring {
         Some(&self.handle)
     }
 
+    fn is_busy(&self) -> bool {
+        self.queue().table.len() > 0
+    }
+
     fn shutdown(&self, patience: Duration) -> usize {
         self.stop(patience)
     }

@@ -1,0 +1,228 @@
+//! A thread that drives a shared backend while nobody else does.
+//!
+//! It is a foreign event loop around one handle: it waits in `poll(2)`, outside of the turn, and polls the backend when the
+//! handle is ready. It starts when an operation is sent that nobody drives, or the last driver leaves some behind; it pauses
+//! when somebody else drives, and ends when it was not needed for [`LINGER`].
+//!
+//! Invariants
+//!
+//! * **F1** The thread keeps a duplicate of the handle's descriptor, made while the handle was open: the number it waits on is its
+//!   own, whatever becomes of the backend.
+//! * **F2** `wanted` is set before the thread is looked for, and the thread clears it before it looks whether there is
+//!   anything to do; both under the lock. So a start that finds the thread on its way out is seen by it.
+//! * **F3** The thread is found by senders (its seat among the watchers) before it looks at the turn, and looks whether
+//!   anybody needs it after its seat is gone (A2).
+#![allow(unsafe_code)]
+
+use super::cell::{Ask, Ran, Runner};
+use super::polling::PollingHandle;
+use super::shared::TaskSeat;
+use super::sharing::Sharing;
+use crate::contain::contained;
+use crate::error::{Cause, ErrorKind};
+use alloc::boxed::Box;
+use alloc::sync::{Arc, Weak};
+use core::fmt;
+use core::task::{Context, Waker};
+use core::time::Duration;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// For how long a thread that nobody needs waits for being needed again.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub(crate) struct Fallback {
+    runner: Weak<dyn Runner>,
+    /// F1, or why there is none.
+    handle: Result<OwnedFd, Cause>,
+    /// Makes the handle ready.
+    bell: Waker,
+    /// Whether operations are under way that only a driver can end.
+    is_busy: Box<dyn Fn() -> bool + Send + Sync>,
+    state: Mutex<State>,
+    /// `wanted` or `stopped` was set.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Interrupts the wait of the thread, if there is a thread.
+    interrupt: Option<PipeWriter>,
+    wanted: bool,
+    stopped: bool,
+}
+
+impl Fallback {
+    pub(crate) fn new(
+        runner: Weak<dyn Runner>,
+        handle: &PollingHandle<'_>,
+        is_busy: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        // SAFETY: whoever exports a handle keeps it open while the handle is borrowed, which is the length of this call.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(handle.handle) };
+        Arc::new(Self {
+            runner,
+            handle: borrowed.try_clone_to_owned().map_err(|error| limit(&error)),
+            bell: handle.waker.clone(),
+            is_busy: Box::new(is_busy),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        (self.is_busy)()
+    }
+
+    /// Has the thread drive until somebody else does.
+    ///
+    /// # Errors
+    ///
+    /// Why the system gives no thread, or no descriptor.
+    pub(crate) fn start(self: &Arc<Self>) -> Result<(), Cause> {
+        let handle = self.handle.as_ref().map_err(|cause| *cause)?.as_raw_fd();
+        let mut state = self.lock();
+        if state.stopped {
+            return Ok(());
+        }
+        state.wanted = true;
+        if state.interrupt.is_some() {
+            drop(state);
+            self.changed.notify_one();
+            return Ok(());
+        }
+        let (heard, interrupt) = io::pipe().map_err(|error| limit(&error))?;
+        let this = self.clone();
+        thread::Builder::new()
+            .name("mfio-fallback".into())
+            .spawn(move || this.serve(handle, heard))
+            .map_err(|error| limit(&error))?;
+        state.interrupt = Some(interrupt);
+        Ok(())
+    }
+
+    /// Somebody else drives.
+    pub(crate) fn dismiss(&self) {
+        self.interrupt(&self.lock());
+    }
+
+    /// The container goes away. Does not wait for the thread.
+    pub(crate) fn stop(&self) {
+        let mut state = self.lock();
+        state.stopped = true;
+        self.interrupt(&state);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn interrupt(&self, state: &State) {
+        if let Some(mut interrupt) = state.interrupt.as_ref() {
+            // A full pipe interrupts as well, and a thread that is gone needs no interruption.
+            let _ = interrupt.write(&[0]);
+        }
+    }
+
+    /// The life of the thread.
+    fn serve(&self, handle: i32, heard: PipeReader) {
+        while self.is_wanted() {
+            let Some(runner) = self.runner.upgrade() else {
+                break;
+            };
+            self.drive(&Sharing::from_runner(runner), handle, &heard);
+        }
+    }
+
+    /// Waits until it is wanted. `false`: it has not been for a while, or the container is gone; the thread counts no more.
+    fn is_wanted(&self) -> bool {
+        let state = self.lock();
+        let waited = self
+            .changed
+            .wait_timeout_while(state, LINGER, |state| !state.wanted && !state.stopped);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let wanted = state.wanted && !state.stopped;
+        state.wanted = false;
+        if !wanted {
+            state.interrupt = None;
+        }
+        wanted
+    }
+
+    /// Drives until somebody else does, or there has been nothing to do for a while.
+    fn drive(&self, sharing: &Sharing, handle: i32, heard: &PipeReader) {
+        let hub = sharing.hub();
+        let mut seat = TaskSeat::new(sharing);
+        let mut ran = Ran::Idle;
+        loop {
+            seat.sit(&Context::from_waker(&self.bell));
+            hub.attendance.set_by_thread(true);
+            if self.lock().stopped || matches!(ran, Ran::Dead(_)) || hub.others_drive() {
+                break;
+            }
+            if !hub.turn.look() && ran != Ran::Again {
+                let timeout = (!self.is_busy()).then_some(LINGER);
+                if !wait(handle, heard, timeout) && !self.is_busy() {
+                    break;
+                }
+            }
+            // Where it is unwound: a waker's panic leaves something to do, a backend's shows in the next run.
+            ran = Ran::Again;
+            contained(|| ran = sharing.runner().run(Ask::Always));
+            if hub.turn.still_held() {
+                // Its holder drains the handle, which is ready until then.
+                thread::yield_now();
+            }
+        }
+        hub.attendance.set_by_thread(false);
+        // Afterwards it looks whether anybody drives (F3).
+        drop(seat);
+    }
+}
+
+/// Waits until the handle is ready or the thread is interrupted. `false`: the time is up.
+fn wait(handle: i32, mut heard: &PipeReader, timeout: Option<Duration>) -> bool {
+    let entry = |fd| libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let mut entries = [entry(handle), entry(heard.as_raw_fd())];
+    let timeout = timeout.map_or(-1, |timeout| timeout.as_millis() as i32);
+    // SAFETY: a valid array of two entries, exclusively borrowed for the call, which keeps no reference.
+    let n = unsafe { libc::poll(entries.as_mut_ptr(), 2, timeout) };
+    if n < 0 {
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            // Memory is short: come back, but not in a spin.
+            thread::sleep(Duration::from_millis(1));
+        }
+        return true;
+    }
+    if entries[1].revents != 0 {
+        // More than this leaves the next wait short.
+        let _ = heard.read(&mut [0; 64]);
+    }
+    n > 0
+}
+
+/// Too many threads, or descriptors: of the former the system says "would block", which is not what it means here.
+fn limit(error: &io::Error) -> Cause {
+    Cause::with_errno(
+        ErrorKind::LimitReached,
+        error.raw_os_error().unwrap_or(libc::EIO),
+    )
+}
+
+impl fmt::Debug for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fallback")
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
+    }
+}
