@@ -248,12 +248,15 @@ fn a_large_read_is_not_done_where_it_is_sent() {
             for _ in 0..4 {
                 let (in_flight, view) = Packet::new(vec![1; 1 << 20]).start::<Read>();
                 let kind = rt.report().chosen();
-                file.send_io(0, view);
-                assert!(
-                    kind == DriverKind::Threads || !in_flight.is_ended(),
-                    "it was done where it was sent"
-                );
-                let ended = rt.block_on(in_flight);
+                // Within `block_on` nobody else drives.
+                let ended = rt.block_on(async {
+                    file.send_io(0, view);
+                    assert!(
+                        kind == DriverKind::Threads || !in_flight.is_ended(),
+                        "it was done where it was sent"
+                    );
+                    in_flight.await
+                });
                 assert_eq!(ended.outcome.first_error(), None);
             }
         }

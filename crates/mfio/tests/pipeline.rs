@@ -76,12 +76,12 @@ proptest! {
         let (count, waker) = Count::new();
         let mut cx = Context::from_waker(&waker);
         let mut steps = steps.into_iter();
-        let mut woken;
         loop {
+            let woken = count.get();
             match steps.next() {
                 Some(Step::Serve(which)) => { io.serve(which); }
                 Some(Step::Try) => drop(run.pipeline().in_flight()),
-                Some(Step::Poll) | None => match { woken = count.get(); run.poll_next(&mut cx) } {
+                Some(Step::Poll) | None => match run.poll_next(&mut cx) {
                     // It yields now and then.
                     Poll::Pending if count.get() > woken => {}
                     Poll::Ready(Some(completed)) => done.push(completed),
