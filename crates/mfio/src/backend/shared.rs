@@ -25,7 +25,7 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
     cx: &mut Context<'_>,
     mut sit: impl FnMut(&mut Context<'_>),
 ) -> Poll<F::Output> {
-    let attends = (!seated).then(|| Attends::new(sharing));
+    let mut attends = (!seated).then(|| Attends::new(sharing));
     let output = future.poll(cx);
     let mut ran = sharing.runner().run(ask);
     if output.is_ready() {
@@ -35,10 +35,6 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
         }
         return output;
     }
-    if attends.is_some() {
-        sit(cx);
-    }
-    drop(attends);
     for _ in 0..ROUNDS {
         match ran {
             Ran::Unneeded | Ran::Idle => {}
@@ -46,6 +42,8 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
             Ran::Dead(why) => panic!("{}", explain(why)),
         }
         sit(cx);
+        // It has a seat now, at which senders see it.
+        drop(attends.take());
         if !sharing.hub().turn.look() {
             return Poll::Pending;
         }
