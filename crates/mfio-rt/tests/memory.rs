@@ -411,7 +411,7 @@ fn everybody_gives_up_reads_of_one_handle() {
     let reads = std::env::var("MFIO_READS")
         .ok()
         .and_then(|n| n.parse().ok());
-    let reads: u64 = reads.unwrap_or(40_000);
+    let reads: u64 = reads.unwrap_or(14_000);
     let dir = Dir::new();
     let path = dir.file("shared", LEN as usize);
     for rt in runtimes() {
