@@ -38,8 +38,9 @@
 //!   is also the offset in the error. What was accepted from there on is given up.
 //! * A flush waits for what was accepted; so do the reads and seeks of a `Seekable`. **Flush before you drop** the last
 //!   handle: what was accepted is carried out all the same, but nobody hears how that went. Flushing does not ask the
-//!   object to make anything durable. (A runtime that ends first carries out what was sent to it; a layer that holds
-//!   requests back, such as a limit, fails what it has not sent yet.)
+//!   object to make anything durable. (A runtime that ends first carries out what was sent to it. A layer that holds
+//!   requests back, such as a limit, or an overlay that copies first, fails what it has not sent when it is dropped: flush
+//!   cursors over those.)
 //! * Where writes go to the end of the object, whatever position they name (a file opened for appending), the position is
 //!   that end when the write has ended, as with std: see [`PacketIo::appends_at`](crate::io::PacketIo::appends_at). It is the
 //!   end as of then, so that what others append at the same time may count too. Until then it is where the write would end
