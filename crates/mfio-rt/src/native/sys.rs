@@ -73,6 +73,9 @@ pub(crate) unsafe fn read(
 
 /// `pwrite(2)`, or `write(2)` without a position: one call, so possibly short.
 ///
+/// Some files have positions for reads only (those of /proc that are made of `seq_file`, say): they refuse `pwrite` with
+/// `ESPIPE`, and are written without, as io_uring does.
+///
 /// # Safety
 ///
 /// `ptr` is valid for reads of `len` bytes until the call returns.
@@ -87,7 +90,11 @@ pub(crate) unsafe fn write(
         Position::At(pos) => {
             let pos = offset(pos)?;
             // SAFETY: (1), promised by our caller, and (2).
-            retried(|| count(unsafe { libc::pwrite(fd, ptr, len, pos) }))
+            match retried(|| count(unsafe { libc::pwrite(fd, ptr, len, pos) })) {
+                // SAFETY: as above.
+                Err(libc::ESPIPE) => retried(|| count(unsafe { libc::write(fd, ptr, len) })),
+                result => result,
+            }
         }
         // SAFETY: as above.
         Position::None => retried(|| count(unsafe { libc::write(fd, ptr, len) })),
