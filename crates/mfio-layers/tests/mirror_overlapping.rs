@@ -229,3 +229,43 @@ fn a_write_that_is_given_up_while_it_waits_is_carried_out() {
         assert_eq!(replica.to_vec()[..6], [1, 1, 2, 2, 2, 2]);
     }
 }
+
+/// Lets other threads go first.
+struct Polite(Bytes);
+
+impl PacketIo<Write> for Polite {
+    fn send_io(&self, pos: u64, view: View<Write>) {
+        std::thread::yield_now();
+        self.0.send_io(pos, view);
+    }
+}
+
+/// Threads that write to the same bytes, to replicas that answer at once.
+#[test]
+fn threads_that_write_at_once_leave_replicas_alike() {
+    const THREADS: u8 = 4;
+    let replicas = [(); 2].map(|()| Bytes::new([0; 16]));
+    let io: Mirror<_> = Mirror::new(replicas.clone().map(Polite)).unwrap();
+    for _ in 0..20 {
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let io = &io;
+                scope.spawn(move || {
+                    for n in 0..200u64 {
+                        let at = n * u64::from(thread + 1) % 9;
+                        let byte = (n as u8).wrapping_mul(THREADS).wrapping_add(thread);
+                        let mut write = send::<Write>(io, at, [byte; 8]);
+                        // It may wait for one of another thread.
+                        while let Err(waits) = write.try_end() {
+                            write = waits;
+                            std::thread::yield_now();
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(replicas[0].to_vec(), replicas[1].to_vec());
+        assert_eq!(io.waiting(), 0);
+        replicas.iter().for_each(|replica| drop(replica.log()));
+    }
+}
