@@ -1,5 +1,6 @@
 //! [`Mirror`]: several objects that hold the same bytes.
 
+mod gate;
 mod order;
 mod replicas;
 mod writes;
@@ -10,12 +11,11 @@ use crate::ways::is_stream;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
+use gate::Gate;
 use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Alignment, Exposed, Identity, PacketIo, Position, Read, Write};
-use mfio::lock::Lock;
 use mfio::packet::{OnEnd, Outcome, PacketPool, Relay, RelayPool, View};
 use mfio::traits::HasLen;
-use order::Order;
 use replicas::{InOrder, Replicas};
 use writes::{Parked, Writing};
 
@@ -97,7 +97,7 @@ struct Core<Io, P: Position> {
     /// Whether reads must follow each other, and whether writes must.
     reads_in_order: InOrder,
     writes_in_order: InOrder,
-    order: Lock<Order<Parked<P>>>,
+    order: Gate<Parked<P>>,
     reads: RelayPool<View<Read>, Reading<Io, P>>,
     writes: RelayPool<View<Write>, Writing<Io, P>>,
 }
@@ -138,7 +138,7 @@ impl<Io, P: Position> Mirror<Io, P> {
             policy,
             reads_in_order: InOrder::new(),
             writes_in_order: InOrder::new(),
-            order: Lock::new(Order::new()),
+            order: Gate::new(),
             reads: RelayPool::new(KEPT),
             writes: RelayPool::new(KEPT),
         };
@@ -155,7 +155,7 @@ impl<Io, P: Position> Mirror<Io, P> {
 
     /// How many writes wait for others that overlap them.
     pub fn waiting(&self) -> usize {
-        self.core.order.lock().waiting()
+        self.core.order.order().waiting()
     }
 
     /// Whether a replica has missed a write, and is not read from.
@@ -263,7 +263,7 @@ where
     fn explain(&self, cause: Cause) -> Option<&'static str> {
         let refused = || {
             let own =
-                cause == ErrorKind::LimitReached.into() && self.core.order.lock().has_refused();
+                cause == ErrorKind::LimitReached.into() && self.core.order.order().has_refused();
             own.then_some(
                 "too many writes that overlap wait for each other in a mirror: send fewer at once",
             )
@@ -365,7 +365,7 @@ where
 impl<Io, P: Position> Drop for Mirror<Io, P> {
     fn drop(&mut self) {
         // The lock is released at the end of this line.
-        let left = self.core.order.lock().close();
+        let left = self.core.order.order().close();
         drop(left);
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Order<W> {
     starting: bool,
     /// Whether one was refused so far.
     refused: bool,
+    /// The number of the write that was alone when others came.
+    solo: Number,
 }
 
 /// Bytes of which no other write that has not ended came later.
@@ -89,7 +91,28 @@ impl<W> Order<W> {
             ready: VecDeque::new(),
             starting: false,
             refused: false,
+            solo: NONE,
         }
+    }
+
+    /// Whether no write is on its way, nor waits.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Takes in the write that was alone, before any other.
+    #[cold]
+    pub(super) fn enter_solo(&mut self, first: u64, last: u64) {
+        debug_assert!(self.is_empty(), "it was alone");
+        if let Entry::Begins(number) = self.enter(first, last) {
+            self.solo = number;
+        }
+    }
+
+    /// The number of that write.
+    pub(super) fn solo(&self) -> Number {
+        self.solo
     }
 
     /// A write comes of the bytes from `first` to `last`.

@@ -37,7 +37,10 @@ where
         let Some((first, last)) = self.range(objects, pos, view.len()) else {
             return self.send(objects, pos, view, None);
         };
-        let mut order = self.order.lock();
+        if let Some(number) = self.order.alone(first, last) {
+            return self.send(objects, pos, view, Some(number));
+        }
+        let mut order = self.order.enter();
         match order.enter(first, last) {
             Entry::Begins(number) => {
                 drop(order);
@@ -83,14 +86,14 @@ where
     /// and leaves the rest to it, so that calls do not nest.
     #[cold]
     fn start_ready(self: &Arc<Self>) {
-        if !self.order.lock().begin_starting() {
+        if !self.order.order().begin_starting() {
             return;
         }
         let left = OnPanic(|| while self.give_up_next() {});
         let mut steps = Steps::default();
         loop {
             // The lock is released at the end of this line.
-            let next = self.order.lock().next();
+            let next = self.order.order().next();
             let Some((number, parked)) = next else {
                 break;
             };
@@ -108,7 +111,7 @@ where
 
     fn give_up_next(&self) -> bool {
         // The lock is released at the end of this line.
-        let next = self.order.lock().next();
+        let next = self.order.order().next();
         let found = next.is_some();
         if let Some((number, parked)) = next {
             self.give_up(number, parked);
@@ -118,7 +121,7 @@ where
 
     /// Fails a write that was not sent, within the loop that begins what that lets go on.
     fn give_up(&self, number: Number, parked: Option<Parked<P>>) {
-        let starts = self.order.lock().finish(number);
+        let starts = self.order.finish(number);
         debug_assert!(!starts, "this is the loop");
         drop(parked);
     }
@@ -136,7 +139,7 @@ where
         };
         let (view, Self { number, .. }) = core.writes.reclaim(relay);
         // Before the initiator can write there again.
-        let starts = number.is_some_and(|number| core.order.lock().finish(number));
+        let starts = number.is_some_and(|number| core.order.finish(number));
         if outcome.is_success() {
             view.done();
         } else {

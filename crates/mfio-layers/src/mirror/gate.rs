@@ -1,0 +1,168 @@
+//! [`Gate`]: the [`Order`] of writes, behind a word that is enough where one write is on its way at a time.
+//!
+//! Invariants:
+//! 1. The word is FREE where no write is on its way, the range of a write where that is the only one, and TABLE where all that
+//!    are on their way are in the order. A write for which the word stands is not in the order, and has the number SOLO.
+//! 2. The word becomes TABLE, and FREE after that, under the lock of the order only. Who makes it TABLE puts the write for which
+//!    it stood into the order, under the same lock.
+//!
+//! So a write that is alone costs two read-modify-writes of the word, which are half of those of two locks.
+
+use super::order::{Number, Order};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use mfio::lock::{Lock, LockGuard};
+
+const FREE: usize = 0;
+const TABLE: usize = 1;
+/// In words that are ranges, and no others.
+const RANGE: usize = 2;
+
+/// The number of a write that is not in the order.
+const SOLO: Number = Number::MAX - 1;
+
+/// What is left of a word for a range, and of that for its length: with 64 bits 1 MiB, anywhere in 4 TiB.
+const BITS: u32 = usize::BITS - 2;
+const LEN_BITS: u32 = BITS / 3;
+
+/// See the module.
+pub(super) struct Gate<W> {
+    word: AtomicUsize,
+    order: Lock<Order<W>>,
+}
+
+impl<W> Gate<W> {
+    pub(super) fn new() -> Self {
+        Self {
+            word: AtomicUsize::new(FREE),
+            order: Lock::new(Order::new()),
+        }
+    }
+
+    /// The order, to look at, or for who has a number there.
+    pub(super) fn order(&self) -> LockGuard<'_, Order<W>> {
+        self.order.lock()
+    }
+
+    /// A write comes of the bytes from `first` to `last`: its number, if no other is on its way.
+    #[inline]
+    pub(super) fn alone(&self, first: u64, last: u64) -> Option<Number> {
+        let word = pack(first, last)?;
+        let free = self.word.load(Ordering::Relaxed) == FREE;
+        // Acquire: with who has ended the write before.
+        let taken = free && self.replace(FREE, word).is_ok();
+        taken.then_some(SOLO)
+    }
+
+    /// The order, for a write that comes and is not alone: the caller enters it, and nothing else makes room for it.
+    pub(super) fn enter(&self) -> LockGuard<'_, Order<W>> {
+        let mut order = self.order.lock();
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word != TABLE {
+            match self.replace(word, TABLE) {
+                Ok(()) => {
+                    if let Some((first, last)) = unpack(word) {
+                        order.enter_solo(first, last);
+                    }
+                    break;
+                }
+                Err(now) => word = now,
+            }
+        }
+        order
+    }
+
+    /// A write has ended. Says whether the caller is to begin those that are ready: nobody does.
+    #[inline]
+    #[must_use]
+    pub(super) fn finish(&self, number: Number) -> bool {
+        if number == SOLO {
+            // Its own range, or TABLE since another one has come.
+            let word = self.word.load(Ordering::Relaxed);
+            if word != TABLE && self.replace(word, FREE).is_ok() {
+                return false;
+            }
+        }
+        self.finish_in_order(number)
+    }
+
+    #[inline(never)]
+    fn finish_in_order(&self, number: Number) -> bool {
+        let mut order = self.order.lock();
+        let number = match number {
+            SOLO => order.solo(),
+            number => number,
+        };
+        let starts = order.finish(number);
+        if order.is_empty() {
+            self.word.store(FREE, Ordering::Release);
+        }
+        starts
+    }
+
+    #[inline]
+    fn replace(&self, old: usize, new: usize) -> Result<(), usize> {
+        let replaced = self
+            .word
+            .compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed);
+        replaced.map(drop)
+    }
+}
+
+/// A range as a word, where it fits.
+#[inline]
+fn pack(first: u64, last: u64) -> Option<usize> {
+    let more = last - first;
+    let fits = more >> LEN_BITS == 0 && first >> (BITS - LEN_BITS) == 0;
+    // The shifted number has as many bits as a word.
+    fits.then_some(((first << LEN_BITS | more) as usize) << 2 | RANGE)
+}
+
+fn unpack(word: usize) -> Option<(u64, u64)> {
+    let range = (word >> 2) as u64;
+    let (first, more) = (range >> LEN_BITS, range & ((1 << LEN_BITS) - 1));
+    (word & RANGE != 0).then_some((first, first + more))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::order::Entry;
+    use super::*;
+
+    #[test]
+    fn ranges_fit_into_words_or_do_not() {
+        let longest = (1 << LEN_BITS) - 1;
+        let farthest = (1 << (BITS - LEN_BITS)) - 1;
+        for range in [(0, 0), (5, 9), (0, longest), (farthest, farthest + longest)] {
+            let word = pack(range.0, range.1).unwrap();
+            assert_eq!(unpack(word), Some(range));
+            assert!(word != FREE && word != TABLE);
+        }
+        assert_eq!(pack(0, longest + 1), None);
+        assert_eq!(pack(farthest + 1, farthest + 1), None);
+        assert_eq!(pack(0, u64::MAX), None);
+        assert_eq!((unpack(FREE), unpack(TABLE)), (None, None));
+    }
+
+    #[test]
+    fn a_write_that_was_alone_is_waited_for() {
+        let gate = Gate::<()>::new();
+        let solo = gate.alone(4, 7).unwrap();
+        assert_eq!(gate.alone(8, 9), None);
+        let mut order = gate.enter();
+        let Entry::Begins(beside) = order.enter(8, 9) else {
+            panic!("they do not overlap");
+        };
+        let Entry::Waits(behind) = order.enter(7, 7) else {
+            panic!("it overlaps the first");
+        };
+        drop(order);
+        assert!(!gate.finish(beside));
+        assert!(gate.finish(solo), "one is ready");
+        assert_eq!(gate.alone(0, 0), None, "all are in the order");
+        assert!(gate.order().begin_starting());
+        assert_eq!(gate.order().next(), Some((behind, None)));
+        assert!(!gate.finish(behind));
+        assert_eq!(gate.order().next(), None);
+        assert!(gate.alone(0, 0).is_some_and(|alone| !gate.finish(alone)));
+    }
+}
