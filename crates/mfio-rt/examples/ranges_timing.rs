@@ -9,12 +9,11 @@ use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use mfio::backend::IoBackendExt;
-use mfio::packet::Batch;
-use mfio::pipeline::Window;
-use mfio::ranges::{Merge, Ranges};
-use mfio::traits::{BlockingIo, IoRead};
-use mfio_rt::native::{File, NativeRt};
+use mfio_rt::File;
+use mfio_rt::mfio::packet::Batch;
+use mfio_rt::mfio::pipeline::Window;
+use mfio_rt::mfio::ranges::{Merge, Ranges};
+use mfio_rt::prelude::*;
 
 const READS: u64 = 10_000;
 const LEN: usize = 8;
