@@ -5,6 +5,7 @@ mod order;
 mod replicas;
 mod writes;
 
+use crate::blocks;
 use crate::lengths::MirrorLen;
 use crate::naming::{explain_by, layer_of_many, pool_of, strictest};
 use crate::ways::is_stream;
@@ -352,13 +353,21 @@ where
         if outcome.is_success() {
             return view.done();
         }
-        let start = view.offset();
-        for (part, result) in view.parts(&outcome) {
-            match result {
+        let objects = core.objects.upgrade();
+        let alignment = objects.map(|objects| strictest::<Read, P, Io>(objects.iter()));
+        // Of a block in which the data of a replica ends, what is there is good.
+        let again = |cause: Cause| reading.left > 0 && cause.kind() != ErrorKind::UnexpectedEof;
+        let alignment = alignment.unwrap_or_default();
+        blocks::each_part(
+            view,
+            &outcome,
+            alignment,
+            again,
+            |part, at, result| match result {
                 Ok(()) => part.done(),
-                Err(cause) => reading.again(&core, part.offset() - start, part, cause),
-            }
-        }
+                Err(cause) => reading.again(&core, at, part, cause),
+            },
+        );
     }
 }
 

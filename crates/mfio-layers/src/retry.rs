@@ -2,6 +2,7 @@
 
 mod policy;
 
+use crate::blocks;
 use crate::clock::Alarm;
 use crate::delegate::{drive_below, len_below};
 use crate::later::Later;
@@ -254,22 +255,25 @@ where
         if outcome.is_success() {
             return view.done();
         }
-        let start = view.offset();
         let gave = core.stream_gave::<D>(&outcome);
-        for (part, result) in view.parts(&outcome) {
-            match result {
+        let attempts = attempt.before.saturating_add(1);
+        let again = |cause| !gave && core.policy.again(cause, attempts).is_some();
+        let alignment = core.inner.upgrade().map(|io| io.alignment());
+        let alignment = alignment.unwrap_or_default();
+        blocks::each_part(
+            view,
+            &outcome,
+            alignment,
+            again,
+            |part, at, result| match result {
                 Ok(()) => part.done(),
                 Err(cause) if gave => part.fail(core.rest_of_stream(&outcome, cause)),
                 Err(cause) => {
-                    let failed = Failed {
-                        attempts: attempt.before.saturating_add(1),
-                        cause,
-                    };
-                    let pos = attempt.pos.advance(part.offset() - start);
-                    core.failed(pos, part, failed);
+                    let failed = Failed { attempts, cause };
+                    core.failed(attempt.pos.advance(at), part, failed);
                 }
-            }
-        }
+            },
+        );
     }
 }
 
