@@ -90,6 +90,8 @@ class Lane:
             "CARGO_INCREMENTAL": "1",
             "CARGO_PROFILE_DEV_DEBUG": "0",
             "RUST_BACKTRACE": "0",
+            # As in .cargo/config.toml, which is for tests that cargo runs.
+            "PROPTEST_RNG_SEED": "1",
         }
         self.cargo = "cargo test --all-features --locked --no-run --message-format=json".split()
         if name == "loom":
