@@ -188,6 +188,24 @@ fn a_ring_that_is_refused_later_fails_under_tokio() {
     );
 }
 
+/// The runtime's own thread is what finds out.
+#[test]
+fn a_ring_that_is_refused_later_fails_though_nobody_drives() {
+    let test = "a_ring_that_is_refused_later_fails_though_nobody_drives";
+    apart(test, &[libc::EPERM, libc::ENOMEM], |errno| {
+        let dir = Dir::new();
+        let Some((rt, file)) = on_ring(&dir) else {
+            return;
+        };
+        refuse(libc::SYS_io_uring_enter, errno);
+        for _ in 0..2 {
+            let error = smol::block_on(file.sync_all()).unwrap_err();
+            assert_eq!(error.kind(), kind_of(errno));
+        }
+        ends_at_once((file, rt));
+    });
+}
+
 /// Where the kernel has no memory for good, the limit is named; and no other passing error is tried for ever.
 #[test]
 fn memory_that_is_missing_for_good_is_an_error() {

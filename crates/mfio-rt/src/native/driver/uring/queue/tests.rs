@@ -1,0 +1,63 @@
+use super::Queue;
+use crate::native::control::{Control, Request, Subject};
+use crate::native::op::Op;
+
+fn open() -> Op {
+    let request = Request::Open {
+        path: c"/".into(),
+        flags: 0,
+        mode: 0,
+    };
+    Op::Control(Control::new(request, Subject::Nothing))
+}
+
+#[test]
+fn what_is_cancelled_before_it_is_sent_leaves_nothing_behind() {
+    let mut queue = Queue::new(16, 0);
+    let mut kept: Vec<_> = (0..3).map(|_| queue.submit(open()).unwrap().key).collect();
+    for n in 0..10_000 {
+        kept.push(queue.submit(open()).unwrap().key);
+        assert!(queue.cancel(kept.remove(n % 4)).is_some());
+        assert!(queue.pending.len() <= 8, "{} keys", queue.pending.len());
+    }
+    assert_eq!(queue.close().len(), 3);
+}
+
+#[test]
+fn who_is_cancelled_leaves_the_signal_to_the_next() {
+    let mut queue = Queue::new(16, 8);
+    let first = queue.submit(open()).unwrap();
+    assert!(first.signal && !queue.submit(open()).unwrap().signal);
+    let mut queue = Queue::new(16, 8);
+    let first = queue.submit(open()).unwrap();
+    assert!(queue.cancel(first.key).is_some());
+    assert!(queue.submit(open()).unwrap().signal);
+}
+
+#[test]
+fn a_ring_that_failed_says_why() {
+    let mut queue = Queue::new(16, 8);
+    queue.submit(open()).unwrap();
+    assert_eq!(queue.fail(libc::EPERM, 0).len(), 1);
+    let (_, cause) = queue.submit(open()).unwrap_err();
+    assert_eq!(cause.unwrap().errno(), Some(libc::EPERM));
+    assert!(queue.put_back(open()).is_err());
+}
+
+/// Three are on the ring, of which the kernel has taken one; two more wait for room in the table.
+#[test]
+fn a_ring_that_failed_keeps_what_the_kernel_has_and_nothing_else() {
+    let mut queue = Queue::new(4, 3);
+    let keys: Vec<_> = (0..4).map(|_| queue.submit(open()).unwrap().key).collect();
+    for _ in 0..2 {
+        let (op, why) = queue.submit(open()).unwrap_err();
+        assert!(why.is_none());
+        let _ = queue.wait_for_room(op);
+    }
+    for pushed in [7, 8, 10] {
+        assert!(queue.next(&mut Vec::new(), pushed).is_some());
+    }
+    assert_eq!(queue.fail(libc::EPERM, 8).len(), 5);
+    assert_eq!((queue.table.len(), queue.on_ring), (1, 1));
+    assert!(queue.table.get_mut(keys[0]).is_some());
+}
