@@ -1,4 +1,4 @@
-//! The reads of an [`Overlay`](super::Overlay): which side has the bytes, and the zeros behind the end of the base.
+//! The reads of an [`Overlay`]: which side has the bytes, and the zeros behind the end of the base.
 //!
 //! A base need not say how long it is, so its end is learned from its answers. A read that lies where the base is known to
 //! have data goes to it as it is. Any other is a relay, whose end tells how far the data reaches.
