@@ -220,7 +220,7 @@ where
     /// Gives a result out.
     fn complete(&mut self, done: Done<P, B, T>) -> Completed<P, B, T> {
         let len = done.outcome.len();
-        budget::charge(len);
+        budget::charge();
         self.count -= 1;
         self.bytes -= len;
         let why = |cause: Cause| failure_of_buffer::<D, P, Io>(self.io, done.pos, len, cause);

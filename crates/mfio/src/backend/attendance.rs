@@ -84,13 +84,19 @@ impl Attendance {
         self.by_thread.store(drives, Ordering::Release);
     }
 
+    /// Whether there is a policy.
+    #[inline]
+    pub(crate) fn is_configured(&self) -> bool {
+        self.configured.load(Ordering::Acquire)
+    }
+
     fn policy(&self) -> Option<Policy> {
         self.policy.lock().clone()
     }
 
     /// The container goes away: the fallback thread ends.
     pub(crate) fn close(&self) {
-        if self.configured.load(Ordering::Acquire) {
+        if self.is_configured() {
             let policy = self.policy.lock().take();
             #[cfg(all(feature = "std", unix, not(mfio_loom)))]
             if let Some(Policy::Thread(fallback)) = &policy {
@@ -109,10 +115,7 @@ impl Hub {
     /// Why nobody will.
     #[inline]
     pub(crate) fn attend(&self) -> Result<(), Cause> {
-        if !self.attendance.configured.load(Ordering::Acquire)
-            || self.has_watchers()
-            || is_inside(self.id())
-        {
+        if !self.attendance.is_configured() || self.has_watchers() || is_inside(self.id()) {
             return Ok(());
         }
         self.attend_alone()
@@ -141,7 +144,7 @@ impl Hub {
     /// A driver has left (A2).
     #[inline]
     pub(crate) fn left(&self) {
-        if self.attendance.configured.load(Ordering::Acquire) && !self.has_watchers() {
+        if self.attendance.is_configured() && !self.has_watchers() {
             self.left_alone();
         }
     }

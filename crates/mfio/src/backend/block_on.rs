@@ -9,6 +9,7 @@ use super::container::BackendHandle;
 use super::io_backend::IoBackend;
 use super::polling::{Pollable, PollingHandle};
 use super::reentry::Blocked;
+use super::seats::Hub;
 use super::sharing::Sharing;
 use super::turn::Refused;
 use super::with_backend::WithBackend;
@@ -108,54 +109,66 @@ where
     F: Future,
     B: IoBackend<H> + ?Sized,
 {
-    let Some(_blocked) = Blocked::enter(sharing.hub().id()) else {
+    let hub = sharing.hub();
+    let Some(_blocked) = Blocked::enter(hub.id()) else {
         panic!(
             "`block_on` within `block_on` of the same backend on the same thread: the outer call cannot drive the backend \
              while the inner one runs; await the future instead"
         );
     };
-    let lease = parker();
+    let unwound = Unwound(hub);
+    let (output, ran, waited) = poll_until_ready(object, sharing, future, parker());
+    core::mem::forget(unwound);
+    if hub.attendance.is_configured() && (waited || ran != Ran::Unneeded || hub.turn.has_event()) {
+        // Operations of others may be under way, or were sent when the future was dropped (A2).
+        hub.left();
+    }
+    output
+}
+
+/// The output, what came of the last run of the turn, and whether the thread has waited before.
+#[inline(always)]
+fn poll_until_ready<H, F, B>(
+    object: &B,
+    sharing: &Sharing,
+    future: F,
+    lease: Lease,
+) -> (F::Output, Ran, bool)
+where
+    H: Pollable,
+    F: Future,
+    B: IoBackend<H> + ?Sized,
+{
     let mut cx = Context::from_waker(lease.waker());
-    // Dropped after the future, which may send something even then.
-    let mut leaving = Leaving {
-        sharing,
-        drove: false,
-    };
     let mut future = pin!(future);
+    let mut waited = false;
     loop {
         let output = future.as_mut().poll(&mut cx);
         // What was sent is submitted, whether the future is ready or not.
         let ran = sharing.runner().run(sharing.ask_after_poll());
-        leaving.drove |= ran != Ran::Unneeded;
         match (output, ran) {
             (Poll::Ready(output), Ran::Again) => {
                 // What was sent may have come behind the bounded run; it must not wait for a driver that never comes.
                 sharing.run_owed();
-                return output;
+                return (output, ran, waited);
             }
-            (Poll::Ready(output), _) => return output,
+            (Poll::Ready(output), _) => return (output, ran, waited),
             (Poll::Pending, Ran::Dead(why)) => panic!("{}", explain(why)),
             (Poll::Pending, _) => {}
         }
-        leaving.drove = true;
+        waited = true;
         if !lease.take_notified() {
             wait(object, sharing, &lease);
         }
     }
 }
 
-/// A call that ends: operations of others may be under way that it has driven (A2).
-struct Leaving<'a> {
-    sharing: &'a Sharing,
-    drove: bool,
-}
+/// A call that unwinds: operations may be under way that it has sent, or driven (A2).
+struct Unwound<'a>(&'a Hub);
 
-impl Drop for Leaving<'_> {
+impl Drop for Unwound<'_> {
     fn drop(&mut self) {
-        let hub = self.sharing.hub();
-        if self.drove || hub.turn.has_event() {
-            hub.left();
-        }
+        self.0.left();
     }
 }
 

@@ -14,18 +14,20 @@ use core::future::Future;
 #[derive(Clone)]
 pub struct Sharing {
     runner: Arc<dyn Runner>,
+    /// The runner's, at hand without a virtual call.
+    hub: Arc<Hub>,
 }
 
 impl Sharing {
     pub(crate) fn new<B: Future<Output = ()> + Send + ?Sized + 'static>(
         core: Arc<Core<B>>,
     ) -> Self {
-        Self { runner: core }
+        Self::from_runner(core)
     }
 
-    #[cfg(all(feature = "std", unix, not(mfio_loom)))]
     pub(crate) fn from_runner(runner: Arc<dyn Runner>) -> Self {
-        Self { runner }
+        let hub = runner.hub().clone();
+        Self { runner, hub }
     }
 
     /// Says that the backend has something to do.
@@ -34,7 +36,7 @@ impl Sharing {
     /// the backend is being polled it is polled again, otherwise whoever watches it is told, once for any number of
     /// signals. Where nobody waits for this backend, the next one who does will see it.
     pub fn signal(&self) {
-        self.runner.hub().signal();
+        self.hub.signal();
     }
 
     /// Sees to it that somebody drives this backend: starts its fallback thread where nobody does.
@@ -49,7 +51,7 @@ impl Sharing {
     /// `NotDriven` where nobody drives and nobody may; `LimitReached` with the system's number where no thread is to be had.
     #[inline]
     pub fn attend(&self) -> Result<(), Cause> {
-        self.runner.hub().attend()
+        self.hub.attend()
     }
 
     /// Runs the turn for an event that nobody else may ever come for.
@@ -63,7 +65,7 @@ impl Sharing {
     }
 
     pub(crate) fn hub(&self) -> &Arc<Hub> {
-        self.runner.hub()
+        &self.hub
     }
 
     pub(crate) fn runner(&self) -> &Arc<dyn Runner> {

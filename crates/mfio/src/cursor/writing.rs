@@ -91,7 +91,7 @@ impl<P: Position> Writing<P> {
     }
 
     fn end_at_once(&mut self, ended: Ended<AlignedBuf>) -> (usize, Option<(Cause, usize)>) {
-        budget::charge(ended.outcome.len());
+        budget::charge();
         self.end(ended)
     }
 

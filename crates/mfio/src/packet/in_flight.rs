@@ -127,17 +127,6 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
         Poll::Ready(word)
     }
 
-    /// Charges a packet that ended before anybody waited for it, and yields where the thread's budget is spent.
-    #[inline(always)]
-    fn poll_budget(&self, header: NonNull<Header>, word: Word, cx: &mut Context<'_>) -> Poll<()> {
-        if word.sending() {
-            ready!(budget::poll(cx));
-            // SAFETY: the block lives as long as its initiator (header 2), whose alone it is now.
-            budget::charge(unsafe { (*header.as_ptr()).len });
-        }
-        Poll::Ready(())
-    }
-
     /// The next range that has ended, with its bytes, while others may still be on their way; `None` when there will be no
     /// more. Of a packet that was started with [`start_segments`](Packet::start_segments): of another one there are none.
     ///
@@ -221,7 +210,7 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
             drop(locked);
             drop(unused);
             if segment.is_none() && ended {
-                ready!(self.poll_budget(header, word, cx));
+                ready!(budget::poll_charge(cx));
             }
             if segment.is_some() || ended {
                 return Poll::Ready(segment);
@@ -306,7 +295,7 @@ impl<B: Buffer, D: Direction> Future for InFlight<B, D> {
         let this = &mut *self;
         let header = this.header.expect(GIVEN);
         let word = ready!(this.poll_end(header, cx));
-        ready!(this.poll_budget(header, word, cx));
+        ready!(budget::poll_charge(cx));
         // SAFETY: COUNT is 0; a waker that came too late was taken out again.
         Poll::Ready(unsafe { this.give_back(header, word) })
     }
