@@ -23,10 +23,13 @@ pub(crate) fn charge() {
     store::set(store::left().saturating_sub(1));
 }
 
-/// Yields where the budget is spent, and renews it: pending once, with the task woken.
+/// What [`poll`] leaves for the operations that follow it within the same poll, which therefore do not yield themselves.
+const RESERVE: i32 = 8;
+
+/// Yields where the budget is nearly spent, and renews it: pending once, with the task woken.
 #[inline]
 pub(crate) fn poll(cx: &mut Context<'_>) -> Poll<()> {
-    if store::left() >= 0 {
+    if store::left() >= RESERVE {
         return Poll::Ready(());
     }
     renew(cx)
