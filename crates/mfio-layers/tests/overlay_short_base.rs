@@ -128,6 +128,25 @@ fn bytes_that_a_top_lacks_are_not_made_zeros() {
     assert_eq!(failures_of(seen), [(24..32, ErrorKind::UnexpectedEof)]);
 }
 
+#[test]
+fn a_blocking_read_makes_zeros_of_no_byte_that_the_base_has() {
+    // As above: of the units of the base the third one is missing, and the fourth is there.
+    let members = [(1, 4), (2, 8)].map(|(value, len)| Arc::new(Memory::new(vec![value; len])));
+    let top = Arc::new(Memory::new(vec![9; 32]));
+    let objects = members.iter().chain([&top]).cloned();
+    let together = Together::new(objects.collect::<Vec<_>>()).unwrap();
+    let stripe = Stripe::new(members, 4).unwrap();
+    let io = Driven::new(Overlay::<_, _>::new(stripe, top, 32, 16).unwrap(), together);
+    let mut bytes = [7; 24];
+    let failed = io.blocking().read_all(8, &mut bytes).unwrap_err();
+    assert_eq!(failed.kind(), ErrorKind::UnexpectedEof);
+    io.blocking().read_all(12, &mut bytes[..20]).unwrap();
+    assert_eq!(
+        bytes[..20],
+        [[2; 4], [0; 4], [0; 4], [0; 4], [0; 4]].concat()
+    );
+}
+
 /// `io` has `LEN` bytes over a base of `BASE` fives, and is changed in every form.
 fn every_form<Io>(io: Io)
 where
