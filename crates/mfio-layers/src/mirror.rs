@@ -217,6 +217,10 @@ where
         pool_of::<Read, P, Io>(self.replicas.iter())
     }
 
+    fn appends_at(&self) -> Option<P> {
+        PacketIo::<Read, P>::appends_at(&self.replicas[self.core.replicas.first()])
+    }
+
     fn identity(&self) -> Identity<'_> {
         layer_of_many("a mirror", self.replicas.len(), self.replicas[0].identity())
     }
@@ -255,6 +259,10 @@ where
     #[inline]
     fn pool(&self) -> Option<&PacketPool> {
         pool_of::<Write, P, Io>(self.replicas.iter())
+    }
+
+    fn appends_at(&self) -> Option<P> {
+        PacketIo::<Write, P>::appends_at(&self.replicas[self.core.replicas.first()])
     }
 
     fn identity(&self) -> Identity<'_> {

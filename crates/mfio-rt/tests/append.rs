@@ -6,7 +6,7 @@ mod common;
 use common::{Dir, runtimes};
 use mfio::backend::IoBackendExt;
 use mfio::cursor::Seekable;
-use mfio_layers::{Cache, Trace, Window};
+use mfio_layers::{Cache, Driven, Mirror, Trace, Window};
 use mfio_rt::fs::OpenOptions;
 use mfio_rt::native::{File, NativeRt};
 use std::future::poll_fn;
@@ -54,6 +54,13 @@ fn a_cursor_over_an_append_file_is_where_std_is() {
         let cache = Cache::new(open(&rt, &path), 1 << 16, 4096).unwrap();
         assert_eq!(observe(Seekable::new(cache)), std);
         assert_eq!(std::fs::read(&path).unwrap(), b"0123456789newer");
+        let paths = ["left", "right"].map(|name| dir.path(name));
+        let replicas = paths.each_ref().map(|path| open(&rt, path));
+        let mirror = Driven::new(Mirror::<_>::new(replicas).unwrap(), rt.clone());
+        assert_eq!(observe(Seekable::new(mirror)), std);
+        for path in paths {
+            assert_eq!(std::fs::read(path).unwrap(), b"0123456789newer");
+        }
     }
 }
 
