@@ -24,13 +24,18 @@ impl<F> PartLen<F> {
     }
 }
 
+/// How long the part from `base` on is, of an object of `len` bytes and of `most` bytes itself.
+pub(crate) fn part_len(len: u64, base: u64, most: u64) -> u64 {
+    len.saturating_sub(base).min(most)
+}
+
 impl<F: Future<Output = Result<u64>> + Unpin> Future for PartLen<F> {
     type Output = Result<u64>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<u64>> {
         let Self { base, most, .. } = *self;
         let below = Pin::new(&mut self.below).poll(cx);
-        below.map_ok(|len| len.saturating_sub(base).min(most))
+        below.map_ok(|len| part_len(len, base, most))
     }
 }
 
@@ -95,7 +100,7 @@ impl<F: Future<Output = Result<u64>> + Unpin> Future for StripeLen<F> {
 }
 
 /// The first byte of a stripe that a member of `len` bytes does not have.
-fn first_missing(member: u64, members: u64, unit: NonZeroU64, len: u64) -> u64 {
+pub(crate) fn first_missing(member: u64, members: u64, unit: NonZeroU64, len: u64) -> u64 {
     let (row, within) = (len / unit, len % unit);
     let number = row.checked_mul(members).and_then(|n| n.checked_add(member));
     let start = number.and_then(|number| number.checked_mul(unit.get()));

@@ -310,6 +310,14 @@ impl<Io: HasLen, P: Position> HasLen for Mirror<Io, P> {
         let fresh = self.core.replicas.fresh();
         MirrorLen::new(fresh.map(|replica| self.replicas[replica].io_len()))
     }
+
+    /// `None` where a replica that is not stale does not know.
+    fn len_now(&self) -> Option<u64> {
+        let fresh = self.core.replicas.fresh();
+        let lens = fresh.map(|replica| self.replicas[replica].len_now());
+        let all: Option<Vec<u64>> = lens.collect();
+        all?.into_iter().max()
+    }
 }
 
 impl<Io, P> Reading<Io, P>

@@ -1,7 +1,7 @@
 //! [`Stripe`]: one address space dealt out to several objects, unit by unit.
 
 use crate::blocks;
-use crate::lengths::StripeLen;
+use crate::lengths::{StripeLen, first_missing};
 use crate::naming::{explain_by, layer_of_many, pool_of, strictest};
 use crate::pieces::{self, Piece};
 use alloc::boxed::Box;
@@ -178,6 +178,16 @@ impl<Io: HasLen> HasLen for Stripe<Io> {
 
     fn io_len(&self) -> Self::Len {
         StripeLen::new(self.members.iter().map(HasLen::io_len), self.unit)
+    }
+
+    fn len_now(&self) -> Option<u64> {
+        let number = self.members.len() as u64;
+        let ends = (0..).zip(&self.members).map(|(member, io)| {
+            let len = io.len_now()?;
+            Some(first_missing(member, number, self.unit, len))
+        });
+        // None is less than any number.
+        ends.min().flatten()
     }
 }
 

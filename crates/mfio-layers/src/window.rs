@@ -2,7 +2,7 @@
 
 use crate::blocks;
 use crate::delegate::{delegate, drive_below};
-use crate::lengths::PartLen;
+use crate::lengths::{PartLen, part_len};
 use crate::naming::layer_of;
 use crate::pieces::{self, Piece, missing};
 use mfio::error::{Cause, ErrorKind};
@@ -142,6 +142,11 @@ impl<Io: HasLen> HasLen for Offset<Io> {
     /// What the object has from the base on; 0 where it ends before.
     fn io_len(&self) -> Self::Len {
         PartLen::new(self.inner.io_len(), self.base, u64::MAX)
+    }
+
+    fn len_now(&self) -> Option<u64> {
+        let below = self.inner.len_now()?;
+        Some(part_len(below, self.base, u64::MAX))
     }
 }
 
@@ -289,5 +294,10 @@ impl<Io: HasLen> HasLen for Window<Io> {
     /// What the object has of the window, where reads end: less than [`len`](Window::len) where the object ends within it.
     fn io_len(&self) -> Self::Len {
         PartLen::new(self.inner.io_len(), self.base, self.len)
+    }
+
+    fn len_now(&self) -> Option<u64> {
+        let below = self.inner.len_now()?;
+        Some(part_len(below, self.base, self.len))
     }
 }
