@@ -3,7 +3,7 @@
 # them are atomic read-modify-writes.
 #
 #   ./instructions.sh            count, for ours and for mfio 0.1
-#   ./instructions.sh --check    count ours, and fail where it is more than 5 % off instructions.txt
+#   ./instructions.sh --check    count ours, and fail where it is more than 3 % off instructions.txt
 #   ./instructions.sh --update   count ours, and write instructions.txt
 #   ./instructions.sh --profile packet/16    where ours spends them: atomics, functions, files, lines
 #
@@ -80,7 +80,7 @@ update() {
     cat "$BUDGET"
 }
 
-# check: five percent either way, so that the file goes on telling the truth.
+# check: three percent either way, so that the file goes on telling the truth.
 check() {
     local failed=0 cell budget now
     if ! grep -qx "machine $MACHINE" "$BUDGET"; then
@@ -91,7 +91,7 @@ check() {
         budget=$(awk -v c="$cell" '$1 == c { print $2, $3 }' "$BUDGET")
         now=$(per_op ours "$cell")
         if echo "$now ${budget:-0 0}" | awk '
-            function off(now, budget) { return now > budget * 1.05 + 0.05 || now < budget * 0.95 - 0.05 }
+            function off(now, budget) { return now > budget * 1.03 + 0.05 || now < budget * 0.97 - 0.05 }
             { exit off($1, $3) || off($2, $4) }'; then
             echo "ok   $cell: $now, budget $budget"
         else
@@ -99,7 +99,7 @@ check() {
             failed=1
         fi
     done
-    [ $failed = 0 ] || echo "More than 5 % off. If the change is meant: ./instructions.sh --update" >&2
+    [ $failed = 0 ] || echo "More than 3 % off. If the change is meant: ./instructions.sh --update" >&2
     return $failed
 }
 
