@@ -99,10 +99,9 @@ impl Attendance {
         if self.is_configured() {
             let policy = self.policy.lock().take();
             #[cfg(all(feature = "std", unix, not(mfio_loom)))]
-            if let Some(Policy::Thread(fallback)) = &policy {
+            if let Some(Policy::Thread(fallback)) = policy {
                 fallback.stop();
             }
-            drop(policy);
         }
     }
 }
