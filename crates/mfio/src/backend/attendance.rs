@@ -11,11 +11,11 @@
 //!   a read-modify-write, as a signal is one; a signal looks for drivers afterwards. So of a sender and a driver that leaves,
 //!   one sees the other.
 #![cfg_attr(
-    not(feature = "std"),
+    any(not(feature = "std"), not(unix), mfio_loom),
     allow(
         dead_code,
         unused_variables,
-        reason = "without std there is no policy to choose: threads cannot be told apart"
+        reason = "without threads and poll(2) fewer policies can be chosen, or none"
     )
 )]
 
@@ -149,10 +149,6 @@ impl Hub {
     }
 
     #[cold]
-    #[cfg_attr(
-        not(any(unix, mfio_loom)),
-        allow(unused_variables, reason = "no thread is to be started")
-    )]
     fn left_alone(&self) {
         let owed = self.turn.look();
         if self.turn.check().is_err() || self.turn.is_waited_for() {
