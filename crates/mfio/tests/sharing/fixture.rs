@@ -100,6 +100,7 @@ impl Echo {
     }
 
     /// With a descriptor, and a thread that drives it where nobody else does.
+    #[cfg(not(mfio_loom))]
     pub(crate) fn with_fallback() -> Self {
         let Self {
             container,
@@ -119,6 +120,7 @@ impl Echo {
     }
 
     /// Lives as long as the backend does, or a thread of its kernel.
+    #[cfg(not(mfio_loom))]
     pub(crate) fn alive(&self) -> std::sync::Weak<impl Sized + use<>> {
         Arc::downgrade(&self.shared)
     }

@@ -4,6 +4,7 @@
 mod asleep;
 mod drivers;
 mod fairness;
+#[cfg(not(mfio_loom))]
 mod fallback;
 mod fixture;
 mod reactors;
