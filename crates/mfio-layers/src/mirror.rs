@@ -1,5 +1,6 @@
 //! [`Mirror`]: several objects that hold the same bytes.
 
+mod detour;
 mod gate;
 mod order;
 mod replicas;
@@ -351,7 +352,7 @@ where
             left,
             cause: Some(cause),
         };
-        next.send(core, &objects, view);
+        next.send_again(core, &objects, (self.pos, offset), view);
     }
 }
 

@@ -5,10 +5,13 @@ mod objects;
 
 use mfio::error::ErrorKind;
 use mfio::io::{Alignment, PacketIo, Read, Write};
-use mfio::packet::View;
+use mfio::packet::{AlignedBuf, Ended, FailedRange, Outcome, Packet, View};
+use mfio::traits::IoRead;
 use mfio_layers::clock::ManualClock;
-use mfio_layers::{Cache, Fault, Limit, Limits, Overlay, Rule, Timeout, TimeoutLimits};
+use mfio_layers::{Cache, Fault, Limit, Limits, Mirror, Overlay, Rule, Timeout, TimeoutLimits};
 use objects::{Bytes, ended, failures, read, send, write};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 const BLOCK: usize = 64;
@@ -180,4 +183,71 @@ fn an_overlay_copies_in_memory_that_suits_both() {
         .map(|n| if (70..75).contains(&n) { 0 } else { n })
         .collect();
     assert_eq!(granule, wanted);
+}
+
+/// A read of memory that suits everybody.
+fn aligned(io: &impl PacketIo<Read>, pos: u64, len: usize) -> Ended<AlignedBuf> {
+    let memory = AlignedBuf::with_alignment(len, MEMORY);
+    let (in_flight, view) = Packet::new(memory).start::<Read>();
+    io.send_io(pos, view);
+    in_flight.try_end().expect("it has ended")
+}
+
+fn causes(outcome: &Outcome) -> Vec<(usize, usize, ErrorKind)> {
+    let cause = |f: FailedRange| (f.offset, f.len, f.cause.kind());
+    outcome.failures().map(cause).collect()
+}
+
+#[test]
+fn a_mirror_reads_what_a_replica_lacks_in_whole_blocks() {
+    // The first ends within a block, where the second goes on; and where that ends, the third does.
+    let replicas = [100, 150, 300].map(Blocks::new);
+    let mirror: Mirror<_> = Mirror::new(replicas).unwrap();
+    for _ in 0..3 {
+        let ended = aligned(&mirror, 0, 5 * BLOCK);
+        assert_eq!(
+            causes(&ended.outcome),
+            [(300, 20, ErrorKind::UnexpectedEof)]
+        );
+        let there: Vec<_> = (0..300).map(|n| n as u8).collect();
+        assert_eq!(ended.packet.buffer()[..300], there);
+    }
+    // What was not aligned is refused by all.
+    let refused = aligned(&mirror, 33, BLOCK);
+    assert_eq!(
+        causes(&refused.outcome),
+        [(0, BLOCK, ErrorKind::InvalidInput)]
+    );
+}
+
+/// Whole blocks, some bytes of which are busy for ever.
+struct Busy(Blocks);
+
+impl PacketIo<Read> for Busy {
+    fn send_io(&self, pos: u64, mut view: View<Read>) {
+        if !self.0.suits(pos, view.bytes_mut()) {
+            return view.fail(ErrorKind::InvalidInput);
+        }
+        let (before, rest) = view.split_at((70 - pos) as usize);
+        let (busy, behind) = rest.split_at(10);
+        before.done();
+        busy.fail(ErrorKind::Busy);
+        behind.done();
+    }
+
+    fn alignment(&self) -> Alignment {
+        PacketIo::<Read>::alignment(&self.0)
+    }
+}
+
+#[test]
+fn what_fails_beside_the_wanted_bytes_of_a_block_fails_none_of_them() {
+    let io = Busy(Blocks::in_any_memory(300));
+    for (pos, len) in [(80, 20), (66, 4)] {
+        let mut came = 0;
+        let read = io.read_with(pos, len, |bytes: &[u8]| came += bytes.len() as u64);
+        let good = pin!(read).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(good, Poll::Ready(Ok(good)) if good == len));
+        assert_eq!(came, len);
+    }
 }

@@ -266,11 +266,10 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
 /// What has come of the wanted bytes.
 fn arrived(ended: Ended<PoolBuf>, skip: usize, len: usize, at: u64) -> Chunk {
     let Ended { packet, outcome } = ended;
-    let good = outcome.good_prefix().saturating_sub(skip).min(len);
-    let failed = match outcome.first_error() {
-        Some(cause) if good < len => Some((len - good, cause)),
-        _ => None,
-    };
+    // What is around them is there for the object's blocks only.
+    let failed = outcome.failure_within(skip..skip + len);
+    let good = failed.map_or(len, |failed| failed.offset - skip);
+    let failed = failed.map(|failed| (len - good, failed.cause));
     Chunk {
         bytes: Bytes::Packet { packet, skip, good },
         at,
