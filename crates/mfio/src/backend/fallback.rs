@@ -12,6 +12,11 @@
 //!   anything to do; both under the lock. So a start that finds the thread on its way out is seen by it.
 //! * **F3** The thread is found by senders (its seat among the watchers) before it looks at the turn, and looks whether
 //!   anybody needs it after its seat is gone (A2).
+//! * **F4** The pipe that interrupts the wait holds one byte at most, so that a write to it never blocks. `interrupted` says that
+//!   the byte is there; the thread takes the byte out first, clears the mark under the lock, and then looks at what it was
+//!   interrupted for.
+//! * **F5** Events wake the thread by that pipe and not by the handle's waker. Another driver may drain the handle before the
+//!   thread has seen it ready; `poll(2)` sleeps on then, at a seat whose waker is used up, and the next event would wake nobody.
 #![allow(unsafe_code)]
 
 use super::cell::{Ask, Ran, Runner};
@@ -22,6 +27,7 @@ use crate::contain::contained;
 use crate::error::{Cause, ErrorKind};
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
+use alloc::task::Wake;
 use core::fmt;
 use core::task::{Context, Waker};
 use core::time::Duration;
@@ -38,8 +44,6 @@ pub(crate) struct Fallback {
     runner: Weak<dyn Runner>,
     /// F1, or why there is none.
     handle: Result<OwnedFd, Cause>,
-    /// Makes the handle ready.
-    bell: Waker,
     /// Whether operations are under way that only a driver can end.
     is_busy: Box<dyn Fn() -> bool + Send + Sync>,
     state: Mutex<State>,
@@ -51,6 +55,8 @@ pub(crate) struct Fallback {
 struct State {
     /// Interrupts the wait of the thread, if there is a thread.
     interrupt: Option<PipeWriter>,
+    /// It is interrupted already, and has not noticed yet (F4).
+    interrupted: bool,
     wanted: bool,
     stopped: bool,
 }
@@ -66,7 +72,6 @@ impl Fallback {
         Arc::new(Self {
             runner,
             handle: borrowed.try_clone_to_owned().map_err(|error| limit(&error)),
-            bell: handle.waker.clone(),
             is_busy: Box::new(is_busy),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -105,37 +110,52 @@ impl Fallback {
             .spawn(move || this.serve(handle, heard))
             .map_err(|error| limit(&error))?;
         state.interrupt = Some(interrupt);
+        state.interrupted = false;
         Ok(())
     }
 
     /// Somebody else drives.
     pub(crate) fn dismiss(&self) {
-        self.interrupt(&self.lock());
+        Self::interrupt(&mut self.lock());
     }
 
     /// The container goes away. Does not wait for the thread.
     pub(crate) fn stop(&self) {
         let mut state = self.lock();
         state.stopped = true;
-        self.interrupt(&state);
+        Self::interrupt(&mut state);
         drop(state);
         self.changed.notify_one();
     }
 
-    fn interrupt(&self, state: &State) {
+    fn interrupt(state: &mut State) {
+        if state.interrupted {
+            return;
+        }
         if let Some(mut interrupt) = state.interrupt.as_ref() {
-            // A full pipe interrupts as well, and a thread that is gone needs no interruption.
-            let _ = interrupt.write(&[0]);
+            // A thread that is gone needs no interruption.
+            state.interrupted = interrupt.write(&[0]).is_ok();
         }
     }
 
+    /// Waits until the handle is ready or the thread is interrupted. `false`: the time is up.
+    fn wait(&self, handle: i32, mut heard: &PipeReader, timeout: Option<Duration>) -> bool {
+        let (ended, interrupted) = poll(handle, heard, timeout);
+        if interrupted {
+            let _ = heard.read(&mut [0; 8]);
+            self.lock().interrupted = false;
+        }
+        ended
+    }
+
     /// The life of the thread.
-    fn serve(&self, handle: i32, heard: PipeReader) {
+    fn serve(self: &Arc<Self>, handle: i32, heard: PipeReader) {
+        let bell = Waker::from(self.clone());
         while self.is_wanted() {
             let Some(runner) = self.runner.upgrade() else {
                 break;
             };
-            self.drive(&Sharing::from_runner(runner), handle, &heard);
+            self.drive(&Sharing::from_runner(runner), handle, &heard, &bell);
         }
     }
 
@@ -155,19 +175,19 @@ impl Fallback {
     }
 
     /// Drives until somebody else does, or there has been nothing to do for a while.
-    fn drive(&self, sharing: &Sharing, handle: i32, heard: &PipeReader) {
+    fn drive(&self, sharing: &Sharing, handle: i32, heard: &PipeReader, bell: &Waker) {
         let hub = sharing.hub();
         let mut seat = TaskSeat::new(sharing);
         let mut ran = Ran::Idle;
         loop {
-            seat.sit(&Context::from_waker(&self.bell));
+            seat.sit(&Context::from_waker(bell));
             hub.attendance.set_by_thread(true);
             if self.lock().stopped || matches!(ran, Ran::Dead(_)) || hub.others_drive() {
                 break;
             }
             if !hub.turn.look() && ran != Ran::Again {
                 let timeout = (!self.is_busy()).then_some(LINGER);
-                if !wait(handle, heard, timeout) && !self.is_busy() {
+                if !self.wait(handle, heard, timeout) && !self.is_busy() {
                     break;
                 }
             }
@@ -185,8 +205,8 @@ impl Fallback {
     }
 }
 
-/// Waits until the handle is ready or the thread is interrupted. `false`: the time is up.
-fn wait(handle: i32, mut heard: &PipeReader, timeout: Option<Duration>) -> bool {
+/// Waits for the handle or an interruption. Returns whether there may be either, and whether there is the latter.
+fn poll(handle: i32, heard: &PipeReader, timeout: Option<Duration>) -> (bool, bool) {
     let entry = |fd| libc::pollfd {
         fd,
         events: libc::POLLIN,
@@ -202,13 +222,9 @@ fn wait(handle: i32, mut heard: &PipeReader, timeout: Option<Duration>) -> bool 
             // Memory is short: come back, but not in a spin.
             thread::sleep(Duration::from_millis(1));
         }
-        return true;
+        return (true, false);
     }
-    if entries[1].revents != 0 {
-        // More than this leaves the next wait short.
-        let _ = heard.read(&mut [0; 64]);
-    }
-    n > 0
+    (n > 0, entries[1].revents != 0)
 }
 
 /// Too many threads, or descriptors: of the former the system says "would block", which is not what it means here.
@@ -217,6 +233,17 @@ fn limit(error: &io::Error) -> Cause {
         ErrorKind::LimitReached,
         error.raw_os_error().unwrap_or(libc::EIO),
     )
+}
+
+/// The waker of the thread's seat (F5).
+impl Wake for Fallback {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        Self::interrupt(&mut self.lock());
+    }
 }
 
 impl fmt::Debug for Fallback {

@@ -1,12 +1,14 @@
 //! A backend with a fallback thread, whose operations nobody drives.
 
-use super::fixture::{Echo, panic_message};
+use super::fixture::{Echo, panic_message, within_a_minute};
 use mfio::backend::{IoBackend, IoBackendExt};
-use std::future::Future;
+use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::mpsc::{Sender, channel};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 /// An executor that knows nothing of the backend.
 fn stranger<F: Future>(future: F) -> F::Output {
@@ -21,12 +23,9 @@ fn a_backend_with_a_fallback_thread_needs_no_driver() {
     assert_eq!(stranger(echo.add(1, 100)), 101);
 }
 
-#[test]
-fn strangers_and_drivers_take_turns() {
-    let echo = Arc::new(Echo::with_fallback());
+fn take_turns(echo: &Echo) {
     std::thread::scope(|threads| {
         for n in 0..4 {
-            let echo = &echo;
             threads.spawn(move || {
                 for round in 0..50 {
                     let sum = match (n + round) % 2 {
@@ -37,6 +36,19 @@ fn strangers_and_drivers_take_turns() {
                 }
             });
         }
+    });
+}
+
+#[test]
+fn strangers_and_drivers_take_turns() {
+    take_turns(&Echo::with_fallback());
+}
+
+/// They make the handle ready and drain it again, while the thread is about to see that.
+#[test]
+fn events_reach_the_fallback_thread_though_other_drivers_drain_its_handle() {
+    within_a_minute("drained", || {
+        (0..40).for_each(|_| take_turns(&Echo::with_fallback()));
     });
 }
 
@@ -106,4 +118,36 @@ fn operations_without_a_driver_are_refused_where_that_is_wanted() {
         Poll::Pending
     );
     assert_eq!(sharing.attend(), Ok(()), "its task waits for events");
+}
+
+/// A waker that has so many tasks join, on whatever thread wakes it.
+struct Joins(Arc<Echo>, usize, Sender<()>);
+
+impl Wake for Joins {
+    fn wake(self: Arc<Self>) {
+        for _ in 0..self.1 {
+            let (task, _) = self.0.share_with_backend(pending::<()>());
+            let polled = pin!(task).poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+        }
+        self.2.send(()).unwrap();
+    }
+}
+
+/// More than a pipe has room for, each of whom asks the thread to leave, which is busy.
+#[test]
+fn tasks_that_join_while_the_fallback_thread_is_busy_wait_for_nothing() {
+    let echo = Arc::new(Echo::with_fallback());
+    let (joined, all) = channel();
+    let waker = Waker::from(Arc::new(Joins(echo.clone(), 70_000, joined)));
+    let sum = echo.clone();
+    let mut sum = Box::pin(async move { sum.add_one(1).await });
+    // Held back, so that the thread finds the waker.
+    echo.hold(true);
+    let polled = sum.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    echo.hold(false);
+    all.recv_timeout(Duration::from_secs(60))
+        .expect("tasks join in time");
+    assert_eq!(stranger(sum), 2);
 }
