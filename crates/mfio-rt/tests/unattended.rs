@@ -253,3 +253,29 @@ fn a_runtime_that_must_not_drive_itself_says_so() {
         ErrorKind::NotDriven
     );
 }
+
+/// Has another thread send a sync within a poll, and waits for it.
+async fn sync_sent_by_another_thread(file: &File) {
+    let mut sync = Box::pin(file.sync_all());
+    std::thread::scope(|threads| {
+        let sends = threads.spawn(|| poll_once(sync.as_mut()).map(Result::unwrap));
+        assert!(sends.join().unwrap().is_pending());
+    });
+    sync.await.unwrap();
+}
+
+#[test]
+fn a_driver_that_polls_its_future_has_nothing_refused_that_others_send() {
+    let builder = NativeRt::builder().require(DriverKind::IoUring);
+    let Ok(rt) = builder.self_driving(false).build() else {
+        return skip(DriverKind::IoUring, "there is none");
+    };
+    let file = uncached(&rt, "polls");
+    rt.block_on(sync_sent_by_another_thread(&file));
+    tokio_runtime().block_on(Tokio::run_with(rt.clone(), async |_: &NativeRt| {
+        sync_sent_by_another_thread(&file).await;
+    }));
+    let refused = stranger(file.sync_all()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotDriven);
+    remove("polls");
+}

@@ -46,7 +46,9 @@ pub(crate) struct Attendance {
     /// Whether there is a policy. Set before the container can be used.
     configured: AtomicBool,
     policy: Lock<Option<Policy>>,
-    /// How many `drive` futures exist, polled or not.
+    /// Whether the policy is to refuse.
+    refuses: AtomicBool,
+    /// How many `drive` futures exist, polled or not; where the policy is to refuse, also how many drivers are [`Present`].
     expected: AtomicUsize,
     /// Whether the fallback thread drives.
     by_thread: AtomicBool,
@@ -57,6 +59,7 @@ impl Attendance {
         Self {
             configured: AtomicBool::new(false),
             policy: Lock::new(None),
+            refuses: AtomicBool::new(false),
             expected: AtomicUsize::new(0),
             by_thread: AtomicBool::new(false),
         }
@@ -69,6 +72,7 @@ impl Attendance {
 
     /// Has operations refused that nobody drives.
     pub(crate) fn refuse(&self) {
+        self.refuses.store(true, Ordering::Relaxed);
         self.set(Policy::Refuse);
     }
 
@@ -219,6 +223,33 @@ impl Expected {
 impl Drop for Expected {
     fn drop(&mut self) {
         if let Some(hub) = &self.0 {
+            hub.attendance.expected.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// A driver that senders on other threads do not find at every moment (A1): a thread in `block_on`, which is seen while it
+/// waits, or a task in its first poll.
+///
+/// It counts where an operation would be refused otherwise. A thread is started all the same, because the driver may block
+/// within its future.
+pub(crate) struct Present<'a>(Option<&'a Hub>);
+
+impl<'a> Present<'a> {
+    #[inline]
+    pub(crate) fn new(hub: &'a Hub) -> Self {
+        let counts = hub.attendance.refuses.load(Ordering::Relaxed);
+        if counts {
+            hub.attendance.expected.fetch_add(1, Ordering::AcqRel);
+        }
+        Self(counts.then_some(hub))
+    }
+}
+
+impl Drop for Present<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(hub) = self.0 {
             hub.attendance.expected.fetch_sub(1, Ordering::AcqRel);
         }
     }

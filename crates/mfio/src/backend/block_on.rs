@@ -4,6 +4,7 @@
 //! one that watches the handle, and it always answers its bell. If another thread waits already, it queues for the turn; who
 //! lets go of the turn promotes one of the queue, so there is always one thread watching and the others sleep.
 
+use super::attendance::Present;
 use super::cell::{Ask, Held, Ran, explain};
 use super::container::BackendHandle;
 use super::io_backend::IoBackend;
@@ -116,6 +117,7 @@ where
              while the inner one runs; await the future instead"
         );
     };
+    let _present = Present::new(hub);
     let unwound = Unwound(hub);
     let (output, ran, waited) = poll_until_ready(object, sharing, future, parker());
     core::mem::forget(unwound);

@@ -118,8 +118,9 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
 
     /// Has operations that nobody drives refused: [`Sharing::attend`] fails with `NotDriven`.
     ///
-    /// A `drive` future counts as a driver from when it is made. Operations that are under way when the last driver leaves wait
-    /// for the next one.
+    /// A `drive` future counts as a driver from when it is made, and a thread in `block_on` for as long as the call takes, also
+    /// while it polls its future; a future that blocks in there drives nothing. Operations that are under way when the last
+    /// driver leaves wait for the next one.
     #[must_use]
     #[cfg(feature = "std")]
     pub fn refuse_without_driver(self) -> Self {

@@ -3,6 +3,7 @@
 //! A poll runs the user's future first, without the turn; then the turn, if there is reason to; then, still pending, it makes
 //! sure that somebody will notice the next event, and looks once more.
 
+use super::attendance::Present;
 use super::cell::{Ask, ROUNDS, Ran, explain};
 use super::reentry::Inside;
 use super::sharing::Sharing;
@@ -59,6 +60,7 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
 struct Attends<'a> {
     inside: Option<Inside>,
     sharing: &'a Sharing,
+    _present: Present<'a>,
 }
 
 impl<'a> Attends<'a> {
@@ -66,6 +68,7 @@ impl<'a> Attends<'a> {
         Self {
             inside: Some(Inside::enter(sharing.hub().id())),
             sharing,
+            _present: Present::new(sharing.hub()),
         }
     }
 }
