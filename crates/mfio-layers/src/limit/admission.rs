@@ -20,6 +20,7 @@ pub struct Limits {
     pub byte_rate: Option<Rate>,
     /// How many requests wait at most; what comes then fails with `LimitReached`. Reads that nobody wants any more are not
     /// among them.
+    /// With 0 nothing waits, and a request that would have to be split is refused too, as what is left of it waits.
     pub queue: usize,
 }
 
