@@ -261,3 +261,26 @@ fn the_end_of_many_that_wait_needs_no_stack() {
     });
     ends.unwrap().join().unwrap();
 }
+
+/// Each of them makes room for the next one when it has ended, and nothing else does.
+#[test]
+fn writes_that_wait_for_room_are_carried_out_one_after_another_when_the_runtime_ends() {
+    const N: u64 = 2000;
+    for rt in tight() {
+        let dir = Dir::new();
+        let file = create(&rt, &dir, "ends");
+        rt.block_on(async {
+            for n in 0..N {
+                let bytes = n.to_le_bytes();
+                let mut write = pin!(file.write_all(n * 8, &bytes));
+                let mut cx = Context::from_waker(Waker::noop());
+                assert!(!matches!(write.as_mut().poll(&mut cx), Poll::Ready(Err(_))));
+            }
+        });
+        let path = file.path().unwrap().to_path_buf();
+        drop((file, rt));
+        let written = std::fs::read(path).unwrap();
+        let expected: Vec<u8> = (0..N).flat_map(u64::to_le_bytes).collect();
+        assert!(written == expected, "{} bytes", written.len());
+    }
+}
