@@ -27,6 +27,10 @@ use core::task::{Context, Poll, Waker};
 /// Rounds of the backend in one go before others get their chance.
 pub(crate) const ROUNDS: u32 = 16;
 
+/// Runs for a watch that cannot be armed, because its handle is ready again each time. What is left after them is stranded until
+/// the next driver comes, so they are many; a reactor that fires whether or not its handle is ready must still not keep us.
+const LEFT_OVER_ROUNDS: u32 = 4096;
+
 pub(crate) struct Core<B: ?Sized> {
     pub(crate) hub: Arc<Hub>,
     /// Of the hub; made once, for every round.
@@ -209,7 +213,7 @@ impl<B: Future<Output = ()> + Send + ?Sized> Runner for Core<B> {
 
     fn run(&self, ask: Ask) -> Ran {
         let mut ran = self.run_once(ask);
-        for _ in 0..ROUNDS {
+        for _ in 0..LEFT_OVER_ROUNDS {
             // A watch that could not be armed tells nobody of the event that it left.
             if matches!(ran, Ran::Dead(_)) || !self.hub.is_left_over() {
                 break;

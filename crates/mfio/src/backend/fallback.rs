@@ -36,8 +36,11 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// For how long a thread that nobody needs waits for being needed again.
-const LINGER: Duration = Duration::from_secs(1);
+/// For how long a thread that nobody needs waits for being needed again: first as a driver, then beside others.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Yields to a thread that has the turn, before the fallback thread sleeps: that thread may be within a waker for long.
+const YIELDS: u32 = 16;
 
 /// See the module.
 pub(crate) struct Fallback {
@@ -179,6 +182,7 @@ impl Fallback {
         let hub = sharing.hub();
         let mut seat = TaskSeat::new(sharing);
         let mut ran = Ran::Idle;
+        let mut held = 0u32;
         loop {
             seat.sit(&Context::from_waker(bell));
             hub.attendance.set_by_thread(true);
@@ -194,9 +198,12 @@ impl Fallback {
             // Where it is unwound: a waker's panic leaves something to do, a backend's shows in the next run.
             ran = Ran::Again;
             contained(|| ran = sharing.runner().run(Ask::Always));
-            if hub.turn.still_held() {
-                // Its holder drains the handle, which is ready until then.
-                thread::yield_now();
+            // Its holder drains the handle, which is ready until then.
+            held = if hub.turn.still_held() { held + 1 } else { 0 };
+            match held {
+                0 => {}
+                1..=YIELDS => thread::yield_now(),
+                _ => thread::sleep(Duration::from_millis(1)),
             }
         }
         hub.attendance.set_by_thread(false);

@@ -3,6 +3,7 @@
 use super::cell::{Ask, Ran, explain};
 use super::io_backend::{IoBackend, IoBackendExt};
 use super::polling::{DefaultHandle, Pollable, PollingHandle};
+use super::seats::Hub;
 use super::shared::TaskSeat;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use alloc::sync::Arc;
@@ -68,7 +69,26 @@ pub struct ForeignLoop<'a, B: ?Sized, Handle: Pollable = DefaultHandle> {
     /// The handle is to be made ready before the loop sleeps.
     owed: bool,
     waker: Waker,
+    // Dropped first: the count must outlast no seat that counts on it.
     seat: Option<TaskSeat<'a>>,
+    watches_handle: Option<WatchesHandle<'a>>,
+}
+
+/// A loop that is woken by way of the handle: every event makes the handle ready.
+struct WatchesHandle<'a>(&'a Hub);
+
+impl<'a> WatchesHandle<'a> {
+    fn new(hub: &'a Hub, bell: &Waker) -> Self {
+        hub.set_handle_bell(bell);
+        hub.count_handle_loop(true);
+        Self(hub)
+    }
+}
+
+impl Drop for WatchesHandle<'_> {
+    fn drop(&mut self) {
+        self.0.count_handle_loop(false);
+    }
 }
 
 /// The handle's waker, as the loop's futures have it: notes that they are to be polled, before it
@@ -122,6 +142,12 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
     /// Drives any backend. `waker` makes the loop call [`turn`](Self::turn) soon.
     pub fn with_waker(backend: &'a B, waker: Waker) -> Self {
         let mut handle = backend.polling_handle();
+        let watches_handle = match (backend.sharing(), &handle) {
+            (Some(sharing), Some(handle)) if handle.waker.will_wake(&waker) => {
+                Some(WatchesHandle::new(sharing.hub(), &handle.waker))
+            }
+            _ => None,
+        };
         let noted = handle.as_mut().map(|handle| {
             let noted = Arc::new(Noted {
                 woken: AtomicBool::new(false),
@@ -137,6 +163,7 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
             owed: false,
             waker,
             seat: backend.sharing().map(TaskSeat::new),
+            watches_handle,
         };
         if let (Some(sharing), Some(seat)) = (backend.sharing(), &mut this.seat) {
             // From here on the loop is woken; for what happened before, it is woken now.

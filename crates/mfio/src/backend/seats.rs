@@ -50,6 +50,8 @@ struct Seats {
     /// Tasks that no reactor watches for.
     tasks: Tasks,
     reactors: ReactorSeats,
+    /// Foreign loops that are woken by way of the handle.
+    handle_loops: usize,
 }
 
 impl Hub {
@@ -102,7 +104,7 @@ impl Hub {
         let (thread, handle, tasks) = {
             let mut seats = self.seats.lock();
             let thread = seats.parked.pop_front();
-            let watched = !seats.reactors.is_empty();
+            let watched = !seats.reactors.is_empty() || seats.handle_loops != 0;
             let handle = if watched { seats.handle.clone() } else { None };
             (thread, handle, Taken::begin(&mut seats.tasks))
         };
@@ -264,6 +266,13 @@ impl Hub {
         {
             watch.run_for_event();
         }
+    }
+
+    /// A foreign loop that watches the handle comes or goes. Its seat alone would not do: another driver may drain the handle
+    /// before the loop looks, and the seat's waker is used up then.
+    pub(crate) fn count_handle_loop(&self, comes: bool) {
+        let loops = &mut self.seats.lock().handle_loops;
+        *loops = if comes { *loops + 1 } else { *loops - 1 };
     }
 
     /// A reactor's task joins (+1) or leaves (-1) those whom a notification reaches.

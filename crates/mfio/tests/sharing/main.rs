@@ -2,6 +2,7 @@
 
 #[path = "../common/asleep.rs"]
 mod asleep;
+mod busy_handle;
 mod drivers;
 mod fairness;
 #[cfg(not(mfio_loom))]

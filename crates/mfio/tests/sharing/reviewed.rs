@@ -532,7 +532,7 @@ fn a_container_is_not_configured_too_late() {
 
 /// As epoll with EPOLLONESHOT: fires once for each time that it is armed, at once where the handle is readable.
 #[derive(Clone, Copy, Default)]
-struct Level;
+pub(crate) struct Level;
 
 struct Armed(Arc<OneShot>);
 

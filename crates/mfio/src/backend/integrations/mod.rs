@@ -123,6 +123,9 @@ pub trait Integration: Copy + Default {
 
     /// A future that drives a shared backend for ever: spawn it once, and any task of the executor just awaits.
     ///
+    /// It counts as a driver for all executors. So its own has to run: a reactor that nobody runs, as that of a current-thread
+    /// runtime outside of its `block_on`, leaves operations of others waiting. Drop the future before the executor rests.
+    ///
     /// # Panics
     ///
     /// The future panics when the backend is not shared, and as [`run_with_mut`](Self::run_with_mut).

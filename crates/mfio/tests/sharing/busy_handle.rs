@@ -1,0 +1,115 @@
+//! A handle that is ready again whenever a reactor, or a foreign loop, could look at it.
+#![allow(unsafe_code)]
+
+use super::fixture::{Echo, Handle, within_a_minute};
+use super::reviewed::Level;
+use mfio::backend::fd::{FdWaker, FdWakerOwner};
+use mfio::backend::*;
+use std::future::{Future, poll_fn};
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+
+/// Polls in a row after which the handle is ready again. More than any bound on rounds.
+const BUSY: usize = 300;
+
+/// Its backend makes the handle ready each time that it is polled, [`BUSY`] times.
+struct Busy {
+    container: BackendContainer<DynBackend>,
+    polls: Arc<AtomicUsize>,
+    wake: FdWakerOwner<OwnedFd>,
+    handle: UnixStream,
+}
+
+impl Busy {
+    fn new() -> Self {
+        let (mut theirs, handle) = UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        handle.set_nonblocking(true).unwrap();
+        let polls = Arc::new(AtomicUsize::new(0));
+        let wake = FdWakerOwner::from(OwnedFd::from(theirs.try_clone().unwrap()));
+        let (counted, mut drained) = (polls.clone(), handle.try_clone().unwrap());
+        let backend = poll_fn(move |_| {
+            while drained.read(&mut [0; 64]).is_ok_and(|n| n > 0) {}
+            if counted.fetch_add(1, Ordering::SeqCst) < BUSY {
+                theirs.write_all(&[1]).unwrap();
+            }
+            Poll::Pending
+        });
+        let container = BackendContainer::new_dyn(backend)
+            .on_signal_only()
+            .with_wake_flags(wake.flags());
+        Self {
+            container,
+            polls,
+            wake,
+            handle,
+        }
+    }
+}
+
+impl IoBackend for Busy {
+    type Backend = DynBackend;
+
+    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
+        static READ: PollingFlags = PollingFlags::new().read(true);
+        Some(PollingHandle {
+            handle: self.handle.as_raw_fd(),
+            cur_flags: &READ,
+            max_flags: PollingFlags::new().read(true),
+            waker: FdWaker::clone(&self.wake).into_waker(),
+        })
+    }
+
+    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
+        self.container.acquire(Some(self.wake.flags()))
+    }
+
+    fn sharing(&self) -> Option<&Sharing> {
+        self.container.sharing()
+    }
+}
+
+#[test]
+fn a_handle_that_is_ready_whenever_it_is_armed_is_not_left() {
+    within_a_minute("a busy handle", || {
+        let busy = Arc::new(Busy::new());
+        let mut driver = Box::pin(Level::drive(busy.clone()));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(driver.as_mut().poll(&mut cx).is_pending());
+        // From here on only the reactor polls the backend.
+        busy.container.sharing().unwrap().signal();
+        while busy.polls.load(Ordering::SeqCst) < BUSY {
+            std::thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn a_loop_whose_handle_others_drain_hears_of_the_next_event() {
+    let echo = Echo::new(Handle::Descriptor);
+    let driver = ForeignLoop::new(&echo);
+    // It makes the handle ready, which another driver drains before the loop looks.
+    echo.signal();
+    echo.block_on(async {});
+    let mut add = pin!(echo.add_one(1));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(add.as_mut().poll(&mut cx).is_pending());
+    let handle = echo.descriptor().unwrap();
+    let mut ready = libc::pollfd {
+        fd: handle,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one valid entry, of an open descriptor.
+    assert_eq!(
+        unsafe { libc::poll(&mut ready, 1, 0) },
+        1,
+        "the loop sleeps on"
+    );
+    drop(driver);
+}
