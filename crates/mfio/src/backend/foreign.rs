@@ -71,7 +71,7 @@ pub struct ForeignLoop<'a, B: ?Sized, Handle: Pollable = DefaultHandle> {
     waker: Waker,
     // Dropped first: the count must outlast no seat that counts on it.
     seat: Option<TaskSeat<'a>>,
-    watches_handle: Option<WatchesHandle<'a>>,
+    _watches_handle: Option<WatchesHandle<'a>>,
 }
 
 /// A loop that is woken by way of the handle: every event makes the handle ready.
@@ -163,7 +163,7 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
             owed: false,
             waker,
             seat: backend.sharing().map(TaskSeat::new),
-            watches_handle,
+            _watches_handle: watches_handle,
         };
         if let (Some(sharing), Some(seat)) = (backend.sharing(), &mut this.seat) {
             // From here on the loop is woken; for what happened before, it is woken now.
