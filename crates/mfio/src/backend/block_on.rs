@@ -117,11 +117,15 @@ where
              while the inner one runs; await the future instead"
         );
     };
+    if !hub.attendance.is_configured() {
+        // Nothing happens to operations that nobody drives.
+        return poll_until_ready(object, sharing, future, parker()).0;
+    }
     let _present = Present::new(hub);
     let unwound = Unwound(hub);
     let (output, ran, waited) = poll_until_ready(object, sharing, future, parker());
     core::mem::forget(unwound);
-    if hub.attendance.is_configured() && (waited || ran != Ran::Unneeded || hub.turn.has_event()) {
+    if waited || ran != Ran::Unneeded || hub.turn.has_event() {
         // Operations of others may be under way, or were sent when the future was dropped (A2).
         hub.left();
     }

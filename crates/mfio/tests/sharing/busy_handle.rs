@@ -106,10 +106,7 @@ fn a_loop_whose_handle_others_drain_hears_of_the_next_event() {
         revents: 0,
     };
     // SAFETY: one valid entry, of an open descriptor.
-    assert_eq!(
-        unsafe { libc::poll(&mut ready, 1, 0) },
-        1,
-        "the loop sleeps on"
-    );
+    let n = unsafe { libc::poll(&mut ready, 1, 0) };
+    assert_eq!(n, 1, "the loop sleeps on");
     drop(driver);
 }
