@@ -147,15 +147,6 @@ fn a_foreign_loop_that_is_dropped_leaves_nobody_behind() {
     }
 }
 
-/// How many threads of the process have the name of a fallback thread.
-#[cfg(target_os = "linux")]
-fn fallback_threads() -> usize {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    let names =
-        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
-    names.filter(|name| name.trim() == "mfio-fallback").count()
-}
-
 /// Runs `test`, which is the test `name`, again in a process of its own: the threads there are its own.
 #[cfg(target_os = "linux")]
 fn in_a_process_of_its_own(name: &str, test: impl FnOnce()) {

@@ -206,6 +206,16 @@ impl Numbers {
     }
 }
 
+/// How many threads of the process drive a runtime that nobody else drives.
+pub fn fallback_threads() -> usize {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return 0;
+    };
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "mfio-fallback").count()
+}
+
 /// Waits for something that another thread brings about.
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = std::time::Instant::now();
