@@ -18,6 +18,8 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=1:allocator_may
 # What is leaked on purpose: see the test of that name.
 supp=$root/scripts/lsan.supp
 export LSAN_OPTIONS=suppressions=$supp:print_suppressions=0:${LSAN_OPTIONS:-}
+# Tests that panic on purpose would have their backtraces put into words, which takes ten seconds for each binary.
+export RUST_BACKTRACE=0
 export CARGO_TARGET_DIR=$target_base/asan
 [ $# -gt 0 ] || set -- -p mfio -p mfio-layers -p mfio-rt --all-features --lib --tests
 

@@ -27,6 +27,8 @@ export RUSTC=$sysroot/bin/rustc
 export RUSTFLAGS="-Zsanitizer=thread ${RUSTFLAGS:-}"
 # Tests that ask for more memory than there is want a null pointer, as without the sanitizer.
 export TSAN_OPTIONS=allocator_may_return_null=1:suppressions=$root/scripts/tsan.supp:print_suppressions=0:${TSAN_OPTIONS:-}
+# Tests that panic on purpose would have their backtraces put into words, which takes ten seconds for each binary.
+export RUST_BACKTRACE=0
 export CARGO_TARGET_DIR=$target_base/tsan
 # Reports name functions and lines, and no more than that is built for them.
 export CARGO_PROFILE_DEV_DEBUG=${CARGO_PROFILE_DEV_DEBUG:-line-tables-only}
