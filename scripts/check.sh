@@ -31,7 +31,7 @@ docs() {
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --locked
     # `cargo doc --open` opens the page that is named here.
     local shown
-    shown=$(cargo doc --no-deps --locked 2>&1 | tee /dev/stderr | grep Generated)
+    shown=$(cargo doc --no-deps --locked 2>&1 | tee >(cat >&2) | grep Generated)
     case $shown in
     */doc/mfio/index.html*) ;;
     *) die "plain 'cargo doc' does not open the page of the core: see default-members" ;;
