@@ -122,8 +122,7 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
 
     /// The end of the object, as this part of it counts.
     fn appends_at(&self) -> Option<P> {
-        let end = self.inner.appends_at()?.to_u64();
-        P::from_u64(end.checked_sub(self.base)?)
+        end_within(self.inner.appends_at()?, self.base)
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
@@ -135,6 +134,11 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
 }
 
 drive_below!([Io] Offset<Io>, Io, |layer| &layer.inner);
+
+/// Returns the end of an object as a part that begins at `base` counts; `None` where the end is before the part.
+fn end_within<P: Address>(end: P, base: u64) -> Option<P> {
+    P::from_u64(end.to_u64().checked_sub(base)?)
+}
 
 impl<Io: HasLen> HasLen for Offset<Io> {
     type Len = PartLen<Io::Len>;
@@ -274,8 +278,7 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io>
 
     /// The end of the object, as this part of it counts.
     fn appends_at(&self) -> Option<P> {
-        let end = self.inner.appends_at()?.to_u64();
-        P::from_u64(end.checked_sub(self.base)?)
+        end_within(self.inner.appends_at()?, self.base)
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {

@@ -20,7 +20,7 @@ const RANGE: usize = 2;
 /// The number of a write that is not in the order.
 const SOLO: Number = Number::MAX - 1;
 
-/// What is left of a word for a range, and of that for its length: with 64 bits 1 MiB, anywhere in 4 TiB.
+/// The bits of a word for a range, and of those for its length: with 64 bits 1 MiB in 4 TiB.
 const BITS: u32 = usize::BITS - 2;
 const LEN_BITS: u32 = BITS / 3;
 
