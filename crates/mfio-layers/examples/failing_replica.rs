@@ -35,7 +35,7 @@ pub(crate) fn main() -> Result<()> {
 
         for _ in 0..2 {
             for at in (0..SIZE).step_by(BLOCK) {
-                let read = mirror.read_to_vec(at as u64, BLOCK).await?;
+                let read = mirror.read_vec_at(at as u64, BLOCK).await?;
                 assert!(read == bytes[at..at + BLOCK], "the block at {at}");
             }
         }
@@ -58,19 +58,19 @@ pub(crate) fn main() -> Result<()> {
 
         for n in 0..4 {
             let change = noise(3000, n);
-            mirror.write_all(n * 5000, &change).await?;
+            mirror.write_all_at(&change, n * 5000).await?;
             bytes[n as usize * 5000..][..3000].copy_from_slice(&change);
         }
         assert!(mirror.is_stale(1) && !mirror.is_stale(0));
         println!("\nfour writes succeed; replica 1 failed one of them, and is stale");
-        assert!(mirror.read_to_vec(0, 50_000).await? == bytes[..50_000]);
+        assert!(mirror.read_vec_at(0, 50_000).await? == bytes[..50_000]);
 
         // Made whole again from the other one.
-        let all = first.inner().inner().read_to_vec(0, SIZE).await?;
-        second.write_all(0, &all).await?;
+        let all = first.inner().inner().read_vec_at(0, SIZE).await?;
+        second.write_all_at(&all, 0).await?;
         mirror.clear_stale(1);
         let file = second.inner().inner();
-        assert!(file.read_to_vec(0, SIZE).await? == bytes);
+        assert!(file.read_vec_at(0, SIZE).await? == bytes);
         println!("copied from replica 0, it has all bytes again");
         Ok(())
     })

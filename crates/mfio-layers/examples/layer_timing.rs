@@ -88,7 +88,10 @@ fn read(io: &(impl PacketIo<Read> + IoBackend), pos: u64, len: usize) -> impl Fn
     let mut packet = Some(Packet::new(vec![0; len]));
     move || {
         let reused = packet.take().expect("it came back");
-        packet = Some(io.block_on(io.read_packet(black_box(pos), reused)).packet);
+        packet = Some(
+            io.block_on(io.read_packet_at(reused, black_box(pos)))
+                .packet,
+        );
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn main() -> Result<()> {
 
         // One request for all of them: the layer sends each part where it belongs, into the one buffer.
         let all = table
-            .read_packet(0, Packet::new(vec![0; RECORDS * RECORD]))
+            .read_packet_at(Packet::new(vec![0; RECORDS * RECORD]), 0)
             .await;
         for (n, record) in all.packet.buffer().chunks(RECORD).enumerate() {
             assert!(
@@ -55,7 +55,7 @@ pub(crate) fn main() -> Result<()> {
         assert_eq!((failed[0].offset, failed[0].len), (HOLE * RECORD, RECORD));
         println!("{RECORDS} records as one read: all but number {HOLE}, which fails alone:");
         let error = table
-            .read::<[u8; RECORD]>((HOLE * RECORD) as u64)
+            .read_value_at::<[u8; RECORD]>((HOLE * RECORD) as u64)
             .await
             .unwrap_err();
         assert_eq!(error.kind(), failed[0].cause.kind());
@@ -77,12 +77,12 @@ pub(crate) fn main() -> Result<()> {
 
         // Writing works the same way.
         table
-            .write_all(10 * RECORD as u64, &[7; 3 * RECORD])
+            .write_all_at(&[7; 3 * RECORD], 10 * RECORD as u64)
             .await?;
         let file = table.into_inner();
         for n in 10..13 {
             assert_eq!(
-                file.read::<[u8; RECORD]>(place(n) as u64).await?,
+                file.read_value_at::<[u8; RECORD]>(place(n) as u64).await?,
                 [7; RECORD]
             );
         }

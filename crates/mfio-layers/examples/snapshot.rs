@@ -33,16 +33,16 @@ pub(crate) fn main() -> Result<()> {
         for _ in 0..40 {
             let (at, len) = (numbers.below(SIZE / 4), 1 + numbers.below(3000));
             let bytes = noise(len, at as u64);
-            disk.write_all(at as u64, &bytes).await?;
+            disk.write_all_at(&bytes, at as u64).await?;
             model[at..at + len].copy_from_slice(&bytes);
         }
-        disk.write_all((SIZE / 2) as u64, &[0; 16 * GRANULE])
+        disk.write_all_at(&[0; 16 * GRANULE], (SIZE / 2) as u64)
             .await?;
         model[SIZE / 2..][..16 * GRANULE].fill(0);
 
-        assert_eq!(disk.read_to_vec(0, SIZE + 1).await?, model);
+        assert_eq!(disk.read_vec_at(0, SIZE + 1).await?, model);
         assert_eq!(
-            base.read_to_vec(0, SIZE + 1).await?,
+            base.read_vec_at(0, SIZE + 1).await?,
             image,
             "the base is never changed"
         );
@@ -65,17 +65,17 @@ pub(crate) fn main() -> Result<()> {
         // Later, with the file of changes and the list of what is in it.
         drop(disk);
         let disk = Overlay::<_, _>::with_present(base.clone(), top, SIZE as u64, GRANULE, changed)?;
-        assert_eq!(disk.read_to_vec(0, SIZE + 1).await?, model);
-        disk.write(5, &1u8).await?;
+        assert_eq!(disk.read_vec_at(0, SIZE + 1).await?, model);
+        disk.write_value_at(&1u8, 5).await?;
         model[5] = 1;
 
         // Merged into the base at last.
         for range in disk.present() {
             let len = (range.end - range.start) as usize;
-            let bytes = disk.top().read_to_vec(range.start, len).await?;
-            base.write_all(range.start, &bytes).await?;
+            let bytes = disk.top().read_vec_at(range.start, len).await?;
+            base.write_all_at(&bytes, range.start).await?;
         }
-        assert_eq!(base.read_to_vec(0, SIZE + 1).await?, model);
+        assert_eq!(base.read_vec_at(0, SIZE + 1).await?, model);
         println!("\nmerged: the base is what the machine saw");
         Ok(())
     })

@@ -32,8 +32,8 @@ pub(crate) fn main() -> Result<()> {
     let volume = Driven::new(Stripe::new(disks, UNIT as u64)?, rt);
     let bytes = noise(SIZE, 2);
     volume.block_on(async {
-        volume.write_all(0, &bytes).await?;
-        assert_eq!(volume.read_to_vec(0, SIZE + 100).await?, bytes);
+        volume.write_all_at(&bytes, 0).await?;
+        assert_eq!(volume.read_vec_at(0, SIZE + 100).await?, bytes);
         println!(
             "{} KiB written and read, in units of {UNIT} bytes:",
             SIZE >> 10
@@ -44,7 +44,7 @@ pub(crate) fn main() -> Result<()> {
             let disk = &volume.inner().members()[number % 3];
             let at = (number / 3 * UNIT) as u64;
             assert_eq!(
-                disk.inner().read_to_vec(at, UNIT).await?,
+                disk.inner().read_vec_at(at, UNIT).await?,
                 unit,
                 "unit {number}"
             );
@@ -59,12 +59,15 @@ pub(crate) fn main() -> Result<()> {
     let partition = Window::new(volume, 1_000_000, 1_000_000);
     partition
         .blocking()
-        .write_all(4000, b"across the edge of a unit or two")?;
-    let text: [u8; 32] = partition.blocking().read(4000)?;
+        .write_all_at(b"across the edge of a unit or two", 4000)?;
+    let text: [u8; 32] = partition.blocking().read_value_at(4000)?;
     assert_eq!(&text, b"across the edge of a unit or two");
-    let error = partition.blocking().write_all(999_990, &text).unwrap_err();
+    let error = partition
+        .blocking()
+        .write_all_at(&text, 999_990)
+        .unwrap_err();
     println!("\nA partition ends where it ends:\n  {error}");
     let whole = partition.inner();
-    assert_eq!(whole.blocking().read::<[u8; 32]>(1_004_000)?, text);
+    assert_eq!(whole.blocking().read_value_at::<[u8; 32]>(1_004_000)?, text);
     Ok(())
 }

@@ -82,7 +82,7 @@ where
             assert!(bytes == &model[at..at + bytes.len()], "bytes at {at}");
         }
     }
-    let all = io.read_to_vec(0, SIZE + 1).await?;
+    let all = io.read_vec_at(0, SIZE + 1).await?;
     assert!(all == model, "the whole disk");
     Ok(())
 }
@@ -96,11 +96,11 @@ fn blocking(
         let (at, len) = (numbers.below(SIZE - 9000), 1 + numbers.below(9000));
         if n % 3 == 0 {
             let bytes = noise(len, n);
-            io.blocking().write_all(at as u64, &bytes)?;
+            io.blocking().write_all_at(&bytes, at as u64)?;
             model[at..at + len].copy_from_slice(&bytes);
         } else {
             let mut bytes = vec![0; len];
-            io.blocking().read_all(at as u64, &mut bytes)?;
+            io.blocking().read_exact_at(&mut bytes, at as u64)?;
             assert!(bytes == model[at..at + len], "bytes at {at}");
         }
     }
@@ -152,7 +152,7 @@ pub(crate) fn main() -> Result<()> {
     println!("\n{hit} reads of the bad replica failed, and nobody noticed");
     assert!(hit > 0 && cache.stats().hits > 0 && cache.stats().evictions > 0);
     assert!(
-        io.block_on(disk.base().read_to_vec(0, SIZE))? == image,
+        io.block_on(disk.base().read_vec_at(0, SIZE))? == image,
         "as it was"
     );
     Ok(())

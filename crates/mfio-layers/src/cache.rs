@@ -60,10 +60,10 @@ const IN_FLIGHT: usize = 256;
 ///
 /// let io = Cache::new(Memory::new(vec![7; 10_000]), 1 << 20, 4096)?;
 /// io.block_on(async {
-///     assert_eq!(io.read::<[u8; 2]>(4095).await?, [7, 7]);
-///     assert_eq!(io.read::<[u8; 2]>(4093).await?, [7, 7]);
-///     io.write(0, &8u8).await?;
-///     assert_eq!(io.read::<[u8; 2]>(0).await?, [8, 7]);
+///     assert_eq!(io.read_value_at::<[u8; 2]>(4095).await?, [7, 7]);
+///     assert_eq!(io.read_value_at::<[u8; 2]>(4093).await?, [7, 7]);
+///     io.write_value_at(&8u8, 0).await?;
+///     assert_eq!(io.read_value_at::<[u8; 2]>(0).await?, [8, 7]);
 ///     Ok::<_, mfio::error::Error>(())
 /// })?;
 /// let stats = io.stats();

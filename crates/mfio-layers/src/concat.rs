@@ -16,7 +16,7 @@ use mfio::traits::HasLen;
 /// Requests are split where one object ends and the next one begins. What reaches beyond the last one fails with
 /// [`UnexpectedEof`](ErrorKind::UnexpectedEof), and the rest goes on. An object that is longer than was said is cut; of
 /// one that is shorter the missing part fails alone. That is `UnexpectedEof` too, so calls that end with the data
-/// (`read_some`, `read_to_vec`, cursors) end there, before the objects behind it: give lengths that the objects have.
+/// (`read_at`, `read_vec_at`, cursors) end there, before the objects behind it: give lengths that the objects have.
 ///
 /// Under a [`Remap`](crate::Remap) it makes ranges of several objects: [`start`](Self::start) says where each begins.
 ///
@@ -35,7 +35,7 @@ use mfio::traits::HasLen;
 /// assert_eq!(concat.start(1), Some(7));
 ///
 /// let io = Driven::new(concat, Together::new(parts)?);
-/// assert_eq!(io.block_on(io.read_to_vec(3, 100))?, b"lo, world");
+/// assert_eq!(io.block_on(io.read_vec_at(3, 100))?, b"lo, world");
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -22,7 +22,7 @@ use mfio::packet::View;
 /// let memory = Memory::new(b"abcdef".to_vec());
 /// let ends = [4, 0].map(|at| (Window::new(&memory, at, 2), 2));
 /// let io = Driven::new(Concat::new(ends)?, RefLink::new(&memory));
-/// assert_eq!(io.block_on(io.read_to_vec(0, 4))?, b"efab");
+/// assert_eq!(io.block_on(io.read_vec_at(0, 4))?, b"efab");
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]

@@ -42,8 +42,8 @@ pub use rule::Rule;
 /// );
 /// let handle = io.handle();
 ///
-/// assert!(io.block_on(io.read_to_vec(0, 8)).is_ok());
-/// let ended = io.block_on(io.read_packet(0, Packet::new([0; 8])));
+/// assert!(io.block_on(io.read_vec_at(0, 8)).is_ok());
+/// let ended = io.block_on(io.read_packet_at(Packet::new([0; 8]), 0));
 /// let failed: Vec<_> = ended.outcome.failures().map(|f| (f.offset, f.len)).collect();
 /// assert_eq!(failed, [(4, 2)]);
 /// assert_eq!((handle.seen(0), handle.hits(0)), (2, 1));

@@ -63,8 +63,8 @@
 //! let disk = Driven::new(Stripe::new(disks.clone(), 4096)?, Together::new(disks)?);
 //! let partition = Window::new(disk, 1 << 14, 1 << 16);
 //! partition.block_on(async {
-//!     partition.write_all(4000, &[7; 5000]).await?;
-//!     assert_eq!(partition.read::<[u8; 4]>(8998).await?, [7, 7, 0, 0]);
+//!     partition.write_all_at(&[7; 5000], 4000).await?;
+//!     assert_eq!(partition.read_value_at::<[u8; 4]>(8998).await?, [7, 7, 0, 0]);
 //!     Ok::<_, mfio::error::Error>(())
 //! })?;
 //! # Ok::<_, mfio::error::Error>(())

@@ -45,7 +45,7 @@ const KEPT: usize = 256;
 ///
 /// let limits = Limits { operations: 4, bytes: 1 << 16, ..Limits::default() };
 /// let io: Limit<_> = Limit::new(Memory::new(vec![7; 1 << 20]), limits);
-/// let bytes = io.block_on(io.read_to_vec(0, 1 << 20))?;
+/// let bytes = io.block_on(io.read_vec_at(0, 1 << 20))?;
 /// assert_eq!(bytes.len(), 1 << 20, "read in sixteen parts, one after another");
 /// # Ok::<_, mfio::error::Error>(())
 /// ```

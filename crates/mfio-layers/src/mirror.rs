@@ -80,9 +80,9 @@ pub enum WritePolicy {
 /// let disks = [8, 4].map(|len| Arc::new(Memory::new(vec![0; len])));
 /// let mirror: Mirror<_> = Mirror::with_policy(disks.clone(), WritePolicy::Any)?;
 /// let io = Driven::new(mirror, Together::new(disks.clone())?);
-/// io.block_on(io.write_all(2, b"abcd"))?;
+/// io.block_on(io.write_all_at(b"abcd", 2))?;
 /// assert!(io.inner().is_stale(1), "it ends after two of the bytes");
-/// assert_eq!(io.block_on(io.read_to_vec(2, 4))?, b"abcd");
+/// assert_eq!(io.block_on(io.read_vec_at(2, 4))?, b"abcd");
 /// assert_eq!(disks[1].to_vec(), b"\0\0ab");
 /// # Ok::<_, mfio::error::Error>(())
 /// ```

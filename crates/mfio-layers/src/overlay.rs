@@ -61,9 +61,9 @@ const GRANULES: core::ops::RangeInclusive<usize> = 1..=1 << 30;
 /// let overlay = Overlay::<_, _>::new(base.clone(), top.clone(), 13, 4)?;
 /// let io = Driven::new(overlay, Together::new([base.clone(), top])?);
 /// io.block_on(async {
-///     io.write_all(0, b"Al").await?;
-///     io.write_all(4, b"ays ").await?;
-///     assert_eq!(io.read_to_vec(0, 100).await?, b"Alveays anged");
+///     io.write_all_at(b"Al", 0).await?;
+///     io.write_all_at(b"ays ", 4).await?;
+///     assert_eq!(io.read_vec_at(0, 100).await?, b"Alveays anged");
 ///     Ok::<_, mfio::error::Error>(())
 /// })?;
 /// assert_eq!(io.inner().present(), [0..8]);

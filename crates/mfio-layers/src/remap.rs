@@ -50,9 +50,9 @@ fn suits(range: &RangeInclusive<u64>, target: u64, alignment: Alignment) -> bool
 /// io.map(4096u64..4100, 0)?;
 /// io.map(u64::MAX - 3.., 4)?;
 ///
-/// assert_eq!(io.blocking().read::<[u8; 4]>(u64::MAX - 3)?, *b"STAK");
+/// assert_eq!(io.blocking().read_value_at::<[u8; 4]>(u64::MAX - 3)?, *b"STAK");
 ///
-/// let ended = io.block_on(io.read_packet(4094, Packet::new(*b"........")));
+/// let ended = io.block_on(io.read_packet_at(Packet::new(*b"........"), 4094));
 /// let failed: Vec<_> = ended.outcome.failures().map(|r| (r.offset, r.len)).collect();
 /// assert_eq!(failed, [(0, 2), (6, 2)]);
 /// assert_eq!(ended.outcome.first_error().unwrap().kind(), ErrorKind::NotFound);

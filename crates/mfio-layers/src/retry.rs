@@ -53,7 +53,7 @@ const KEPT: usize = 256;
 /// let hits = below.handle();
 ///
 /// let io: Retry<_> = Retry::new(below, RetryPolicy::new(3));
-/// assert_eq!(io.block_on(io.read_to_vec(0, 6))?, b"abcdef");
+/// assert_eq!(io.block_on(io.read_vec_at(0, 6))?, b"abcdef");
 /// assert_eq!(hits.hits(0), 1);
 /// # Ok::<_, mfio::error::Error>(())
 /// ```

@@ -34,9 +34,9 @@ use mfio::traits::HasLen;
 /// let stripe = Stripe::new(halves.clone(), 2)?;
 /// let io = Driven::new(stripe, Together::new(halves)?);
 ///
-/// assert_eq!(io.block_on(io.read_to_vec(0, 8))?, b"ABCDEFGH");
+/// assert_eq!(io.block_on(io.read_vec_at(0, 8))?, b"ABCDEFGH");
 /// // The first object ends within its third unit.
-/// assert_eq!(io.block_on(io.read_to_vec(7, 100))?, b"HI");
+/// assert_eq!(io.block_on(io.read_vec_at(7, 100))?, b"HI");
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -57,8 +57,8 @@ pub use table::TimeoutLimits;
 /// let clock = ManualClock::new();
 /// let io = Timeout::new(stuck, Duration::from_secs(5), clock.clone());
 ///
-/// assert_eq!(io.block_on(io.read::<u8>(3))?, 7);
-/// let mut late = std::pin::pin!(io.read::<u8>(3));
+/// assert_eq!(io.block_on(io.read_value_at::<u8>(3))?, 7);
+/// let mut late = std::pin::pin!(io.read_value_at::<u8>(3));
 /// let error = io.block_on(std::future::poll_fn(|cx| {
 ///     let polled = late.as_mut().poll(cx);
 ///     clock.advance(Duration::from_secs(6));

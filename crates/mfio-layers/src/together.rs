@@ -31,8 +31,8 @@ use mfio::error::{Error, ErrorKind, Result};
 /// let [from, to] = ["source", "target"].map(|text| Arc::new(Memory::new(text)));
 /// let both = Together::new([from.clone(), to.clone()])?;
 /// both.block_on(async {
-///     let bytes = from.read_to_vec(0, 6).await?;
-///     to.write_all(0, &bytes).await
+///     let bytes = from.read_vec_at(0, 6).await?;
+///     to.write_all_at(&bytes, 0).await
 /// })?;
 /// assert_eq!(to.to_vec(), b"source");
 /// # Ok::<_, mfio::error::Error>(())

@@ -101,8 +101,8 @@ impl Now for SystemNow {
 ///
 /// let io = Trace::new(Memory::new(vec![0; 100]));
 /// io.block_on(async {
-///     io.write_all(0, &[1; 50]).await?;
-///     io.read_to_vec(0, 200).await
+///     io.write_all_at(&[1; 50], 0).await?;
+///     io.read_vec_at(0, 200).await
 /// })?;
 /// let seen = io.snapshot();
 /// assert_eq!((seen.writes.operations, seen.writes.bytes), (1, 50));

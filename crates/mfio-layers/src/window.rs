@@ -29,7 +29,7 @@ const CUT: &str = "the object below takes whole blocks only (`PacketIo::alignmen
 /// use mfio_layers::Offset;
 ///
 /// let io = Offset::new(Memory::new(b"header, body".to_vec()), 8);
-/// assert_eq!(io.block_on(io.read_to_vec(0, 100))?, b"body");
+/// assert_eq!(io.block_on(io.read_vec_at(0, 100))?, b"body");
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
@@ -170,9 +170,9 @@ impl<Io: HasLen> HasLen for Offset<Io> {
 /// use mfio_layers::Window;
 ///
 /// let io = Window::new(Memory::new(b"head, body, tail".to_vec()), 6, 4);
-/// assert_eq!(io.block_on(io.read_to_vec(0, 100))?, b"body");
+/// assert_eq!(io.block_on(io.read_vec_at(0, 100))?, b"body");
 ///
-/// let error = io.blocking().write_all(2, b"too long").unwrap_err();
+/// let error = io.blocking().write_all_at(b"too long", 2).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
 ///     "write of 8 bytes at offset 2 of a window of 4 bytes at byte 6 failed: unexpected end of data [memory]"

@@ -245,7 +245,7 @@ fn what_fails_beside_the_wanted_bytes_of_a_block_fails_none_of_them() {
     let io = Busy(Blocks::in_any_memory(300));
     for (pos, len) in [(80, 20), (66, 4)] {
         let mut came = 0;
-        let read = io.read_with(pos, len, |bytes: &[u8]| came += bytes.len() as u64);
+        let read = io.read_with_at(pos, len, |bytes: &[u8]| came += bytes.len() as u64);
         let good = pin!(read).poll(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(good, Poll::Ready(Ok(good)) if good == len));
         assert_eq!(came, len);

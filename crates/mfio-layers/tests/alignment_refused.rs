@@ -124,7 +124,9 @@ fn a_part_that_cannot_be_aligned_says_why_its_requests_fail() {
     ];
     use mfio::backend::IoBackendExt;
     for (io, advice) in objects {
-        let error = memory.block_on(io.read_all(0, &mut [0; 128])).unwrap_err();
+        let error = memory
+            .block_on(io.read_exact_at(&mut [0; 128], 0))
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.get_help().unwrap().contains(advice), "{error}");
     }
@@ -218,16 +220,16 @@ fn layers_over_files_past_the_page_cache() {
         let io = Overlay::<_, _>::new(base, top, len as u64, 4 * block).unwrap();
         let io = Cache::new(io, 1 << 20, 4 * block).unwrap();
         rt.block_on(async {
-            assert!(io.read_to_vec(0, 2 * LEN).await.unwrap() == expected);
+            assert!(io.read_vec_at(0, 2 * LEN).await.unwrap() == expected);
             // Parts of granules that are not in the top.
-            io.write_all(49_990, b"behind the end").await.unwrap();
+            io.write_all_at(b"behind the end", 49_990).await.unwrap();
             expected[49_990..50_004].copy_from_slice(b"behind the end");
-            io.write_all(5, b"within").await.unwrap();
+            io.write_all_at(b"within", 5).await.unwrap();
             expected[5..11].copy_from_slice(b"within");
             let mut seen = Vec::new();
             let all = io
                 .inner()
-                .read_with(0, u64::MAX, |bytes: &[u8]| seen.extend_from_slice(bytes));
+                .read_with_at(0, u64::MAX, |bytes: &[u8]| seen.extend_from_slice(bytes));
             all.chunks(Chunks::default()).to_end().await.unwrap();
             assert!(seen == expected);
         });

@@ -153,16 +153,16 @@ fn data_that_grows_behind_a_short_block_is_seen() {
 #[test]
 fn a_blocking_write_leaves_no_old_bytes() {
     let cache = Cache::new(Memory::new([0; 64]), 64, 16).unwrap();
-    assert_eq!(cache.block_on(cache.read::<u8>(20)).unwrap(), 0);
-    cache.blocking().write(20, &1u8).unwrap();
-    assert_eq!(cache.blocking().read::<u8>(20).unwrap(), 1);
+    assert_eq!(cache.block_on(cache.read_value_at::<u8>(20)).unwrap(), 0);
+    cache.blocking().write_value_at(&1u8, 20).unwrap();
+    assert_eq!(cache.blocking().read_value_at::<u8>(20).unwrap(), 1);
     assert_eq!(cache.stats().misses, 2);
 }
 
 #[test]
 fn the_block_that_was_not_used_for_longest_goes_first() {
     let cache = Cache::new(Memory::new([0; 64]), 32, 16).unwrap();
-    let read = |at| cache.block_on(cache.read::<u8>(at)).unwrap();
+    let read = |at| cache.block_on(cache.read_value_at::<u8>(at)).unwrap();
     for at in [0, 16, 0, 32, 0, 16] {
         read(at);
     }

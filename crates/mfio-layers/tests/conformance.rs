@@ -212,9 +212,9 @@ async fn suite(io: Arc<dyn Object>) {
 async fn reads_what_is_there(io: &dyn Object) {
     for (pos, len) in [(0, 1), (0, LEN), (LEN - 1, 1), (4095, 2), (12_345, 54_321)] {
         let mut bytes = vec![0; len];
-        io.read_all(pos as u64, &mut bytes).await.unwrap();
+        io.read_exact_at(&mut bytes, pos as u64).await.unwrap();
         assert_bytes(&bytes, pos as u64);
-        let (result, bytes) = io.read_buf(pos as u64, vec![0; len]).await;
+        let (result, bytes) = io.read_exact_buf_at(vec![0; len], pos as u64).await;
         result.unwrap();
         assert_bytes(&bytes, pos as u64);
     }
@@ -226,7 +226,7 @@ async fn reads_many_at_once(io: &dyn Object) {
     let mut reads: Vec<_> = (0..1500)
         .map(|_| {
             let pos = numbers.below(LEN as u64 - 100);
-            (pos, io.read_buf(pos, vec![0; 100]))
+            (pos, io.read_exact_buf_at(vec![0; 100], pos))
         })
         .collect();
     std::future::poll_fn(move |cx| {
@@ -249,14 +249,14 @@ async fn reads_many_at_once(io: &dyn Object) {
 async fn reads_past_the_end(io: &dyn Object) {
     let near = LEN as u64 - 300;
     let mut bytes = [0; 600];
-    let error = io.read_all(near, &mut bytes).await.unwrap_err();
+    let error = io.read_exact_at(&mut bytes, near).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
     assert_eq!(error.get_offset(), Some(near));
-    assert_eq!(io.read_some(near, &mut bytes).await.unwrap(), 300);
+    assert_eq!(io.read_at(&mut bytes, near).await.unwrap(), 300);
     assert_bytes(&bytes[..300], near);
-    assert_eq!(io.read_some(LEN as u64, &mut bytes).await.unwrap(), 0);
-    assert_eq!(io.read_some(1 << 40, &mut bytes).await.unwrap(), 0);
-    let ended = io.read_packet(near, Packet::new(vec![0; 1000])).await;
+    assert_eq!(io.read_at(&mut bytes, LEN as u64).await.unwrap(), 0);
+    assert_eq!(io.read_at(&mut bytes, 1 << 40).await.unwrap(), 0);
+    let ended = io.read_packet_at(Packet::new(vec![0; 1000]), near).await;
     let failures: Vec<_> = ended
         .outcome
         .failures()
@@ -267,9 +267,9 @@ async fn reads_past_the_end(io: &dyn Object) {
 }
 
 async fn reads_nothing(io: &dyn Object) {
-    io.read_all(0, &mut []).await.unwrap();
-    assert_eq!(io.read_some(5, &mut []).await.unwrap(), 0);
-    let ended = io.read_packet(17, Packet::new([0; 0])).await;
+    io.read_exact_at(&mut [], 0).await.unwrap();
+    assert_eq!(io.read_at(&mut [], 5).await.unwrap(), 0);
+    let ended = io.read_packet_at(Packet::new([0; 0]), 17).await;
     assert!(ended.outcome.is_success());
 }
 
@@ -292,7 +292,7 @@ async fn gives_up_some(io: &dyn Object) {
     let mut numbers = Numbers::new(2);
     for _ in 0..300 {
         let pos = numbers.below(LEN as u64 - 5000);
-        let mut given_up = pin!(io.read_buf(pos, vec![0; 5000]));
+        let mut given_up = pin!(io.read_exact_buf_at(vec![0; 5000], pos));
         let polled = given_up
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));
@@ -318,20 +318,23 @@ async fn writes_and_reads_back(io: &dyn Object) {
             .collect();
         model[pos..pos + len].copy_from_slice(&bytes);
         if round % 2 == 0 {
-            io.write_all(pos as u64, &bytes).await.unwrap();
+            io.write_all_at(&bytes, pos as u64).await.unwrap();
         } else {
-            io.write_buf(pos as u64, bytes).await.0.unwrap();
+            io.write_all_buf_at(bytes, pos as u64).await.0.unwrap();
         }
         let mut back = vec![0; len];
-        io.read_all(pos as u64, &mut back).await.unwrap();
+        io.read_exact_at(&mut back, pos as u64).await.unwrap();
         assert!(back == model[pos..pos + len], "round {round}");
     }
-    assert!(io.read_to_vec(0, LEN).await.unwrap() == model);
+    assert!(io.read_vec_at(0, LEN).await.unwrap() == model);
 }
 
 async fn typed_values(io: &dyn Object) {
-    io.write(8, &0x0102_0304_u32).await.unwrap();
-    assert_eq!(io.read::<u32>(8).await.unwrap(), 0x0102_0304);
-    let error = io.read::<[u64; 2]>(LEN as u64 - 8).await.unwrap_err();
+    io.write_value_at(&0x0102_0304_u32, 8).await.unwrap();
+    assert_eq!(io.read_value_at::<u32>(8).await.unwrap(), 0x0102_0304);
+    let error = io
+        .read_value_at::<[u64; 2]>(LEN as u64 - 8)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
 }

@@ -21,7 +21,7 @@ fn a_backend_driven_together_that_is_never_polled() {
     let together = Together::new(members.clone()).unwrap();
     for _ in 0..3 {
         for (member, seed) in members.iter().zip(1..) {
-            let bytes = together.block_on(member.read_to_vec(0, 64)).unwrap();
+            let bytes = together.block_on(member.read_vec_at(0, 64)).unwrap();
             assert_eq!(bytes, noise(64, seed));
         }
     }
@@ -39,11 +39,11 @@ fn many_threads_drive_what_others_drive_too() {
                 for round in 0..200u64 {
                     let mine = [n as u8 ^ round as u8; 512];
                     io.block_on(async {
-                        io.write_all(n * 3000, &mine).await.unwrap();
-                        assert_eq!(io.read_to_vec(n * 3000, 512).await.unwrap(), mine);
+                        io.write_all_at(&mine, n * 3000).await.unwrap();
+                        assert_eq!(io.read_vec_at(n * 3000, 512).await.unwrap(), mine);
                     });
                     let member = &members[round as usize % 3];
-                    member.block_on(member.read::<u64>(0)).unwrap();
+                    member.block_on(member.read_value_at::<u64>(0)).unwrap();
                 }
             });
         }
@@ -55,7 +55,7 @@ fn a_layer_is_driven_by_the_object_below_wherever_that_is_driven() {
     let below = memory(64, 4);
     let mut remap = Remap::new(Arc::new(Window::new(below.clone(), 8, 16)));
     remap.map(1000u64..1016, 0u64).unwrap();
-    let mut future = pin!(remap.read::<[u8; 16]>(1000));
+    let mut future = pin!(remap.read_value_at::<[u8; 16]>(1000));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(future.as_mut().poll(&mut cx).is_pending());
     below.block_on(async {});

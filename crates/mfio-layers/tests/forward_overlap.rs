@@ -75,7 +75,7 @@ fn ranges_of_one_stripe_that_overlap() {
     let bytes: Vec<_> = (0..100).collect();
     memory.block_on(async {
         use mfio::traits::{IoRead, IoWrite};
-        io.write_all(0, &bytes[..96]).await.unwrap();
+        io.write_all_at(&bytes[..96], 0).await.unwrap();
         let small = Chunks {
             size: 16,
             window: 4,
@@ -84,7 +84,7 @@ fn ranges_of_one_stripe_that_overlap() {
             .chunks(small)
             .await
             .unwrap();
-        let moved = io.read_to_vec(5, 90).await.unwrap();
+        let moved = io.read_vec_at(5, 90).await.unwrap();
         assert_eq!(moved, bytes[..90]);
     });
 }

@@ -76,8 +76,8 @@ where
 {
     let (reader, writer) = (io.clone(), io.clone());
     let futures: [Pin<Box<dyn Future<Output = ()> + Send>>; 2] = [
-        Box::pin(async move { drop(reader.read_packet(0, Packet::new([0; 4])).await) }),
-        Box::pin(async move { drop(writer.write_packet(4, Packet::new([1; 4])).await) }),
+        Box::pin(async move { drop(reader.read_packet_at(Packet::new([0; 4]), 0).await) }),
+        Box::pin(async move { drop(writer.write_packet_at(Packet::new([1; 4]), 4).await) }),
     ];
     let mut cx = Context::from_waker(Waker::noop());
     for mut future in futures {

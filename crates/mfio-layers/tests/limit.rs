@@ -94,7 +94,7 @@ fn a_full_queue_refuses_and_says_who_it_was() {
     let handle = fault.handle();
     let io: Limit<_> = Limit::new(fault, operations(1, 1));
     let [first, second] = [(); 2].map(|()| send::<Read>(&io, 0, [0; 1]));
-    let mut third = std::pin::pin!(io.read::<u8>(0));
+    let mut third = std::pin::pin!(io.read_value_at::<u8>(0));
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(Err(error)) = third.as_mut().poll(&mut cx) else {
         panic!("it was refused");

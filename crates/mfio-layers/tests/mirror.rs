@@ -171,14 +171,14 @@ fn blocking_reads_fall_back_to_packets_and_writes_go_everywhere() {
     let io = Driven::new(mirror, Together::new(disks.clone()).unwrap());
     for _ in 0..4 {
         let mut bytes = [0; 8];
-        io.blocking().read_all(0, &mut bytes).unwrap();
+        io.blocking().read_exact_at(&mut bytes, 0).unwrap();
         assert_eq!(bytes, [7; 8], "whichever was asked first");
     }
-    io.blocking().write_all(2, &[1; 4]).unwrap();
+    io.blocking().write_all_at(&[1; 4], 2).unwrap();
     assert_eq!(disks[0].to_vec(), [7, 7, 1, 1]);
     assert_eq!(disks[1].to_vec(), [7, 7, 1, 1, 1, 1, 7, 7]);
     for _ in 0..4 {
-        assert_eq!(io.blocking().read::<[u8; 4]>(2).unwrap(), [1; 4]);
+        assert_eq!(io.blocking().read_value_at::<[u8; 4]>(2).unwrap(), [1; 4]);
     }
     let cut = send::<Read>(io.inner(), 6, [0; 4]).try_end();
     assert!(cut.is_err(), "nobody drives");

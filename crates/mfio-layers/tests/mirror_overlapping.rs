@@ -115,7 +115,7 @@ fn blocking_writes_keep_the_order_too() {
     let io = Driven::new(io, Arc::new(Memory::new([])));
     let first = later::write(io.inner(), 0, &[1; 8]);
     std::thread::scope(|scope| {
-        let second = scope.spawn(|| io.blocking().write_all(4, &[2; 8]).unwrap());
+        let second = scope.spawn(|| io.blocking().write_all_at(&[2; 8], 4).unwrap());
         while io.inner().waiting() == 0 && replicas[1].waiting() < 2 {
             std::thread::yield_now();
         }

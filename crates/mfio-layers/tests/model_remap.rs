@@ -141,11 +141,11 @@ fn aliased(targets: &[Option<u64>]) -> bool {
 fn narrow_addresses_end_where_their_type_ends() {
     let mut io = Remap::<_, u32, u64>::new(Memory::new(noise(8, 4)));
     io.map(u32::MAX - 3.., 2).unwrap();
-    let bytes = io.block_on(io.read_to_vec(u32::MAX - 3, 100)).unwrap();
+    let bytes = io.block_on(io.read_vec_at(u32::MAX - 3, 100)).unwrap();
     assert_eq!(bytes, noise(8, 4)[2..6]);
     let error = io
         .blocking()
-        .read_all(u32::MAX - 1, &mut [0; 3])
+        .read_exact_at(&mut [0; 3], u32::MAX - 1)
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
 }
@@ -184,7 +184,7 @@ fn all_of_an_address_space_is_one_mapping() {
     let mut io = Remap::<_, u64, u64>::new(Memory::new(noise(8, 6)));
     io.map(.., 0).unwrap();
     assert_eq!(
-        io.block_on(io.read_to_vec(2, 100)).unwrap(),
+        io.block_on(io.read_vec_at(2, 100)).unwrap(),
         noise(8, 6)[2..]
     );
     assert_eq!(io.mappings().collect::<Vec<_>>(), [(0..=u64::MAX, 0)]);
@@ -193,7 +193,7 @@ fn all_of_an_address_space_is_one_mapping() {
 #[test]
 fn errors_say_what_a_hole_is() {
     let io = Remap::<_, u64, u64>::new(Memory::new([]));
-    let error = io.blocking().read::<u32>(16).unwrap_err();
+    let error = io.blocking().read_value_at::<u32>(16).unwrap_err();
     assert_eq!(
         error.to_string(),
         "read of 4 bytes at offset 16 of a remapping failed: not found [memory]; \
@@ -211,5 +211,5 @@ fn ranges_of_several_objects() {
     io.map(0u64..2, second + 2).unwrap();
     io.map(2..4, 6).unwrap();
     let expected = [2, 3, 6, 7].map(|at| noise(8, 7)[at]);
-    assert_eq!(io.block_on(io.read_to_vec(0, 4)).unwrap(), expected);
+    assert_eq!(io.block_on(io.read_vec_at(0, 4)).unwrap(), expected);
 }

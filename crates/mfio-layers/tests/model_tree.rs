@@ -245,16 +245,16 @@ proptest! {
         for (n, op) in requests.into_iter().enumerate() {
             match op {
                 Op::Read { pos, len } => {
-                    let ended = io.block_on(io.read_packet(pos, Packet::new(vec![0; len])));
+                    let ended = io.block_on(io.read_packet_at(Packet::new(vec![0; len]), pos));
                     compare(&ended.outcome, &tree.expect(pos, len), Some(ended.packet.buffer()))?;
                     let mut bytes = vec![0; len];
                     let expected: Result<Vec<_>, _> = tree.expect(pos, len).into_iter().collect();
-                    let called = io.blocking().read_all(pos, &mut bytes).map(|()| bytes);
+                    let called = io.blocking().read_exact_at(&mut bytes, pos).map(|()| bytes);
                     prop_assert_eq!(called.map_err(|error| error.kind()), expected);
                 }
                 Op::Write { pos, bytes } => {
                     let (len, value) = (bytes.len(), n as u8);
-                    let ended = io.block_on(io.write_packet(pos, Packet::new(vec![value; len])));
+                    let ended = io.block_on(io.write_packet_at(Packet::new(vec![value; len]), pos));
                     compare(&ended.outcome, &tree.expect(pos, len), None)?;
                     tree.fill(pos, len, value);
                 }

@@ -56,9 +56,9 @@ fn a_base_at_the_end_of_the_address_space_ends_there() {
     let offset = Offset::new(Memory::new([1]), u64::MAX);
     let window = Window::new(Memory::new([1]), u64::MAX, u64::MAX);
     for pos in [0u64, 1, u64::MAX] {
-        let error = offset.blocking().write_all(pos, &[1]).unwrap_err();
+        let error = offset.blocking().write_all_at(&[1], pos).unwrap_err();
         assert_eq!(error.kind(), end);
-        let error = window.blocking().write_all(pos, &[1]).unwrap_err();
+        let error = window.blocking().write_all_at(&[1], pos).unwrap_err();
         assert_eq!(error.kind(), end);
     }
 }
@@ -67,7 +67,7 @@ fn a_base_at_the_end_of_the_address_space_ends_there() {
 fn errors_name_the_part_and_what_it_is_of() {
     let inner = Window::new(Memory::new([0; 10]), 2, 6);
     let io = Offset::new(inner, 4);
-    let error = io.blocking().read_all(1u64, &mut [0; 2]).unwrap_err();
+    let error = io.blocking().read_exact_at(&mut [0; 2], 1u64).unwrap_err();
     assert_eq!(
         error.to_string(),
         "read of 2 bytes at offset 1 of the part from byte 4 of a window of 6 bytes at byte 2 failed: \

@@ -138,9 +138,9 @@ fn a_blocking_read_makes_zeros_of_no_byte_that_the_base_has() {
     let stripe = Stripe::new(members, 4).unwrap();
     let io = Driven::new(Overlay::<_, _>::new(stripe, top, 32, 16).unwrap(), together);
     let mut bytes = [7; 24];
-    let failed = io.blocking().read_all(8, &mut bytes).unwrap_err();
+    let failed = io.blocking().read_exact_at(&mut bytes, 8).unwrap_err();
     assert_eq!(failed.kind(), ErrorKind::UnexpectedEof);
-    io.blocking().read_all(12, &mut bytes[..20]).unwrap();
+    io.blocking().read_exact_at(&mut bytes[..20], 12).unwrap();
     assert_eq!(
         bytes[..20],
         [[2; 4], [0; 4], [0; 4], [0; 4], [0; 4]].concat()
@@ -153,17 +153,17 @@ where
     Io: PacketIo<Read> + PacketIo<Write> + HasLen + IoBackend,
 {
     let mut model = [vec![5; BASE], vec![0; LEN - BASE]].concat();
-    assert_eq!(io.block_on(io.read_to_vec(0, LEN + 10)).unwrap(), model);
+    assert_eq!(io.block_on(io.read_vec_at(0, LEN + 10)).unwrap(), model);
     let mut bytes = vec![7; LEN - 4990];
-    io.blocking().read_all(4990, &mut bytes).unwrap();
+    io.blocking().read_exact_at(&mut bytes, 4990).unwrap();
     assert_eq!(bytes, model[4990..]);
     let ended = io.block_on(io.read_batch((0..8).map(|n| (n * 4096, [7u8; 4096])).collect()));
     assert!(ended.outcome.is_success());
     (0..8).for_each(|n| assert_eq!(ended.batch.bytes(n), &model[n * 4096..][..4096]));
 
-    io.block_on(io.write_all(4990, b"async")).unwrap();
+    io.block_on(io.write_all_at(b"async", 4990)).unwrap();
     model[4990..4995].copy_from_slice(b"async");
-    io.blocking().write_all(4998, b"blocking").unwrap();
+    io.blocking().write_all_at(b"blocking", 4998).unwrap();
     model[4998..5006].copy_from_slice(b"blocking");
     let batch: Batch<_> = [(9000, *b"one"), (12_287, *b"two")].into_iter().collect();
     assert!(io.block_on(io.write_batch(batch)).outcome.is_success());

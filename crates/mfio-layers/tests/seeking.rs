@@ -27,7 +27,7 @@ const LEN: usize = 1000;
 /// `io` holds these bytes, for who reads at positions, and who seeks.
 fn holds(io: impl PacketIo<Read> + HasLen + IoBackend, bytes: &[u8]) {
     let end = bytes.len() as u64;
-    assert_eq!(io.block_on(io.read_to_vec(0, 2 * LEN)).unwrap(), bytes);
+    assert_eq!(io.block_on(io.read_vec_at(0, 2 * LEN)).unwrap(), bytes);
     assert_eq!(io.io_len_blocking().unwrap(), end);
 
     let mut cursor = Seekable::new(io);
@@ -118,7 +118,7 @@ fn a_stripe_ends_with_the_first_byte_that_is_missing() {
         let lens = [lens % 10, lens / 10 % 10, lens / 100];
         let members = lens.map(|len| memory(len, len as u64));
         let io = driven(Stripe::new(members.clone(), 4).unwrap(), members);
-        let read = io.block_on(io.read_to_vec(0, 100)).unwrap();
+        let read = io.block_on(io.read_vec_at(0, 100)).unwrap();
         assert_eq!(io.io_len_blocking().unwrap(), read.len() as u64, "{lens:?}");
     }
     let only = [memory(LEN, 6)];

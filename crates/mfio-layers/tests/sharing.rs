@@ -34,17 +34,17 @@ fn who_reads_finds_what_it_wrote() {
                     let at = ((record * THREADS + thread) * RECORD) as u64;
                     let mut bytes = [0; RECORD];
                     if round % 2 == 0 {
-                        io.blocking().read_all(at, &mut bytes).unwrap();
+                        io.blocking().read_exact_at(&mut bytes, at).unwrap();
                     } else {
-                        io.block_on(io.read_all(at, &mut bytes)).unwrap();
+                        io.block_on(io.read_exact_at(&mut bytes, at)).unwrap();
                     }
                     assert_eq!(bytes, [written[record]; RECORD], "round {round}");
                     written[record] = written[record].wrapping_add(1);
                     let bytes = [written[record]; RECORD];
                     if round % 3 == 0 {
-                        io.blocking().write_all(at, &bytes).unwrap();
+                        io.blocking().write_all_at(&bytes, at).unwrap();
                     } else {
-                        io.block_on(io.write_all(at, &bytes)).unwrap();
+                        io.block_on(io.write_all_at(&bytes, at)).unwrap();
                     }
                 }
             });

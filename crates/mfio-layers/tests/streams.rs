@@ -10,7 +10,7 @@ use mfio::error::ErrorKind;
 use mfio::io::{NoPos, PacketIo, Read, Write};
 use mfio::memory::pipe;
 use mfio::packet::{Packet, View};
-use mfio::traits::{IoRead, IoWrite};
+use mfio::traits::{IoWrite, StreamRead, StreamWrite};
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{Fault, Limit, Limits, Mirror, Retry, RetryPolicy, Rule, Timeout, TimeoutLimits};
 use mfio_rt::native::File;
@@ -70,7 +70,7 @@ fn a_pipe_under_all_of_them() {
     io.send_io(NoPos, view);
     assert!(objects::ended(in_flight).outcome.is_success());
     let mut bytes = [0; 16];
-    smol::block_on(io.read_all(NoPos, &mut bytes)).unwrap();
+    smol::block_on(io.read_exact(&mut bytes)).unwrap();
     assert_eq!(&bytes, b"0123456789abcdef");
     assert!(faults.hits(0) > 3);
 }
@@ -92,7 +92,7 @@ where
     let clock = ManualClock::new();
     let io = Timeout::new(stream, SECOND, clock.clone());
     let (mut first, mut second) = ([0; 8], [0; 8]);
-    let mut late = Box::pin(io.read_some(NoPos, &mut first));
+    let mut late = Box::pin(io.read(&mut first));
     begin(&io, &mut late);
     if times_out {
         clock.advance(2 * SECOND);
@@ -101,7 +101,7 @@ where
     } else {
         drop(late);
     }
-    let mut read = Box::pin(io.read_some(NoPos, &mut second));
+    let mut read = Box::pin(io.read(&mut second));
     begin(&io, &mut read);
     come();
     assert_eq!(io.block_on(read).unwrap(), 4);
@@ -204,11 +204,11 @@ fn hazard_a_long_write_to_a_stream_whose_parts_overtake_each_other() {
         });
         // Once by a file that is one, once by a type that has no positions.
         let io = Timeout::new(file, 60 * SECOND, ManualClock::new());
-        io.block_on(io.write_all(0, &sent[..2 << 20])).unwrap();
+        io.block_on(io.write_all_at(&sent[..2 << 20], 0)).unwrap();
         let file = io.inner().clone();
         drop(io);
         let io = Timeout::new(file.into_stream().unwrap(), 60 * SECOND, ManualClock::new());
-        io.block_on(io.write_all(NoPos, &sent[2 << 20..])).unwrap();
+        io.block_on(io.write_all(&sent[2 << 20..])).unwrap();
         drop(io);
         assert!(reader.join().unwrap() == sent);
     }
@@ -247,7 +247,7 @@ impl PacketIo<Read, NoPos> for Trickle {
 /// Reads some of three bytes, which are all that there is.
 fn reads_what_there_is(io: &impl PacketIo<Read, NoPos>, below: &Trickle, wanted: &[u8]) {
     let mut bytes = [0; 10];
-    let read = pin!(io.read_some(NoPos, &mut bytes)).poll(&mut Context::from_waker(Waker::noop()));
+    let read = pin!(io.read(&mut bytes)).poll(&mut Context::from_waker(Waker::noop()));
     let Poll::Ready(good) = read else {
         panic!("the read waits for bytes that may never come");
     };

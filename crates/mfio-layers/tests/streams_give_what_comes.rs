@@ -8,7 +8,7 @@ use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Alignment, NoPos, PacketIo, Position, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::View;
-use mfio::traits::{BlockingIo, IoRead};
+use mfio::traits::{BlockingIo, IoRead, StreamRead};
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{
     Cache, Concat, Driven, Fault, Limit, Limits, Mirror, Offset, Remap, Retry, RetryPolicy, Rule,
@@ -103,7 +103,7 @@ where
     let mut bytes = [0; 10];
     for come_now in [&b"abc"[..], b"de"] {
         come(come_now);
-        let read = pin!(io.read_some(at, &mut bytes));
+        let read = pin!(io.read_at(&mut bytes, at));
         let Poll::Ready(good) = read.poll(&mut Context::from_waker(Waker::noop())) else {
             panic!("{name}: the read waits for bytes that may never come");
         };
@@ -114,14 +114,14 @@ where
         come(come_now);
         let mut got = Vec::new();
         while got.len() < come_now.len() {
-            let good = io.blocking().read_some(at, &mut bytes).unwrap();
+            let good = io.blocking().read_at(&mut bytes, at).unwrap();
             got.extend_from_slice(&bytes[..good]);
         }
         assert_eq!(got, come_now, "{name}, blocking");
         nobody_waits();
     }
     come(b"klm");
-    io.blocking().read_all(at, &mut bytes[..3]).unwrap();
+    io.blocking().read_exact_at(&mut bytes[..3], at).unwrap();
     assert_eq!(&bytes[..3], b"klm", "{name}, blocking, all");
     nobody_waits();
 }
@@ -213,7 +213,7 @@ fn a_read_of_several_streams_does_not_wait_for_the_second() {
     for io in layers {
         first.there.lock().unwrap().extend_from_slice(b"abc");
         let mut bytes = [0; 8];
-        let read = pin!(io.read_some(0, &mut bytes));
+        let read = pin!(io.read_at(&mut bytes, 0));
         let Poll::Ready(good) = read.poll(&mut Context::from_waker(Waker::noop())) else {
             panic!("the read waits for the second stream");
         };
@@ -234,7 +234,7 @@ fn a_stream_that_gives_and_then_fails_is_not_asked_again_before_its_bytes_are_gi
     below.there.lock().unwrap().extend_from_slice(b"abc");
     let retry: Retry<_, NoPos> = Retry::new(below.clone(), RetryPolicy::new(9));
     let mut bytes = [0; 5];
-    let mut read = pin!(retry.read_all(NoPos, &mut bytes));
+    let mut read = pin!(retry.read_exact(&mut bytes));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(read.as_mut().poll(&mut cx).is_pending());
     let mut view = below.waiting.lock().unwrap().pop().unwrap();
@@ -250,14 +250,10 @@ fn layers_over_a_socket_give_what_comes() {
         let mut bytes = [0; 16];
         for _ in 0..3 {
             theirs.write_all(b"some").unwrap();
-            assert_eq!(
-                io.block_on(io.read_some(NoPos, &mut bytes)).unwrap(),
-                4,
-                "{name}"
-            );
+            assert_eq!(io.block_on(io.read(&mut bytes)).unwrap(), 4, "{name}");
             assert_eq!(&bytes[..4], b"some", "{name}");
             theirs.write_all(b"more").unwrap();
-            let good = io.blocking().read_some(NoPos, &mut bytes).unwrap();
+            let good = io.blocking().read(&mut bytes).unwrap();
             assert_eq!(&bytes[..good], b"more", "{name}, blocking");
         }
     }

@@ -184,7 +184,7 @@ fn a_request_of_more_chunks_than_there_may_be_says_what_to_do() {
         ..TimeoutLimits::default()
     };
     let io = Timeout::with_limits(Memory::new(vec![7; 64]), SECOND, clock, limits);
-    let error = io.block_on(io.read_to_vec(0, 64)).unwrap_err();
+    let error = io.block_on(io.read_vec_at(0, 64)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LimitReached);
     assert!(
         error.to_string().contains("put a `Limit` over it"),
@@ -195,7 +195,7 @@ fn a_request_of_more_chunks_than_there_may_be_says_what_to_do() {
         ..Limits::default()
     };
     let io: Limit<_> = Limit::new(io, limit);
-    assert_eq!(io.block_on(io.read_to_vec(0, 64)).unwrap(), [7; 64]);
+    assert_eq!(io.block_on(io.read_vec_at(0, 64)).unwrap(), [7; 64]);
 }
 
 #[test]

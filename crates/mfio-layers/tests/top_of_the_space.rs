@@ -155,24 +155,24 @@ where
     let (at, expected) = (top::<P>(LEFT as u64 - 1), expected::<P>());
     // What is at the beginning is in the cache, if there is one; and in the second round what is at the end.
     let mut front = [0; 8];
-    io.block_on(io.read_all(P::from_u64(0).unwrap(), &mut front))
+    io.block_on(io.read_exact_at(&mut front, P::from_u64(0).unwrap()))
         .unwrap();
     for _ in 0..2 {
-        let ended = io.block_on(io.read_packet(at, Packet::new(vec![0; ASKED])));
+        let ended = io.block_on(io.read_packet_at(Packet::new(vec![0; ASKED]), at));
         cut(&ended.outcome, name);
         assert_eq!(ended.packet.buffer()[..LEFT], expected, "{name}");
 
         let mut bytes = [0; ASKED];
-        let some = io.block_on(io.read_some(at, &mut bytes)).unwrap();
+        let some = io.block_on(io.read_at(&mut bytes, at)).unwrap();
         assert_eq!((some, &bytes[..LEFT]), (LEFT, &expected[..]), "{name}");
 
         let mut bytes = [0; ASKED];
-        let some = io.blocking().read_some(at, &mut bytes).unwrap();
+        let some = io.blocking().read_at(&mut bytes, at).unwrap();
         assert!((1..=LEFT).contains(&some), "{name}: {some} bytes");
         assert_eq!(bytes[..some], expected[..some], "{name}");
-        let all = io.blocking().read_all(at, &mut bytes);
+        let all = io.blocking().read_exact_at(&mut bytes, at);
         assert_eq!(all.unwrap_err().kind(), ErrorKind::UnexpectedEof, "{name}");
-        io.blocking().read_all(at, &mut bytes[..LEFT]).unwrap();
+        io.blocking().read_exact_at(&mut bytes[..LEFT], at).unwrap();
         assert_eq!(bytes[..LEFT], expected, "{name}");
 
         let ranges = io.block_on(io.read_ranges([at..top(0), top(1)..top(0)]));
@@ -200,12 +200,12 @@ where
     Io: PacketIo<Write, P> + IoBackend,
 {
     let at = top::<P>(LEFT as u64 - 1);
-    let ended = io.block_on(io.write_packet(at, Packet::new(vec![1; ASKED])));
+    let ended = io.block_on(io.write_packet_at(Packet::new(vec![1; ASKED]), at));
     cut(&ended.outcome, name);
-    let all = io.blocking().write_all(at, &[2; ASKED]);
+    let all = io.blocking().write_all_at(&[2; ASKED], at);
     assert_eq!(all.unwrap_err().kind(), ErrorKind::UnexpectedEof, "{name}");
-    io.blocking().write_all(at, &[3; LEFT]).unwrap();
-    io.block_on(io.write_all(top(0), &[4])).unwrap();
+    io.blocking().write_all_at(&[3; LEFT], at).unwrap();
+    io.block_on(io.write_all_at(&[4], top(0))).unwrap();
     let mut batch = Batch::new();
     batch.push(at, vec![5; ASKED]);
     cut(&io.block_on(io.write_batch(batch)).outcome_of(0), name);
@@ -361,7 +361,7 @@ fn a_cursor_over_a_cache_ends_at_the_last_address() {
     let cache = Cache::new::<u64>(Full::default(), 1 << 12, 16).unwrap();
     let io = Driven::new(cache, Arc::new(Memory::new([])));
     let mut front = [0; 8];
-    io.blocking().read_all(0u64, &mut front).unwrap();
+    io.blocking().read_exact_at(&mut front, 0u64).unwrap();
     let mut cursor = Seekable::new(io);
     let at = top::<u64>(LEFT as u64 - 1);
     cursor.seek(SeekFrom::Start(at)).unwrap();

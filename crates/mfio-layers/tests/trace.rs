@@ -97,7 +97,7 @@ fn quick_requests_are_counted_and_some_are_timed() {
     let some = Trace::new(Memory::new(vec![1; 8]));
     for _ in 0..4096 {
         for io in [&all, &some] {
-            io.blocking().read::<u8>(3).unwrap();
+            io.blocking().read_value_at::<u8>(3).unwrap();
         }
     }
     let (all, some) = (all.snapshot().reads, some.snapshot().reads);
@@ -111,14 +111,14 @@ fn quick_requests_are_counted_and_some_are_timed() {
 #[test]
 fn blocking_calls_count() {
     let io = Trace::new(Memory::new(vec![1; 100]));
-    io.blocking().write_all(0, &[2; 10]).unwrap();
-    assert_eq!(io.blocking().read_some(95, &mut [0; 10]).unwrap(), 5);
+    io.blocking().write_all_at(&[2; 10], 0).unwrap();
+    assert_eq!(io.blocking().read_at(&mut [0; 10], 95).unwrap(), 5);
     let seen = io.snapshot();
     assert_eq!((seen.writes.bytes, seen.reads.bytes), (10, 5));
     // An object without a short cut: the packet counts, and nothing counts twice.
     let once = Trace::new(Trace::new(Plain(Memory::new(vec![1; 8]))));
-    assert_eq!(once.blocking().read::<u8>(0).unwrap(), 1);
-    assert_eq!(once.block_on(once.read::<u8>(0)).unwrap(), 1);
+    assert_eq!(once.blocking().read_value_at::<u8>(0).unwrap(), 1);
+    assert_eq!(once.block_on(once.read_value_at::<u8>(0)).unwrap(), 1);
     assert_eq!(once.snapshot().reads.operations, 2);
     assert_eq!(once.inner().snapshot().reads.operations, 2);
     assert_eq!(once.snapshot().depth, 0);

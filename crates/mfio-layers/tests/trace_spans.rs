@@ -95,7 +95,7 @@ fn a_request_is_a_span_and_its_end_an_event() {
     tracing::subscriber::with_default(Shared(log.clone()), || {
         let io = Trace::new(Memory::new(vec![1; 8]));
         for _ in 0..100 {
-            io.blocking().read::<u8>(0).unwrap();
+            io.blocking().read_value_at::<u8>(0).unwrap();
         }
     });
     let lines = log.lines.lock().unwrap();

@@ -127,7 +127,7 @@ pub(crate) mod epoll {
         let file = rt.open_read(&path).await?;
         let (mut len, mut sum) = (0, 0);
         loop {
-            let bytes = file.read_to_vec(len, 64 * 1024).await?;
+            let bytes = file.read_vec_at(len, 64 * 1024).await?;
             if bytes.is_empty() {
                 file.close().await?;
                 return Ok((len, sum));

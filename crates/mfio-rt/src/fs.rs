@@ -108,7 +108,7 @@ impl OpenOptions {
     }
 
     /// Past the page cache (`O_DIRECT`): buffer, length and position must be aligned to the device's blocks
-    /// (`mfio::packet::AlignedBuf`); the calls that choose memory themselves (`read_with`, `forward`, `read_ranges`) keep to
+    /// (`mfio::packet::AlignedBuf`); the calls that choose memory themselves (`read_with_at`, `forward`, `read_ranges`) keep to
     /// that. Not every file system can.
     #[must_use]
     pub const fn direct(mut self, yes: bool) -> Self {

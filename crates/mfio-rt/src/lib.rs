@@ -17,8 +17,8 @@
 //!
 //! let file = rt.block_on(rt.create(dir.join("greeting")))?;
 //! rt.block_on(async {
-//!     file.write_all(0, b"Hello, file!").await?;
-//!     assert_eq!(&file.read::<[u8; 4]>(7).await?, b"file");
+//!     file.write_all_at(b"Hello, file!", 0).await?;
+//!     assert_eq!(&file.read_value_at::<[u8; 4]>(7).await?, b"file");
 //!     file.sync_all().await
 //! })?;
 //! # std::fs::remove_dir_all(&dir)?;

@@ -118,15 +118,15 @@ fn begun_writes_of_every_form_are_carried_out_though_dropped() {
         let file = create(&rt, &path);
         let whole = bytes(6000);
         let at = |n: usize| (n as u64 * 1000, &whole[n * 1000..][..1000]);
-        begin(file.write_all(at(0).0, at(0).1));
-        begin(file.write_buf(at(1).0, at(1).1.to_vec()));
-        begin(file.write_packet(at(2).0, Packet::new(at(2).1.to_vec())));
+        begin(file.write_all_at(at(0).1, at(0).0));
+        begin(file.write_all_buf_at(at(1).1.to_vec(), at(1).0));
+        begin(file.write_packet_at(Packet::new(at(2).1.to_vec()), at(2).0));
         let mut batch = Batch::new();
         batch.push(at(3).0, at(3).1.to_vec());
         batch.push(at(4).0, at(4).1.to_vec());
         begin(file.write_batch(batch));
         let fill = |bytes: &mut [u8]| bytes.copy_from_slice(at(5).1);
-        begin(file.write_with(at(5).0, 1000, fill));
+        begin(file.write_with_at(at(5).0, 1000, fill));
         drop((rt, file));
         assert_holds(&path, 6000);
     }

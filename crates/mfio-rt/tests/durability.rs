@@ -13,7 +13,7 @@ fn directories_can_be_synced_on_every_driver() {
     for rt in runtimes() {
         rt.block_on(async {
             let file = rt.create(dir.path("new")).await.unwrap();
-            file.write_all(0, b"bytes").await.unwrap();
+            file.write_all_at(b"bytes", 0).await.unwrap();
             file.sync_all().await.unwrap();
             let parent = dir.path("new").parent().unwrap().to_path_buf();
             let parent = rt.open_read(parent).await.unwrap();

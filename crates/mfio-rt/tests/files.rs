@@ -83,9 +83,9 @@ async fn reads_what_is_there(rt: NativeRt, dir: Arc<Dir>) {
         (12_345, 54_321),
     ] {
         let mut bytes = vec![0; len];
-        file.read_all(pos, &mut bytes).await.unwrap();
+        file.read_exact_at(&mut bytes, pos).await.unwrap();
         assert_bytes(&bytes, pos);
-        let (result, bytes) = file.read_buf(pos, vec![0; len]).await;
+        let (result, bytes) = file.read_exact_buf_at(vec![0; len], pos).await;
         result.unwrap();
         assert_bytes(&bytes, pos);
     }
@@ -97,7 +97,7 @@ async fn reads_many_at_once(rt: NativeRt, dir: Arc<Dir>) {
     let mut numbers = Numbers::new(1);
     let reads = (0..3000).map(|_| {
         let pos = numbers.below((1 << 20) - 100);
-        (pos, Box::pin(file.read_buf(pos, vec![0; 100])))
+        (pos, Box::pin(file.read_exact_buf_at(vec![0; 100], pos)))
     });
     for (pos, (result, bytes)) in all(reads.collect()).await {
         result.unwrap();
@@ -128,18 +128,20 @@ async fn writes_and_reads_back(rt: NativeRt, dir: Arc<Dir>) {
     let path = dir.path("written");
     let file = rt.create(&path).await.unwrap();
     let bytes: Vec<u8> = (0..50_000).map(byte_at).collect();
-    file.write_all(0, &bytes[..20_000]).await.unwrap();
-    let (result, _) = file.write_buf(20_000, bytes[20_000..].to_vec()).await;
+    file.write_all_at(&bytes[..20_000], 0).await.unwrap();
+    let (result, _) = file
+        .write_all_buf_at(bytes[20_000..].to_vec(), 20_000)
+        .await;
     result.unwrap();
     let mut back = vec![0; 50_000];
-    file.read_all(0, &mut back).await.unwrap();
+    file.read_exact_at(&mut back, 0).await.unwrap();
     assert!(back == bytes);
     drop(file);
     assert!(std::fs::read(&path).unwrap() == bytes);
 
     let options = OpenOptions::new().append(true).read(true);
     let appended = rt.open(&path, &options).await.unwrap();
-    appended.write_all(0, b"end").await.unwrap();
+    appended.write_all_at(b"end", 0).await.unwrap();
     assert_eq!(appended.len().await.unwrap(), 50_003);
     assert_eq!(&std::fs::read(&path).unwrap()[50_000..], b"end");
 }
@@ -148,37 +150,37 @@ async fn reads_past_the_end(rt: NativeRt, dir: Arc<Dir>) {
     let path = dir.file("short", 1000);
     let file = rt.open_read(&path).await.unwrap();
     let mut bytes = [0; 600];
-    let error = file.read_all(700, &mut bytes).await.unwrap_err();
+    let error = file.read_exact_at(&mut bytes, 700).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
     assert!(
         error.to_string().contains(path.to_str().unwrap()),
         "{error}"
     );
     assert_eq!(error.get_offset(), Some(700));
-    assert_eq!(file.read_some(700, &mut bytes).await.unwrap(), 300);
+    assert_eq!(file.read_at(&mut bytes, 700).await.unwrap(), 300);
     assert_bytes(&bytes[..300], 700);
-    assert_eq!(file.read_some(1000, &mut bytes).await.unwrap(), 0);
-    assert_eq!(file.read_some(1 << 40, &mut bytes).await.unwrap(), 0);
-    let ended = file.read_packet(900, Packet::new(vec![0; 200])).await;
+    assert_eq!(file.read_at(&mut bytes, 1000).await.unwrap(), 0);
+    assert_eq!(file.read_at(&mut bytes, 1 << 40).await.unwrap(), 0);
+    let ended = file.read_packet_at(Packet::new(vec![0; 200]), 900).await;
     assert_eq!(ended.outcome.good_prefix(), 100);
     let failures: Vec<_> = ended.outcome.failures().collect();
     assert_eq!(
         (failures.len(), failures[0].offset, failures[0].len),
         (1, 100, 100)
     );
-    assert_eq!(file.read_to_vec(990, 100).await.unwrap().len(), 10);
+    assert_eq!(file.read_vec_at(990, 100).await.unwrap().len(), 10);
 }
 
 async fn reads_nothing(rt: NativeRt, dir: Arc<Dir>) {
     let file = rt.open_read(dir.file("nothing", 10)).await.unwrap();
-    file.read_all(0, &mut []).await.unwrap();
-    file.read_all(u64::MAX, &mut []).await.unwrap();
-    assert_eq!(file.read_some(5, &mut []).await.unwrap(), 0);
+    file.read_exact_at(&mut [], 0).await.unwrap();
+    file.read_exact_at(&mut [], u64::MAX).await.unwrap();
+    assert_eq!(file.read_at(&mut [], 5).await.unwrap(), 0);
     let empty = rt.create(dir.path("empty")).await.unwrap();
-    empty.write_all(0, &[]).await.unwrap();
+    empty.write_all_at(&[], 0).await.unwrap();
     assert_eq!(empty.len().await.unwrap(), 0);
     assert_eq!(
-        empty.read_all(0, &mut [0]).await.unwrap_err().kind(),
+        empty.read_exact_at(&mut [0], 0).await.unwrap_err().kind(),
         ErrorKind::UnexpectedEof
     );
 }
@@ -186,17 +188,17 @@ async fn reads_nothing(rt: NativeRt, dir: Arc<Dir>) {
 async fn positions_without_meaning(rt: NativeRt, dir: Arc<Dir>) {
     let file = rt.create(dir.path("positions")).await.unwrap();
     for pos in [u64::MAX, 1 << 63, i64::MAX as u64] {
-        let error = file.read_all(pos, &mut [0; 4096]).await.unwrap_err();
+        let error = file.read_exact_at(&mut [0; 4096], pos).await.unwrap_err();
         let expected = [ErrorKind::InvalidInput, ErrorKind::UnexpectedEof];
         assert!(expected.contains(&error.kind()), "{error}");
         assert!(
             error.to_string().contains(&format!("at offset {pos}")),
             "{error}"
         );
-        let error = file.write_all(pos, &[0; 4096]).await.unwrap_err();
+        let error = file.write_all_at(&[0; 4096], pos).await.unwrap_err();
         assert!(error.errno().is_some(), "{error}");
     }
-    let error = file.read_all(u64::MAX, &mut [0; 8]).await.unwrap_err();
+    let error = file.read_exact_at(&mut [0; 8], u64::MAX).await.unwrap_err();
     assert_eq!(error.errno(), Some(libc::EINVAL));
     // Position -1 means "where the file stands" to the kernel: it must not get through.
     assert_eq!(file.len().await.unwrap(), 0);
@@ -208,7 +210,7 @@ async fn open_options(rt: NativeRt, dir: Arc<Dir>) {
     rt.open(&path, &new)
         .await
         .unwrap()
-        .write_all(0, b"12345")
+        .write_all_at(b"12345", 0)
         .await
         .unwrap();
     let mode =
@@ -284,7 +286,7 @@ async fn directories(rt: NativeRt, dir: Arc<Dir>) {
     let path = dir.path("");
     let opened = rt.open_read(&path).await.unwrap();
     assert_eq!(
-        opened.read_all(0, &mut [0]).await.unwrap_err().errno(),
+        opened.read_exact_at(&mut [0], 0).await.unwrap_err().errno(),
         Some(libc::EISDIR)
     );
     assert_eq!(
@@ -295,7 +297,7 @@ async fn directories(rt: NativeRt, dir: Arc<Dir>) {
 
 async fn read_only(rt: NativeRt, dir: Arc<Dir>) {
     let file = rt.open_read(dir.file("readonly", 10)).await.unwrap();
-    let error = file.write_all(0, b"x").await.unwrap_err();
+    let error = file.write_all_at(b"x", 0).await.unwrap_err();
     assert_eq!(error.errno(), Some(libc::EBADF));
     assert!(error.to_string().contains("readonly"), "{error}");
     assert!(error.to_string().contains("OpenOptions"), "{error}");
@@ -304,7 +306,7 @@ async fn read_only(rt: NativeRt, dir: Arc<Dir>) {
         .await
         .unwrap();
     assert_eq!(
-        file.read_all(0, &mut [0]).await.unwrap_err().errno(),
+        file.read_exact_at(&mut [0], 0).await.unwrap_err().errno(),
         Some(libc::EBADF)
     );
 }
@@ -312,15 +314,15 @@ async fn read_only(rt: NativeRt, dir: Arc<Dir>) {
 async fn lengths(rt: NativeRt, dir: Arc<Dir>) {
     let file = rt.create(dir.path("length")).await.unwrap();
     assert_eq!(file.len().await.unwrap(), 0);
-    file.write_all(1 << 33, b"far").await.unwrap();
+    file.write_all_at(b"far", 1 << 33).await.unwrap();
     assert_eq!(file.len().await.unwrap(), (1 << 33) + 3);
-    file.read_all(12_345, &mut [1; 100]).await.unwrap();
+    file.read_exact_at(&mut [1; 100], 12_345).await.unwrap();
     std::fs::remove_file(dir.path("length")).unwrap();
 }
 
 async fn syncs(rt: NativeRt, dir: Arc<Dir>) {
     let file = rt.create(dir.path("sync")).await.unwrap();
-    file.write_all(0, b"safe").await.unwrap();
+    file.write_all_at(b"safe", 0).await.unwrap();
     file.sync_data().await.unwrap();
     file.sync_all().await.unwrap();
     let null = rt
@@ -337,7 +339,7 @@ async fn closes(rt: NativeRt, dir: Arc<Dir>) {
     let clone = file.clone();
     let error = file.close().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);
-    clone.read_all(0, &mut [0; 10]).await.unwrap();
+    clone.read_exact_at(&mut [0; 10], 0).await.unwrap();
     clone.close().await.unwrap();
     // Neither polled nor awaited to the end: closed all the same.
     let unpolled = rt.open_read(dir.path("close")).await.unwrap();
@@ -361,7 +363,7 @@ async fn adopts_and_releases(rt: NativeRt, dir: Arc<Dir>) {
     let taken = File::from_std(&rt, std);
     assert_eq!(taken.as_fd().as_raw_fd(), number);
     let mut bytes = [0; 100];
-    taken.read_all(0, &mut bytes).await.unwrap();
+    taken.read_exact_at(&mut bytes, 0).await.unwrap();
     assert_bytes(&bytes, 0);
     let clone = taken.clone();
     let taken = taken.try_into_std().unwrap_err();
@@ -370,7 +372,7 @@ async fn adopts_and_releases(rt: NativeRt, dir: Arc<Dir>) {
     assert_eq!(std.as_raw_fd(), number);
     let again = File::from_owned_fd(&rt, std.into());
     assert_eq!(again.into_owned_fd().unwrap().as_raw_fd(), number);
-    adopted.read_all(50, &mut bytes[..50]).await.unwrap();
+    adopted.read_exact_at(&mut bytes[..50], 50).await.unwrap();
     assert_bytes(&bytes[..50], 50);
 }
 
@@ -378,9 +380,9 @@ async fn adopts_and_releases(rt: NativeRt, dir: Arc<Dir>) {
 async fn large_transfers(rt: NativeRt, dir: Arc<Dir>) {
     let file = rt.create(dir.path("large")).await.unwrap();
     let bytes: Vec<u8> = (0..5_000_000).map(byte_at).collect();
-    let (result, bytes) = file.write_buf(3, bytes).await;
+    let (result, bytes) = file.write_all_buf_at(bytes, 3).await;
     result.unwrap();
-    let (result, back) = file.read_buf(3, vec![0; 5_000_000]).await;
+    let (result, back) = file.read_exact_buf_at(vec![0; 5_000_000], 3).await;
     result.unwrap();
     assert!(back == bytes);
     std::fs::remove_file(dir.path("large")).unwrap();
@@ -399,7 +401,7 @@ async fn past_the_page_cache(rt: NativeRt, dir: Arc<Dir>) {
     let reads = (0..64).map(|n| {
         (
             n * 16_384,
-            Box::pin(file.read_buf(n * 16_384, AlignedBuf::new(8192))),
+            Box::pin(file.read_exact_buf_at(AlignedBuf::new(8192), n * 16_384)),
         )
     });
     for (pos, (result, bytes)) in all(reads.collect()).await {
@@ -408,14 +410,14 @@ async fn past_the_page_cache(rt: NativeRt, dir: Arc<Dir>) {
     }
     let mut block = AlignedBuf::new(4096);
     block.fill(7);
-    file.write_buf(8192, block).await.0.unwrap();
+    file.write_all_buf_at(block, 8192).await.0.unwrap();
     assert!(
         std::fs::read(&path).unwrap()[8192..12_288]
             .iter()
             .all(|byte| *byte == 7)
     );
     // Some file systems take it all the same.
-    if let Err(error) = file.read_buf(1, AlignedBuf::new(512)).await.0 {
+    if let Err(error) = file.read_exact_buf_at(AlignedBuf::new(512), 1).await.0 {
         assert_eq!(error.errno(), Some(libc::EINVAL));
         assert!(error.to_string().contains("AlignedBuf"), "{error}");
     }
@@ -438,7 +440,7 @@ async fn what_chooses_its_memory_keeps_to_blocks(rt: &NativeRt, dir: &Dir) {
         assert_bytes(bytes, at);
         at += bytes.len() as u64;
     };
-    let read = file.read_with(777, u64::MAX, look).to_end().await;
+    let read = file.read_with_at(777, u64::MAX, look).to_end().await;
     assert_eq!(read.unwrap(), len as u64 - 777);
 
     let len = len as u64;
@@ -482,20 +484,20 @@ async fn in_memory_files(rt: NativeRt, _: Arc<Dir>) {
     };
     let file = rt.create(dir.path("memory")).await.unwrap();
     let bytes: Vec<u8> = (0..100_000).map(byte_at).collect();
-    file.write_all(0, &bytes).await.unwrap();
+    file.write_all_at(&bytes, 0).await.unwrap();
     for n in 0..300 {
         let mut back = [0; 300];
-        file.read_all(n * 300, &mut back).await.unwrap();
+        file.read_exact_at(&mut back, n * 300).await.unwrap();
         assert_bytes(&back, n * 300);
     }
 }
 
 async fn typed_values(rt: NativeRt, dir: Arc<Dir>) {
     let file = rt.create(dir.path("typed")).await.unwrap();
-    file.write(8, &0x0102_0304_u32).await.unwrap();
-    assert_eq!(file.read::<u32>(8).await.unwrap(), 0x0102_0304);
+    file.write_value_at(&0x0102_0304_u32, 8).await.unwrap();
+    assert_eq!(file.read_value_at::<u32>(8).await.unwrap(), 0x0102_0304);
     assert_eq!(
-        file.read::<[u64; 2]>(0).await.unwrap_err().kind(),
+        file.read_value_at::<[u64; 2]>(0).await.unwrap_err().kind(),
         ErrorKind::UnexpectedEof
     );
 }
@@ -513,7 +515,7 @@ fn generic_code_spawns() {
         R::File: IoRead,
     {
         let file = rt.open(path, &OpenOptions::new().read(true)).await?;
-        file.read::<u8>(0).await
+        file.read_value_at::<u8>(0).await
     }
     fn spawn<R: Fs + Send + Sync + 'static>(
         rt: R,

@@ -75,10 +75,10 @@ fn reading_past_the_end_says_where_in_every_form() {
         let file: File = rt.block_on(rt.open_read(&path)).unwrap();
         let mut bytes = [0; 4];
         let results = [
-            rt.block_on(file.read::<[u8; 4]>(6)).map(drop),
-            rt.block_on(file.read_all(6, &mut bytes)),
-            rt.block_on(file.read_buf(6, vec![0; 4])).0,
-            file.blocking().read_all(6, &mut [0; 4]),
+            rt.block_on(file.read_value_at::<[u8; 4]>(6)).map(drop),
+            rt.block_on(file.read_exact_at(&mut bytes, 6)),
+            rt.block_on(file.read_exact_buf_at(vec![0; 4], 6)).0,
+            file.blocking().read_exact_at(&mut [0; 4], 6),
         ];
         for result in results {
             let kind = result.as_ref().map_err(|error| error.kind());
@@ -99,8 +99,8 @@ fn writing_without_the_right_names_the_options() {
     for rt in runtimes() {
         let file = rt.block_on(rt.open_read(&path)).unwrap();
         let results = [
-            rt.block_on(file.write_all(0, b"x")),
-            file.blocking().write_all(0, b"x"),
+            rt.block_on(file.write_all_at(b"x", 0)),
+            file.blocking().write_all_at(b"x", 0),
         ];
         for result in results {
             let message = message(&rt, result);

@@ -50,7 +50,7 @@ fn a_loop_that_only_watches_the_handle_does_not_sleep_over_what_a_turn_ends() {
         let mut reads = pin!(async {
             let file = rt.open_read(&path).await?;
             for at in (0..1 << 20).step_by(4096) {
-                assert_eq!(file.read::<u8>(at).await?, byte_at(at));
+                assert_eq!(file.read_value_at::<u8>(at).await?, byte_at(at));
             }
             file.close().await
         });

@@ -63,21 +63,21 @@ fn blocking_forms(rt: &NativeRt, file: &File, stream: &File) -> i32 {
     let (blocking, mut bytes) = (file.blocking(), [0; 8]);
     let lent = scope(file, async |scope| {
         let large = vec![0; 1 << 20].leak();
-        file.read_buf(0, scope.lend(large)).await.0
+        file.read_exact_buf_at(scope.lend(large), 0).await.0
     });
     first_accepted([
-        is_refused(blocking.read_all(0, &mut bytes)),
-        is_refused(blocking.read_some(0, &mut bytes)),
-        is_refused(blocking.read::<u64>(0)),
-        is_refused(blocking.write_all(0, b"child")),
-        is_refused(blocking.write(0, &7_u64)),
-        is_refused(stream.blocking().read_some(0, &mut bytes)),
+        is_refused(blocking.read_exact_at(&mut bytes, 0)),
+        is_refused(blocking.read_at(&mut bytes, 0)),
+        is_refused(blocking.read_value_at::<u64>(0)),
+        is_refused(blocking.write_all_at(b"child", 0)),
+        is_refused(blocking.write_value_at(&7_u64, 0)),
+        is_refused(stream.blocking().read_at(&mut bytes, 0)),
         is_refused(lent),
         is_refused(rt.block_on(file.len())),
         is_refused(rt.block_on(file.sync_all())),
         is_refused(file.block_on(file.sync_data())),
         is_refused(rt.block_on(rt.open_read("/dev/null"))),
-        is_refused(rt.block_on(file.write_all(0, b"child"))),
+        is_refused(rt.block_on(file.write_all_at(b"child", 0))),
     ])
 }
 
@@ -101,7 +101,7 @@ fn blocking_forms_are_refused_in_a_child() {
         let (file, (stream, _writer)) = (open(&rt, &dir), fed(&rt));
         in_child(|| blocking_forms(&rt, &file, &stream));
         let mut taken = [0; 14];
-        stream.blocking().read_all(0, &mut taken).unwrap();
+        stream.blocking().read_exact_at(&mut taken, 0).unwrap();
         assert_eq!(&taken, b"for the parent", "the child took some of it");
         let content = std::fs::read(file.path().unwrap()).unwrap();
         assert_bytes(&content, 0);
@@ -116,7 +116,8 @@ fn a_child_does_not_wait_for_a_thread_of_its_parent() {
         let (file, (stream, _writer)) = (open(&rt, &dir), fed(&rt));
         let (never, open_end) = std::io::pipe().unwrap();
         let waits = File::from_owned_fd(&rt, never.into());
-        let waiter = std::thread::spawn(move || waits.block_on(waits.read_buf(0, vec![0; 1])).0);
+        let waiter =
+            std::thread::spawn(move || waits.block_on(waits.read_exact_buf_at(vec![0; 1], 0)).0);
         // Another thread that asks for the raw turn panics as long as the first waits with it.
         eventually("the thread waits with the turn", || {
             rt.report().chosen() == DriverKind::Threads || is_held(&rt)
@@ -159,16 +160,22 @@ fn a_child_drops_what_it_has() {
     for rt in runtimes() {
         let file = open(&rt, &dir);
         // Registered with the ring, which the child shares.
-        (0..1000).for_each(|n| rt.block_on(file.write(n % 8, &byte_at(n % 8))).unwrap());
+        (0..1000).for_each(|n| {
+            rt.block_on(file.write_value_at(&byte_at(n % 8), n % 8))
+                .unwrap()
+        });
         let (other, again) = (file.clone(), rt.clone());
         in_child(move || {
-            let pending = other.read_buf(0, vec![0; 8]);
+            let pending = other.read_exact_buf_at(vec![0; 8], 0);
             drop((pending, other.len(), other.sync_all()));
             drop(other.close());
             drop(again);
             0
         });
-        assert_eq!(rt.block_on(file.read::<u8>(9)).unwrap(), byte_at(9));
+        assert_eq!(
+            rt.block_on(file.read_value_at::<u8>(9)).unwrap(),
+            byte_at(9)
+        );
         let _: StdFile = StdFile::open(file.path().unwrap()).unwrap();
     }
 }

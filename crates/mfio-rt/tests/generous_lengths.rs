@@ -25,7 +25,7 @@ fn a_generous_length_of_a_short_file_touches_little_memory() {
         let file = rt.block_on(rt.open_read(dir.file("short", 10))).unwrap();
         let before = most_memory();
         for len in [1 << 30, usize::MAX] {
-            let read = rt.block_on(file.read_to_vec(0, len)).unwrap();
+            let read = rt.block_on(file.read_vec_at(0, len)).unwrap();
             assert_eq!(read.len(), 10);
             assert_bytes(&read, 0);
         }
@@ -38,7 +38,7 @@ fn a_generous_length_of_a_short_file_touches_little_memory() {
 
 /// Reads a file by all the forms that need no exact length.
 fn reads_all(rt: &NativeRt, file: &File, len: usize) {
-    let read = rt.block_on(file.read_to_vec(0, usize::MAX)).unwrap();
+    let read = rt.block_on(file.read_vec_at(0, usize::MAX)).unwrap();
     assert_eq!(read.len(), len);
     assert_bytes(&read, 0);
     reads_to_the_end(rt, file, len);
@@ -46,10 +46,13 @@ fn reads_all(rt: &NativeRt, file: &File, len: usize) {
 
 fn reads_to_the_end(rt: &NativeRt, file: &File, len: usize) {
     let mut bytes = Vec::new();
-    assert_eq!(rt.block_on(file.read_to_end(0, &mut bytes)).unwrap(), len);
+    assert_eq!(
+        rt.block_on(file.read_to_end_at(&mut bytes, 0)).unwrap(),
+        len
+    );
     assert_bytes(&bytes, 0);
     bytes.clear();
-    assert_eq!(file.blocking().read_to_end(0, &mut bytes).unwrap(), len);
+    assert_eq!(file.blocking().read_to_end_at(&mut bytes, 0).unwrap(), len);
     assert_bytes(&bytes, 0);
 }
 
@@ -86,7 +89,7 @@ fn a_pipe_gives_what_there_is_for_a_generous_length_and_all_to_its_end() {
             let file = File::from_std(&rt, std::fs::File::from(std::os::fd::OwnedFd::from(read)));
             write.write_all(b"abc").unwrap();
             // The other end is open: more may come, and nobody waits for it.
-            let some = rt.block_on(file.read_to_vec(0, usize::MAX)).unwrap();
+            let some = rt.block_on(file.read_vec_at(0, usize::MAX)).unwrap();
             assert_eq!(some, b"abc");
             let writer = std::thread::spawn(move || {
                 let bytes: Vec<u8> = (0..300_000).map(byte_at).collect();
@@ -96,8 +99,8 @@ fn a_pipe_gives_what_there_is_for_a_generous_length_and_all_to_its_end() {
             });
             let mut bytes = Vec::new();
             let read = match blocking {
-                true => file.blocking().read_to_end(0, &mut bytes),
-                false => rt.block_on(file.read_to_end(0, &mut bytes)),
+                true => file.blocking().read_to_end_at(&mut bytes, 0),
+                false => rt.block_on(file.read_to_end_at(&mut bytes, 0)),
             };
             assert_eq!(read.unwrap(), 300_000);
             assert_bytes(&bytes, 0);

@@ -113,7 +113,7 @@ fn shutdown_ends_reads_before_it_frees_their_memory() {
         freed: freed.clone(),
     };
     let mut reads: Vec<_> = (0..20)
-        .map(|_| Box::pin(file.read_packet(0, Packet::new(watched()))))
+        .map(|_| Box::pin(file.read_packet_at(Packet::new(watched()), 0)))
         .collect();
     for read in &mut reads {
         assert!(start(&rt, read).is_pending());
@@ -181,7 +181,7 @@ fn what_cannot_be_ended_is_leaked_and_counted() {
         bytes: Box::new([0; 8]),
         freed: freed.clone(),
     };
-    let write = || file.write_packet(0, Packet::new(watched()));
+    let write = || file.write_packet_at(Packet::new(watched()), 0);
     let (mut stuck, mut tried, mut queued) = (write(), write(), write());
     assert!(start(&rt, &mut stuck).is_pending());
     wait_for_a_write(number);
@@ -282,7 +282,7 @@ fn wake_ups_arrive(rt: &NativeRt) {
     let stuck = File::from_owned_fd(rt, reader);
     let (waiter, watched) = {
         let rt = rt.clone();
-        spawn_watched(move || rt.block_on(async { stuck.read::<u64>(0).await }))
+        spawn_watched(move || rt.block_on(async { stuck.read_value_at::<u64>(0).await }))
     };
     watched.until_asleep();
     let options = OpenOptions::new().read(true).write(true).create(true);
@@ -290,8 +290,8 @@ fn wake_ups_arrive(rt: &NativeRt) {
     within("the other thread's operations end", move || {
         let file = other.block_on(other.open(path, &options)).unwrap();
         for n in 0..50_u64 {
-            other.block_on(file.write(n * 8, &n)).unwrap();
-            assert_eq!(other.block_on(file.read::<u64>(n * 8)).unwrap(), n);
+            other.block_on(file.write_value_at(&n, n * 8)).unwrap();
+            assert_eq!(other.block_on(file.read_value_at::<u64>(n * 8)).unwrap(), n);
         }
     });
     writer.write_all(&3_u64.to_ne_bytes()).unwrap();
@@ -319,7 +319,7 @@ fn a_forked_child_touches_nothing() {
             0 => {
                 let mut noop = Context::from_waker(Waker::noop());
                 let mut bytes = [0; 10];
-                let mut read = Box::pin(file.read_all(0, &mut bytes));
+                let mut read = Box::pin(file.read_exact_at(&mut bytes, 0));
                 let refused = matches!(read.as_mut().poll(&mut noop), Poll::Ready(Err(e)) if e.kind() == ErrorKind::BackendGone);
                 drop(read);
                 let mut len = file.len();
@@ -349,7 +349,7 @@ fn a_forked_child_touches_nothing() {
             within("the parent goes on", move || rt.block_on(pending))
         };
         assert_eq!(ended.packet.into_buffer(), 5_u64.to_ne_bytes());
-        rt.block_on(file.read::<[u8; 64]>(0)).unwrap();
+        rt.block_on(file.read_value_at::<[u8; 64]>(0)).unwrap();
     }
 }
 
@@ -385,7 +385,7 @@ fn waiting_for_room_is_asynchronous() {
 }
 
 async fn read_number(file: File) -> u64 {
-    file.read::<u64>(0).await.unwrap()
+    file.read_value_at::<u64>(0).await.unwrap()
 }
 
 /// Awaits all at once, and adds up what comes.
@@ -466,7 +466,7 @@ fn a_short_transfer_goes_on() {
             reader.read_to_end(&mut all).map(|_| all)
         });
         let (result, bytes) = within("all of it is written", move || {
-            rt.block_on(file.write_buf(0, bytes))
+            rt.block_on(file.write_all_buf_at(bytes, 0))
         });
         result.unwrap();
         let received = within("all of it arrives", move || received.join().unwrap()).unwrap();
@@ -496,7 +496,7 @@ fn a_file_that_is_used_often_closes_all_the_same() {
         locked.lock().unwrap();
         let file = File::from_std(&rt, locked);
         for n in 0..1000_u64 {
-            rt.block_on(file.write(n % 8, &7_u8)).unwrap();
+            rt.block_on(file.write_value_at(&7_u8, n % 8)).unwrap();
         }
         assert!(
             open().try_lock().is_err(),
@@ -515,7 +515,7 @@ fn who_hears_of_the_end_finds_the_file_free() {
         for n in 0..3000_u32 {
             let file = File::from_owned_fd(&rt, reader);
             writer.write_all(&n.to_ne_bytes()).unwrap();
-            assert_eq!(rt.block_on(file.read::<u32>(0)).unwrap(), n);
+            assert_eq!(rt.block_on(file.read_value_at::<u32>(0)).unwrap(), n);
             rt.block_on(file.len()).unwrap();
             reader = file.into_owned_fd().expect("nobody uses the file any more");
         }
@@ -589,11 +589,11 @@ async fn read_at_random(file: File, seed: u64, reads: u64) {
         match n % 3 {
             0 => {
                 let mut bytes = [0; 64];
-                file.read_all(pos, &mut bytes).await.unwrap();
+                file.read_exact_at(&mut bytes, pos).await.unwrap();
                 assert_bytes(&bytes, pos);
             }
             _ => {
-                let ended = file.read_packet(pos, packet).await;
+                let ended = file.read_packet_at(packet, pos).await;
                 assert_eq!(ended.outcome.first_error(), None);
                 packet = ended.packet;
                 assert_bytes(packet.buffer(), pos);
@@ -602,8 +602,8 @@ async fn read_at_random(file: File, seed: u64, reads: u64) {
         // Three in flight, of which two are given up.
         if numbers.below(3) == 0 {
             let mut given_up = (
-                file.read_buf(pos, vec![0; 64]),
-                file.read_buf(0, vec![0; 100]),
+                file.read_exact_buf_at(vec![0; 64], pos),
+                file.read_exact_buf_at(vec![0; 100], 0),
             );
             let mut cx = Context::from_waker(Waker::noop());
             let _ = std::pin::Pin::new(&mut given_up.0).poll(&mut cx);

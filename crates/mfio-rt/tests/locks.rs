@@ -50,8 +50,8 @@ fn a_lock_goes_with_the_last_handle() {
             let file = open(&rt, &path);
             let clone = file.clone();
             for n in 0..uses {
-                rt.block_on(file.write(n % 8, &7_u8)).unwrap();
-                rt.block_on(clone.read::<u8>(n % 8)).unwrap();
+                rt.block_on(file.write_value_at(&7_u8, n % 8)).unwrap();
+                rt.block_on(clone.read_value_at::<u8>(n % 8)).unwrap();
             }
             drop(file);
             assert!(!is_free(&path), "a clone has it");
@@ -101,7 +101,7 @@ impl Drives {
         let (reader, stop) = std::io::pipe().unwrap();
         let file = File::from_owned_fd(rt, reader.into());
         let thread = std::thread::spawn(move || {
-            let (ended, _) = file.block_on(file.read_buf(0, vec![0]));
+            let (ended, _) = file.block_on(file.read_exact_buf_at(vec![0], 0));
             assert!(ended.is_err());
         });
         Self { thread, stop }
@@ -121,7 +121,9 @@ fn a_stream_closes_though_a_read_of_it_was_given_up() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let driver = Drives::new(&rt);
         let stream = File::from_owned_fd(&rt, ours.into());
-        let mut reads: Vec<_> = (0..2).map(|_| stream.read_buf(0, vec![0; 8])).collect();
+        let mut reads: Vec<_> = (0..2)
+            .map(|_| stream.read_exact_buf_at(vec![0; 8], 0))
+            .collect();
         let mut cx = Context::from_waker(Waker::noop());
         assert!(
             reads

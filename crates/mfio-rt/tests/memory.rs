@@ -123,7 +123,7 @@ async fn steady_states(rt: &NativeRt, path: &Path, driver: DriverKind) {
     let mut packet = Some(Packet::new([0; 64]));
     let read = async || {
         let ended = file
-            .read_packet(4096, packet.take().expect("it comes back"))
+            .read_packet_at(packet.take().expect("it comes back"), 4096)
             .await;
         assert!(ended.outcome.is_success());
         packet = Some(ended.packet);
@@ -133,18 +133,18 @@ async fn steady_states(rt: &NativeRt, path: &Path, driver: DriverKind) {
 
     let mut bytes = [0; 4096];
     let borrowed = allocations(2000, async || {
-        file.read_all(8192, &mut bytes).await.unwrap()
+        file.read_exact_at(&mut bytes, 8192).await.unwrap()
     })
     .await;
     assert_eq!(borrowed, 0, "{driver}: borrowed memory, through the pool");
 
     let typed = allocations(2000, async || {
-        assert_ne!(file.read::<u64>(8192).await.unwrap(), 0)
+        assert_ne!(file.read_value_at::<u64>(8192).await.unwrap(), 0)
     })
     .await;
     assert_eq!(typed, 0, "{driver}: typed values, through the pool");
 
-    let writes = allocations(2000, async || file.write(0, &7_u64).await.unwrap()).await;
+    let writes = allocations(2000, async || file.write_value_at(&7_u64, 0).await.unwrap()).await;
     assert_eq!(writes, 0, "{driver}: writes, through the pool");
 
     let mut batch = Batch::new(40);
@@ -316,7 +316,7 @@ fn fill(rt: &NativeRt, wanted: usize) {
     let [reader, writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
     let (file, mut writer) = (File::from_owned_fd(rt, reader), StdFile::from(writer));
     let mut buffers = vec![[0; 64]; MANY];
-    let reads = buffers.iter_mut().map(|bytes| file.read_all(0, bytes));
+    let reads = buffers.iter_mut().map(|bytes| file.read_exact_at(bytes, 0));
     let mut reads: Vec<_> = reads.map(|read| Some(Box::pin(read))).collect();
     let mut written = false;
     rt.block_on(std::future::poll_fn(|cx| {
@@ -372,15 +372,15 @@ fn give_up_some(
 ) {
     let pos = numbers.below(1 << 17) & !4095;
     let mut futures: Vec<Pin<Box<dyn Future<Output = ()>>>> = vec![
-        Box::pin(async move { drop(file.read_buf(pos, vec![0; 512]).await) }),
-        Box::pin(async move { drop(file.read_to_vec(pos, 700).await) }),
-        Box::pin(async move { drop(file.write_buf(pos, vec![1; 100]).await) }),
+        Box::pin(async move { drop(file.read_exact_buf_at(vec![0; 512], pos).await) }),
+        Box::pin(async move { drop(file.read_vec_at(pos, 700).await) }),
+        Box::pin(async move { drop(file.write_all_buf_at(vec![1; 100], pos).await) }),
         Box::pin(async move { drop(rt.open_read(path).await) }),
         Box::pin(async move { drop(file.len().await) }),
     ];
     if let Some(direct) = direct {
         futures.push(Box::pin(async move {
-            drop(direct.read_buf(pos, AlignedBuf::new(4096)).await)
+            drop(direct.read_exact_buf_at(AlignedBuf::new(4096), pos).await)
         }));
     }
     let mut left: Vec<Option<_>> = futures.into_iter().map(Some).collect();
@@ -482,21 +482,23 @@ async fn give_up_a_third(file: File, seed: u64, reads: u64) {
         match n % 3 {
             0 => {
                 let mut bytes = [0; 64];
-                if let Some(read) = at_most(polls, file.read_all(pos, &mut bytes)).await {
+                if let Some(read) = at_most(polls, file.read_exact_at(&mut bytes, pos)).await {
                     read.unwrap();
                     assert_bytes(&bytes, pos);
                 }
             }
             1 => {
                 if let Some(ended) =
-                    at_most(polls, file.read_packet(pos, Packet::new([0; 64]))).await
+                    at_most(polls, file.read_packet_at(Packet::new([0; 64]), pos)).await
                 {
                     assert_eq!(ended.outcome.first_error(), None);
                     assert_bytes(ended.packet.buffer(), pos);
                 }
             }
             _ => {
-                if let Some((read, bytes)) = at_most(polls, file.read_buf(pos, vec![0; 48])).await {
+                if let Some((read, bytes)) =
+                    at_most(polls, file.read_exact_buf_at(vec![0; 48], pos)).await
+                {
                     read.unwrap();
                     assert_bytes(&bytes, pos);
                 }

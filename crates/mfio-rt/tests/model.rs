@@ -74,27 +74,27 @@ fn perform(rt: &NativeRt, file: &File, model: &mut Model, step: &Step) {
     match step {
         Step::Write { pos, len, seed } => {
             let bytes = pattern(*seed, *len);
-            rt.block_on(file.write_all(*pos, &bytes)).unwrap();
+            rt.block_on(file.write_all_at(&bytes, *pos)).unwrap();
             model.write(*pos, &bytes);
         }
         Step::BlockingWrite { pos, len, seed } => {
             let bytes = pattern(*seed, *len);
-            file.blocking().write_all(*pos, &bytes).unwrap();
+            file.blocking().write_all_at(&bytes, *pos).unwrap();
             model.write(*pos, &bytes);
         }
         Step::Read { pos, len } => check_whole(model, *pos, *len, |bytes| {
-            rt.block_on(file.read_all(*pos, bytes))
+            rt.block_on(file.read_exact_at(bytes, *pos))
         }),
         Step::BlockingRead { pos, len } => check_whole(model, *pos, *len, |bytes| {
-            file.blocking().read_all(*pos, bytes)
+            file.blocking().read_exact_at(bytes, *pos)
         }),
         Step::ReadSome { pos, len } => {
             let mut bytes = vec![0xee; *len];
-            let n = rt.block_on(file.read_some(*pos, &mut bytes)).unwrap();
+            let n = rt.block_on(file.read_at(&mut bytes, *pos)).unwrap();
             assert_eq!(&bytes[..n], model.read(*pos, *len));
         }
         Step::ReadPacket { pos, len } => {
-            let ended = rt.block_on(file.read_packet(*pos, Packet::new(vec![0xee; *len])));
+            let ended = rt.block_on(file.read_packet_at(Packet::new(vec![0xee; *len]), *pos));
             let good = ended.outcome.good_prefix();
             assert_eq!(&ended.packet.buffer()[..good], model.read(*pos, *len));
         }
@@ -124,13 +124,7 @@ fn check_whole(
 fn together(rt: &NativeRt, file: &File, model: &Model, reads: &[(u64, usize)]) {
     let mut futures: Vec<_> = reads
         .iter()
-        .map(|(pos, len)| {
-            (
-                *pos,
-                *len,
-                Box::pin(file.read_buf_some(*pos, vec![0; *len])),
-            )
-        })
+        .map(|(pos, len)| (*pos, *len, Box::pin(file.read_buf_at(vec![0; *len], *pos))))
         .collect();
     rt.block_on(std::future::poll_fn(|cx| {
         futures.retain_mut(|(pos, len, future)| match future.as_mut().poll(cx) {

@@ -120,8 +120,8 @@ fn all_fail(rt: &NativeRt, file: &File, kind: ErrorKind, word: &str) {
         rt.block_on(file.sync_all()).unwrap_err(),
         rt.block_on(file.len()).unwrap_err(),
         rt.block_on(rt.open_read("/dev/null")).unwrap_err(),
-        rt.block_on(file.write_all(0, b"refused")).unwrap_err(),
-        rt.block_on(file.read_buf(0, large)).0.unwrap_err(),
+        rt.block_on(file.write_all_at(b"refused", 0)).unwrap_err(),
+        rt.block_on(file.read_exact_buf_at(large, 0)).0.unwrap_err(),
     ];
     for error in &errors {
         assert_eq!(error.kind(), kind, "{error}");
@@ -309,7 +309,7 @@ fn a_dropped_write_is_carried_out_though_the_ring_is_refused() {
         let Some((rt, file)) = on_ring(&dir) else {
             return;
         };
-        let mut write = file.write_packet(0, Packet::new(*b"sent"));
+        let mut write = file.write_packet_at(Packet::new(*b"sent"), 0);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut write).poll(&mut cx).is_pending());
         drop(write);

@@ -102,7 +102,7 @@ fn reading_some_of_a_stream_takes_what_is_there() {
             writer.write_all(text.as_bytes()).unwrap();
             let file = file.clone();
             let (result, bytes) = within("it returns", move || {
-                file.block_on(file.read_buf_some(0, vec![0; 64]))
+                file.block_on(file.read_buf_at(vec![0; 64], 0))
             });
             assert_eq!(&bytes[..result.unwrap()], text.as_bytes());
         }
@@ -117,7 +117,7 @@ fn reads_that_nobody_waits_for_block_nobody() {
         let (reader, _writer) = pipe();
         let file = File::from_owned_fd(&rt, reader);
         for _ in 0..8 {
-            let mut read = file.read_packet(0, Packet::new([0; 1]));
+            let mut read = file.read_packet_at(Packet::new([0; 1]), 0);
             assert!(start(&rt, &mut read).is_pending());
             settle(&rt);
         }
@@ -136,7 +136,7 @@ fn reads_that_are_given_up_later_block_nobody() {
     let (reader, _writer) = pipe();
     let file = File::from_owned_fd(&rt, reader);
     let mut reads: Vec<_> = (0..2)
-        .map(|_| file.read_packet(0, Packet::new([0; 1])))
+        .map(|_| file.read_packet_at(Packet::new([0; 1]), 0))
         .collect();
     for read in &mut reads {
         assert!(start(&rt, read).is_pending());
@@ -156,7 +156,7 @@ fn a_read_that_nobody_waits_for_stops_taking() {
         let rt = builder.build().unwrap();
         let (reader, mut writer) = pipe();
         let file = File::from_owned_fd(&rt, reader);
-        let mut read = file.read_packet(0, Packet::new([0; 64]));
+        let mut read = file.read_packet_at(Packet::new([0; 64]), 0);
         assert!(start(&rt, &mut read).is_pending());
         settle(&rt);
         drop(read);
@@ -165,7 +165,7 @@ fn a_read_that_nobody_waits_for_stops_taking() {
             settle(&rt);
         }
         let line = within("a line is left", move || {
-            file.block_on(file.read::<[u8; 4]>(0))
+            file.block_on(file.read_value_at::<[u8; 4]>(0))
         });
         assert_eq!(&line.unwrap(), b"line");
     }
@@ -193,7 +193,7 @@ fn what_was_taken_in_is_not_refused_half_way() {
             std::mem::forget(in_flight);
         }
     }));
-    let mut first = other.read_packet(0, Packet::new([0; 1]));
+    let mut first = other.read_packet_at(Packet::new([0; 1]), 0);
     let polled = Pin::new(&mut first).poll(&mut Context::from_waker(&Waker::from(fills)));
     assert!(polled.is_pending());
     let bytes: Vec<u8> = (0..1 << 20).map(byte_at).collect();
@@ -297,7 +297,7 @@ fn a_descriptor_that_does_not_block_is_waited_for() {
         let set = unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
         assert_eq!(set, 0);
         let file = File::from_owned_fd(&rt, reader);
-        let mut read = Box::pin(file.read::<u8>(0));
+        let mut read = Box::pin(file.read_value_at::<u8>(0));
         assert!(start(&rt, &mut read).is_pending());
         settle(&rt);
         assert!(start(&rt, &mut read).is_pending());
@@ -331,11 +331,11 @@ fn a_descriptor_that_does_not_block_is_waited_for_by_blocking_calls() {
                 let mut got = vec![0; len];
                 let mut at = 0;
                 while at < len {
-                    at += from.blocking().read_some(0, &mut got[at..])?;
+                    at += from.blocking().read_at(&mut got[at..], 0)?;
                 }
                 Ok::<_, mfio::error::Error>(got)
             });
-            to.blocking().write_all(0, &sent)?;
+            to.blocking().write_all_at(&sent, 0)?;
             read.join().unwrap()
         });
         assert!(got.unwrap() == expected);
@@ -349,9 +349,9 @@ fn what_a_stream_has_given_is_not_lost_by_a_vector_with_room_for_more() {
         let (reader, mut writer) = pipe();
         let file = File::from_owned_fd(&rt, reader);
         writer.write_all(b"hello").unwrap();
-        assert_eq!(rt.block_on(file.read_to_vec(0, 64)).unwrap(), b"hello");
+        assert_eq!(rt.block_on(file.read_vec_at(0, 64)).unwrap(), b"hello");
         drop(writer);
-        assert_eq!(rt.block_on(file.read_to_vec(0, 64)).unwrap(), b"");
+        assert_eq!(rt.block_on(file.read_vec_at(0, 64)).unwrap(), b"");
     }
 }
 
@@ -378,7 +378,7 @@ fn hazard_chunks_that_overtake_each_other() {
         });
         rt.block_on(forward(&from, 0, &to, 0, LEN as u64)).unwrap();
         let mut at = 0;
-        let write = to.write_with(0, LEN as u64, |chunk: &mut [u8]| produce(&mut at, chunk));
+        let write = to.write_with_at(0, LEN as u64, |chunk: &mut [u8]| produce(&mut at, chunk));
         assert_eq!(rt.block_on(write).unwrap(), LEN as u64);
         drop(to);
         assert!(drain.join().unwrap() == [&bytes[..], &bytes].concat());
@@ -414,12 +414,12 @@ fn a_stream_ignores_positions_that_no_file_has() {
         );
         // More than a pipe holds, so that the rest is sent on.
         let sent = vec![7; 1 << 18];
-        let mut write = Box::pin(to.write_all(u64::MAX - 1, &sent));
+        let mut write = Box::pin(to.write_all_at(&sent, u64::MAX - 1));
         assert!(start(&rt, &mut write).is_pending());
         let mut got = 0;
         while got < sent.len() {
             got += rt
-                .block_on(from.read_some(u64::MAX, &mut [0; 1 << 16]))
+                .block_on(from.read_at(&mut [0; 1 << 16], u64::MAX))
                 .unwrap();
         }
         rt.block_on(write).unwrap();
@@ -456,7 +456,7 @@ fn a_fifo_is_not_opened_before_somebody_reads() {
         let file = within("a FIFO that is read", move || {
             let rt = rt;
             let file = rt.block_on(opened)?;
-            file.block_on(file.write_all(0, b"for you"))
+            file.block_on(file.write_all_at(b"for you", 0))
         });
         file.unwrap();
         assert_eq!(reader.join().unwrap().unwrap(), b"for you");
@@ -475,8 +475,8 @@ fn a_fifo_has_not_ended_before_somebody_writes() {
             // Some drivers wait for the writer here.
             let file = rt.block_on(rt.open_read(from))?;
             let mut bytes = [0; 8];
-            let first = file.blocking().read_some(0, &mut bytes)?;
-            let then = file.blocking().read_some(0, &mut [0])?;
+            let first = file.blocking().read_at(&mut bytes, 0)?;
+            let then = file.blocking().read_at(&mut [0], 0)?;
             Ok::<_, mfio::error::Error>((bytes[..first].to_vec(), then))
         });
         watched.until_asleep();

@@ -100,11 +100,11 @@ fn a_hundred_thousand_writes_at_once_all_succeed() {
         let ended = rt.block_on(file.write_batch(batch));
         let failed: Vec<_> = ended.results().filter_map(Result::err).collect();
         assert!(failed.is_empty(), "{}: {:?}", failed.len(), failed[0]);
-        let written = rt.block_on(file.read_to_vec(0, MANY as usize)).unwrap();
+        let written = rt.block_on(file.read_vec_at(0, MANY as usize)).unwrap();
         assert_bytes(&written, 0);
         // Nobody drives the runtime while these are sent, so none can have ended.
         let writes = (0..MANY).map(|n| {
-            let mut write = file.write_packet(n, Packet::new([!byte_at(n)]));
+            let mut write = file.write_packet_at(Packet::new([!byte_at(n)]), n);
             let polled = Pin::new(&mut write).poll(&mut Context::from_waker(Waker::noop()));
             (write, polled.is_pending())
         });
@@ -115,7 +115,7 @@ fn a_hundred_thousand_writes_at_once_all_succeed() {
             let ended = rt.block_on(write);
             assert_eq!(ended.outcome.first_error(), None);
         }
-        let written = rt.block_on(file.read_to_vec(0, MANY as usize)).unwrap();
+        let written = rt.block_on(file.read_vec_at(0, MANY as usize)).unwrap();
         let flipped: Vec<_> = written.iter().map(|byte| !byte).collect();
         assert_bytes(&flipped, 0);
     }
@@ -130,7 +130,10 @@ fn operations_of_every_kind_wait_for_room_in_order() {
         let opened = rt.block_on(join((0..50).map(|_| rt.open_read(&path))));
         for file in &opened {
             let file = file.as_ref().unwrap();
-            assert_eq!(rt.block_on(file.read::<u8>(7)).unwrap(), byte_at(7));
+            assert_eq!(
+                rt.block_on(file.read_value_at::<u8>(7)).unwrap(),
+                byte_at(7)
+            );
         }
         let file = opened[0].as_ref().unwrap();
         for len in rt.block_on(join((0..50).map(|_| file.len()))) {
@@ -142,7 +145,9 @@ fn operations_of_every_kind_wait_for_room_in_order() {
             .unwrap();
         let (reader, writer) = std::io::pipe().unwrap();
         let writer = File::from_owned_fd(&rt, writer.into());
-        let written = rt.block_on(join((0..200_u8).map(|n| writer.write_buf(0, vec![n]))));
+        let written = rt.block_on(join(
+            (0..200_u8).map(|n| writer.write_all_buf_at(vec![n], 0)),
+        ));
         assert!(written.iter().all(|(result, _)| result.is_ok()));
         let mut order = [0; 200];
         (&reader).read_exact(&mut order).unwrap();
@@ -159,9 +164,9 @@ fn one_request_in_more_pieces_than_there_is_room_for() {
         let stripe = Stripe::new(members, 16).unwrap();
         let io = Driven::new(stripe, rt.clone());
         let bytes: Vec<u8> = (0..64 * 1024).map(byte_at).collect();
-        io.block_on(io.write_all(0, &bytes)).unwrap();
+        io.block_on(io.write_all_at(&bytes, 0)).unwrap();
         let mut read = vec![0; bytes.len()];
-        io.block_on(io.read_all(0, &mut read)).unwrap();
+        io.block_on(io.read_exact_at(&mut read, 0)).unwrap();
         assert_bytes(&read, 0);
     }
 }
@@ -179,7 +184,7 @@ fn dropped_reads_leave_the_queue_and_writes_are_carried_out() {
         let mut dropped: Vec<_> = (0..1000).map(|_| read_number(&stream)).collect();
         assert!(dropped.iter_mut().all(|read| start(&rt, read).is_pending()));
         drop(dropped);
-        let mut write = file.write_packet(0, Packet::new(*b"sent"));
+        let mut write = file.write_packet_at(Packet::new(*b"sent"), 0);
         assert!(start(&rt, &mut write).is_pending());
         drop(write);
         first.push(read_number(&stream));
@@ -272,7 +277,7 @@ fn writes_that_wait_for_room_are_carried_out_one_after_another_when_the_runtime_
         rt.block_on(async {
             for n in 0..N {
                 let bytes = n.to_le_bytes();
-                let mut write = pin!(file.write_all(n * 8, &bytes));
+                let mut write = pin!(file.write_all_at(&bytes, n * 8));
                 let mut cx = Context::from_waker(Waker::noop());
                 assert!(!matches!(write.as_mut().poll(&mut cx), Poll::Ready(Err(_))));
             }

@@ -21,7 +21,7 @@ fn stranger<F: Future>(future: F) -> F::Output {
 fn uncached(rt: &NativeRt, name: &str) -> File {
     // Driven by this thread, so that no other one is there yet.
     let file = rt.block_on(rt.create(temp(name))).unwrap();
-    rt.block_on(file.write_all(0, &[7; 4096])).unwrap();
+    rt.block_on(file.write_all_at(&[7; 4096], 0)).unwrap();
     file
 }
 
@@ -39,7 +39,7 @@ fn operations_end_under_an_executor_that_drives_nothing() {
         let file = uncached(&rt, "stranger");
         stranger(file.sync_all()).unwrap();
         assert_eq!(stranger(file.len()), Ok(4096));
-        assert_eq!(stranger(file.read::<u8>(17)), Ok(7));
+        assert_eq!(stranger(file.read_value_at::<u8>(17)), Ok(7));
         remove("stranger");
     }
 }
@@ -49,7 +49,7 @@ fn a_task_needs_no_drive() {
     for rt in runtimes() {
         tokio_runtime().block_on(async {
             let file = rt.open_read("/proc/version").await.unwrap();
-            let task = tokio::spawn(async move { file.read_to_vec(0, 5).await });
+            let task = tokio::spawn(async move { file.read_vec_at(0, 5).await });
             assert_eq!(task.await.unwrap().unwrap(), b"Linux");
         });
     }
@@ -65,7 +65,7 @@ fn a_driver_that_ends_leaves_nobody_behind() {
                 let file = rt.create(temp("ended")).await.unwrap();
                 let bytes = file.clone();
                 // On its way, or not even sent, when its driver ends.
-                let write = tokio::spawn(async move { bytes.write_all(0, b"bytes").await });
+                let write = tokio::spawn(async move { bytes.write_all_at(b"bytes", 0).await });
                 driver.abort();
                 let _ = driver.await;
                 write.await.unwrap().unwrap();
@@ -200,7 +200,7 @@ fn block_on_starts_no_thread() {
     in_a_process_of_its_own("block_on_starts_no_thread", || {
         let file = rt.block_on(rt.create(temp("none"))).unwrap();
         rt.block_on(async {
-            file.write_all(0, b"bytes").await?;
+            file.write_all_at(b"bytes", 0).await?;
             file.sync_all().await?;
             file.len().await
         })
@@ -235,7 +235,7 @@ fn a_runtime_that_must_not_drive_itself_says_so() {
     tokio_runtime().block_on(async {
         // It drives from its first poll on; what is sent before is not refused.
         let driver = tokio::spawn(Tokio::drive(rt.clone()));
-        assert_eq!(file.read_to_vec(0, 5).await.unwrap(), b"Linux");
+        assert_eq!(file.read_vec_at(0, 5).await.unwrap(), b"Linux");
         driver.abort();
         let _ = driver.await;
     });

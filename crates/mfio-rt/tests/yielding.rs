@@ -31,8 +31,8 @@ fn leaves_a_neighbour_its_turns(rt: NativeRt, path: &Path, through_a_cache: bool
         });
         while turns.load(Ordering::Relaxed) < TURNS {
             let byte: u8 = match through_a_cache {
-                true => cache.read(0).await.unwrap(),
-                false => file.read(0).await.unwrap(),
+                true => cache.read_value_at(0).await.unwrap(),
+                false => file.read_value_at(0).await.unwrap(),
             };
             assert_eq!(byte, 1);
         }

@@ -32,7 +32,7 @@ async fn batch(io: &Memory, packets: &mut Vec<Packet<[u8; 1]>>) {
     let mut running: Vec<_> = packets
         .drain(..)
         .enumerate()
-        .map(|(pos, packet)| Some(io.read_packet(pos as u64, packet)))
+        .map(|(pos, packet)| Some(io.read_packet_at(packet, pos as u64)))
         .collect();
     std::future::poll_fn(|cx| {
         for slot in &mut running {
@@ -59,7 +59,7 @@ fn main() {
         io.block_on(async {
             for pos in 0..calls {
                 let ended = io
-                    .read_packet(pos as u64 % 4096, packet.take().unwrap())
+                    .read_packet_at(packet.take().unwrap(), pos as u64 % 4096)
                     .await;
                 packet = Some(ended.packet);
             }
@@ -89,7 +89,7 @@ fn main() {
                 io.block_on(async {
                     let mut set = FuturesUnordered::new();
                     for _ in 0..calls {
-                        (0..size).for_each(|pos| set.push(io.read::<u8>(pos as u64)));
+                        (0..size).for_each(|pos| set.push(io.read_value_at::<u8>(pos as u64)));
                         while let Some(value) = set.next().await {
                             black_box(value.unwrap());
                         }
@@ -101,18 +101,18 @@ fn main() {
     time("typed read::<u64>", 200_000, 1, |calls| {
         io.block_on(async {
             for _ in 0..calls {
-                black_box(io.read::<u64>(black_box(8)).await.unwrap());
+                black_box(io.read_value_at::<u64>(black_box(8)).await.unwrap());
             }
         });
     });
     time("typed, a block_on each", 200_000, 1, |calls| {
         for _ in 0..calls {
-            black_box(io.block_on(io.read::<u64>(black_box(8))).unwrap());
+            black_box(io.block_on(io.read_value_at::<u64>(black_box(8))).unwrap());
         }
     });
     time("blocking read::<u64>", 1_000_000, 1, |calls| {
         for _ in 0..calls {
-            black_box(io.blocking().read::<u64>(black_box(8)).unwrap());
+            black_box(io.blocking().read_value_at::<u64>(black_box(8)).unwrap());
         }
     });
 }

@@ -241,7 +241,7 @@ pub trait PacketIo<D: Direction, P: Position = u64> {
         None
     }
 
-    /// What requests must be aligned to. The calls that choose positions and memory themselves (`read_with`, `forward`,
+    /// What requests must be aligned to. The calls that choose positions and memory themselves (`read_with_at`, `forward`,
     /// `read_ranges`) keep to it; in all others it is the user's to keep.
     fn alignment(&self) -> Alignment {
         Alignment::NONE

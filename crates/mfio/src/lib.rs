@@ -17,8 +17,8 @@
 //!
 //! let io = Memory::new(vec![0; 4096]);
 //! io.block_on(async {
-//!     io.write_all(8, b"eight").await?;
-//!     assert_eq!(&io.read::<[u8; 5]>(8).await?, b"eight");
+//!     io.write_all_at(b"eight", 8).await?;
+//!     assert_eq!(&io.read_value_at::<[u8; 5]>(8).await?, b"eight");
 //!     Ok::<_, mfio::error::Error>(())
 //! })?;
 //! # Ok::<_, mfio::error::Error>(())

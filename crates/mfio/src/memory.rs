@@ -48,11 +48,11 @@ const DEPTH: usize = 1024;
 /// use mfio::traits::{BlockingIo, IoRead};
 ///
 /// let io = Memory::new(b"hello, world".to_vec());
-/// let tail = io.block_on(io.read_to_vec(7, 100))?;
+/// let tail = io.block_on(io.read_vec_at(7, 100))?;
 /// assert_eq!(tail, b"world");
 ///
 /// let mut head = [0; 5];
-/// io.blocking().read_all(0, &mut head)?;
+/// io.blocking().read_exact_at(&mut head, 0)?;
 /// assert_eq!(&head, b"hello");
 /// # Ok::<_, mfio::error::Error>(())
 /// ```

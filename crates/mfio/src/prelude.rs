@@ -2,16 +2,18 @@
 //!
 //! | name | for |
 //! |---|---|
-//! | [`IoRead`], [`IoWrite`] | reading and writing at positions: `io.read_all(0, &mut bytes).await` |
-//! | [`BlockingIo`] | the same for plain threads: `io.blocking().read_all(0, &mut bytes)` |
+//! | [`IoRead`], [`IoWrite`] | I/O at positions: `io.read_exact_at(&mut bytes, 0).await` |
+//! | [`StreamRead`], [`StreamWrite`] | I/O of streams: `io.read_exact(&mut bytes).await` |
+//! | [`BlockingIo`] | both, for plain threads: `io.blocking().read_exact_at(&mut bytes, 0)` |
 //! | [`HasLen`] | the length of an object |
 //! | [`IoBackend`], [`IoBackendExt`] | `io.block_on(future)`, on every object that has a backend |
 //! | [`Integration`] | `Tokio::drive`, `AsyncIo::run_with`, … |
 //! | `Tokio`, `AsyncIo` | the executors, with the features `tokio` and `async-io` (Unix) |
-//! | [`Seekable`], [`Streaming`] | cursors: the I/O traits of std, tokio, futures-io and embedded-io-async |
+//! | [`Seekable`], [`Streaming`] | cursors: I/O traits of std, tokio, futures-io, embedded-io |
 //!
-//! None of these names is one of std, tokio or futures, and the methods are those of objects of mfio alone. So the prelude can
-//! be imported beside `std::io::prelude`, `tokio::io::AsyncReadExt` and the like.
+//! None of these names is one of std, tokio or futures, and the methods apply to objects of mfio
+//! only. So the prelude can be imported beside `std::io::prelude`, `tokio::io::AsyncReadExt` and
+//! the like.
 //!
 //! ```
 //! use mfio::memory::Memory;
@@ -19,7 +21,7 @@
 //! use std::io::prelude::*;
 //!
 //! let io = Memory::new(b"some bytes".to_vec());
-//! let first = io.block_on(io.read::<[u8; 4]>(0))?;
+//! let first = io.block_on(io.read_value_at::<[u8; 4]>(0))?;
 //! assert_eq!(&first, b"some");
 //!
 //! let mut text = String::new();
@@ -34,4 +36,4 @@ pub use crate::backend::integrations::async_io::AsyncIo;
 pub use crate::backend::integrations::tokio::Tokio;
 pub use crate::backend::{Integration, IoBackend, IoBackendExt};
 pub use crate::cursor::{Seekable, Streaming};
-pub use crate::traits::{BlockingIo, HasLen, IoRead, IoWrite};
+pub use crate::traits::{BlockingIo, HasLen, IoRead, IoWrite, StreamRead, StreamWrite};

@@ -14,7 +14,7 @@
 //! let io = Memory::new(vec![1, 2, 3, 4]);
 //! let mut bytes = [0; 4];
 //! scope(&io, async |s| {
-//!     let (result, bytes) = io.read_buf(0, s.lend(&mut bytes)).await;
+//!     let (result, bytes) = io.read_exact_buf_at(s.lend(&mut bytes), 0).await;
 //!     result?;
 //!     assert_eq!(*bytes, [1, 2, 3, 4]);
 //!     Ok::<_, mfio::error::Error>(())
@@ -30,7 +30,7 @@
 //! let io = Memory::new(vec![1, 2, 3, 4]);
 //! scope(&io, async |s| {
 //!     let mut bytes = [0; 4];
-//!     let _ = io.read_buf(0, s.lend(&mut bytes)).await;
+//!     let _ = io.read_exact_buf_at(s.lend(&mut bytes), 0).await;
 //! });
 //! ```
 //!
@@ -41,7 +41,7 @@
 //! let io = Memory::new(vec![1, 2, 3, 4]);
 //! let mut bytes = [0; 4];
 //! scope(&io, async |s| {
-//!     let lent = io.read_buf(0, s.lend(&mut bytes)).await.1;
+//!     let lent = io.read_exact_buf_at(s.lend(&mut bytes), 0).await.1;
 //!     lent.into_inner()[0] = 1;
 //! });
 //! ```
@@ -53,7 +53,7 @@
 //! let io = Memory::new(vec![1, 2, 3, 4]);
 //! let mut bytes = [0; 4];
 //! scope(&io, async |s| {
-//!     drop(io.read_buf(0, s.lend(&mut bytes)));
+//!     drop(io.read_exact_buf_at(s.lend(&mut bytes), 0));
 //!     bytes[0] = 1;
 //! });
 //! ```

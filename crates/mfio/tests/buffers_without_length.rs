@@ -4,11 +4,10 @@
 use bytes::BytesMut;
 use mfio::backend::IoBackendExt;
 use mfio::error::ErrorKind;
-use mfio::io::NoPos;
 use mfio::memory::{Memory, pipe};
 use mfio::packet::{Batch, Packet, ReadBuffer, WriteBuffer};
 use mfio::pipeline::Window;
-use mfio::traits::{BlockingIo, IoRead, IoWrite};
+use mfio::traits::{BlockingIo, IoRead, IoWrite, StreamRead};
 
 fn memory() -> Memory {
     Memory::new(vec![7; 100])
@@ -22,13 +21,13 @@ fn refused(error: &mfio::error::Error) {
 fn reads_refuse<B: ReadBuffer + std::fmt::Debug + 'static>(buffer: impl Fn() -> B) {
     let io = memory();
     io.block_on(async {
-        refused(&io.read_buf(0, buffer()).await.0.unwrap_err());
-        refused(&io.read_buf_some(0, buffer()).await.0.unwrap_err());
-        let ended = io.read_packet(0, Packet::new(buffer())).await;
+        refused(&io.read_exact_buf_at(buffer(), 0).await.0.unwrap_err());
+        refused(&io.read_buf_at(buffer(), 0).await.0.unwrap_err());
+        let ended = io.read_packet_at(Packet::new(buffer()), 0).await;
         let refusal = ended.outcome.first_error().unwrap();
         assert_eq!(refusal.kind(), ErrorKind::InvalidInput);
         let each = |_: mfio::packet::EndedSegment<'_>| panic!("nothing is read");
-        let ended = io.read_packet_each(0, Packet::new(buffer()), each).await;
+        let ended = io.read_packet_each_at(Packet::new(buffer()), 0, each).await;
         assert!(!ended.outcome.is_success());
         let mut pipeline = io.read_pipeline::<_, ()>(Window::new(2));
         assert!(pipeline.try_push((0, buffer())).is_ok());
@@ -42,9 +41,9 @@ fn reads_refuse<B: ReadBuffer + std::fmt::Debug + 'static>(buffer: impl Fn() -> 
 fn writes_are_empty<B: WriteBuffer + std::fmt::Debug + 'static>(buffer: impl Fn() -> B) {
     let io = memory();
     io.block_on(async {
-        io.write_buf(0, buffer()).await.0.unwrap();
-        assert_eq!(io.write_buf_some(0, buffer()).await.0.unwrap(), 0);
-        let ended = io.write_packet(0, Packet::new(buffer())).await;
+        io.write_all_buf_at(buffer(), 0).await.0.unwrap();
+        assert_eq!(io.write_buf_at(buffer(), 0).await.0.unwrap(), 0);
+        let ended = io.write_packet_at(Packet::new(buffer()), 0).await;
         assert!(ended.outcome.is_success());
         let ended = io.write_batch(Batch::from_iter([(0, buffer())])).await;
         assert!(ended.outcome.is_success() && ended.results().all(|result| result.is_ok()));
@@ -61,7 +60,7 @@ fn a_read_into_capacity_alone_is_refused_and_not_silently_empty() {
     reads_refuse(|| Vec::with_capacity(10));
     reads_refuse(|| BytesMut::with_capacity(10));
     let (reads, _writes) = pipe(10);
-    let read = reads.block_on(reads.read_buf_some(NoPos, Vec::with_capacity(10)));
+    let read = reads.block_on(reads.read_buf(Vec::with_capacity(10)));
     refused(&read.0.unwrap_err());
 }
 
@@ -74,7 +73,7 @@ fn a_write_of_capacity_alone_is_an_empty_write() {
 #[test]
 fn a_refused_buffer_comes_back_as_it_was() {
     let io = memory();
-    let (result, buffer) = io.block_on(io.read_buf(0, Vec::with_capacity(10)));
+    let (result, buffer) = io.block_on(io.read_exact_buf_at(Vec::with_capacity(10), 0));
     refused(&result.unwrap_err());
     assert_eq!((buffer.len(), buffer.capacity()), (0, 10));
 }
@@ -84,7 +83,7 @@ fn a_buffer_with_length_and_room_is_filled_up_to_its_length() {
     let io = memory();
     let mut bytes = Vec::with_capacity(10);
     bytes.resize(4, 0);
-    let (result, bytes) = io.block_on(io.read_buf(0, bytes));
+    let (result, bytes) = io.block_on(io.read_exact_buf_at(bytes, 0));
     result.unwrap();
     assert_eq!((&bytes[..], bytes.capacity()), (&[7; 4][..], 10));
 }
@@ -93,10 +92,13 @@ fn a_buffer_with_length_and_room_is_filled_up_to_its_length() {
 fn a_buffer_with_neither_is_an_empty_read() {
     let io = memory();
     io.block_on(async {
-        io.read_buf(0, Vec::new()).await.0.unwrap();
-        io.read_buf(0, BytesMut::new()).await.0.unwrap();
-        io.read_buf(0, Box::<[u8]>::default()).await.0.unwrap();
-        io.read_buf(0, [0; 0]).await.0.unwrap();
+        io.read_exact_buf_at(Vec::new(), 0).await.0.unwrap();
+        io.read_exact_buf_at(BytesMut::new(), 0).await.0.unwrap();
+        io.read_exact_buf_at(Box::<[u8]>::default(), 0)
+            .await
+            .0
+            .unwrap();
+        io.read_exact_buf_at([0; 0], 0).await.0.unwrap();
     });
 }
 

@@ -38,11 +38,11 @@ fn now<F: Future>(future: F) -> F::Output {
 fn read_paths_copy_data_once_at_most() {
     let io = Faulty::counting(200);
     // The object's move is the only one: it writes where the user will look.
-    let (result, buffer) = now(io.read_buf(10, vec![0; 50]));
+    let (result, buffer) = now(io.read_exact_buf_at(vec![0; 50], 10));
     result.unwrap();
     moved_only_at(&io, &[at(&buffer)]);
 
-    let ended = now(io.read_packet(10, Packet::new([0; 50])));
+    let ended = now(io.read_packet_at(Packet::new([0; 50]), 10));
     moved_only_at(&io, &[at(ended.packet.buffer())]);
 
     let batch: Batch<_> = (0..3).map(|i| (i * 20, [0u8; 20])).collect();
@@ -60,7 +60,7 @@ fn read_paths_copy_data_once_at_most() {
 
     let mut seen = Vec::new();
     let look = |bytes: &[u8]| seen.push(at(bytes));
-    now(io.read_with(0, 200, look).chunks(Chunks {
+    now(io.read_with_at(0, 200, look).chunks(Chunks {
         size: 64,
         window: 2,
     }))
@@ -69,7 +69,7 @@ fn read_paths_copy_data_once_at_most() {
 
     // Borrowed memory, and values, cost one copy more: from the packet.
     let mut borrowed = [0; 50];
-    now(io.read_all(10, &mut borrowed)).unwrap();
+    now(io.read_exact_at(&mut borrowed, 10)).unwrap();
     let packet = io.addresses.lock().unwrap().pop().unwrap();
     assert!(!at(&borrowed).contains(&packet));
     assert!(io.addresses.lock().unwrap().is_empty(), "asked once");
@@ -85,7 +85,7 @@ fn an_object_that_exposes_its_memory_copies_nothing() {
         let range = at(bytes);
         assert!(whole.start <= range.start && range.end <= whole.end);
     };
-    now(io.read_with(0, 200, inside)).unwrap();
+    now(io.read_with_at(0, 200, inside)).unwrap();
     let ended = now(io.read_ranges([0..10, 12..20, 150..160]));
     ended.iter().for_each(|bytes| inside(bytes.unwrap()));
     assert_eq!(*io.copied.lock().unwrap(), 0);
@@ -142,13 +142,13 @@ fn writes_are_made_where_they_are_written_from() {
     let io = Faulty::counting(200);
     let mut made = Vec::new();
     let make = |bytes: &mut [u8]| made.push(at(bytes));
-    now(io.write_with(0, 200, make).chunks(Chunks {
+    now(io.write_with_at(0, 200, make).chunks(Chunks {
         size: 64,
         window: 2,
     }))
     .unwrap();
     moved_only_at(&io, &made);
-    let (result, buffer) = now(io.write_buf(0, AlignedBuf::new(100)));
+    let (result, buffer) = now(io.write_all_buf_at(AlignedBuf::new(100), 0));
     result.unwrap();
     moved_only_at(&io, &[at(&buffer)]);
 }

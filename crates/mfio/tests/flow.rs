@@ -110,7 +110,7 @@ proptest! {
             if seen.len() >= stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let mut order = numbers(case.seed);
-        let op = io.read_with(pos, len, consumer).chunks(case.chunks);
+        let op = io.read_with_at(pos, len, consumer).chunks(case.chunks);
         let op = if to_end { op.to_end() } else { op };
         let result = drive(op, || io.serve(order()));
         let all: Vec<u8> = (pos..(pos + len).min(200)).map(|i| i as u8).collect();
@@ -146,7 +146,7 @@ proptest! {
         let mut next = 0u8;
         let producer = |bytes: &mut [u8]| bytes.fill_with(|| { next = next.wrapping_add(1); next ^ 0x80 });
         let mut order = numbers(case.seed);
-        let result = drive(io.write_with(pos, len, producer).chunks(case.chunks), || io.serve(order()));
+        let result = drive(io.write_with_at(pos, len, producer).chunks(case.chunks), || io.serve(order()));
         let good = match &result {
             Ok(n) => { prop_assert_eq!(*n, len); len }
             Err(partial) => {
@@ -211,7 +211,7 @@ proptest! {
 #[test]
 fn a_consumer_that_panics_harms_nothing_else() {
     let io = Memory::new(vec![7; 1000]);
-    let mut op = Box::pin(io.read_with(0, 1000, |bytes: &[u8]| {
+    let mut op = Box::pin(io.read_with_at(0, 1000, |bytes: &[u8]| {
         assert!(bytes.is_empty(), "a consumer panics");
     }));
     let panicked = catch_unwind(AssertUnwindSafe(|| io.block_on(op.as_mut())));
@@ -219,12 +219,13 @@ fn a_consumer_that_panics_harms_nothing_else() {
     let again = catch_unwind(AssertUnwindSafe(|| io.block_on(op.as_mut())));
     assert!(again.is_err(), "it is over");
     assert_eq!(
-        io.block_on(io.read_with(0, 1000, |_: &[u8]| ())).unwrap(),
+        io.block_on(io.read_with_at(0, 1000, |_: &[u8]| ()))
+            .unwrap(),
         1000
     );
 
     let produced = catch_unwind(AssertUnwindSafe(|| {
-        io.block_on(io.write_with(0, 10, |bytes: &mut [u8]| {
+        io.block_on(io.write_with_at(0, 10, |bytes: &mut [u8]| {
             bytes.fill(9);
             panic!("a producer panics");
         }))
@@ -246,26 +247,26 @@ fn a_consumer_may_use_the_same_object() {
     let mut copied = Vec::new();
     let again = |bytes: &[u8]| {
         let pos = u64::from(bytes[0]);
-        copied.push(io.blocking().read::<u8>(pos).unwrap());
-        io.blocking().write(pos, &0xffu8).unwrap();
+        copied.push(io.blocking().read_value_at::<u8>(pos).unwrap());
+        io.blocking().write_value_at(&0xffu8, pos).unwrap();
     };
-    io.block_on(io.read_with(0, 200, again).chunks(chunks))
+    io.block_on(io.read_with_at(0, 200, again).chunks(chunks))
         .unwrap();
     assert_eq!(copied, (0..20).map(|i| i * 10).collect::<Vec<u8>>());
 
     // Blocking, even without a short cut: the consumer runs between the waits.
     let mut inner = 0;
     io.blocking()
-        .read_with(0, 100, |_: &[u8]| {
+        .read_with_at(0, 100, |_: &[u8]| {
             let add = |bytes: &[u8]| inner += bytes.len();
-            io.blocking().read_with(0, 50, add).unwrap();
-            let read = io.block_on(io.read_to_vec(0, 3)).unwrap();
+            io.blocking().read_with_at(0, 50, add).unwrap();
+            let read = io.block_on(io.read_vec_at(0, 3)).unwrap();
             assert_eq!(read.len(), 3);
         })
         .unwrap();
     assert_eq!(inner, 50);
     io.blocking()
-        .write_with(0, 100, |bytes: &mut [u8]| {
+        .write_with_at(0, 100, |bytes: &mut [u8]| {
             bytes.fill(1);
             assert_eq!(
                 io.blocking()
@@ -283,7 +284,7 @@ fn a_consumer_may_use_the_same_object() {
 fn one_poll_does_not_go_on_for_ever() {
     let io = Frozen::from(vec![1; 1 << 20]);
     let mut op = pin!(
-        io.read_with(0, 1 << 20, |_: &[u8]| ())
+        io.read_with_at(0, 1 << 20, |_: &[u8]| ())
             .chunks(Chunks { size: 1, window: 1 })
     );
     let mut cx = Context::from_waker(Waker::noop());
@@ -293,14 +294,14 @@ fn one_poll_does_not_go_on_for_ever() {
 #[test]
 fn positions_end_where_numbers_end() {
     let io = Faulty::counting(10);
-    let partial = drive(io.read_with(u64::MAX - 1, 10, |_: &[u8]| ()), || false).unwrap_err();
+    let partial = drive(io.read_with_at(u64::MAX - 1, 10, |_: &[u8]| ()), || false).unwrap_err();
     assert_eq!(
         (partial.good, partial.error.kind()),
         (0, ErrorKind::UnexpectedEof)
     );
     let chunks = Chunks { size: 2, window: 1 };
     let written = drive(
-        io.write_with(u64::MAX, 10, |_: &mut [u8]| ())
+        io.write_with_at(u64::MAX, 10, |_: &mut [u8]| ())
             .chunks(chunks),
         || false,
     );
@@ -318,7 +319,9 @@ fn chunks_may_grow_on_their_way() {
         size: 1000,
         window: 2,
     };
-    let mut future = io.write_with(0, 6000, |bytes| bytes.fill(7)).chunks(small);
+    let mut future = io
+        .write_with_at(0, 6000, |bytes| bytes.fill(7))
+        .chunks(small);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(Pin::new(&mut future).poll(&mut cx).is_pending());
     assert_eq!(io.block_on(future.chunks(large)).unwrap(), 6000);

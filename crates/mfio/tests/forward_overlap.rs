@@ -169,7 +169,7 @@ fn what_appends_to_itself_goes_in_order_and_not_for_ever() {
     assert_eq!(*io.0.bytes.lock().unwrap(), expected);
     let endless = memory.block_on(forward(&io, 0, &io, 0, u64::MAX).to_end());
     assert_eq!(endless.unwrap_err().error.kind(), ErrorKind::InvalidInput);
-    assert_eq!(memory.block_on(io.read_to_vec(0, 1000)).unwrap(), expected);
+    assert_eq!(memory.block_on(io.read_vec_at(0, 1000)).unwrap(), expected);
 }
 
 #[test]

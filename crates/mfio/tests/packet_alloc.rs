@@ -99,11 +99,14 @@ fn calls_through_the_pool_allocate_nothing() {
     let mut large = vec![0; 65_536];
     let count = allocations(|| {
         io.block_on(async {
-            assert_eq!(io.read::<u64>(8).await.unwrap(), 0x0101_0101_0101_0101);
-            io.write(0, &0x0101_0101u32).await.unwrap();
-            io.read_all(5, &mut page).await.unwrap();
-            io.write_all(5, &page).await.unwrap();
-            assert_eq!(io.read_some(1, &mut large).await.unwrap(), 65_536);
+            assert_eq!(
+                io.read_value_at::<u64>(8).await.unwrap(),
+                0x0101_0101_0101_0101
+            );
+            io.write_value_at(&0x0101_0101u32, 0).await.unwrap();
+            io.read_exact_at(&mut page, 5).await.unwrap();
+            io.write_all_at(&page, 5).await.unwrap();
+            assert_eq!(io.read_at(&mut large, 1).await.unwrap(), 65_536);
         });
     });
     assert_eq!(count, 0);
@@ -118,7 +121,10 @@ fn many_calls_at_once_allocate_nothing() {
     let mut running = Vec::with_capacity(200);
     let count = allocations(|| {
         let mut idle = packets.take().unwrap();
-        running.extend(idle.drain(..).map(|packet| Some(io.read_packet(0, packet))));
+        running.extend(
+            idle.drain(..)
+                .map(|packet| Some(io.read_packet_at(packet, 0))),
+        );
         io.block_on(std::future::poll_fn(|cx| {
             for slot in &mut running {
                 if let Some(future) = slot
@@ -144,7 +150,7 @@ fn blocking_calls_allocate_nothing() {
     let io = Memory::new(vec![1; 1000]);
     let mut bytes = [0; 100];
     assert_eq!(
-        allocations(|| io.blocking().read_all(3, &mut bytes).unwrap()),
+        allocations(|| io.blocking().read_exact_at(&mut bytes, 3).unwrap()),
         0
     );
 }
@@ -185,7 +191,7 @@ fn blocking_calls_that_lend_allocate_nothing() {
     let mut bytes = [0; 100];
     let count = allocations(|| {
         bytes.fill(0);
-        io.blocking().read_all(3, &mut bytes).unwrap();
+        io.blocking().read_exact_at(&mut bytes, 3).unwrap();
         assert_eq!(bytes, [1; 100]);
     });
     assert_eq!(count, 0);
@@ -284,10 +290,13 @@ fn bytes_that_go_by_allocate_nothing() {
     let mut sum = 0u64;
     let count = allocations(|| {
         let add = |bytes: &[u8]| sum += u64::from(bytes[0]);
-        assert_eq!(io.block_on(io.read_with(3, 900_000, add)).unwrap(), 900_000);
+        assert_eq!(
+            io.block_on(io.read_with_at(3, 900_000, add)).unwrap(),
+            900_000
+        );
         let fill = |bytes: &mut [u8]| bytes.fill(1);
         assert_eq!(
-            io.block_on(io.write_with(3, 900_000, fill)).unwrap(),
+            io.block_on(io.write_with_at(3, 900_000, fill)).unwrap(),
             900_000
         );
         assert_eq!(
@@ -299,7 +308,9 @@ fn bytes_that_go_by_allocate_nothing() {
     let frozen = Frozen::from(vec![1; 1_000_000]);
     let count = allocations(|| {
         let add = |bytes: &[u8]| sum += u64::from(bytes[0]);
-        frozen.block_on(frozen.read_with(3, 900_000, add)).unwrap();
+        frozen
+            .block_on(frozen.read_with_at(3, 900_000, add))
+            .unwrap();
     });
     assert_eq!(count, 0);
 }

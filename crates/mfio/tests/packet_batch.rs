@@ -251,9 +251,11 @@ impl Counted {
 fn every_byte_is_in_one_segment() {
     let io = Held::default();
     let mut told = Vec::new();
-    let mut future = Box::pin(io.read_packet_each(0, Packet::new([0u8; 10]), |segment| {
-        told.push((segment.offset(), segment.bytes().map(<[u8]>::to_vec)));
-    }));
+    let mut future = Box::pin(
+        io.read_packet_each_at(Packet::new([0u8; 10]), 0, |segment| {
+            told.push((segment.offset(), segment.bytes().map(<[u8]>::to_vec)));
+        }),
+    );
     let (wakes, waker) = counter();
     let mut cx = Context::from_waker(&waker);
     assert!(future.as_mut().poll(&mut cx).is_pending());
@@ -308,7 +310,7 @@ fn segments_of_an_earlier_operation_are_not_told_again() {
 fn a_callback_that_panics_leaves_the_operation_to_its_view() {
     let io = Held::default();
     let mut future =
-        Box::pin(io.write_packet_each(0, Packet::new([0u8; 4]), |_| panic!("a user's bug")));
+        Box::pin(io.write_packet_each_at(Packet::new([0u8; 4]), 0, |_| panic!("a user's bug")));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(future.as_mut().poll(&mut cx).is_pending());
     let (_, view) = io.writes.lock().unwrap().remove(0);

@@ -208,15 +208,15 @@ fn dropping_futures_of_every_form_at_every_point() {
     let io = forever(Held::default());
     let waker = counter().1;
     let mut bytes = [7u8; 8];
-    drop(io.read_all(0, &mut bytes));
-    drop(io.write_all(0, &bytes));
-    drop(io.read_buf(0, vec![0; 8]));
+    drop(io.read_exact_at(&mut bytes, 0));
+    drop(io.write_all_at(&bytes, 0));
+    drop(io.read_exact_buf_at(vec![0; 8], 0));
     assert!(
         io.reads.lock().unwrap().is_empty(),
         "nothing is sent before the first poll"
     );
 
-    let mut all = io.read_all(0, &mut bytes);
+    let mut all = io.read_exact_at(&mut bytes, 0);
     assert!(poll(&mut all, &waker).is_pending());
     drop(all);
     bytes[0] = 8; // the memory is the caller's again
@@ -225,14 +225,14 @@ fn dropping_futures_of_every_form_at_every_point() {
     view.done();
     assert_eq!(bytes, [8, 7, 7, 7, 7, 7, 7, 7]);
 
-    let mut value = io.read::<u64>(0);
+    let mut value = io.read_value_at::<u64>(0);
     assert!(poll(&mut value, &waker).is_pending());
     forever(value);
     let mut view = io.sent();
     view.bytes_mut().fill(0xee);
     view.done();
 
-    let mut write = io.write_all(0, &bytes);
+    let mut write = io.write_all_at(&bytes, 0);
     assert!(poll(&mut write, &waker).is_pending());
     drop(write);
     bytes.fill(0);
@@ -342,9 +342,9 @@ fn an_inline_end_neither_clones_nor_wakes() {
     static VTABLE: RawWakerVTable = RawWakerVTable::new(touched, woken, woken, |_| ());
     // SAFETY: it has no data.
     let waker = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &VTABLE)) };
-    let mut future = Inline.read_packet(0, Packet::new([0u8; 4]));
+    let mut future = Inline.read_packet_at(Packet::new([0u8; 4]), 0);
     assert!(poll(&mut future, &waker).is_ready());
-    assert!(poll(&mut Inline.read::<u64>(0), &waker).is_ready());
+    assert!(poll(&mut Inline.read_value_at::<u64>(0), &waker).is_ready());
 }
 
 #[test]
@@ -403,9 +403,9 @@ fn a_panicking_waker_harms_neither_driver_nor_packet() {
 fn a_panicking_waker_does_not_bring_down_a_backend_that_others_use() {
     use mfio::backend::IoBackendExt;
     let io = mfio::memory::Memory::new(vec![7; 8]);
-    let mut doomed = io.read_packet(0, Packet::new([0u8; 4]));
+    let mut doomed = io.read_packet_at(Packet::new([0u8; 4]), 0);
     let mut others: Vec<_> = (0..3)
-        .map(|_| io.read_packet(0, Packet::new([0u8; 4])))
+        .map(|_| io.read_packet_at(Packet::new([0u8; 4]), 0))
         .collect();
     assert!(poll(&mut doomed, &Arc::new(Panics).into()).is_pending());
     for other in &mut others {
@@ -481,7 +481,7 @@ fn a_panic_in_send_io_frees_nothing_early_and_nothing_twice() {
     for keeps in [false, true] {
         let (packet, freed) = counted();
         let io = Explodes(Mutex::new(None), keeps);
-        let mut future = io.read_packet(0, packet);
+        let mut future = io.read_packet_at(packet, 0);
         let polled = catch_unwind(AssertUnwindSafe(|| poll(&mut future, Waker::noop())));
         assert!(polled.is_err());
         assert_eq!(freed(), usize::from(!keeps));

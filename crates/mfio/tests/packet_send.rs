@@ -59,32 +59,32 @@ where
     Io: PacketIo<Read> + PacketIo<Write> + Send + Sync,
 {
     let mut bytes = [0; 8];
-    io.write(0, &41u64).await.unwrap();
-    io.read_all(0, &mut bytes).await.unwrap();
-    io.read_some(0, &mut bytes).await.unwrap();
+    io.write_value_at(&41u64, 0).await.unwrap();
+    io.read_exact_at(&mut bytes, 0).await.unwrap();
+    io.read_at(&mut bytes, 0).await.unwrap();
     io.read_ranges([0..3, 4..5]).await.get(0).unwrap();
-    io.read_with(0, 8, |_: &[u8]| ()).await.unwrap();
-    io.write_with(8, 8, |bytes: &mut [u8]| bytes.fill(0))
+    io.read_with_at(0, 8, |_: &[u8]| ()).await.unwrap();
+    io.write_with_at(8, 8, |bytes: &mut [u8]| bytes.fill(0))
         .await
         .unwrap();
     forward(&*io, 0, &*io, 8, 8).await.unwrap();
     let mut results = io.read_pipeline(2).run([(0, [0u8; 8])]);
     results.next().await.unwrap().into_buffer().unwrap();
-    io.write_all(8, &bytes).await.unwrap();
-    io.write_some(8, &bytes).await.unwrap();
-    let (result, buffer) = io.read_buf(0, vec![0; 8]).await;
+    io.write_all_at(&bytes, 8).await.unwrap();
+    io.write_at(&bytes, 8).await.unwrap();
+    let (result, buffer) = io.read_exact_buf_at(vec![0; 8], 0).await;
     result.unwrap();
-    io.write_buf(16, buffer).await.0.unwrap();
-    io.read_buf_some(0, [0; 8]).await.0.unwrap();
-    io.write_buf_some(0, [1, 0, 0, 0, 0, 0, 0, 0u8])
+    io.write_all_buf_at(buffer, 16).await.0.unwrap();
+    io.read_buf_at([0; 8], 0).await.0.unwrap();
+    io.write_buf_at([1, 0, 0, 0, 0, 0, 0, 0u8], 0)
         .await
         .0
         .unwrap();
-    let ended = io.read_packet(16, Packet::new([0; 8])).await;
-    let ended = io.write_packet(24, ended.packet).await;
+    let ended = io.read_packet_at(Packet::new([0; 8]), 16).await;
+    let ended = io.write_packet_at(ended.packet, 24).await;
     assert!(ended.outcome.is_success());
-    assert_eq!(io.read_to_vec(0, 8).await.unwrap().len(), 8);
-    io.read::<u64>(0).await.unwrap() + io.read::<u64>(24).await.unwrap()
+    assert_eq!(io.read_vec_at(0, 8).await.unwrap().len(), 8);
+    io.read_value_at::<u64>(0).await.unwrap() + io.read_value_at::<u64>(24).await.unwrap()
 }
 
 fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {

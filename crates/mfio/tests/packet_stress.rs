@@ -71,32 +71,39 @@ async fn one_thread(io: &Memory, thread: usize, rounds: usize) {
         let pos = random.below(REGION - 4200);
         let len = 1 + random.below(if round % 8 == 0 { 4200 } else { 64 });
         match random.below(6) {
-            0 => abandon(io.read_to_vec(base + pos as u64, len), random.below(3)).await,
+            0 => abandon(io.read_vec_at(base + pos as u64, len), random.below(3)).await,
             1 => {
                 let mut bytes = vec![0; len];
-                abandon(io.read_all(base + pos as u64, &mut bytes), random.below(3)).await;
+                abandon(
+                    io.read_exact_at(&mut bytes, base + pos as u64),
+                    random.below(3),
+                )
+                .await;
             }
             2 => {
                 let bytes = vec![random.below(256) as u8; len];
-                io.write_all(base + pos as u64, &bytes).await.unwrap();
+                io.write_all_at(&bytes, base + pos as u64).await.unwrap();
                 model[pos..pos + len].copy_from_slice(&bytes);
             }
             3 => {
                 let ended = io
-                    .read_packet(base + pos as u64, packet.take().unwrap())
+                    .read_packet_at(packet.take().unwrap(), base + pos as u64)
                     .await;
                 assert!(ended.outcome.is_success());
                 assert_eq!(ended.packet.buffer(), &model[pos..pos + 32]);
                 packet = Some(ended.packet);
             }
             4 => {
-                let value = io.read::<[u8; 16]>(base + pos as u64).await.unwrap();
+                let value = io
+                    .read_value_at::<[u8; 16]>(base + pos as u64)
+                    .await
+                    .unwrap();
                 assert_eq!(value, model[pos..pos + 16]);
             }
             _ => {
                 let (a, b) = futures_util::join!(
-                    io.read_buf(base + pos as u64, vec![0; len]),
-                    io.read::<u8>(base + pos as u64)
+                    io.read_exact_buf_at(vec![0; len], base + pos as u64),
+                    io.read_value_at::<u8>(base + pos as u64)
                 );
                 a.0.unwrap();
                 assert_eq!(a.1, &model[pos..pos + len]);
@@ -114,7 +121,9 @@ fn run(io: &Memory, rounds: usize) {
     });
     // What was dropped may still be queued.
     io.block_on(async {
-        io.write_all(0, &vec![0; THREADS * REGION]).await.unwrap();
+        io.write_all_at(&vec![0; THREADS * REGION], 0)
+            .await
+            .unwrap();
     });
 }
 

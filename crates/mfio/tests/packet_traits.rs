@@ -59,14 +59,15 @@ const FULL: Cause = Cause::new(ErrorKind::StorageFull);
 #[test]
 fn read_all_needs_every_byte_and_shows_none_otherwise() {
     let mut bytes = [9; 4];
-    let error = pollster::block_on(Scripted::new([(3, EOF)]).read_all(16, &mut bytes)).unwrap_err();
+    let error =
+        pollster::block_on(Scripted::new([(3, EOF)]).read_exact_at(&mut bytes, 16)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
     assert_eq!(
         error.to_string(),
         "read of 4 bytes at offset 16 of /dev/script failed: unexpected end of data [script]"
     );
     assert_eq!(bytes, [9; 4]);
-    pollster::block_on(Scripted::new([(4, EOF)]).read_all(0, &mut bytes)).unwrap();
+    pollster::block_on(Scripted::new([(4, EOF)]).read_exact_at(&mut bytes, 0)).unwrap();
     assert_eq!(bytes, [1; 4]);
 }
 
@@ -75,17 +76,17 @@ fn an_error_says_what_the_object_knows_to_do_about_it() {
     let limit = Cause::new(ErrorKind::LimitReached);
     let io = std::sync::Arc::new(Scripted::new([(0, limit), (0, limit), (0, EOF)]));
     let mut bytes = [0; 4];
-    let error = pollster::block_on(io.read_all(16, &mut bytes)).unwrap_err();
+    let error = pollster::block_on(io.read_exact_at(&mut bytes, 16)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "read of 4 bytes at offset 16 of /dev/script failed: limit reached [script]; write a longer script"
     );
     let object: &dyn PacketIo<Read> = &*io;
-    let error = pollster::block_on(object.read_buf(0, [0; 4]))
+    let error = pollster::block_on(object.read_exact_buf_at([0; 4], 0))
         .0
         .unwrap_err();
     assert_eq!(error.get_help(), Some("write a longer script"));
-    let error = pollster::block_on(io.read_all(0, &mut bytes)).unwrap_err();
+    let error = pollster::block_on(io.read_exact_at(&mut bytes, 0)).unwrap_err();
     assert_eq!(error.get_help(), None);
 }
 
@@ -150,13 +151,13 @@ fn a_short_cut_that_gives_up_half_way_loses_nothing() {
     // All of it: what the short cut moved, the packet goes on from.
     let io = HalfWay::new(&[3, 2], 3);
     let mut bytes = [0; 8];
-    io.blocking().read_all(16, &mut bytes).unwrap();
+    io.blocking().read_exact_at(&mut bytes, 16).unwrap();
     assert_eq!(bytes, [1; 8]);
     assert_eq!(io.sent(), [(21, 3)]);
 
     // Too little: the error is that of the whole request.
     let io = HalfWay::new(&[3, 2], 2);
-    let error = io.blocking().read_all(16, &mut bytes).unwrap_err();
+    let error = io.blocking().read_exact_at(&mut bytes, 16).unwrap_err();
     assert_eq!(
         error.to_string(),
         "read of 8 bytes at offset 16 failed: no space left"
@@ -165,19 +166,19 @@ fn a_short_cut_that_gives_up_half_way_loses_nothing() {
 
     // Something: what comes first counts, wherever it came from.
     let io = HalfWay::new(&[3], 2);
-    assert_eq!(io.blocking().read_some(16, &mut bytes).unwrap(), 3);
+    assert_eq!(io.blocking().read_at(&mut bytes, 16).unwrap(), 3);
     assert_eq!(io.sent(), []);
     for (good, shown) in [(2, 2), (8, 8)] {
         let io = HalfWay::new(&[], good);
-        assert_eq!(io.blocking().read_some(16, &mut bytes).unwrap(), shown);
+        assert_eq!(io.blocking().read_at(&mut bytes, 16).unwrap(), shown);
         assert_eq!(io.sent(), [(16, 8)]);
     }
-    let error = HalfWay::new(&[], 0).blocking().read_some(16, &mut bytes);
+    let error = HalfWay::new(&[], 0).blocking().read_at(&mut bytes, 16);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::StorageFull);
 
     // Where the positions end, the data does.
     let io = HalfWay::new(&[3], 0);
-    let error = io.blocking().read_all(u64::MAX - 2, &mut bytes);
+    let error = io.blocking().read_exact_at(&mut bytes, u64::MAX - 2);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::UnexpectedEof);
     assert_eq!(io.sent(), []);
 }
@@ -187,10 +188,10 @@ fn read_some_shows_what_was_read_and_tells_the_end_from_an_error() {
     let io = Scripted::new([(3, FULL), (0, EOF), (0, FULL)]);
     let mut bytes = [9; 4];
     pollster::block_on(async {
-        assert_eq!(io.read_some(0, &mut bytes).await.unwrap(), 3);
+        assert_eq!(io.read_at(&mut bytes, 0).await.unwrap(), 3);
         assert_eq!(bytes, [1, 1, 1, 9]);
-        assert_eq!(io.read_some(0, &mut bytes).await.unwrap(), 0);
-        let error = io.read_some(0, &mut bytes).await.unwrap_err();
+        assert_eq!(io.read_at(&mut bytes, 0).await.unwrap(), 0);
+        let error = io.read_at(&mut bytes, 0).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StorageFull);
     });
     assert_eq!(bytes, [1, 1, 1, 9]);
@@ -200,15 +201,15 @@ fn read_some_shows_what_was_read_and_tells_the_end_from_an_error() {
 fn writes_say_how_much_and_never_end_silently() {
     let io = Scripted::new([(3, FULL), (0, EOF), (2, FULL), (4, FULL)]);
     pollster::block_on(async {
-        assert_eq!(io.write_some(0, &[0; 4]).await.unwrap(), 3);
-        let error = io.write_some(0, &[0; 4]).await.unwrap_err();
+        assert_eq!(io.write_at(&[0; 4], 0).await.unwrap(), 3);
+        let error = io.write_at(&[0; 4], 0).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
-        let error = io.write_all(7, &[0; 4]).await.unwrap_err();
+        let error = io.write_all_at(&[0; 4], 7).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "write of 4 bytes at offset 7 failed: no space left"
         );
-        io.write(0, &1u32).await.unwrap();
+        io.write_value_at(&1u32, 0).await.unwrap();
     });
 }
 
@@ -216,15 +217,15 @@ fn writes_say_how_much_and_never_end_silently() {
 fn owned_buffers_come_back_in_any_case() {
     let io = Scripted::new([(2, FULL), (2, FULL), (0, FULL), (5, EOF)]);
     pollster::block_on(async {
-        let (result, buffer) = io.read_buf(0, vec![7; 4]).await;
+        let (result, buffer) = io.read_exact_buf_at(vec![7; 4], 0).await;
         assert_eq!(result.unwrap_err().kind(), ErrorKind::StorageFull);
-        let (result, buffer) = io.read_buf_some(0, buffer).await;
+        let (result, buffer) = io.read_buf_at(buffer, 0).await;
         assert_eq!(result.unwrap(), 2);
         assert_eq!(buffer, [1, 1, 7, 7]);
-        let (result, buffer) = io.write_buf(0, buffer).await;
+        let (result, buffer) = io.write_all_buf_at(buffer, 0).await;
         assert!(result.is_err());
         assert_eq!(buffer.len(), 4);
-        assert_eq!(io.read_to_vec(0, 6).await.unwrap(), [1; 5]);
+        assert_eq!(io.read_vec_at(0, 6).await.unwrap(), [1; 5]);
     });
 }
 
@@ -232,16 +233,16 @@ fn owned_buffers_come_back_in_any_case() {
 fn hazard_a_failure_taken_for_the_end_of_the_data() {
     let io = Scripted::new([(2, FULL), (0, EOF), (2, FULL), (2, FULL)]);
     pollster::block_on(async {
-        let error = io.read_to_vec(7, 6).await.unwrap_err();
+        let error = io.read_vec_at(7, 6).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "read of 6 bytes at offset 7 of /dev/script failed: no space left [script]"
         );
-        assert_eq!(io.read_to_vec(0, 6).await.unwrap(), []);
-        let error = io.read_bytes(0, 6).await.unwrap_err();
+        assert_eq!(io.read_vec_at(0, 6).await.unwrap(), []);
+        let error = io.read_bytes_at(0, 6).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StorageFull);
         // What there is before the failure is to be had by name.
-        let (result, buffer) = io.read_buf_some(0, vec![0; 6]).await;
+        let (result, buffer) = io.read_buf_at(vec![0; 6], 0).await;
         assert_eq!((result.unwrap(), &buffer[..2]), (2, &[1; 2][..]));
     });
 }
@@ -249,7 +250,7 @@ fn hazard_a_failure_taken_for_the_end_of_the_data() {
 #[test]
 fn a_packet_tells_every_range() {
     let io = Memory::new(vec![5; 10]);
-    let ended = io.block_on(io.read_packet(6, Packet::new(AlignedBuf::new(8))));
+    let ended = io.block_on(io.read_packet_at(Packet::new(AlignedBuf::new(8)), 6));
     let failures: Vec<_> = ended.outcome.failures().collect();
     assert_eq!(failures.len(), 1);
     assert_eq!(
@@ -267,22 +268,27 @@ fn every_kind_of_buffer_is_read_into_and_written_from() {
     static BYTES: [u8; 2] = [3, 4];
     let io = Memory::new(vec![1, 2, 3, 4, 5, 6, 7, 8]);
     io.block_on(async {
-        assert_eq!(io.read_buf(0, Value([0u8; 2])).await.1, Value([1, 2]));
-        assert_eq!(io.read_buf(0, [0u8; 3]).await.1, [1, 2, 3]);
         assert_eq!(
-            *io.read_buf(6, vec![0u8; 2].into_boxed_slice()).await.1,
+            io.read_exact_buf_at(Value([0u8; 2]), 0).await.1,
+            Value([1, 2])
+        );
+        assert_eq!(io.read_exact_buf_at([0u8; 3], 0).await.1, [1, 2, 3]);
+        assert_eq!(
+            *io.read_exact_buf_at(vec![0u8; 2].into_boxed_slice(), 6)
+                .await
+                .1,
             [7, 8]
         );
         let leaked: &'static mut [u8] = Box::leak(Box::new([0u8; 2]));
-        let leaked = io.read_buf(4, leaked).await.1;
+        let leaked = io.read_exact_buf_at(leaked, 4).await.1;
         assert_eq!(*leaked, [5, 6]);
-        let (result, leaked) = io.write_buf(6, leaked).await;
+        let (result, leaked) = io.write_all_buf_at(leaked, 6).await;
         result.unwrap();
         // Still reachable, so that checkers of leaks know it is meant.
         static KEPT: Mutex<Vec<&'static [u8]>> = Mutex::new(Vec::new());
         KEPT.lock().unwrap().push(leaked);
-        io.write_buf(0, &BYTES[..]).await.0.unwrap();
-        let (result, bytes) = io.write_buf(2, bytes_of(b"xy")).await;
+        io.write_all_buf_at(&BYTES[..], 0).await.0.unwrap();
+        let (result, bytes) = io.write_all_buf_at(bytes_of(b"xy"), 2).await;
         result.unwrap();
         assert_eq!(bytes, "xy");
     });
@@ -299,7 +305,7 @@ fn bytes_are_read_into_and_share_what_was_read() {
         middle.resize(9, 0xee);
         let mut front = middle.split_to(3);
         let behind = middle.split_off(4);
-        let (result, mut middle) = io.read_buf(2, middle).await;
+        let (result, mut middle) = io.read_exact_buf_at(middle, 2).await;
         result.unwrap();
         assert_eq!(
             (&front[..], &middle[..], &behind[..]),
@@ -307,14 +313,17 @@ fn bytes_are_read_into_and_share_what_was_read() {
         );
         middle.extend_from_slice(&[9; 100]);
         middle.truncate(2);
-        let (result, mut packet) = io.write_buf(6, middle).await;
+        let (result, mut packet) = io.write_all_buf_at(middle, 6).await;
         result.unwrap();
         front.unsplit(packet.split_to(1));
         assert_eq!(&front[..], [0xee, 0xee, 0xee, 3]);
-        assert_eq!(io.read_buf(0, BytesMut::new()).await.1, BytesMut::new());
-        let tail: Bytes = io.read_bytes(5, 100).await.unwrap();
+        assert_eq!(
+            io.read_exact_buf_at(BytesMut::new(), 0).await.1,
+            BytesMut::new()
+        );
+        let tail: Bytes = io.read_bytes_at(5, 100).await.unwrap();
         assert_eq!(tail, &[6, 3, 4][..]);
-        assert_eq!(io.read_bytes(8, 1).await.unwrap(), Bytes::new());
+        assert_eq!(io.read_bytes_at(8, 1).await.unwrap(), Bytes::new());
     });
     let mut packet = Packet::new(bytes::BytesMut::from(&b"ab"[..]));
     for round in 0..3 {
@@ -337,7 +346,7 @@ fn exchanging_the_buffer_keeps_the_packet() {
     let mut packet = Packet::new(vec![0; 1]);
     for len in [4, 2, 0, 3] {
         packet.replace(vec![0; len]);
-        packet = io.block_on(io.read_packet(0, packet)).packet;
+        packet = io.block_on(io.read_packet_at(packet, 0)).packet;
         assert_eq!(packet.buffer(), &[1, 2, 3, 4][..len]);
     }
     assert_eq!(packet.into_buffer(), [1, 2, 3]);
@@ -349,17 +358,17 @@ fn memory_reaches_no_further_than_it_is() {
     let mut bytes = [0; 4];
     io.block_on(async {
         for pos in [7, 10, 11, u64::MAX] {
-            let error = io.read_all(pos, &mut bytes).await.unwrap_err();
+            let error = io.read_exact_at(&mut bytes, pos).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "at {pos}");
-            assert!(io.write_all(pos, &[2; 4]).await.is_err());
+            assert!(io.write_all_at(&[2; 4], pos).await.is_err());
         }
-        assert_eq!(io.read_some(7, &mut bytes).await.unwrap(), 3);
-        assert_eq!(io.read_some(10, &mut bytes).await.unwrap(), 0);
+        assert_eq!(io.read_at(&mut bytes, 7).await.unwrap(), 3);
+        assert_eq!(io.read_at(&mut bytes, 10).await.unwrap(), 0);
         assert_eq!(
-            io.read::<u64>(2).await.unwrap(),
+            io.read_value_at::<u64>(2).await.unwrap(),
             u64::from_ne_bytes([1, 1, 1, 1, 1, 2, 2, 2])
         );
-        assert!(io.read::<[u8; 4]>(8).await.is_err());
+        assert!(io.read_value_at::<[u8; 4]>(8).await.is_err());
     });
     assert_eq!(
         io.to_vec(),
@@ -407,17 +416,17 @@ fn large_borrowed_reads_and_lengths_from_outside() {
     let io = Memory::new((0..300_000u32).map(|n| n as u8).collect::<Vec<u8>>());
     let mut bytes = vec![0; 250_000];
     io.block_on(async {
-        io.read_all(3, &mut bytes).await.unwrap();
+        io.read_exact_at(&mut bytes, 3).await.unwrap();
         assert!(bytes.iter().enumerate().all(|(n, &b)| b == (n + 3) as u8));
-        io.write_all(0, &bytes).await.unwrap();
+        io.write_all_at(&bytes, 0).await.unwrap();
         for len in [usize::MAX, isize::MAX as usize] {
-            assert!(io.read_to_vec(0, len).await.unwrap() == io.to_vec());
+            assert!(io.read_vec_at(0, len).await.unwrap() == io.to_vec());
         }
-        assert_eq!(io.read_to_vec(299_990, 100).await.unwrap().len(), 10);
-        assert_eq!(io.read_to_vec(300_000, 100).await.unwrap(), []);
-        io.read_all(0, &mut []).await.unwrap();
-        assert_eq!(io.read_some(0, &mut []).await.unwrap(), 0);
-        io.read::<()>(0).await.unwrap();
+        assert_eq!(io.read_vec_at(299_990, 100).await.unwrap().len(), 10);
+        assert_eq!(io.read_vec_at(300_000, 100).await.unwrap(), []);
+        io.read_exact_at(&mut [], 0).await.unwrap();
+        assert_eq!(io.read_at(&mut [], 0).await.unwrap(), 0);
+        io.read_value_at::<()>(0).await.unwrap();
     });
     assert_eq!(io.to_vec()[..250_000], bytes);
 }
@@ -426,8 +435,8 @@ fn large_borrowed_reads_and_lengths_from_outside() {
 fn trait_objects_and_pointers_have_all_forms() {
     let io = std::sync::Arc::new(Memory::new(vec![6; 8]));
     let object: &dyn PacketIo<Read> = &io;
-    assert_eq!(io.block_on(object.read::<u16>(0)).unwrap(), 0x0606);
-    assert_eq!(io.block_on(io.read::<u16>(0)).unwrap(), 0x0606);
+    assert_eq!(io.block_on(object.read_value_at::<u16>(0)).unwrap(), 0x0606);
+    assert_eq!(io.block_on(io.read_value_at::<u16>(0)).unwrap(), 0x0606);
 }
 
 #[test]
@@ -435,16 +444,16 @@ fn blocking_forms_keep_the_same_promises() {
     let io = Memory::new(vec![1; 10]);
     let mut bytes = [0; 4];
     let io = io.blocking();
-    assert_eq!(io.read_some(8, &mut bytes).unwrap(), 2);
-    assert_eq!(io.read_some(10, &mut bytes).unwrap(), 0);
+    assert_eq!(io.read_at(&mut bytes, 8).unwrap(), 2);
+    assert_eq!(io.read_at(&mut bytes, 10).unwrap(), 0);
     assert_eq!(
-        io.read_all(8, &mut bytes).unwrap_err().kind(),
+        io.read_exact_at(&mut bytes, 8).unwrap_err().kind(),
         ErrorKind::UnexpectedEof
     );
-    assert_eq!(io.write_some(8, &[2; 4]).unwrap(), 2);
-    assert!(io.write_some(10, &[2; 4]).is_err());
-    assert!(io.write_all(8, &[2; 4]).is_err());
-    io.write(0, &0x0303u16).unwrap();
-    assert_eq!(io.read::<[u8; 3]>(0).unwrap(), [3, 3, 1]);
-    io.read_all(100, &mut []).unwrap();
+    assert_eq!(io.write_at(&[2; 4], 8).unwrap(), 2);
+    assert!(io.write_at(&[2; 4], 10).is_err());
+    assert!(io.write_all_at(&[2; 4], 8).is_err());
+    io.write_value_at(&0x0303u16, 0).unwrap();
+    assert_eq!(io.read_value_at::<[u8; 3]>(0).unwrap(), [3, 3, 1]);
+    io.read_exact_at(&mut [], 100).unwrap();
 }

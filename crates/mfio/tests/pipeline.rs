@@ -11,7 +11,7 @@ use mfio::error::ErrorKind;
 use mfio::io::NoPos;
 use mfio::memory::{Memory, pipe};
 use mfio::pipeline::{Completed, Window};
-use mfio::traits::{BlockingIo, IoRead};
+use mfio::traits::{BlockingIo, IoRead, StreamRead};
 use proptest::prelude::*;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -279,8 +279,8 @@ fn a_pipeline_is_a_stream() {
 fn an_iterator_of_requests_may_wait_for_the_same_object() {
     let io = Memory::new((0..=255).collect::<Vec<u8>>());
     let requests = (0..20u64).map(|i| {
-        let at = io.blocking().read::<u8>(i).unwrap();
-        let at = u64::from(at) + io.block_on(io.read_to_vec(0, 1)).unwrap().len() as u64;
+        let at = io.blocking().read_value_at::<u8>(i).unwrap();
+        let at = u64::from(at) + io.block_on(io.read_vec_at(0, 1)).unwrap().len() as u64;
         (at, [0u8; 1])
     });
     let sum: u32 = io
@@ -347,7 +347,7 @@ fn hazard_a_pipeline_that_is_dropped_takes_what_others_wait_for() {
         assert!(dropped.try_push((NoPos, [0; 4])).is_ok());
     }
     drop(dropped);
-    writes.blocking().write_all(NoPos, b"for others").unwrap();
-    let read = reads.block_on(reads.read_to_vec(NoPos, 16)).unwrap();
+    writes.blocking().write_all(b"for others").unwrap();
+    let read = reads.block_on(reads.read_vec(16)).unwrap();
     assert_eq!(read, b"for others");
 }

@@ -14,8 +14,8 @@ mod beside_tokio {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let shared = io.clone();
         let drive = mfio::backend::Null::run_with(io, async move |io: &Arc<Memory>| {
-            io.write_all(0, b"positions").await?;
-            assert_eq!(io.read::<u8>(0).await?, b'p');
+            io.write_all_at(b"positions", 0).await?;
+            assert_eq!(io.read_value_at::<u8>(0).await?, b'p');
             assert_eq!(io.io_len().await?, 16);
             let mut cursor = Seekable::new(shared);
             cursor.seek(SeekFrom::Start(4)).await?;
@@ -26,6 +26,27 @@ mod beside_tokio {
             Ok::<_, std::io::Error>(bytes)
         });
         assert_eq!(&runtime.unwrap().block_on(drive).unwrap(), b"posicursor");
+    }
+
+    #[test]
+    fn streams_and_tokios_io_traits_do_not_collide() {
+        let (reads, writes) = mfio::memory::pipe(64);
+        let (reads, writes) = (Arc::new(reads), Arc::new(writes));
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let drive = mfio::backend::Null::run_with(reads, async move |reads: &Arc<_>| {
+            let (mut cursor, mut sink) = (Streaming::new(reads.clone()), Streaming::new(&*writes));
+            let (mut bytes, mut plain) = ([0; 6], &b"slices"[..]);
+            plain.read_exact(&mut bytes).await?;
+            writes.write_all(&bytes).await?;
+            sink.write_all(b" and cursors").await?;
+            sink.flush().await?;
+            reads.read_exact(&mut bytes).await?;
+            assert_eq!(&bytes, b"slices");
+            assert_eq!(reads.read(&mut bytes[..5]).await?, 5);
+            cursor.read_exact(&mut bytes).await?;
+            Ok::<_, std::io::Error>(bytes)
+        });
+        assert_eq!(&runtime.unwrap().block_on(drive).unwrap(), b"cursor");
     }
 }
 
@@ -45,9 +66,28 @@ mod beside_std_and_futures {
         cursor.read_exact(&mut bytes).unwrap();
         assert_eq!(&bytes, b"cu");
 
-        io.blocking().write_all(2, b"stom").unwrap();
-        let read = io.read_to_vec(0, 6).map(|read| read.unwrap());
+        io.blocking().write_all_at(b"stom", 2).unwrap();
+        let read = io.read_vec_at(0, 6).map(|read| read.unwrap());
         let reads = futures_util::stream::once(read).collect::<Vec<_>>();
         assert_eq!(io.block_on(reads), [b"custom"]);
+    }
+
+    #[test]
+    fn streams_and_the_io_traits_of_std_do_not_collide() {
+        let (reads, writes) = mfio::memory::pipe(64);
+        let (mut cursor, mut sink) = (Streaming::new(&reads), Streaming::new(&writes));
+        let (mut bytes, mut all) = ([0; 6], Vec::new());
+        (&b"slices"[..]).read_exact(&mut bytes).unwrap();
+        writes.blocking().write_all(&bytes).unwrap();
+        reads.block_on(writes.write_all(b" and")).unwrap();
+        sink.write_all(b" cursors").unwrap();
+        assert_eq!(all.write(b"a vector of ").unwrap(), 12);
+        reads.blocking().read_exact(&mut bytes).unwrap();
+        assert_eq!(reads.block_on(reads.read(&mut bytes[..5])).unwrap(), 5);
+        drop(sink);
+        drop(writes);
+        assert_eq!(cursor.read(&mut bytes[..3]).unwrap(), 3);
+        assert_eq!(reads.block_on(reads.read_to_end(&mut all)).unwrap(), 4);
+        assert_eq!(all, b"a vector of sors");
     }
 }

@@ -81,7 +81,7 @@ fn alone(io: &Members, range: &Range<u64>) -> Expected {
     let start = range.start - range.start % block;
     let len = (range.end.next_multiple_of(block) - start) as usize;
     let buffer = mfio::packet::AlignedBuf::new(len);
-    let ended = drive(&io.below, io.read_packet(start, Packet::new(buffer)));
+    let ended = drive(&io.below, io.read_packet_at(Packet::new(buffer), start));
     let skip = (range.start - start) as usize;
     let part = ended
         .outcome

@@ -85,15 +85,15 @@ fn memory_comes_back_with_the_result() {
     let (mut a, mut b, c) = ([0; 2], [0; 2], [9; 2]);
     let sum = scope(&io, async |s| {
         let (first, second) = (
-            io.read_buf(0, s.lend(&mut a)),
-            io.read_buf(2, s.lend(&mut b)),
+            io.read_exact_buf_at(s.lend(&mut a), 0),
+            io.read_exact_buf_at(s.lend(&mut b), 2),
         );
         let (result, mut a) = first.await;
         result.unwrap();
         a[0] += 10;
         let a = a.into_inner();
         second.await.0.unwrap();
-        let (result, c) = io.write_buf(0, s.lend_shared(&c)).await;
+        let (result, c) = io.write_all_buf_at(s.lend_shared(&c), 0).await;
         result.unwrap();
         assert_eq!(c.into_inner(), [9; 2]);
         u32::from(a[0]) + u32::from(a[1])
@@ -114,7 +114,7 @@ fn no_byte_is_copied() {
         seen
     });
     scope(&io, async |s| {
-        let ended = io.read_packet(0, Packet::new(s.lend(&mut bytes))).await;
+        let ended = io.read_packet_at(Packet::new(s.lend(&mut bytes)), 0).await;
         assert!(ended.outcome.is_success());
     });
     assert_eq!(driver.join().unwrap(), address);
@@ -127,7 +127,7 @@ fn a_dropped_operation_is_waited_for() {
     let driver = end_late(views, &ENDED);
     let mut bytes = [0; 16];
     scope(&io, async |s| {
-        let mut read = io.read_buf(0, s.lend(&mut bytes));
+        let mut read = io.read_exact_buf_at(s.lend(&mut bytes), 0);
         let polled = futures_util::poll!(&mut read);
         assert!(polled.is_pending());
     });
@@ -147,7 +147,7 @@ fn a_panic_waits_before_it_goes_on() {
     let mut bytes = [0; 16];
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         scope(&io, async |s| {
-            let mut read = io.read_buf(0, s.lend(&mut bytes));
+            let mut read = io.read_exact_buf_at(s.lend(&mut bytes), 0);
             assert!(futures_util::poll!(&mut read).is_pending());
             panic!("in the middle");
         })
@@ -168,7 +168,7 @@ fn lending_without_sending_waits_for_nothing() {
     let mut more = [0; 4];
     scope(&io, async |s| {
         drop(s.lend(&mut bytes));
-        drop(io.read_buf(0, s.lend(&mut more)));
+        drop(io.read_exact_buf_at(s.lend(&mut more), 0));
     });
 }
 
@@ -178,7 +178,7 @@ fn within_block_on_of_the_same_backend_it_panics_and_lends_nothing() {
     let (io, views) = Slow::new();
     let mut bytes = [0; 4];
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        io.block_on(async { io.blocking().read_all(0, &mut bytes) })
+        io.block_on(async { io.blocking().read_exact_at(&mut bytes, 0) })
     }));
     assert!(panicked.is_err());
     assert!(views.try_recv().is_err(), "nothing was sent");
@@ -194,11 +194,11 @@ fn blocking_calls_without_a_short_cut_lend_and_wait() {
     let (io, views) = Slow::new();
     let driver = end_late(views, &ENDED);
     let mut bytes = [0; 16];
-    io.blocking().read_all(0, &mut bytes).unwrap();
+    io.blocking().read_exact_at(&mut bytes, 0).unwrap();
     assert!(ENDED.load(Ordering::SeqCst));
     assert_eq!(bytes, [0xaa; 16]);
     driver.join().unwrap();
-    let error = io.blocking().read_all(0, &mut bytes).unwrap_err();
+    let error = io.blocking().read_exact_at(&mut bytes, 0).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Dropped, "the driver has gone");
 }
 
@@ -210,7 +210,7 @@ fn a_forgotten_view_blocks_the_scope() {
         let (io, views) = Slow::new();
         let mut bytes = [0; 16];
         scope(&io, async |s| {
-            let mut read = io.read_buf(0, s.lend(&mut bytes));
+            let mut read = io.read_exact_buf_at(s.lend(&mut bytes), 0);
             assert!(futures_util::poll!(&mut read).is_pending());
             // Forgotten, but reachable, so that checkers of leaks know it is meant.
             static KEPT: Mutex<Vec<View<Read>>> = Mutex::new(Vec::new());
@@ -236,15 +236,15 @@ fn backend_dies(how: &str) {
     let result = catch_unwind(AssertUnwindSafe(|| match how {
         "blocking" => {
             sent.store(true, Ordering::SeqCst);
-            let _ = io.blocking().read_all(0, &mut bytes);
+            let _ = io.blocking().read_exact_at(&mut bytes, 0);
         }
         "awaiting" => scope(&io, async |s| {
             sent.store(true, Ordering::SeqCst);
-            let _ = io.read_buf(0, s.lend(&mut bytes)).await;
+            let _ = io.read_exact_buf_at(s.lend(&mut bytes), 0).await;
         }),
         // The block is ready, and its operation dropped; the backend dies while the scope waits.
         _ => scope(&io, async |s| {
-            let mut read = io.read_buf(0, s.lend(&mut bytes));
+            let mut read = io.read_exact_buf_at(s.lend(&mut bytes), 0);
             assert!(futures_util::poll!(&mut read).is_pending());
             let (sent, sharing) = (sent.clone(), io.sharing().unwrap().clone());
             let waiter = Watched::this();
@@ -296,7 +296,9 @@ fn a_backend_that_dies_without_the_memory_is_an_ordinary_panic() {
     let (io, views) = Slow::with_backend(async { panic!("the backend dies") });
     drop(views);
     let mut bytes = [1; 16];
-    let panicked = catch_unwind(AssertUnwindSafe(|| io.blocking().read_all(0, &mut bytes)));
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        io.blocking().read_exact_at(&mut bytes, 0)
+    }));
     // The view was dropped within `send_io`, so that the call may go either way, but must come back.
     if let Ok(result) = panicked {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Dropped);
@@ -310,8 +312,8 @@ fn writes_are_lent_too() {
     let io = Memory::new(vec![0; 8]);
     let bytes = *b"lent";
     scope(&io, async |s| {
-        let mut write = io.write_buf(2, s.lend_shared(&bytes));
-        io.write_all(0, b"xy").await.unwrap();
+        let mut write = io.write_all_buf_at(s.lend_shared(&bytes), 2);
+        io.write_all_at(b"xy", 0).await.unwrap();
         let (result, _) = Pin::new(&mut write).await;
         result.unwrap();
     });

@@ -78,18 +78,18 @@ fn reads_yield() {
     let object = immediate();
     yields(async {
         for _ in 0..MANY {
-            assert_eq!(object.read::<u8>(3).await, Ok(7));
+            assert_eq!(object.read_value_at::<u8>(3).await, Ok(7));
         }
     });
     yields(async {
         for _ in 0..MANY {
-            object.read_all(0, &mut [0; 8]).await.unwrap();
+            object.read_exact_at(&mut [0; 8], 0).await.unwrap();
         }
     });
     yields(async {
         let mut buffer = vec![0; 8];
         for _ in 0..MANY {
-            let (result, back) = object.read_buf(0, buffer).await;
+            let (result, back) = object.read_exact_buf_at(buffer, 0).await;
             result.unwrap();
             buffer = back;
         }
@@ -97,7 +97,7 @@ fn reads_yield() {
     yields(async {
         let mut packet = Packet::new([0u8; 8]);
         for _ in 0..MANY {
-            packet = object.read_packet(0, packet).await.packet;
+            packet = object.read_packet_at(packet, 0).await.packet;
         }
     });
 }
@@ -107,7 +107,7 @@ fn writes_yield() {
     let object = immediate();
     yields(async {
         for _ in 0..MANY {
-            object.write_all(0, b"bytes").await.unwrap();
+            object.write_all_at(b"bytes", 0).await.unwrap();
         }
     });
 }
@@ -135,7 +135,7 @@ fn flows_yield() {
     let object = immediate();
     yields(async {
         for _ in 0..MANY {
-            object.read_with(0, 64, |_| ()).await.unwrap();
+            object.read_with_at(0, 64, |_| ()).await.unwrap();
         }
     });
 }

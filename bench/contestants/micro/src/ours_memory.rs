@@ -60,7 +60,7 @@ impl memory::Reads for Object {
             let mut positions = Positions::default();
             for _ in 0..n {
                 let pos = positions.next();
-                let value: u64 = io.read(pos).await.unwrap();
+                let value: u64 = io.read_value_at(pos).await.unwrap();
                 let first = value.to_ne_bytes()[0];
                 assert!(!check || first == byte_at(pos as usize));
                 black_box(value);
@@ -75,7 +75,7 @@ impl memory::Reads for Object {
             let mut positions = Positions::default();
             for _ in 0..n {
                 let pos = positions.next();
-                io.read_all(pos, &mut buf[..]).await.unwrap();
+                io.read_exact_at(&mut buf[..], pos).await.unwrap();
                 assert!(!check || (0..4096).all(|i| buf[i] == byte_at(pos as usize + i)));
                 black_box(&mut buf);
             }

@@ -12,7 +12,7 @@ pub(crate) fn rand_read(a: &Args) -> Outcome {
     let m = Meter::start();
     let mut g = RandReads::new(a, 0, m.start);
     while let Some(off) = g.next() {
-        file.blocking().read_all(off, &mut buf).expect("read");
+        file.blocking().read_exact_at(&mut buf, off).expect("read");
     }
     m.finish(g.ops(), g.ops() * a.bs as u64)
 }

@@ -46,7 +46,7 @@ pub(crate) fn rand_read(a: &Args) -> Outcome {
 
 async fn packets(file: File, mut g: RandReads, mut packet: Packet<AlignedBuf>) -> u64 {
     while let Some(off) = g.next() {
-        packet = whole(file.read_packet(off, packet).await);
+        packet = whole(file.read_packet_at(packet, off).await);
     }
     g.ops()
 }
@@ -54,7 +54,7 @@ async fn packets(file: File, mut g: RandReads, mut packet: Packet<AlignedBuf>) -
 async fn borrowed(file: File, mut g: RandReads, bs: usize) -> u64 {
     let mut buf = AlignedBuf::new(bs);
     while let Some(off) = g.next() {
-        file.read_all(off, &mut buf[..]).await.expect("read");
+        file.read_exact_at(&mut buf[..], off).await.expect("read");
     }
     g.ops()
 }
@@ -70,9 +70,9 @@ pub(crate) fn seq(a: &Args, write: bool) -> Outcome {
             let mut ops = 0;
             while let Some(off) = cur.next() {
                 packet = whole(if write {
-                    file.write_packet(off, packet).await
+                    file.write_packet_at(packet, off).await
                 } else {
-                    file.read_packet(off, packet).await
+                    file.read_packet_at(packet, off).await
                 });
                 ops += 1;
             }
@@ -95,8 +95,8 @@ pub(crate) fn copy(a: &Args) -> Outcome {
         async move {
             let mut ops = 0;
             while let Some(off) = cur.next() {
-                packet = whole(src.read_packet(off, packet).await);
-                packet = whole(dst.write_packet(off, packet).await);
+                packet = whole(src.read_packet_at(packet, off).await);
+                packet = whole(dst.write_packet_at(packet, off).await);
                 ops += 1;
             }
             ops

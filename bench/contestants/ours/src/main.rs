@@ -2,7 +2,7 @@
 //!
 //! * `blocking`: the blocking form on one thread, whatever the depth
 //! * `packet`: `qd` loops in one future under our `block_on`, each reusing one page-aligned packet
-//! * `borrowed`: the same with `read_all(&mut [u8])`
+//! * `borrowed`: the same with `read_exact_at(&mut [u8], offset)`
 //! * `tokio-mt`: `qd` tasks on multi-threaded tokio with one worker, beside a spawned driver
 //! * `smol`: the same on a `smol::LocalExecutor`
 

@@ -28,7 +28,7 @@ pub(super) fn blocking(arena: &Arena, length: Duration, seed: u64) -> Result<Sam
         arena
             .file
             .blocking()
-            .read_all(offset, &mut block)
+            .read_exact_at(&mut block, offset)
             .map_err(|error| reads.failed("mfio", &error))?;
         reads.accept(offset, &block)?;
     }
@@ -130,7 +130,7 @@ fn readers(
 /// One read after the other, in the same packet.
 async fn read(file: File, mut packet: Packet<AlignedBuf>, mut reads: Reads) -> Result<u64> {
     while let Some(offset) = reads.next() {
-        let ended = file.read_packet(offset, packet).await;
+        let ended = file.read_packet_at(packet, offset).await;
         if let Some(cause) = ended.outcome.first_error() {
             return Err(reads.failed("mfio", &format_args!("at offset {offset}: {cause}")));
         }

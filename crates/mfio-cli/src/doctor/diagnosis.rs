@@ -135,7 +135,7 @@ fn check(runtime: &NativeRt) -> Result<Checked, String> {
     let found = runtime
         .block_on(async {
             let file = runtime.open_read(&path).await?;
-            file.read_to_vec(0, CHECK_LEN).await
+            file.read_vec_at(0, CHECK_LEN).await
         })
         .map_err(|error| error.to_string())?;
     let took = start.elapsed();

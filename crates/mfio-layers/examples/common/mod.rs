@@ -21,7 +21,7 @@ impl Scratch {
     pub(crate) async fn file(&self, rt: &NativeRt, name: &str, bytes: &[u8]) -> Result<File> {
         let options = OpenOptions::new().read(true).write(true).create(true);
         let file = rt.open(self.0.join(name), &options).await?;
-        file.write_all(0, bytes).await?;
+        file.write_all_at(bytes, 0).await?;
         Ok(file)
     }
 }

@@ -101,7 +101,7 @@ fn check(image: &Image, at: u64, outcome: &Outcome, bytes: Option<&[u8]>, writes
 }
 
 async fn read_and_check(io: &impl PacketIo<Read>, image: &Image, at: u64, len: usize) -> usize {
-    let ended = io.read_packet(at, Packet::new(vec![0; len])).await;
+    let ended = io.read_packet_at(Packet::new(vec![0; len]), at).await;
     check(
         image,
         at,
@@ -115,7 +115,7 @@ async fn read_and_check(io: &impl PacketIo<Read>, image: &Image, at: u64, len: u
 
 async fn write_and_check(io: &impl PacketIo<Write>, image: &mut Image, at: u64, len: usize) {
     let bytes: Vec<u8> = (0..len).map(|n| (n / 3) as u8).collect();
-    let ended = io.write_packet(at, Packet::new(bytes)).await;
+    let ended = io.write_packet_at(Packet::new(bytes), at).await;
     check(image, at, &ended.outcome, None, true);
     for n in 0..len {
         if let Ok(place) = image.translate(u128::from(at) + n as u128, true) {

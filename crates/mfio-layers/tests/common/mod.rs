@@ -144,7 +144,7 @@ where
         .collect();
     let mut futures: Vec<_> = requests
         .iter()
-        .map(|(pos, len)| io.read_packet(address(*pos), Packet::new(vec![0; *len])))
+        .map(|(pos, len)| io.read_packet_at(Packet::new(vec![0; *len]), address(*pos)))
         .collect();
     let mut ended: Vec<Option<Ended<Vec<u8>>>> = requests.iter().map(|_| None).collect();
     io.block_on(poll_fn(|cx| {
@@ -175,7 +175,7 @@ where
     Io: PacketIo<Write, P> + IoBackend,
 {
     let Ended { packet, outcome } =
-        io.block_on(io.write_packet(address(pos), Packet::new(bytes.to_vec())));
+        io.block_on(io.write_packet_at(Packet::new(bytes.to_vec()), address(pos)));
     prop_assert_eq!(
         packet.buffer(),
         bytes,
@@ -197,13 +197,13 @@ where
             Op::Read { pos, len } => {
                 let expected = model.expect(*pos, *len);
                 let mut bytes = vec![0; *len];
-                let result = io.read_all(address(*pos), &mut bytes);
+                let result = io.read_exact_at(&mut bytes, address(*pos));
                 prop_assert_eq!(result.map_err(|e| e.kind()), first_error(&expected));
                 let good = good_prefix(&expected);
                 prop_assert!(good_bytes(&expected, &bytes[..good]));
 
                 let mut bytes = vec![0; *len];
-                match io.read_some(address(*pos), &mut bytes) {
+                match io.read_at(&mut bytes, address(*pos)) {
                     Ok(n) => {
                         let end = expected.first() == Some(&Err(ErrorKind::UnexpectedEof));
                         prop_assert!(n <= good && (n > 0 || end || *len == 0));
@@ -214,13 +214,13 @@ where
             }
             Op::Write { pos, bytes } => {
                 let good = good_prefix(&model.expect(*pos, bytes.len()));
-                let written = io.write_all(address(*pos), &bytes[..good]);
+                let written = io.write_all_at(&bytes[..good], address(*pos));
                 prop_assert_eq!(written.map_err(|e| e.kind()), Ok(()));
                 model.write(*pos, &bytes[..good]);
                 if let Some(Err(why)) = model.expect(*pos, bytes.len()).get(good) {
                     let at = pos.saturating_add(good as u64);
                     if u128::from(*pos) + good as u128 <= u128::from(u64::MAX) {
-                        let result = io.write_some(address(at), &bytes[good..]);
+                        let result = io.write_at(&bytes[good..], address(at));
                         prop_assert_eq!(result.map_err(|e| e.kind()), Err(*why));
                     }
                 }

@@ -26,7 +26,7 @@ use super::sys::{self, Errno};
 ///
 /// Streams (pipes, sockets, terminals) have no positions. They give and take bytes in the order in which the system serves
 /// the requests, whatever these name. A read of a stream ends with what there is: read them with
-/// [`read_some`](mfio::traits::IoRead::read_some). One that wants more than comes at once fails with `WouldBlock`, and the
+/// [`read_at`](mfio::traits::IoRead::read_at). One that wants more than comes at once fails with `WouldBlock`, and the
 /// bytes that came are taken; [`into_stream`](Self::into_stream) makes an object whose reads go on. The next bytes may also be
 /// taken after a read that was dropped while it waited, but no more: the runtime lets go of it when it is next at work, or
 /// wants the place. With the threads driver each read that waits for a stream takes a thread

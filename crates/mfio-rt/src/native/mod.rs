@@ -79,9 +79,9 @@ use crate::fs::{Fs, OpenOptions};
 /// let options = OpenOptions::new().read(true).write(true).create(true);
 /// rt.block_on(async {
 ///     let file = rt.open(dir.join("greeting"), &options).await?;
-///     file.write_all(0, b"Hello, file!").await?;
+///     file.write_all_at(b"Hello, file!", 0).await?;
 ///     let mut name = [0; 4];
-///     file.read_all(7, &mut name).await?;
+///     file.read_exact_at(&mut name, 7).await?;
 ///     assert_eq!(&name, b"file");
 ///     file.close().await
 /// })?;

@@ -49,7 +49,7 @@ use core::time::Duration;
 ///
 /// let memory = Memory::new(vec![7; 16]);
 /// let mut driver = ForeignLoop::with_waker(&memory, Waker::noop().clone());
-/// let mut read = pin!(memory.read::<u8>(3));
+/// let mut read = pin!(memory.read_value_at::<u8>(3));
 /// let mut cx = Context::from_waker(Waker::noop());
 /// let value = loop {
 ///     if let Poll::Ready(value) = read.as_mut().poll(&mut cx) {

@@ -15,7 +15,7 @@ use core::future::{self, Ready};
 /// Bytes that nobody changes, as an object to be read: a static slice, an `Arc<[u8]>`, with the feature `bytes` a `Bytes`.
 ///
 /// Requests are served where they are sent, without a lock: a future is ready when it is first polled, whatever polls it.
-/// Calls that need no buffer of their own (`read_with`, `forward`) copy nothing: the memory is [exposed](PacketIo::expose).
+/// Calls that need no buffer of their own (`read_with_at`, `forward`) copy nothing: the memory is [exposed](PacketIo::expose).
 ///
 /// It implements [`IoBackend`] so that the blocking calls are there; its backend never has anything to do.
 ///
@@ -24,10 +24,10 @@ use core::future::{self, Ready};
 /// use mfio::traits::{BlockingIo, IoRead};
 ///
 /// let io = Frozen::new(&b"hello, world"[..]);
-/// assert_eq!(io.blocking().read::<[u8; 5]>(7)?, *b"world");
+/// assert_eq!(io.blocking().read_value_at::<[u8; 5]>(7)?, *b"world");
 ///
 /// let mut sum = 0u32;
-/// io.blocking().read_with(0, 5, |bytes| sum += bytes.iter().map(|&b| u32::from(b)).sum::<u32>())?;
+/// io.blocking().read_with_at(0, 5, |bytes| sum += bytes.iter().map(|&b| u32::from(b)).sum::<u32>())?;
 /// assert_eq!(sum, 532);
 /// # Ok::<_, mfio::error::Error>(())
 /// ```

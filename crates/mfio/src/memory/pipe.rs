@@ -38,17 +38,16 @@ const DEPTH: usize = 256;
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
-/// use mfio::io::NoPos;
 /// use mfio::memory::pipe;
-/// use mfio::traits::{IoRead, IoWrite};
+/// use mfio::traits::{StreamRead, StreamWrite};
 ///
 /// let (reads, writes) = pipe(16);
 /// reads.block_on(async {
-///     writes.write_all(NoPos, b"hello").await?;
+///     writes.write_all(b"hello").await?;
 ///     let mut bytes = [0; 16];
-///     assert_eq!(reads.read_some(NoPos, &mut bytes).await?, 5);
+///     assert_eq!(reads.read(&mut bytes).await?, 5);
 ///     drop(writes);
-///     assert_eq!(reads.read_some(NoPos, &mut bytes).await?, 0);
+///     assert_eq!(reads.read(&mut bytes).await?, 0);
 ///     Ok::<_, mfio::error::Error>(())
 /// })?;
 /// # Ok::<_, mfio::error::Error>(())

@@ -173,8 +173,8 @@ impl<B: Buffer> Packet<B> {
 
     /// Starts an operation on the whole buffer: the view is to be sent, the future awaited.
     ///
-    /// This is the low level; most users call [`read_packet`](crate::traits::IoRead::read_packet) and
-    /// [`write_packet`](crate::traits::IoWrite::write_packet). Allocates nothing.
+    /// This is the low level; most users call [`read_packet_at`](crate::traits::IoRead::read_packet_at) and
+    /// [`write_packet_at`](crate::traits::IoWrite::write_packet_at). Allocates nothing.
     #[inline]
     pub fn start<D: Direction>(self) -> (InFlight<B, D>, View<D>)
     where

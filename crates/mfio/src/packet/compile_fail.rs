@@ -132,12 +132,12 @@ mod reading_into_a_read_only_buffer_that_safe_code_calls_fit {}
 /// ```
 /// # use mfio::{backend::IoBackendExt, memory::Memory, traits::IoRead};
 /// # let io = Memory::new([2]);
-/// io.block_on(io.read::<u8>(0)).unwrap();
+/// io.block_on(io.read_value_at::<u8>(0)).unwrap();
 /// ```
 /// ```compile_fail,E0277
 /// # use mfio::{backend::IoBackendExt, memory::Memory, traits::IoRead};
 /// # let io = Memory::new([2]);
-/// io.block_on(io.read::<bool>(0)).unwrap();
+/// io.block_on(io.read_value_at::<bool>(0)).unwrap();
 /// ```
 mod reading_a_type_with_invalid_bits {}
 
@@ -147,13 +147,13 @@ mod reading_a_type_with_invalid_bits {}
 /// # use mfio::{backend::IoBackendExt, memory::Memory, traits::IoWrite};
 /// # let io = Memory::new([0; 8]);
 /// let pair = [1u32, 2];
-/// io.block_on(io.write(0, &pair)).unwrap();
+/// io.block_on(io.write_value_at(&pair, 0)).unwrap();
 /// ```
 /// ```compile_fail,E0277
 /// # use mfio::{backend::IoBackendExt, memory::Memory, traits::IoWrite};
 /// # let io = Memory::new([0; 8]);
 /// let pair = (1u32, 2u8);
-/// io.block_on(io.write(0, &pair)).unwrap();
+/// io.block_on(io.write_value_at(&pair, 0)).unwrap();
 /// ```
 mod writing_a_type_with_padding {}
 
@@ -166,7 +166,7 @@ mod writing_a_type_with_padding {}
 ///     fn send_io(&self, _: u64, view: View<Read>) {}
 /// }
 /// fn send<T: Send>(_: T) {}
-/// send(Object(0.into()).read::<u8>(0));
+/// send(Object(0.into()).read_value_at::<u8>(0));
 /// ```
 /// ```compile_fail,E0277
 /// # use mfio::{io::*, packet::View, traits::IoRead};
@@ -175,7 +175,7 @@ mod writing_a_type_with_padding {}
 ///     fn send_io(&self, _: u64, view: View<Read>) {}
 /// }
 /// fn send<T: Send>(_: T) {}
-/// send(Object(0.into()).read::<u8>(0));
+/// send(Object(0.into()).read_value_at::<u8>(0));
 /// ```
 mod sending_what_is_not_sync {}
 

@@ -47,8 +47,9 @@ where
         }
     }
 
-    /// Lets at most `bytes` be on their way at once, or one buffer where that is longer; the others are sent as earlier ones
-    /// end. Without this everything is sent together, and what bounds it is the driver's queue.
+    /// Lets at most `bytes` be on their way at once, or one buffer where that is longer; the others
+    /// are sent as earlier ones end. Without this everything is sent together, and what bounds it
+    /// is the driver's queue.
     pub fn limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self

@@ -1,6 +1,8 @@
-//! Blocking forms: the bytes go to and from your memory without a copy, because the call waits for their end.
+//! Blocking reads and writes. The caller's memory is used without a copy, because the call waits
+//! for the completion.
 //!
-//! An object that has a short cut (a file calls `pread`) is asked first. Otherwise the memory is lent to a packet.
+//! An object with a short cut (a file calls `pread`) takes it. Otherwise the memory is lent to a
+//! packet.
 
 use super::extent::{Extent, Prefix, Whole, goes_on};
 use super::flow::{Partial, Verdict, read_with_blocking, write_with_blocking};
@@ -17,9 +19,9 @@ use alloc::vec::Vec;
 use bytemuck::{NoUninit, Pod};
 use core::marker::PhantomData;
 
-/// Adds [`blocking`](BlockingIo::blocking) to every object with a backend.
+/// The method [`blocking`](BlockingIo::blocking) of every object with a backend.
 pub trait BlockingIo: IoBackend {
-    /// The blocking forms of reading and writing.
+    /// Returns the blocking forms of reading and writing.
     #[inline]
     fn blocking<P: Position>(&self) -> Blocking<'_, Self, P> {
         Blocking {
@@ -31,17 +33,19 @@ pub trait BlockingIo: IoBackend {
 
 impl<Io: IoBackend + ?Sized> BlockingIo for Io {}
 
-/// Reading and writing that waits, without a copy. For plain threads: on an executor it blocks everything else.
+/// Blocking reads and writes, without a copy. For plain threads: on an executor they block every
+/// other task. Names and arguments are those of [`IoRead`] and [`IoWrite`]; on a stream
+/// ([`NoPos`](crate::io::NoPos)) also without `_at` and without a position.
 ///
 /// ```
 /// use mfio::memory::Memory;
 /// use mfio::traits::BlockingIo;
 ///
 /// let io = Memory::new(vec![0; 16]);
-/// io.blocking().write_all(4, b"abcd")?;
-/// assert_eq!(io.blocking().read::<[u8; 4]>(4)?, *b"abcd");
+/// io.blocking().write_all_at(b"abcd", 4)?;
+/// assert_eq!(io.blocking().read_value_at::<[u8; 4]>(4)?, *b"abcd");
 ///
-/// let error = io.blocking().read_all(10, &mut [0; 8]).unwrap_err();
+/// let error = io.blocking().read_exact_at(&mut [0; 8], 10).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
 ///     "read of 8 bytes at offset 10 failed: unexpected end of data [memory]"
@@ -50,9 +54,10 @@ impl<Io: IoBackend + ?Sized> BlockingIo for Io {}
 /// ```
 ///
 /// # Panics
-/// Where there is no short cut the methods panic where [`block_on`](crate::backend::IoBackendExt::block_on) does: within
-/// a `block_on` of the same backend on the same thread, or where the backend is dead. If the backend panics while it has
-/// the memory, and the end of that cannot be proved, the process is aborted.
+/// Without a short cut the methods panic if [`block_on`](crate::backend::IoBackendExt::block_on)
+/// does: within a `block_on` of the same backend on the same thread, or if the backend is dead. If
+/// the backend panics while it uses the memory, and the end of that cannot be proved, the process
+/// is aborted.
 #[derive(Debug)]
 pub struct Blocking<'a, Io: ?Sized, P = u64> {
     io: &'a Io,
@@ -68,97 +73,109 @@ impl<Io: ?Sized, P> Clone for Blocking<'_, Io, P> {
 impl<Io: ?Sized, P> Copy for Blocking<'_, Io, P> {}
 
 impl<Io: IoBackend + ?Sized, P: Position> Blocking<'_, Io, P> {
-    /// Reads a plain value: the bytes as they are, in this machine's order.
+    /// Reads a plain value: its bytes as they are, in this machine's byte order.
     ///
     /// # Errors
-    /// Where not every byte could be read; the end of the data is `UnexpectedEof`.
+    /// The first failure, if any byte could not be read; `UnexpectedEof` at end of file.
+    #[doc(alias = "read")]
     #[inline]
-    pub fn read<T: Pod>(self, pos: P) -> Result<T>
+    pub fn read_value_at<T: Pod>(self, pos: P) -> Result<T>
     where
         Io: PacketIo<Read, P>,
     {
         let mut value = T::zeroed();
-        self.read_all(pos, bytemuck::bytes_of_mut(&mut value))?;
+        self.read_exact_at(bytemuck::bytes_of_mut(&mut value), pos)?;
         Ok(value)
     }
 
-    /// Fills `bytes`. Where it fails, any part of them may have been overwritten.
+    /// Reads exactly `bytes.len()` bytes from `pos` on.
     ///
     /// # Errors
-    /// Where not every byte could be read; the end of the data is `UnexpectedEof`.
+    /// The first failure, if any byte could not be read; `UnexpectedEof` at end of file. Any part
+    /// of `bytes` may have been overwritten.
+    #[doc(alias = "read_all")]
+    #[doc(alias = "pread")]
     #[inline]
-    pub fn read_all(self, pos: P, bytes: &mut [u8]) -> Result<()>
+    pub fn read_exact_at(self, bytes: &mut [u8], pos: P) -> Result<()>
     where
         Io: PacketIo<Read, P>,
     {
         transfer::<Read, P, Io, Whole>(self.io, pos, bytes)
     }
 
-    /// Reads into the front of `bytes` and says how many it were: 0 at the end of the data. What lies behind may have
-    /// been overwritten.
+    /// Reads up to `bytes.len()` bytes from `pos` on. Returns the number of bytes read, 0 at end of
+    /// file; the rest of `bytes` may have been overwritten.
     ///
     /// # Errors
-    /// Where not even the first byte could be read, for another reason than the end of the data.
+    /// The failure of the first byte, unless that is the end of the file.
+    #[doc(alias = "read_some")]
+    #[doc(alias = "pread")]
     #[inline]
-    pub fn read_some(self, pos: P, bytes: &mut [u8]) -> Result<usize>
+    pub fn read_at(self, bytes: &mut [u8], pos: P) -> Result<usize>
     where
         Io: PacketIo<Read, P>,
     {
         transfer::<Read, P, Io, Prefix>(self.io, pos, bytes)
     }
 
-    /// [`read_to_end`](IoRead::read_to_end), waiting: appends everything from `pos` to the end of
-    /// the data to `bytes`, and returns the number of bytes appended. Nothing is copied where the
-    /// object asks for no [alignment](PacketIo::alignment). The room that `bytes` has is used
-    /// first.
+    /// Appends all bytes from `pos` to the end of the file to `bytes`, and returns their number;
+    /// see [`IoRead::read_to_end_at`]. Nothing is copied unless the object asks for an
+    /// [alignment](PacketIo::alignment). The free capacity of `bytes` is used first.
     ///
     /// # Errors
-    /// The cause of the first byte that could not be read, at its offset; `OutOfMemory`. The bytes
-    /// before are in `bytes`.
-    pub fn read_to_end(self, pos: P, bytes: &mut Vec<u8>) -> Result<usize>
+    /// The first failure before the end of the file, with its offset; `OutOfMemory`. The bytes
+    /// before it are in `bytes`.
+    #[doc(alias = "read_to_end")]
+    pub fn read_to_end_at(self, bytes: &mut Vec<u8>, pos: P) -> Result<usize>
     where
         Io: PacketIo<Read, P>,
     {
         to_end::blocking(self.io, pos, bytes)
     }
 
-    /// Writes a plain value: its bytes as they are, in this machine's order.
+    /// Writes a plain value: its bytes as they are, in this machine's byte order.
     ///
     /// # Errors
-    /// Where not every byte could be written.
+    /// The first failure, if any byte could not be written.
+    #[doc(alias = "write")]
     #[inline]
-    pub fn write<T: NoUninit>(self, pos: P, value: &T) -> Result<()>
+    pub fn write_value_at<T: NoUninit>(self, value: &T, pos: P) -> Result<()>
     where
         Io: PacketIo<Write, P>,
     {
-        self.write_all(pos, bytemuck::bytes_of(value))
+        self.write_all_at(bytemuck::bytes_of(value), pos)
     }
 
-    /// Writes all of `bytes`.
+    /// Writes all of `bytes` from `pos` on.
     ///
     /// # Errors
-    /// Where not every byte could be written; any part may have been.
+    /// The first failure, if any byte could not be written; any part of `bytes` may have been.
+    #[doc(alias = "write_all")]
+    #[doc(alias = "pwrite")]
     #[inline]
-    pub fn write_all(self, pos: P, bytes: &[u8]) -> Result<()>
+    pub fn write_all_at(self, bytes: &[u8], pos: P) -> Result<()>
     where
         Io: PacketIo<Write, P>,
     {
         transfer::<Write, P, Io, Whole>(self.io, pos, bytes)
     }
 
-    /// Writes the front of `bytes` and says how many it were.
+    /// Writes the front of `bytes` at `pos`, and returns the number of bytes written.
     ///
     /// # Errors
-    /// Where not even the first byte could be written.
+    /// The failure of the first byte. A failure after the first byte is a partial write.
+    #[doc(alias = "write_some")]
+    #[doc(alias = "pwrite")]
     #[inline]
-    pub fn write_some(self, pos: P, bytes: &[u8]) -> Result<usize>
+    pub fn write_at(self, bytes: &[u8], pos: P) -> Result<usize>
     where
         Io: PacketIo<Write, P>,
     {
         transfer::<Write, P, Io, Prefix>(self.io, pos, bytes)
     }
 
-    /// [`read_ranges`](IoRead::read_ranges), waiting. There is no short cut: the requests are on their way together.
+    /// Reads many ranges together; see [`IoRead::read_ranges`]. There is no short cut: the requests
+    /// are in flight at once.
     pub fn read_ranges(self, ranges: impl Into<Ranges<P>>) -> EndedRanges<P>
     where
         P: Address,
@@ -167,11 +184,13 @@ impl<Io: IoBackend + ?Sized, P: Position> Blocking<'_, Io, P> {
         self.io.block_on(self.io.read_ranges(ranges))
     }
 
-    /// [`read_with`](IoRead::read_with), waiting. The consumer runs between the waits: it may wait for the same object.
+    /// Reads `len` bytes and passes them to `consumer` in order; see [`IoRead::read_with_at`]. The
+    /// consumer runs between the waits, so it may block on the same object.
     ///
     /// # Errors
-    /// What failed, at which offset, and how many bytes the consumer was shown before.
-    pub fn read_with<F, V>(self, pos: P, len: u64, consumer: F) -> Result<u64, Partial>
+    /// The first failure, with its offset and the number of bytes passed to the consumer before.
+    #[doc(alias = "read_with")]
+    pub fn read_with_at<F, V>(self, pos: P, len: u64, consumer: F) -> Result<u64, Partial>
     where
         P: Address,
         Io: PacketIo<Read, P>,
@@ -181,11 +200,13 @@ impl<Io: IoBackend + ?Sized, P: Position> Blocking<'_, Io, P> {
         read_with_blocking(self.io, pos, len, consumer)
     }
 
-    /// [`write_with`](IoWrite::write_with), waiting. The producer runs between the waits: it may wait for the same object.
+    /// Writes `len` bytes that `producer` makes; see [`IoWrite::write_with_at`]. The producer runs
+    /// between the waits, so it may block on the same object.
     ///
     /// # Errors
-    /// What failed, at which offset, and how many bytes were written without a gap.
-    pub fn write_with<F>(self, pos: P, len: u64, producer: F) -> Result<u64, Partial>
+    /// The first failure, with its offset and the number of bytes written without a gap.
+    #[doc(alias = "write_with")]
+    pub fn write_with_at<F>(self, pos: P, len: u64, producer: F) -> Result<u64, Partial>
     where
         P: Address,
         Io: PacketIo<Write, P>,
@@ -196,8 +217,9 @@ impl<Io: IoBackend + ?Sized, P: Position> Blocking<'_, Io, P> {
 }
 
 impl<'a, Io: IoBackend + ?Sized, P: Position> Blocking<'a, Io, P> {
-    /// [`read_pipeline`](IoRead::read_pipeline) that takes its requests from an iterator. Waits only where there is no room
-    /// for another request, or none is left, and nothing has ended. `requests` runs between the waits.
+    /// Runs a [pipeline of reads](IoRead::read_pipeline) that takes its requests from an iterator.
+    /// It waits only if the window is full, or no request is left, and none has completed.
+    /// `requests` runs between the waits.
     pub fn read_pipeline<B, T, R>(
         self,
         window: impl Into<Window>,
@@ -214,8 +236,8 @@ impl<'a, Io: IoBackend + ?Sized, P: Position> Blocking<'a, Io, P> {
         BlockingRun::new(self.io, pipeline, requests.into_iter())
     }
 
-    /// [`write_pipeline`](IoWrite::write_pipeline) that takes its requests from an iterator; see
-    /// [`read_pipeline`](Self::read_pipeline).
+    /// Runs a [pipeline of writes](IoWrite::write_pipeline) that takes its requests from an
+    /// iterator; see [`read_pipeline`](Self::read_pipeline).
     pub fn write_pipeline<B, T, R>(
         self,
         window: impl Into<Window>,
@@ -233,7 +255,7 @@ impl<'a, Io: IoBackend + ?Sized, P: Position> Blocking<'a, Io, P> {
     }
 }
 
-/// Moves bytes, and makes of it what the user asked for.
+/// Moves bytes, and converts the outcome to the extent that the caller asked for.
 #[inline]
 fn transfer<D, P, Io, E>(io: &Io, pos: P, bytes: D::Slice<'_>) -> Result<E::Output>
 where
@@ -251,8 +273,8 @@ where
     }
 }
 
-/// Moves bytes through the short cut where there is one, else through a packet. Says how many from the start were moved
-/// and, where that ended it, what went wrong behind them.
+/// Moves bytes through the short cut if there is one, else through a packet. Returns the number of
+/// bytes moved from the start, and the failure behind them, if there was one.
 #[inline]
 pub(crate) fn moved<D, P, Io, E>(io: &Io, pos: P, mut bytes: D::Slice<'_>) -> (usize, Option<Cause>)
 where
@@ -265,7 +287,7 @@ where
     let mut done = 0;
     while !E::enough(done, len) {
         let Some(at) = pos.advance(done) else {
-            // What has no position any more is beyond the end, as where a packet reaches that far.
+            // Positions beyond the last are past the end of the file, as they are for a packet.
             return (done, Some(ErrorKind::UnexpectedEof.into()));
         };
         match io.transfer_blocking(at, D::rest(&mut bytes, done)) {

@@ -1,5 +1,5 @@
-//! Futures of the forms with borrowed memory. The bytes are copied once, through a packet of the pool, because a future
-//! that is forgotten must not leave the driver with your memory.
+//! Futures of the forms with borrowed memory. The bytes are copied once, through a packet of the
+//! pool, because a future that is forgotten must not leave the driver with memory of the caller's.
 
 use super::extent::{Extent, Prefix, Whole, goes_on};
 use super::failure;
@@ -13,27 +13,29 @@ use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// The future of [`IoRead::read_all`](super::IoRead::read_all).
-pub type ReadAll<'a, P, Io> = ReadInto<'a, P, Io, Whole>;
-/// The future of [`IoRead::read_some`](super::IoRead::read_some).
+/// The future of [`IoRead::read_exact_at`](super::IoRead::read_exact_at).
+pub type ReadExact<'a, P, Io> = ReadInto<'a, P, Io, Whole>;
+/// The future of [`IoRead::read_at`](super::IoRead::read_at).
 pub type ReadSome<'a, P, Io> = ReadInto<'a, P, Io, Prefix>;
-/// The future of [`IoWrite::write_all`](super::IoWrite::write_all) and [`IoWrite::write`](super::IoWrite::write).
+/// The future of [`IoWrite::write_all_at`](super::IoWrite::write_all_at) and
+/// [`IoWrite::write_value_at`](super::IoWrite::write_value_at).
 pub type WriteAll<'a, P, Io> = WriteFrom<'a, P, Io, Whole>;
-/// The future of [`IoWrite::write_some`](super::IoWrite::write_some).
+/// The future of [`IoWrite::write_at`](super::IoWrite::write_at).
 pub type WriteSome<'a, P, Io> = WriteFrom<'a, P, Io, Prefix>;
 
-/// Reads into borrowed memory. Where it fails, or is dropped, the memory is as it was; for a stream see
-/// [`read_all`](super::IoRead::read_all).
+/// A read into borrowed memory, which is unchanged after an error or a drop; for a stream see
+/// [`read_exact_at`](super::IoRead::read_exact_at).
 #[must_use = "nothing is sent before the first poll"]
 pub struct ReadInto<'a, P, Io: ?Sized, E> {
     op: Pooled<'a, Read, P, Io>,
     bytes: &'a mut [u8],
-    /// How many a stream has given so far, in pieces.
+    /// Number of bytes received from a stream so far.
     filled: usize,
     extent: PhantomData<fn() -> E>,
 }
 
-/// Writes from borrowed memory. Where it fails, or is dropped, any part of the bytes may have been written.
+/// A write from borrowed memory. After an error or a drop any part of the bytes may have been
+/// written.
 #[must_use = "nothing is sent before the first poll"]
 pub struct WriteFrom<'a, P, Io: ?Sized, E> {
     op: Pooled<'a, Write, P, Io>,

@@ -8,8 +8,8 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// The future of [`IoRead::read_packet_each`](super::IoRead::read_packet_each) and
-/// [`IoWrite::write_packet_each`](super::IoWrite::write_packet_each).
+/// The future of [`IoRead::read_packet_each_at`](super::IoRead::read_packet_each_at) and
+/// [`IoWrite::write_packet_each_at`](super::IoWrite::write_packet_each_at).
 #[must_use = "nothing is sent before the first poll"]
 pub struct TransferEach<'a, D: Direction, P, Io: ?Sized, B: BufferFor<D>, F> {
     op: TransferPacket<'a, D, P, Io, B>,

@@ -32,8 +32,8 @@ pub trait Extent: sealed::Sealed {
 #[derive(Debug)]
 pub enum Whole {}
 
-/// Something must succeed; the output is the number of bytes from the start that did without a gap. The end of the data
-/// makes a read of 0.
+/// Something must succeed; the output is the number of bytes from the start that did without a gap.
+/// The end of the data makes a read of 0.
 #[derive(Debug)]
 pub enum Prefix {}
 
@@ -80,8 +80,8 @@ impl Extent for Prefix {
     }
 }
 
-/// How many bytes from the start there are of a request that goes on with the others: a stream ends one with what there is.
-/// `None` where it does not, or where no more came than `done`.
+/// How many bytes from the start there are of a request that goes on with the others: a stream ends
+/// one with what there is. `None` where it does not, or where no more came than `done`.
 #[inline]
 pub(super) fn goes_on<P: Position>(outcome: &Outcome, done: usize) -> Option<usize> {
     if !P::SEQUENTIAL || outcome.first_error()?.kind() != ErrorKind::WouldBlock {

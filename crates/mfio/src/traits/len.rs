@@ -22,14 +22,15 @@ pub trait HasLen {
     /// The answer on its way. It has all that it needs, so that who asked can keep it.
     type Len: Future<Output = Result<u64>> + Send + Unpin + 'static;
 
-    /// How many bytes there are now. Nothing is asked before the first poll; dropping the future forgets the question.
+    /// How many bytes there are now. Nothing is asked before the first poll; dropping the future
+    /// forgets the question.
     ///
     /// # Errors
     /// Where the object cannot tell.
     fn io_len(&self) -> Self::Len;
 
-    /// How many bytes there are now, as far as that is known on the spot: without waiting, and without asking anybody.
-    /// `None`: it is not.
+    /// How many bytes there are now, as far as that is known on the spot: without waiting, and
+    /// without asking anybody. `None`: it is not.
     fn len_now(&self) -> Option<u64> {
         None
     }

@@ -1,8 +1,8 @@
 //! Lending a blocked caller's memory to a packet.
 //!
-//! Invariant 1: from the sending of a loan until the end of its last view, [`lend`] does not return, whatever happens. If
-//! it unwinds it waits first; if waiting fails too, the process is aborted. The caller's borrow of the memory therefore
-//! covers the whole life of the views.
+//! Invariant 1: from the sending of a loan until the end of its last view, [`lend`] does not
+//! return, whatever happens. If it unwinds it waits first; if waiting fails too, the process is
+//! aborted. The caller's borrow of the memory therefore covers the whole life of the views.
 #![allow(unsafe_code)]
 
 use crate::backend::{IoBackend, IoBackendExt};
@@ -54,7 +54,8 @@ impl Lend for Write {
 
     unsafe fn loan(slice: &mut &[u8]) -> Loan {
         let bytes: NonNull<[u8]> = NonNull::from_ref(slice);
-        // SAFETY: the bytes are shared and not changed for as long as the caller promises; the packet is written from.
+        // SAFETY: the bytes are shared and not changed for as long as the caller promises; the
+        // packet is written from.
         unsafe { Loan::new(bytes.cast(), bytes.len()) }
     }
 
@@ -72,7 +73,8 @@ where
     Io: PacketIo<D, P> + IoBackend + ?Sized,
 {
     let mut packet = take_empty(io.pool());
-    // SAFETY: `bytes` is borrowed until this function returns, and that is after the end of the last view (invariant 1).
+    // SAFETY: `bytes` is borrowed until this function returns, and that is after the end of the
+    // last view (invariant 1).
     packet.replace(unsafe { D::loan(&mut bytes) });
     let mut fresh = Some(packet);
     let mut guard = Guard::<D, Io> {

@@ -1,30 +1,63 @@
-//! Reading and writing: what every [`PacketIo`] can do.
+//! Reading and writing: the methods of every [`PacketIo`].
+//!
+//! Names and arguments follow std's `FileExt`: the buffer, then the position, and `_at` in the
+//! name. Streams have the same methods without `_at` and without a position: [`StreamRead`],
+//! [`StreamWrite`].
 //!
 //! | form | memory | copies | allocates |
 //! |---|---|---|---|
-//! | [`read`](IoRead::read), [`write`](IoWrite::write) | a plain value | one | nothing, through the object's pool |
-//! | [`read_all`](IoRead::read_all), [`read_some`](IoRead::read_some), … | borrowed | one | nothing up to 64 KiB, through the pool |
-//! | [`read_buf`](IoRead::read_buf), … | an owned buffer, given back | none | one packet |
-//! | [`read_to_vec`](IoRead::read_to_vec) | a new vector, of the bytes that come | none | the vector and one packet |
-//! | [`read_to_end`](IoRead::read_to_end) | a borrowed vector, which grows | one | as the vector grows |
-//! | [`read_packet`](IoRead::read_packet), … | a packet, given back | none | nothing |
-//! | [`read_batch`](IoRead::read_batch), … | many buffers with a position each, given back | none | nothing |
-//! | [`read_ranges`](IoRead::read_ranges) | a list of ranges with memory for them, given back | none | nothing |
-//! | [`read_pipeline`](IoRead::read_pipeline), … | owned buffers, given back one by one, so many at once | none | nothing |
-//! | [`read_with`](IoRead::read_with), [`write_with`](IoWrite::write_with), [`forward`] | chunks of the object's pool, or its own memory | none | nothing, through the pool |
-//! | [`blocking`](BlockingIo::blocking) | borrowed, while the thread waits | none | nothing, through the pool |
+//! | [`read_value_at`] | a plain value | one | nothing (pool) |
+//! | [`read_exact_at`], [`read_at`] | borrowed | one | nothing up to 64 KiB (pool) |
+//! | [`read_exact_buf_at`], [`read_buf_at`] | owned, returned with the result | none | one packet |
+//! | [`read_vec_at`] | a new vector, of the bytes read | none | the vector, one packet |
+//! | [`read_to_end_at`] | a borrowed vector, which grows | one | as the vector grows |
+//! | [`read_packet_at`] | a packet, returned with the outcome | none | nothing |
+//! | [`read_batch`] | owned, each with its own position, returned together | none | nothing |
+//! | [`read_ranges`] | ranges of one buffer, returned together | none | nothing |
+//! | [`read_pipeline`] | owned, returned one by one, a bounded number in flight | none | nothing |
+//! | [`read_with_at`], [`forward`] | chunks, or the object's own memory | none | nothing (pool) |
+//! | [`blocking`](BlockingIo::blocking) | borrowed, until it returns | none | nothing (pool) |
 //! | [`scope`](crate::scope::scope) | lent, within a synchronous call | none | one packet |
 //!
-//! The `async` forms are lazy: nothing is sent before the first poll. Dropping a future detaches its operation: it may
-//! still happen, but touches no memory of yours. Their types have names and are `Send` where the object is `Sync`.
+//! Writes have the same forms: [`write_value_at`], [`write_all_at`], [`write_at`],
+//! [`write_all_buf_at`], [`write_buf_at`], [`write_packet_at`], [`write_batch`], [`write_pipeline`]
+//! and [`write_with_at`]. "Pool" is the [`PacketPool`](crate::packet::PacketPool) of the object; an
+//! object without one allocates.
 //!
-//! `read_all` and `write_all` succeed only if every byte did. The `some` forms say how many bytes from the start did
-//! without a gap, and fail only if none did; a `read_some` at the end of the data gives 0.
+//! Futures are lazy: they send nothing before their first poll. Dropping a future detaches its
+//! operation, which may still happen but touches no memory of the caller's. The types of the
+//! futures have names, and are `Send` if the object is `Sync`.
 //!
-//! Reads fill the length of a buffer, never its capacity, always. An owned buffer with a capacity
-//! and no length, as `Vec::with_capacity(n)` makes it, would be read into without effect; it fails
-//! with [`InvalidInput`](crate::error::ErrorKind::InvalidInput) instead: use `vec![0; n]`. One with
-//! neither is an empty read.
+//! The forms named `exact` and `all` succeed only if every byte was moved. The others return the
+//! number of bytes moved from the start without a gap, and fail only if there were none; a read at
+//! end of file returns 0.
+//!
+//! Reads fill the length of a buffer, never its capacity. An owned buffer with a capacity and no
+//! length, such as `Vec::with_capacity(n)`, fails with
+//! [`InvalidInput`](crate::error::ErrorKind::InvalidInput), because nothing would be read into it:
+//! use `vec![0; n]`. A buffer with neither is an empty read.
+//!
+//! [`read_value_at`]: IoRead::read_value_at
+//! [`read_exact_at`]: IoRead::read_exact_at
+//! [`read_at`]: IoRead::read_at
+//! [`read_exact_buf_at`]: IoRead::read_exact_buf_at
+//! [`read_buf_at`]: IoRead::read_buf_at
+//! [`read_vec_at`]: IoRead::read_vec_at
+//! [`read_to_end_at`]: IoRead::read_to_end_at
+//! [`read_packet_at`]: IoRead::read_packet_at
+//! [`read_batch`]: IoRead::read_batch
+//! [`read_ranges`]: IoRead::read_ranges
+//! [`read_pipeline`]: IoRead::read_pipeline
+//! [`read_with_at`]: IoRead::read_with_at
+//! [`write_value_at`]: IoWrite::write_value_at
+//! [`write_all_at`]: IoWrite::write_all_at
+//! [`write_at`]: IoWrite::write_at
+//! [`write_all_buf_at`]: IoWrite::write_all_buf_at
+//! [`write_buf_at`]: IoWrite::write_buf_at
+//! [`write_packet_at`]: IoWrite::write_packet_at
+//! [`write_batch`]: IoWrite::write_batch
+//! [`write_pipeline`]: IoWrite::write_pipeline
+//! [`write_with_at`]: IoWrite::write_with_at
 
 mod batch;
 mod blocking;
@@ -38,6 +71,7 @@ mod owned;
 mod pooled;
 mod ranges;
 mod read;
+mod stream;
 mod to_end;
 mod to_vec;
 mod value;
@@ -47,26 +81,27 @@ pub use batch::TransferBatch;
 #[cfg(feature = "std")]
 pub(crate) use blocking::moved;
 pub use blocking::{Blocking, BlockingIo};
-pub use borrowed::{ReadAll, ReadInto, ReadSome, WriteAll, WriteFrom, WriteSome};
+pub use borrowed::{ReadExact, ReadInto, ReadSome, WriteAll, WriteFrom, WriteSome};
 pub use each::TransferEach;
 pub use extent::{Extent, Prefix, Whole};
 pub use flow::{Chunks, Forward, Partial, ReadWith, Verdict, WriteWith, forward};
 pub use len::HasLen;
 pub(crate) use owned::failure_of_buffer;
-pub use owned::{TransferBuf, TransferBufSome, TransferOwned, TransferPacket};
+pub use owned::{TransferBufExact, TransferBufSome, TransferOwned, TransferPacket};
 pub use ranges::ReadRanges;
 pub use read::IoRead;
+pub use stream::{StreamRead, StreamWrite};
 pub use to_end::ReadToEnd;
 #[cfg(feature = "bytes")]
 pub use to_vec::ReadBytes;
-pub use to_vec::ReadToVec;
+pub use to_vec::ReadVec;
 pub use value::ReadValue;
 pub use write::IoWrite;
 
 use crate::error::{Cause, Error};
 use crate::io::{Address, Direction, PacketIo, Position};
 
-/// As [`failure`], of the part of an operation that begins `done` bytes after its position.
+/// Builds the error of the part of an operation that begins `done` bytes after its position.
 #[cold]
 fn failure_at<D, P, Io>(io: &Io, pos: P, done: u64, len: usize, cause: Cause) -> Error
 where
@@ -78,7 +113,7 @@ where
     failure::<D, P, Io>(io, pos, len, cause).offset(offset)
 }
 
-/// What went wrong with an operation, as the user is told.
+/// Builds the error of an operation, as the user sees it.
 #[cold]
 pub(crate) fn failure<D, P, Io>(io: &Io, pos: P, len: usize, cause: Cause) -> Error
 where
@@ -89,7 +124,8 @@ where
     failure_of::<D, P, Io>(io, D::VERB, pos, len, cause)
 }
 
-/// [`failure`] of an operation of any name. `D` is a direction in which `io` can be asked what it is.
+/// Builds the error of an operation of any name. `D` is a direction in which `io` can be asked for
+/// its identity.
 #[cold]
 pub(crate) fn failure_of<D, P, Io>(
     io: &Io,

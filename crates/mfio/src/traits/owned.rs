@@ -11,8 +11,8 @@ use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// The future of [`IoRead::read_packet`](super::IoRead::read_packet) and
-/// [`IoWrite::write_packet`](super::IoWrite::write_packet).
+/// The future of [`IoRead::read_packet_at`](super::IoRead::read_packet_at) and
+/// [`IoWrite::write_packet_at`](super::IoWrite::write_packet_at).
 #[must_use = "nothing is sent before the first poll"]
 pub struct TransferPacket<'a, D: Direction, P, Io: ?Sized, B: BufferFor<D>> {
     io: &'a Io,
@@ -156,8 +156,8 @@ where
     }
 }
 
-/// The future of the forms with an owned buffer, which comes back with the result; see [`TransferBuf`] and
-/// [`TransferBufSome`].
+/// The future of the forms with an owned buffer, which is returned with the result; see
+/// [`TransferBufExact`] and [`TransferBufSome`].
 #[must_use = "nothing is sent before the first poll"]
 pub struct TransferOwned<'a, D: Direction, P, Io: ?Sized, B: BufferFor<D>, E> {
     op: TransferPacket<'a, D, P, Io, B>,
@@ -166,10 +166,11 @@ pub struct TransferOwned<'a, D: Direction, P, Io: ?Sized, B: BufferFor<D>, E> {
     extent: PhantomData<fn() -> E>,
 }
 
-/// The future of [`IoRead::read_buf`](super::IoRead::read_buf) and [`IoWrite::write_buf`](super::IoWrite::write_buf).
-pub type TransferBuf<'a, D, P, Io, B> = TransferOwned<'a, D, P, Io, B, Whole>;
-/// The future of [`IoRead::read_buf_some`](super::IoRead::read_buf_some) and
-/// [`IoWrite::write_buf_some`](super::IoWrite::write_buf_some).
+/// The future of [`IoRead::read_exact_buf_at`](super::IoRead::read_exact_buf_at) and
+/// [`IoWrite::write_all_buf_at`](super::IoWrite::write_all_buf_at).
+pub type TransferBufExact<'a, D, P, Io, B> = TransferOwned<'a, D, P, Io, B, Whole>;
+/// The future of [`IoRead::read_buf_at`](super::IoRead::read_buf_at) and
+/// [`IoWrite::write_buf_at`](super::IoWrite::write_buf_at).
 pub type TransferBufSome<'a, D, P, Io, B> = TransferOwned<'a, D, P, Io, B, Prefix>;
 
 impl<'a, D, P, Io, B, E> TransferOwned<'a, D, P, Io, B, E>

@@ -1,4 +1,5 @@
-//! The machine of the borrowed and typed forms: a packet of the object's pool, sent at the first poll.
+//! The machine of the borrowed and typed forms: a packet of the object's pool, sent at the first
+//! poll.
 
 use super::extent::goes_on;
 use crate::error::Cause;
@@ -40,8 +41,8 @@ where
         }
     }
 
-    /// Polls an operation on `len` bytes. `fill` prepares them before they are sent, `finish` looks at them afterwards. With
-    /// `ALL` a stream is asked again for those that it has not given.
+    /// Polls an operation on `len` bytes. `fill` prepares them before they are sent, `finish` looks
+    /// at them afterwards. With `ALL` a stream is asked again for those that it has not given.
     #[inline]
     pub(super) fn poll<R, const ALL: bool>(
         &mut self,

@@ -32,7 +32,7 @@ const BUDGET: usize = 32;
 /// grows.
 const PROBE: usize = 32;
 
-/// The future of [`IoRead::read_to_end`](super::IoRead::read_to_end).
+/// The future of [`IoRead::read_to_end_at`](super::IoRead::read_to_end_at).
 #[must_use = "nothing is sent before the first poll"]
 pub struct ReadToEnd<'a, P, Io: ?Sized> {
     io: &'a Io,
@@ -223,7 +223,8 @@ impl<P: fmt::Debug, Io: ?Sized> fmt::Debug for ReadToEnd<'_, P, Io> {
     }
 }
 
-/// [`IoRead::read_to_end`](super::IoRead::read_to_end) while the thread waits, without a copy.
+/// [`IoRead::read_to_end_at`](super::IoRead::read_to_end_at) while the thread waits, without a
+/// copy.
 pub(super) fn blocking<P, Io>(io: &Io, pos: P, bytes: &mut Vec<u8>) -> Result<usize>
 where
     P: Position,

@@ -20,17 +20,17 @@ const FIRST: usize = 256 << 10;
 /// More memory than this is given back where less than half of it is used.
 const WASTE: usize = 64 << 10;
 
-/// The future of [`IoRead::read_to_vec`](super::IoRead::read_to_vec).
+/// The future of [`IoRead::read_vec_at`](super::IoRead::read_vec_at).
 #[derive(Debug)]
 #[must_use = "nothing is sent before the first poll"]
-pub struct ReadToVec<'a, P, Io: ?Sized> {
+pub struct ReadVec<'a, P, Io: ?Sized> {
     io: &'a Io,
     pos: P,
     len: usize,
     op: Option<TransferPacket<'a, Read, P, Io, Vec<u8>>>,
 }
 
-impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToVec<'a, P, Io> {
+impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadVec<'a, P, Io> {
     pub(super) fn new(io: &'a Io, pos: P, len: usize) -> Self {
         Self {
             io,
@@ -108,7 +108,7 @@ fn trim(mut bytes: Vec<u8>, good: usize) -> Vec<u8> {
     bytes
 }
 
-impl<P: Position, Io: PacketIo<Read, P> + ?Sized> Future for ReadToVec<'_, P, Io> {
+impl<P: Position, Io: PacketIo<Read, P> + ?Sized> Future for ReadVec<'_, P, Io> {
     type Output = Result<Vec<u8>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -129,16 +129,16 @@ impl<P: Position, Io: PacketIo<Read, P> + ?Sized> Future for ReadToVec<'_, P, Io
     }
 }
 
-/// The future of [`IoRead::read_bytes`](super::IoRead::read_bytes).
+/// The future of [`IoRead::read_bytes_at`](super::IoRead::read_bytes_at).
 #[cfg(feature = "bytes")]
 #[derive(Debug)]
 #[must_use = "nothing is sent before the first poll"]
-pub struct ReadBytes<'a, P, Io: ?Sized>(ReadToVec<'a, P, Io>);
+pub struct ReadBytes<'a, P, Io: ?Sized>(ReadVec<'a, P, Io>);
 
 #[cfg(feature = "bytes")]
 impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadBytes<'a, P, Io> {
     pub(super) fn new(io: &'a Io, pos: P, len: usize) -> Self {
-        Self(ReadToVec::new(io, pos, len))
+        Self(ReadVec::new(io, pos, len))
     }
 }
 

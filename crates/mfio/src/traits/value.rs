@@ -12,7 +12,7 @@ use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-/// The future of [`IoRead::read`](super::IoRead::read).
+/// The future of [`IoRead::read_value_at`](super::IoRead::read_value_at).
 #[must_use = "nothing is sent before the first poll"]
 pub struct ReadValue<'a, P, Io: ?Sized, T> {
     op: Pooled<'a, Read, P, Io>,

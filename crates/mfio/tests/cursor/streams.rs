@@ -7,7 +7,7 @@ use mfio::error::ErrorKind;
 use mfio::io::{NoPos, PacketIo, Write as W};
 use mfio::memory::pipe;
 use mfio::packet::{Packet, View};
-use mfio::traits::{BlockingIo, IoRead, IoWrite};
+use mfio::traits::{BlockingIo, StreamRead, StreamWrite};
 use proptest::prelude::*;
 use std::future::poll_fn;
 use std::io::{Read, Write};
@@ -94,25 +94,25 @@ fn a_write_into_a_pipe_that_nobody_reads_is_an_error_told_once() {
 fn hazard_a_value_of_which_a_part_is_taken_and_lost() {
     for parts in [&[&b"abcdefgh"[..]][..], &[b"a", b"bcd", b"e", b"fgh"]] {
         let (reads, writes) = pipe(64);
-        let mut value = pin!(reads.read::<[u8; 8]>(NoPos));
+        let mut value = pin!(reads.read_value::<[u8; 8]>());
         assert!(poll(value.as_mut()).is_pending());
         for part in &parts[..parts.len() - 1] {
-            writes.blocking().write_all(NoPos, part).unwrap();
+            writes.blocking().write_all(part).unwrap();
             assert!(poll(value.as_mut()).is_pending());
         }
         let last = parts[parts.len() - 1];
-        writes.blocking().write_all(NoPos, last).unwrap();
+        writes.blocking().write_all(last).unwrap();
         let Poll::Ready(Ok(value)) = poll(value) else {
             panic!("it is there");
         };
         assert_eq!(&value, b"abcdefgh");
 
-        let mut owned = pin!(reads.read_buf(NoPos, vec![0; 8]));
+        let mut owned = pin!(reads.read_exact_buf(vec![0; 8]));
         assert!(poll(owned.as_mut()).is_pending());
         let mut polled = Poll::Pending;
         for part in parts {
             assert!(polled.is_pending());
-            writes.blocking().write_all(NoPos, part).unwrap();
+            writes.blocking().write_all(part).unwrap();
             polled = poll(owned.as_mut());
         }
         let Poll::Ready((Ok(()), owned)) = polled else {
@@ -120,15 +120,15 @@ fn hazard_a_value_of_which_a_part_is_taken_and_lost() {
         };
         assert_eq!(owned, b"abcdefgh");
         // Some are some.
-        writes.blocking().write_all(NoPos, b"xy").unwrap();
-        let (some, bytes) = reads.block_on(reads.read_buf_some(NoPos, vec![0; 8]));
+        writes.blocking().write_all(b"xy").unwrap();
+        let (some, bytes) = reads.block_on(reads.read_buf(vec![0; 8]));
         assert_eq!((some.unwrap(), &bytes[..2]), (2, &b"xy"[..]));
     }
     // A stream that ends half-way says so.
     let (reads, writes) = pipe(64);
-    writes.blocking().write_all(NoPos, b"abc").unwrap();
+    writes.blocking().write_all(b"abc").unwrap();
     drop(writes);
-    let error = reads.block_on(reads.read::<u64>(NoPos)).unwrap_err();
+    let error = reads.block_on(reads.read_value::<u64>()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
 }
 
@@ -137,57 +137,52 @@ fn reads_of_all_go_on_until_they_have_it() {
     let (reads, writes) = pipe(64);
     let mut bytes = [0; 6];
     {
-        let mut all = pin!(reads.read_all(NoPos, &mut bytes));
+        let mut all = pin!(reads.read_exact(&mut bytes));
         for part in [&b"a"[..], b"bcd", b"ef"] {
             assert!(poll(all.as_mut()).is_pending());
-            writes.blocking().write_all(NoPos, part).unwrap();
+            writes.blocking().write_all(part).unwrap();
         }
         assert!(matches!(poll(all), Poll::Ready(Ok(()))));
     }
     assert_eq!(&bytes, b"abcdef");
-    writes.blocking().write_all(NoPos, b"gh").unwrap();
-    assert_eq!(
-        reads.block_on(reads.read_some(NoPos, &mut bytes)).unwrap(),
-        2
-    );
+    writes.blocking().write_all(b"gh").unwrap();
+    assert_eq!(reads.block_on(reads.read(&mut bytes)).unwrap(), 2);
     let writer = thread::spawn(move || {
         for part in [&b"12"[..], b"3", b"456"] {
             thread::yield_now();
-            writes.blocking().write_all(NoPos, part).unwrap();
+            writes.blocking().write_all(part).unwrap();
         }
     });
-    reads.blocking().read_all(NoPos, &mut bytes).unwrap();
+    reads.blocking().read_exact(&mut bytes).unwrap();
     assert_eq!(&bytes, b"123456");
     writer.join().unwrap();
-    let error = reads.blocking().read_all(NoPos, &mut bytes).unwrap_err();
+    let error = reads.blocking().read_exact(&mut bytes).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
 }
 
 #[test]
 fn a_read_of_a_pipe_that_was_dropped_takes_nothing() {
     let (reads, writes) = pipe(64);
-    assert!(give_up(reads.read_some(NoPos, &mut [0; 4])).is_none());
-    writes.blocking().write_all(NoPos, b"ab").unwrap();
-    assert_eq!(reads.block_on(reads.read_to_vec(NoPos, 9)).unwrap(), b"ab");
+    assert!(give_up(reads.read(&mut [0; 4])).is_none());
+    writes.blocking().write_all(b"ab").unwrap();
+    assert_eq!(reads.block_on(reads.read_vec(9)).unwrap(), b"ab");
 }
 
 #[test]
 fn the_queues_of_a_pipe_are_bounded_and_have_room_for_the_living() {
     let (reads, writes) = pipe(1);
-    let mut waiting: Vec<_> = (0..300)
-        .map(|_| Box::pin(reads.read_to_vec(NoPos, 1)))
-        .collect();
+    let mut waiting: Vec<_> = (0..300).map(|_| Box::pin(reads.read_vec(1))).collect();
     let polled: Vec<_> = waiting.iter_mut().map(|read| poll(read.as_mut())).collect();
     let refused = polled.iter().filter(|polled| {
         matches!(polled, Poll::Ready(Err(error)) if error.kind() == ErrorKind::LimitReached)
     });
     assert_eq!(refused.count(), 300 - 256);
     waiting.clear();
-    let mut last = pin!(reads.read_to_vec(NoPos, 1));
+    let mut last = pin!(reads.read_vec(1));
     assert!(poll(last.as_mut()).is_pending());
     let mut more = Vec::new();
     for i in 0..300u16 {
-        let mut write = Box::pin(writes.write_buf(NoPos, vec![0; 1]));
+        let mut write = Box::pin(writes.write_all_buf(vec![0; 1]));
         match poll(write.as_mut()) {
             Poll::Ready((Err(error), _)) => assert_eq!(error.kind(), ErrorKind::LimitReached),
             Poll::Ready((Ok(()), _)) => assert!(i < 2, "one is read, one is in the pipe"),
@@ -210,7 +205,7 @@ fn the_queues_of_a_pipe_are_bounded_and_have_room_for_the_living() {
 #[test]
 fn what_was_written_is_read_before_the_end() {
     let (reads, writes) = pipe(2);
-    let mut write = Box::pin(writes.write_buf(NoPos, b"abcde".to_vec()));
+    let mut write = Box::pin(writes.write_all_buf(b"abcde".to_vec()));
     assert!(poll(write.as_mut()).is_pending());
     drop(write);
     drop(writes);
@@ -258,7 +253,7 @@ fn requests_that_send_the_next_as_they_end_do_not_recurse() {
         }
     }
     let (reads, writes) = pipe(20_000);
-    writes.blocking().write_all(NoPos, &[1; 20_000]).unwrap();
+    writes.blocking().write_all(&[1; 20_000]).unwrap();
     let next = Arc::new(Next {
         reads,
         running: Mutex::default(),

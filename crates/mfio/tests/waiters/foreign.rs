@@ -51,7 +51,7 @@ fn a_future_that_ends_within_a_turn_keeps_the_loop_from_sleeping() {
             turn(&mut driver);
             let waker = waker(&io, &driver, with);
             let mut cx = Context::from_waker(&waker);
-            let mut read = pin!(io.read::<u8>(0));
+            let mut read = pin!(io.read_value_at::<u8>(0));
             for _ in 0..3 {
                 assert!(!is_ready(&driver), "nothing has happened");
                 assert!(read.as_mut().poll(&mut cx).is_pending());
@@ -59,7 +59,7 @@ fn a_future_that_ends_within_a_turn_keeps_the_loop_from_sleeping() {
                 assert!(is_ready(&driver), "the read has ended");
                 // The loop does not sleep, and polls its futures.
                 assert!(matches!(read.as_mut().poll(&mut cx), Poll::Ready(Ok(0))));
-                read.set(io.read::<u8>(0));
+                read.set(io.read_value_at::<u8>(0));
                 turn(&mut driver);
                 assert!(!is_ready(&driver), "it is told once");
             }

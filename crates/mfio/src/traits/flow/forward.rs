@@ -11,31 +11,40 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// Writes `len` bytes of `from`, from `pos` on, to `to`, from `to_pos` on. Nothing is copied between the two: the packet
-/// that was read into is written from, and where `from` [exposes](PacketIo::expose) its memory that is written from.
+/// Writes `len` bytes of `from`, from `pos` on, to `to`, from `to_pos` on. Nothing is copied
+/// between the two: the packet that was read into is written from, and where `from`
+/// [exposes](PacketIo::expose) its memory that is written from.
 ///
-/// A few [chunks](Forward::chunks) are on their way at once, so writes may be done in another order; where one of the objects
-/// wants them one after another ([`Alignment::in_order`](crate::io::Alignment::in_order)), as a file that is a pipe, or is
-/// appended to, there is one at a time. The output is how many bytes were written. Both objects' [alignments](PacketIo::alignment) are kept to as far as the two positions let the same
-/// memory satisfy both; where they do not, or the length is no multiple, it is up to the object that asks for it.
+/// A few [chunks](Forward::chunks) are on their way at once, so writes may be done in another
+/// order; where one of the objects wants them one after another
+/// ([`Alignment::in_order`](crate::io::Alignment::in_order)), as a file that is a pipe, or is
+/// appended to, there is one at a time. The output is how many bytes were written. Both objects'
+/// [alignments](PacketIo::alignment) are kept to as far as the two positions let the same memory
+/// satisfy both; where they do not, or the length is no multiple, it is up to the object that asks
+/// for it.
 ///
 /// # Within one object
-/// The two ranges may overlap: the result is that of `memmove`, as of [`copy_within`](slice::copy_within). Where the target
-/// begins within the source, the last chunk is copied first. That takes knowing that the bytes are the same
-/// ([`PacketIo::locate`]): references and pointers to one object do, layers that only move positions over one object, and
-/// all handles of one file in the native runtime. Not known are layers that compose an object of several, beside one of
-/// those; hard-wired aliases, as two mappings of one range in a remapping; and a disk beside a file on it.
+/// The two ranges may overlap: the result is that of `memmove`, as of
+/// [`copy_within`](slice::copy_within). Where the target begins within the source, the last chunk
+/// is copied first. That takes knowing that the bytes are the same ([`PacketIo::locate`]):
+/// references and pointers to one object do, layers that only move positions over one object, and
+/// all handles of one file in the native runtime. Not known are layers that compose an object of
+/// several, beside one of those; hard-wired aliases, as two mappings of one range in a remapping;
+/// and a disk beside a file on it.
 ///
 /// # Errors
-/// What failed first by position, with the object and the offset, and how many bytes were written without a gap. Bytes
-/// behind those may have been written too. When it returns nothing is being written any more. Where the last chunk is
-/// copied first, no bytes count unless all were written, and a source that ends too early is noticed before any is.
+/// What failed first by position, with the object and the offset, and how many bytes were written
+/// without a gap. Bytes behind those may have been written too. When it returns nothing is being
+/// written any more. Where the last chunk is copied first, no bytes count unless all were written,
+/// and a source that ends too early is noticed before any is.
 ///
-/// `InvalidInput` where [`to_end`](Forward::to_end) is asked for and the copy would go on behind the bytes that it reads in
-/// the same object: their end moves as it is written, so there is none to wait for.
+/// `InvalidInput` where [`to_end`](Forward::to_end) is asked for and the copy would go on behind
+/// the bytes that it reads in the same object: their end moves as it is written, so there is none
+/// to wait for.
 ///
 /// # Cancel safety
-/// Dropping the future detaches what is on its way: it may still be written, up to a window of chunks.
+/// Dropping the future detaches what is on its way: it may still be written, up to a window of
+/// chunks.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -90,8 +99,8 @@ pub struct Forward<'a, P, From: ?Sized, Q, To: ?Sized> {
 enum Stage {
     Fresh,
     Reading,
-    /// Everything was read that will be; how many bytes of a chunk were not, and why, and how far from the start they are
-    /// where that is not told by those that were written.
+    /// Everything was read that will be; how many bytes of a chunk were not, and why, and how far
+    /// from the start they are where that is not told by those that were written.
     Read(Option<(u64, usize, Cause)>),
     Over,
 }
@@ -103,8 +112,8 @@ where
     Q: Address,
     To: PacketIo<Write, Q> + ?Sized,
 {
-    /// How the bytes are cut, and how many chunks are on their way at once, those that are read and those that are written
-    /// together.
+    /// How the bytes are cut, and how many chunks are on their way at once, those that are read and
+    /// those that are written together.
     pub fn chunks(mut self, chunks: Chunks) -> Self {
         self.chunks = chunks;
         self

@@ -1,7 +1,8 @@
-//! Requests without a buffer of the user's: bytes are consumed, produced or passed on in chunks, as they come.
+//! Requests without a buffer of the user's: bytes are consumed, produced or passed on in chunks, as
+//! they come.
 //!
-//! Closures of the user run in the poll of the future (or on the blocked thread), never on a driver's thread, and without
-//! a lock: they may take their time, panic, and use the same object.
+//! Closures of the user run in the poll of the future (or on the blocked thread), never on a
+//! driver's thread, and without a lock: they may take their time, panic, and use the same object.
 
 mod forward;
 mod read_with;
@@ -27,8 +28,8 @@ pub struct Chunks {
     /// How long a chunk is at most, in bytes; rounded up to whole blocks where the object has such
     /// ([`PacketIo::alignment`](crate::io::PacketIo::alignment)). 0 is taken for 1.
     pub size: usize,
-    /// How many chunks are on their way at once: from 1 to [`MOST`](Self::MOST), and 1 where an object wants them one after
-    /// another.
+    /// How many chunks are on their way at once: from 1 to [`MOST`](Self::MOST), and 1 where an
+    /// object wants them one after another.
     pub window: usize,
 }
 
@@ -60,7 +61,8 @@ mod sealed {
     impl Sealed for core::ops::ControlFlow<()> {}
 }
 
-/// What a consumer of bytes returns: nothing, or a [`ControlFlow`], with which it may say that it has seen enough.
+/// What a consumer of bytes returns: nothing, or a [`ControlFlow`], with which it may say that it
+/// has seen enough.
 pub trait Verdict: sealed::Sealed {
     /// Whether it wants more.
     fn goes_on(self) -> bool;
@@ -102,5 +104,6 @@ impl From<Partial> for Error {
     }
 }
 
-/// How many chunks one poll handles where nothing has to be waited for; then others have their turn.
+/// How many chunks one poll handles where nothing has to be waited for; then others have their
+/// turn.
 const BUDGET: usize = 32;

@@ -11,7 +11,7 @@ use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// The future of [`IoRead::read_with`](crate::traits::IoRead::read_with).
+/// The future of [`IoRead::read_with_at`](crate::traits::IoRead::read_with_at).
 #[must_use = "nothing is sent before the first poll"]
 pub struct ReadWith<'a, P, Io: ?Sized, F> {
     source: Source<'a, P, Io>,
@@ -116,7 +116,8 @@ where
     }
 }
 
-/// Reads into a closure while the thread waits. The closure runs outside the wait, so that it may wait itself.
+/// Reads into a closure while the thread waits. The closure runs outside the wait, so that it may
+/// wait itself.
 pub(in crate::traits) fn blocking<P, Io, F, V>(
     io: &Io,
     pos: P,

@@ -20,8 +20,8 @@ pub(super) struct Sink<'a, P, Io: ?Sized> {
     slots: Ring<Slot>,
     /// How many bytes from the start were written without a gap.
     pub(super) good: u64,
-    /// How many bytes of the first chunk that failed were not written, and why. Of those that have ended, where the last
-    /// bytes come first.
+    /// How many bytes of the first chunk that failed were not written, and why. Of those that have
+    /// ended, where the last bytes come first.
     pub(super) failed: Option<(usize, Cause)>,
     /// How far from the start the first of those bytes is.
     pub(super) failed_at: u64,
@@ -115,7 +115,8 @@ impl<'a, P: Address, Io: PacketIo<Write, P> + ?Sized> Sink<'a, P, Io> {
         }
     }
 
-    /// Waits for the end of the oldest chunk. Gives its memory back, where that is a packet's. Only where there is one.
+    /// Waits for the end of the oldest chunk. Gives its memory back, where that is a packet's. Only
+    /// where there is one.
     pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Option<Packet<PoolBuf>>> {
         match self.slots.front() {
             Some(Slot::Packet {

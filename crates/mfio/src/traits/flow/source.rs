@@ -96,7 +96,8 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
         self.chunks = Chunks { size, ..chunks };
     }
 
-    /// Says that the last bytes come first. Only of an object that has positions, and before anything is sent.
+    /// Says that the last bytes come first. Only of an object that has positions, and before
+    /// anything is sent.
     pub(super) fn begin_at_end(&mut self) {
         self.from_end = true;
     }
@@ -155,7 +156,8 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
         }))
     }
 
-    /// Of what has bytes in order only a chunk may be short because there are no more now: the next one begins there.
+    /// Of what has bytes in order only a chunk may be short because there are no more now: the next
+    /// one begins there.
     fn go_on(&mut self, chunk: &mut Chunk) {
         if let Some((missing, cause)) = chunk.failed
             && self.alignment.is_in_order()
@@ -208,8 +210,8 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
         }
     }
 
-    /// How far from the start the last chunk begins of the bytes that were not asked for yet: a chunk before their end, or
-    /// at the first block behind that.
+    /// How far from the start the last chunk begins of the bytes that were not asked for yet: a
+    /// chunk before their end, or at the first block behind that.
     fn last_cut(&self) -> u64 {
         let left = self.len - self.asked;
         let first = self.pos.to_u64();

@@ -12,7 +12,7 @@ use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// The future of [`IoWrite::write_with`](crate::traits::IoWrite::write_with).
+/// The future of [`IoWrite::write_with_at`](crate::traits::IoWrite::write_with_at).
 #[must_use = "nothing is sent before the first poll"]
 pub struct WriteWith<'a, P, Io: ?Sized, F> {
     sink: Sink<'a, P, Io>,
@@ -115,7 +115,8 @@ where
     }
 }
 
-/// Writes from a closure while the thread waits. The closure runs outside the wait, so that it may wait itself.
+/// Writes from a closure while the thread waits. The closure runs outside the wait, so that it may
+/// wait itself.
 pub(in crate::traits) fn blocking<P, Io, F>(
     io: &Io,
     pos: P,
