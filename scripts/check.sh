@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What must be true of the source before anything runs: format, lints, the scripts, documentation,
-# the README's examples, Rust version.
-# usage: check.sh [fmt|shell|clippy|docs|readme|msrv]...      (default: all)
+# Checks the source before anything runs: format, scripts, house rules, lints, documentation, the
+# README's examples, Rust version.
+# usage: check.sh [fmt|shell|house|clippy|docs|readme|msrv]...      (default: all)
 . "$(dirname "$0")/lib.sh"
 
 fmt() {
@@ -13,6 +13,14 @@ shell() {
     command -v shellcheck >/dev/null || need_debian shellcheck
     shellcheck --severity=warning --external-sources --source-path=SCRIPTDIR scripts/*.sh .ci/run
     echo "shell: ok"
+}
+
+# Length of lines, functions and files, circles between files, wording: see `house.py --list`.
+house() {
+    need python3 "apt-get install python3"
+    python3 scripts/test_house.py
+    python3 scripts/house.py --check
+    echo "house: ok"
 }
 
 clippy() {
@@ -100,10 +108,10 @@ msrv() {
     echo "rust-version: ok, checked with $toolchain"
 }
 
-[ $# -gt 0 ] || set -- fmt shell clippy docs readme msrv
+[ $# -gt 0 ] || set -- fmt shell house clippy docs readme msrv
 for step in "$@"; do
     case $step in
-    fmt | shell | clippy | docs | readme | msrv) "$step" ;;
-    *) die "unknown step '$step'; there are fmt, shell, clippy, docs, readme and msrv" ;;
+    fmt | shell | house | clippy | docs | readme | msrv) "$step" ;;
+    *) die "unknown step '$step'; there are fmt, shell, house, clippy, docs, readme and msrv" ;;
     esac
 done
