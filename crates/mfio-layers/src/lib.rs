@@ -19,7 +19,7 @@
 //! # How long they are
 //!
 //! A layer over one object is as long as that, where it has a length ([`HasLen`](mfio::traits::HasLen)), so that a
-//! [`Seekable`](mfio::cursor::Seekable) over it can seek to the end. The question goes on as it is: it is not limited, timed
+//! [`Cursor`](mfio::cursor::Cursor) over it can seek to the end. The question goes on as it is: it is not limited, timed
 //! out, tried again or counted, and the answer not kept. [`Concat`] and [`Overlay`] are as long as was said; [`Offset`],
 //! [`Window`], [`Mirror`] and [`Stripe`] end where reads of them do. A [`Remap`] is sparse, and has no length.
 //!

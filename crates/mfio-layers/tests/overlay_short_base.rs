@@ -8,7 +8,7 @@ mod later;
 
 use later::{Later, bytes_of, failures_of, read, write};
 use mfio::backend::{IoBackend, IoBackendExt};
-use mfio::cursor::Seekable;
+use mfio::cursor::BlockingCursor;
 use mfio::error::ErrorKind;
 use mfio::io::{PacketIo, Read, Write};
 use mfio::memory::Memory;
@@ -170,7 +170,7 @@ where
     model[9000..9003].copy_from_slice(b"one");
     model[12_287..12_290].copy_from_slice(b"two");
 
-    let mut cursor = Seekable::new(io);
+    let mut cursor = BlockingCursor::new(io);
     cursor.seek(SeekFrom::End(-3)).unwrap();
     cursor.write_all(b"end").unwrap();
     cursor.flush().unwrap();

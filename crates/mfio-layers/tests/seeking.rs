@@ -4,7 +4,7 @@ mod common;
 
 use common::{memory, noise};
 use mfio::backend::{IoBackend, IoBackendExt};
-use mfio::cursor::{self, Seekable};
+use mfio::cursor::{self, BlockingCursor, Cursor};
 use mfio::error::{Error, ErrorKind};
 use mfio::io::{PacketIo, Read};
 use mfio::memory::Memory;
@@ -30,7 +30,7 @@ fn holds(io: impl PacketIo<Read> + HasLen + IoBackend, bytes: &[u8]) {
     assert_eq!(io.block_on(io.read_vec_at(0, 2 * LEN)).unwrap(), bytes);
     assert_eq!(io.io_len_blocking().unwrap(), end);
 
-    let mut cursor = Seekable::new(io);
+    let mut cursor = BlockingCursor::new(io);
     let mut tail = Vec::new();
     assert_eq!(cursor.seek(SeekFrom::End(-3)).unwrap(), end - 3);
     cursor.read_to_end(&mut tail).unwrap();
@@ -140,7 +140,7 @@ fn tasks_seek_too() {
     let members = [memory(500, 8), memory(500, 9)];
     let stripe = Stripe::new(members.clone(), 10).unwrap();
     let io = Arc::new(driven(stripe, members));
-    let mut cursor = Seekable::new(io.clone());
+    let mut cursor = Cursor::new(io.clone());
     io.block_on(async {
         let mut tail = [0; 16];
         for (to, pos) in [

@@ -1,7 +1,7 @@
 //! Seeks to the end that were given up, over layers whose length comes from below: the same seek, later, has the length
 //! of then.
 
-use mfio::cursor::{SeekFrom, Seekable};
+use mfio::cursor::{Cursor, SeekFrom};
 use mfio::error::Error;
 use mfio::io::{PacketIo, Read};
 use mfio::packet::View;
@@ -58,7 +58,7 @@ impl Future for Asked {
 
 /// Where a seek to the end leads that was given up when the object had 100 bytes, and is made again when it has 200.
 fn sought(io: impl PacketIo<Read> + HasLen, below: &Growing) -> u64 {
-    let mut cursor = Seekable::new(io);
+    let mut cursor = Cursor::new(io);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(cursor.poll_seek(&mut cx, SeekFrom::End(0)).is_pending());
     below.0.store(200, Ordering::Relaxed);

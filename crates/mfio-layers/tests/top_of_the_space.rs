@@ -1,7 +1,7 @@
 //! The end of the address space is an end: nothing wraps around to its beginning, whatever the type of positions is.
 
 use mfio::backend::{IoBackend, IoBackendExt};
-use mfio::cursor::Seekable;
+use mfio::cursor::BlockingCursor;
 use mfio::error::ErrorKind;
 use mfio::io::{Address, PacketIo, Position, Read, Write};
 use mfio::memory::Memory;
@@ -362,7 +362,7 @@ fn a_cursor_over_a_cache_ends_at_the_last_address() {
     let io = Driven::new(cache, Arc::new(Memory::new([])));
     let mut front = [0; 8];
     io.blocking().read_exact_at(&mut front, 0u64).unwrap();
-    let mut cursor = Seekable::new(io);
+    let mut cursor = BlockingCursor::new(io);
     let at = top::<u64>(LEFT as u64 - 1);
     cursor.seek(SeekFrom::Start(at)).unwrap();
     for _ in 0..2 {

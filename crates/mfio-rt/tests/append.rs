@@ -5,7 +5,7 @@ mod common;
 
 use common::{Dir, runtimes};
 use mfio::backend::IoBackendExt;
-use mfio::cursor::Seekable;
+use mfio::cursor::{BlockingCursor, Cursor};
 use mfio_layers::{Cache, Driven, Mirror, Trace, Window};
 use mfio_rt::fs::OpenOptions;
 use mfio_rt::native::{File, NativeRt};
@@ -46,18 +46,21 @@ fn a_cursor_over_an_append_file_is_where_std_is() {
     let mut options = std::fs::OpenOptions::new();
     let std = observe(options.read(true).append(true).open(&path).unwrap());
     for rt in runtimes() {
-        assert_eq!(observe(Seekable::new(open(&rt, &path))), std);
+        assert_eq!(observe(BlockingCursor::new(open(&rt, &path))), std);
         assert_eq!(std::fs::read(&path).unwrap(), b"0123456789newer");
-        assert_eq!(observe(Seekable::new(Trace::new(open(&rt, &path)))), std);
+        assert_eq!(
+            observe(BlockingCursor::new(Trace::new(open(&rt, &path)))),
+            std
+        );
         let window = Window::new(open(&rt, &path), 0, 1000);
-        assert_eq!(observe(Seekable::new(window)), std);
+        assert_eq!(observe(BlockingCursor::new(window)), std);
         let cache = Cache::new(open(&rt, &path), 1 << 16, 4096).unwrap();
-        assert_eq!(observe(Seekable::new(cache)), std);
+        assert_eq!(observe(BlockingCursor::new(cache)), std);
         assert_eq!(std::fs::read(&path).unwrap(), b"0123456789newer");
         let paths = ["left", "right"].map(|name| dir.path(name));
         let replicas = paths.each_ref().map(|path| open(&rt, path));
         let mirror = Driven::new(Mirror::<_>::new(replicas).unwrap(), rt.clone());
-        assert_eq!(observe(Seekable::new(mirror)), std);
+        assert_eq!(observe(BlockingCursor::new(mirror)), std);
         for path in paths {
             assert_eq!(std::fs::read(path).unwrap(), b"0123456789newer");
         }
@@ -70,8 +73,8 @@ fn an_asynchronous_cursor_over_an_append_file_is_at_its_end_after_a_write() {
     for rt in runtimes() {
         let path = dir.path("async");
         let file = open(&rt, &path);
-        let mut cursor = Seekable::new(file.clone());
-        let mut other = Seekable::new(file);
+        let mut cursor = Cursor::new(file.clone());
+        let mut other = Cursor::new(file);
         rt.block_on(async {
             let mut bytes = [0; 4];
             let written = poll_fn(|cx| cursor.poll_write(cx, b"new")).await;

@@ -6,7 +6,7 @@ mod common;
 use common::asleep::Watched;
 use common::{Dir, assert_bytes, runtimes};
 use mfio::backend::IoBackendExt;
-use mfio::cursor::{Seekable, Streaming};
+use mfio::cursor::{BlockingByteStream, BlockingCursor, ByteStream, Cursor};
 use mfio::traits::HasLen;
 use mfio_rt::fs::OpenOptions;
 use mfio_rt::native::File;
@@ -25,7 +25,7 @@ fn a_file_is_what_std_takes_for_one() {
         let options = OpenOptions::new().read(true).write(true);
         let file = rt.block_on(rt.open(&path, &options)).unwrap();
         assert_eq!(file.io_len_blocking().unwrap(), 100_000);
-        let mut cursor = Seekable::new(file);
+        let mut cursor = BlockingCursor::new(file);
         let mut clone = cursor.clone();
         let mut all = Vec::new();
         cursor.read_to_end(&mut all).unwrap();
@@ -45,7 +45,7 @@ fn a_file_is_what_tokio_takes_for_one() {
         let path = dir.file("tokio", 200_000);
         let options = OpenOptions::new().read(true).write(true);
         let file = rt.block_on(rt.open(&path, &options)).unwrap();
-        let mut cursor = Seekable::new(file);
+        let mut cursor = Cursor::new(file);
         rt.block_on(async {
             let mut all = Vec::new();
             loop {
@@ -84,7 +84,7 @@ fn a_read_of_a_socket_that_was_given_up_loses_nothing() {
     for rt in runtimes() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let stream = File::from_owned_fd(&rt, ours.into()).into_stream().unwrap();
-        let mut stream = Streaming::new(stream);
+        let mut stream = ByteStream::new(stream);
         let mut bytes = [0; 16];
         for round in 0..3 {
             rt.block_on(poll_fn(|_| {
@@ -95,13 +95,19 @@ fn a_read_of_a_socket_that_was_given_up_loses_nothing() {
             theirs.write_all(b"question").unwrap();
             // Waiting or not: the next one has them.
             let n = match round {
-                0 => stream.read(&mut bytes).unwrap(),
+                0 => {
+                    let mut blocking = stream.into_blocking();
+                    let n = blocking.read(&mut bytes).unwrap();
+                    stream = blocking.into_async();
+                    n
+                }
                 _ => rt
                     .block_on(poll_fn(|cx| stream.poll_read(cx, &mut bytes)))
                     .unwrap(),
             };
             assert_eq!(&bytes[..n], b"question");
         }
+        let mut stream = stream.into_blocking();
         stream.write_all(b"answer").unwrap();
         theirs.read_exact(&mut bytes[..6]).unwrap();
         assert_eq!(&bytes[..6], b"answer");
@@ -122,7 +128,9 @@ fn a_socket_that_must_not_block_is_waited_for() {
             theirs.write_all(b"late").unwrap();
         });
         let mut text = String::new();
-        Streaming::new(stream).read_to_string(&mut text).unwrap();
+        BlockingByteStream::new(stream)
+            .read_to_string(&mut text)
+            .unwrap();
         assert_eq!(text, "late");
         writer.join().unwrap();
     }

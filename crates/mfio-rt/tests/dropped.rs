@@ -7,7 +7,7 @@ mod common;
 use common::{DRIVERS, Dir, assert_bytes, byte_at, skip};
 use mfio::backend::Integration;
 use mfio::backend::integrations::tokio::Tokio;
-use mfio::cursor::{Seekable, Streaming};
+use mfio::cursor::{ByteStream, Cursor};
 use mfio::io::{PacketIo, Read, Write};
 use mfio::packet::{Batch, Packet};
 use mfio::traits::IoWrite;
@@ -76,7 +76,7 @@ fn accepted_writes_are_carried_out_though_nobody_flushes() {
     for builder in builders() {
         let rt = builder.build().unwrap();
         let path = dir.path("accepted");
-        let mut cursor = Seekable::new(create(&rt, &path));
+        let mut cursor = Cursor::new(create(&rt, &path));
         accept(&mut cursor, &bytes(1000));
         drop(rt);
         drop(cursor);
@@ -99,7 +99,7 @@ fn accepted_writes_outlive_task_and_executor() {
             executor.block_on(async {
                 let rt = builder.clone().build().unwrap();
                 tokio::spawn(Tokio::drive(rt.clone()));
-                let mut cursor = Seekable::new(rt.create(&path).await.unwrap());
+                let mut cursor = Cursor::new(rt.create(&path).await.unwrap());
                 accept(&mut cursor, b"payload");
             });
             drop(executor);
@@ -171,7 +171,7 @@ fn an_accepted_write_reaches_a_slow_reader_of_a_pipe() {
                 set_nonblocking(&writer);
             }
             let stream = File::from_owned_fd(&rt, writer).into_stream().unwrap();
-            let mut cursor = Streaming::with_capacity(stream, 1 << 20);
+            let mut cursor = ByteStream::with_capacity(stream, 1 << 20);
             accept(&mut cursor, &bytes(1 << 20));
             let ends = std::thread::spawn(move || drop((cursor, rt)));
             // Much more than a pipe holds: it can only end with what is read now.
@@ -201,7 +201,7 @@ fn a_pipe_that_nobody_reads_takes_no_more_than_the_patience() {
         let (reader, writer) = pipe();
         set_nonblocking(&writer);
         let stream = File::from_owned_fd(&rt, writer).into_stream().unwrap();
-        let mut cursor = Streaming::with_capacity(stream, 1 << 20);
+        let mut cursor = ByteStream::with_capacity(stream, 1 << 20);
         accept(&mut cursor, &bytes(1 << 20));
         let began = Instant::now();
         drop((cursor, rt));

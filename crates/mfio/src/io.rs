@@ -196,8 +196,8 @@ pub struct Identity<'a> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not `PacketIo<{D}, {P}>`",
-    note = "files and memory have positions (`u64`): `Seekable` makes a cursor of them",
-    note = "streams have none (`NoPos`): `Streaming` makes a cursor of them, and \
+    note = "files and memory have positions (`u64`): `Cursor` reads them as a stream",
+    note = "streams have none (`NoPos`): `ByteStream` has the usual I/O traits, and \
             `File::into_stream` a stream of a file that is one"
 )]
 pub trait PacketIo<D: Direction, P: Position = u64> {
@@ -255,7 +255,7 @@ pub trait PacketIo<D: Direction, P: Position = u64> {
     }
 
     /// Where the next write will go, where the object puts every write at its end, whatever position that names (a file
-    /// opened for appending): its length as it is known now, without waiting. A [`Seekable`](crate::cursor::Seekable) sends
+    /// opened for appending): its length as it is known now, without waiting. A [`Cursor`](crate::cursor::Cursor) sends
     /// writes there, and is there afterwards. Both directions give the same answer. `None`: writes go where they are sent.
     fn appends_at(&self) -> Option<P> {
         None

@@ -9,9 +9,10 @@
 //! | [`IoBackend`], [`IoBackendExt`] | `io.block_on(future)`, on every object that has a backend |
 //! | [`Integration`] | `Tokio::drive`, `AsyncIo::run_with`, … |
 //! | `Tokio`, `AsyncIo` | the executors, with the features `tokio` and `async-io` (Unix) |
-//! | [`Seekable`], [`Streaming`] | cursors: I/O traits of std, tokio, futures-io, embedded-io |
+//! | [`Cursor`], [`ByteStream`] | the asynchronous I/O traits of tokio, futures-io, embedded-io |
+//! | `BlockingCursor`, `BlockingByteStream` | the I/O traits of std, which block |
 //!
-//! None of these names is one of std, tokio or futures, and the methods apply to objects of mfio
+//! None of these names is in a prelude of std, tokio or futures, and the methods apply to objects of mfio
 //! only. So the prelude can be imported beside `std::io::prelude`, `tokio::io::AsyncReadExt` and
 //! the like.
 //!
@@ -25,7 +26,7 @@
 //! assert_eq!(&first, b"some");
 //!
 //! let mut text = String::new();
-//! Seekable::new(&io).read_to_string(&mut text)?;
+//! BlockingCursor::new(&io).read_to_string(&mut text)?;
 //! assert_eq!(text, "some bytes");
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
@@ -35,5 +36,7 @@ pub use crate::backend::integrations::async_io::AsyncIo;
 #[cfg(all(unix, feature = "tokio"))]
 pub use crate::backend::integrations::tokio::Tokio;
 pub use crate::backend::{Integration, IoBackend, IoBackendExt};
-pub use crate::cursor::{Seekable, Streaming};
+#[cfg(feature = "std")]
+pub use crate::cursor::{BlockingByteStream, BlockingCursor};
+pub use crate::cursor::{ByteStream, Cursor};
 pub use crate::traits::{BlockingIo, HasLen, IoRead, IoWrite, StreamRead, StreamWrite};

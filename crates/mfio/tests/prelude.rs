@@ -17,7 +17,7 @@ mod beside_tokio {
             io.write_all_at(b"positions", 0).await?;
             assert_eq!(io.read_value_at::<u8>(0).await?, b'p');
             assert_eq!(io.io_len().await?, 16);
-            let mut cursor = Seekable::new(shared);
+            let mut cursor = Cursor::new(shared);
             cursor.seek(SeekFrom::Start(4)).await?;
             cursor.write_all(b"cursor").await?;
             cursor.rewind().await?;
@@ -34,7 +34,8 @@ mod beside_tokio {
         let (reads, writes) = (Arc::new(reads), Arc::new(writes));
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let drive = mfio::backend::Null::run_with(reads, async move |reads: &Arc<_>| {
-            let (mut cursor, mut sink) = (Streaming::new(reads.clone()), Streaming::new(&*writes));
+            let mut cursor = ByteStream::new(reads.clone());
+            let mut sink = ByteStream::new(&*writes);
             let (mut bytes, mut plain) = ([0; 6], &b"slices"[..]);
             plain.read_exact(&mut bytes).await?;
             writes.write_all(&bytes).await?;
@@ -59,7 +60,7 @@ mod beside_std_and_futures {
     #[test]
     fn prelude_and_those_of_std_and_futures_do_not_collide() {
         let io = Memory::new(vec![0; 16]);
-        let mut cursor = Seekable::new(&io);
+        let mut cursor = BlockingCursor::new(&io);
         cursor.write_all(b"cursor").unwrap();
         cursor.rewind().unwrap();
         let mut bytes = [0; 2];
@@ -75,7 +76,8 @@ mod beside_std_and_futures {
     #[test]
     fn streams_and_the_io_traits_of_std_do_not_collide() {
         let (reads, writes) = mfio::memory::pipe(64);
-        let (mut cursor, mut sink) = (Streaming::new(&reads), Streaming::new(&writes));
+        let mut cursor = BlockingByteStream::new(&reads);
+        let mut sink = BlockingByteStream::new(&writes);
         let (mut bytes, mut all) = ([0; 6], Vec::new());
         (&b"slices"[..]).read_exact(&mut bytes).unwrap();
         writes.blocking().write_all(&bytes).unwrap();

@@ -1,6 +1,6 @@
 //! Operations that are answered at once leave the executor its turn.
 
-use mfio::cursor::{Seekable, Streaming};
+use mfio::cursor::{ByteStream, Cursor};
 use mfio::io::{PacketIo, Read, Write};
 use mfio::memory::pipe;
 use mfio::packet::{Batch, Packet, View};
@@ -154,7 +154,7 @@ fn pipelines_yield() {
 
 #[test]
 fn cursors_yield() {
-    let mut cursor = Seekable::new(immediate());
+    let mut cursor = Cursor::new(immediate());
     yields(async {
         for _ in 0..MANY {
             cursor.rewind().await.unwrap();
@@ -162,7 +162,7 @@ fn cursors_yield() {
             assert_eq!(read.unwrap(), 8);
         }
     });
-    let mut cursor = Seekable::new(immediate());
+    let mut cursor = Cursor::new(immediate());
     yields(async {
         for _ in 0..MANY {
             cursor.rewind().await.unwrap();
@@ -171,7 +171,7 @@ fn cursors_yield() {
         }
     });
     let (reader, writer) = pipe(1 << 10);
-    let (mut writer, mut reader) = (Streaming::new(writer), Streaming::new(reader));
+    let (mut writer, mut reader) = (ByteStream::new(writer), ByteStream::new(reader));
     yields(async {
         for _ in 0..MANY {
             writer.write_all(b"bytes").await.unwrap();

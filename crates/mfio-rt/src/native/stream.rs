@@ -13,8 +13,9 @@ use super::file::File;
 
 /// A pipe, socket or terminal of a [`NativeRt`](super::NativeRt): a [`File`] that has no positions ([`NoPos`]).
 ///
-/// Reads and writes as [`File`] says of streams. [`Streaming`](mfio::cursor::Streaming) makes of it a reader or writer of
-/// the usual kind, which loses no bytes when a read is given up.
+/// Reads and writes as [`File`] says of streams. A [`ByteStream`](mfio::cursor::ByteStream) of it has the asynchronous I/O
+/// traits and loses no bytes when a read is dropped; a [`BlockingByteStream`](mfio::cursor::BlockingByteStream) has those
+/// of std.
 ///
 /// ```
 /// use mfio_rt::native::File;
@@ -24,7 +25,7 @@ use super::file::File;
 /// let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
 /// let rt = NativeRt::new()?;
 /// let stream = File::from_owned_fd(&rt, ours.into()).into_stream().expect("sockets have no positions");
-/// let mut stream = Streaming::new(stream);
+/// let mut stream = BlockingByteStream::new(stream);
 ///
 /// (&theirs).write_all(b"question")?;
 /// let mut bytes = [0; 100];

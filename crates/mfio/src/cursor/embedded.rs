@@ -1,7 +1,7 @@
-//! The traits of embedded-io-async for cursors. Their futures may be dropped at any time: no byte is lost, and a write
-//! that was not ready has written nothing.
+//! The traits of embedded-io-async for cursors. Their futures may be dropped at any time: no byte
+//! is lost, and a pending write has written nothing.
 
-use super::{Seekable, Streaming};
+use super::{ByteStream, Cursor};
 use crate::error::{Error, ErrorKind};
 use crate::io::{self, NoPos, PacketIo};
 use crate::traits::HasLen;
@@ -51,10 +51,10 @@ macro_rules! adapt {
         }
     };
 }
-adapt!(Seekable, u64);
-adapt!(Streaming, NoPos);
+adapt!(Cursor, u64);
+adapt!(ByteStream, NoPos);
 
-impl<Io: PacketIo<io::Read> + HasLen> Seek for Seekable<Io> {
+impl<Io: PacketIo<io::Read> + HasLen> Seek for Cursor<Io> {
     async fn seek(&mut self, to: SeekFrom) -> Result<u64, Error> {
         self.forget_seek();
         poll_fn(|cx| self.poll_seek(cx, to.into())).await

@@ -1,6 +1,7 @@
-//! Models of who waits for a cursor: real packets and handles under loom. A lost wake-up is a deadlock.
+//! Models of the waiters of a cursor: real packets and handles under loom. A lost wake-up is a
+//! deadlock.
 
-use super::Seekable;
+use super::Cursor;
 use crate::io::{PacketIo, Read, Write};
 use crate::lock::Lock;
 use crate::packet::View;
@@ -15,7 +16,8 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// Keeps the write that was sent, until it is told to end it. Reads are answered at once, or kept for ever.
+/// Keeps the write that was sent, until it is told to end it. Reads are answered at once, or kept
+/// for ever.
 struct Slow {
     write: Lock<Option<View<Write>>>,
     read: Lock<Option<View<Read>>>,
@@ -75,8 +77,8 @@ fn wait<R>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> R {
 }
 
 /// A cursor with an accepted write that has not ended.
-fn accepted() -> Seekable<Slow> {
-    let mut cursor = Seekable::new(Slow::new(false));
+fn accepted() -> Cursor<Slow> {
+    let mut cursor = Cursor::new(Slow::new(false));
     let accepted = cursor.poll_write(&mut Context::from_waker(Waker::noop()), b"x");
     assert!(matches!(accepted, Poll::Ready(Ok(1))));
     cursor
@@ -112,7 +114,7 @@ fn handles_that_meet_are_both_served() {
 #[test]
 fn a_look_that_changes_nothing_stalls_nobody() {
     check(3, || {
-        let mut reads = Seekable::new(Slow::new(true));
+        let mut reads = Cursor::new(Slow::new(true));
         let mut writes = reads.clone();
         let thread = loom::thread::spawn(move || {
             // The read never ends; it is in nobody's way, and is thrown away by the write.

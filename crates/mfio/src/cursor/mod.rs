@@ -1,68 +1,81 @@
-//! Cursors: an object and a position that moves as bytes are read and written, for everything that expects a file or a
-//! stream of the usual kind.
+//! Cursors: an object and a position that moves as bytes are read and written, for code that
+//! expects a file or a stream.
 //!
-//! | type | over | position |
-//! |---|---|---|
-//! | [`Seekable`] | what is asked by position: files, memory | one, shared by the clones of the cursor |
-//! | [`Streaming`] | what has no positions ([`NoPos`](crate::io::NoPos)): pipes, sockets | none |
+//! | type | traits | over | position |
+//! |---|---|---|---|
+//! | [`Cursor`] | asynchronous | objects with positions: files, memory | one, shared by clones |
+//! | `BlockingCursor` | `std::io` | the same | the same |
+//! | [`ByteStream`] | asynchronous | objects without positions: pipes, sockets | none |
+//! | `BlockingByteStream` | `std::io` | the same | none |
+//!
+//! `into_blocking` and `into_async` convert between them and keep the position. No type has both
+//! kinds of traits, so that `read` is never ambiguous, and `use std::io::Read` in asynchronous code
+//! cannot make it block.
 //!
 //! | traits | feature |
 //! |---|---|
-//! | `std::io::{Read, Write, Seek}`: they wait, and your memory goes down without a copy | `std` |
+//! | `std::io::{Read, Write, Seek}`, without a copy of the caller's memory | `std` |
 //! | `futures_io::{AsyncRead, AsyncWrite, AsyncSeek}` | `futures-io` |
 //! | `tokio::io::{AsyncRead, AsyncWrite, AsyncSeek}` | `tokio` |
 //! | `embedded_io_async::{Read, Write, Seek}` | `embedded-io-async` |
-//! | the `poll_` methods of the cursors themselves, on which these are built | |
+//! | none: the `poll_` methods, on which the asynchronous traits are built | |
 //!
-//! The asynchronous ones copy each byte once, through a buffer of the cursor, because a future that is dropped or
-//! forgotten must not leave the driver with your memory. There is a buffer for each direction, made when it is first needed,
-//! as large as the calls turn out to be but not larger than [`CAPACITY`], or what the cursor was made with. A call moves
-//! no more than that. Once the buffers are there, nothing is allocated.
+//! The asynchronous calls copy each byte once, through a buffer of the cursor, because a future
+//! that is dropped or forgotten must not leave the driver with the caller's memory. There is a
+//! buffer for each direction. It is allocated when it is first needed, as large as the largest call
+//! so far, up to [`CAPACITY`] or the capacity given to `with_capacity`. A call moves no more than
+//! that. Once the buffers are allocated, no call allocates.
 //!
 //! # Reading
-//! * A read asks for what the caller has room for, never for more; it ends with what came.
-//! * A read that is **dropped** after it was sent goes on. What it brings stays in the cursor, and the next read of it
-//!   begins with that, whatever its size. The position moves by what was given out, when it is given out. A write, or a
-//!   seek, throws such bytes away: they are read again where they are wanted. (`SeekFrom::Current(0)`, which only asks
-//!   where the position is, does not.)
-//! * Only the end of the data is a read of 0 bytes: [`UnexpectedEof`](crate::error::ErrorKind::UnexpectedEof) with nothing
-//!   before it. Whatever else goes wrong is an error. Where bytes came before the error, they are given out first, and
-//!   the next read has the error.
+//! * A read asks for as many bytes as the caller has room for, never for more. It returns the bytes
+//!   that came.
+//! * A read that is **dropped** in flight goes on. Its bytes stay in the cursor, and the next read
+//!   begins with them, whatever its size. The position moves when bytes are given out, by their
+//!   number. A write or a seek discards such bytes; they are read again when needed.
+//!   (`SeekFrom::Current(0)`, which only asks for the position, does not.)
+//! * Only the end of the data is a read of 0 bytes:
+//!   [`UnexpectedEof`](crate::error::ErrorKind::UnexpectedEof) with no byte before it. Every other
+//!   failure is an error. If bytes came before the error, they are given out first, and the next
+//!   read returns the error.
 //!
 //! # Writing
-//! * An asynchronous write is **accepted**: its bytes are copied and sent, and the call is ready at once, unless the one
-//!   before is still on its way. So dropping a future that is pending has written nothing, and what was accepted is never
-//!   taken back.
-//! * An accepted write that fails is reported by the next call, once; for a `Seekable` that is any call on any clone, for a
-//!   `Streaming` a write, flush or close. The position is then that of the first byte that was not written, which
-//!   is also the offset in the error. What was accepted from there on is given up.
-//! * A flush waits for what was accepted; so do the reads and seeks of a `Seekable`. **Flush before you drop** the last
-//!   handle: what was accepted is carried out all the same, but nobody hears how that went. Flushing does not ask the
-//!   object to make anything durable. (A runtime that ends first carries out what was sent to it. A layer that holds
-//!   requests back, such as a limit, or an overlay that copies first, fails what it has not sent when it is dropped: flush
-//!   cursors over those.)
-//! * Where writes go to the end of the object, whatever position they name (a file opened for appending), the position is
-//!   that end when the write has ended, as with std: see [`PacketIo::appends_at`](crate::io::PacketIo::appends_at). It is the
-//!   end as of then, so that what others append at the same time may count too. Until then it is where the write would end
-//!   if nobody else wrote.
+//! * An asynchronous write is **accepted**: its bytes are copied and sent, and the call is ready at
+//!   once, unless the write before is still in flight. So dropping a pending future has written
+//!   nothing, and accepted bytes are never taken back.
+//! * An accepted write that fails is reported once, by the next call: of a `Cursor` by any call on
+//!   any clone, of a `ByteStream` by a write, flush or close. The position is then that of the
+//!   first byte that was not written, and so is the offset in the error. Accepted bytes from there
+//!   on are given up.
+//! * A flush waits for accepted writes; so do the reads and seeks of a `Cursor`. **Flush before
+//!   dropping** the last handle: accepted writes are carried out all the same, but their failure is
+//!   not reported. Flushing does not make anything durable. (A runtime that is dropped first
+//!   carries out the operations that were sent to it. A layer that holds requests back, such as a
+//!   limit, or an overlay that copies first, fails those that it has not sent when it is dropped:
+//!   flush cursors over those.)
+//! * If writes go to the end of the object, whatever position they name (a file opened for
+//!   appending), the position is that end once the write is done, as with std: see
+//!   [`PacketIo::appends_at`](crate::io::PacketIo::appends_at). It is the end at that time, so it
+//!   may include concurrent appends of others. Until then it is the end of the write if there are
+//!   no others.
 //! * Closing is flushing. The object is closed when it is dropped: see `into_inner`.
 //!
 //! # Seeking
-//! Beyond the end is allowed; before the start, or beyond what 64 bits hold, is
-//! [`InvalidInput`](crate::error::ErrorKind::InvalidInput), and the position stays. A seek that is dropped while it is
-//! pending has not happened, and the next one asks anew (but see [`Seekable::poll_seek`]). The end is known of objects that are [`HasLen`](crate::traits::HasLen).
+//! Beyond the end is allowed. Before the start, or beyond 2^64 - 1, is
+//! [`InvalidInput`](crate::error::ErrorKind::InvalidInput), and the position stays. A seek that is
+//! dropped while it is pending has not happened, and the next one asks anew (but see
+//! [`Cursor::poll_seek`]). The end is known of objects that are [`HasLen`](crate::traits::HasLen).
 //!
 //! # Examples
-//! The traits of std are shown at [`Seekable`] and [`Streaming`]. Those of tokio:
+//! The traits of std are shown at `BlockingCursor` and `BlockingByteStream`. Those of tokio:
 //! ```
 //! use mfio::backend::{Integration, integrations::null::Null};
-//! use mfio::cursor::Seekable;
+//! use mfio::cursor::Cursor;
 //! use mfio::memory::Memory;
 //! use std::{io::SeekFrom, sync::Arc};
 //! use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 //!
 //! let io = Arc::new(Memory::new(b"some bytes".to_vec()));
-//! let mut cursor = Seekable::new(io.clone());
+//! let mut cursor = Cursor::new(io.clone());
 //! let task = Null::run_with(io, async move |_: &Arc<Memory>| {
 //!     cursor.write_all(b"more").await?;
 //!     cursor.seek(SeekFrom::Start(0)).await?;
@@ -74,16 +87,16 @@
 //! assert_eq!(runtime.block_on(task)?, "more bytes");
 //! # Ok::<_, std::io::Error>(())
 //! ```
-//! Those of futures-io, and of everything built on it:
+//! Those of futures-io:
 //! ```
 //! use futures_util::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 //! use mfio::backend::IoBackendExt;
-//! use mfio::cursor::Seekable;
+//! use mfio::cursor::Cursor;
 //! use mfio::memory::Memory;
 //! use std::io::SeekFrom;
 //!
 //! let io = Memory::new(b"some bytes".to_vec());
-//! let mut cursor = Seekable::new(&io);
+//! let mut cursor = Cursor::new(&io);
 //! io.block_on(async {
 //!     cursor.seek(SeekFrom::End(-5)).await?;
 //!     cursor.write_all(b"times").await?;
@@ -96,11 +109,11 @@
 //! ```
 //! use embedded_io_async::{Read, Seek, SeekFrom};
 //! use mfio::backend::IoBackendExt;
-//! use mfio::cursor::Seekable;
+//! use mfio::cursor::Cursor;
 //! use mfio::memory::Memory;
 //!
 //! let io = Memory::new(b"some bytes".to_vec());
-//! let mut cursor = Seekable::new(&io);
+//! let mut cursor = Cursor::new(&io);
 //! let mut word = [0; 5];
 //! io.block_on(async {
 //!     cursor.seek(SeekFrom::Current(5)).await?;
@@ -110,7 +123,10 @@
 //! assert_eq!(&word, b"bytes");
 //! ```
 
-mod desk;
+mod async_cursor;
+#[cfg(feature = "std")]
+mod blocking;
+mod byte_stream;
 #[cfg(feature = "embedded-io-async")]
 mod embedded;
 #[cfg(feature = "futures-io")]
@@ -119,19 +135,46 @@ mod futures;
 mod loom_models;
 mod reading;
 mod seek;
-mod seekable;
-#[cfg(feature = "std")]
-mod standard;
 mod state;
+mod state_lock;
 mod store;
-mod streaming;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod writing;
 
+pub use async_cursor::Cursor;
+#[cfg(feature = "std")]
+pub use blocking::{BlockingByteStream, BlockingCursor};
+pub use byte_stream::ByteStream;
 pub use seek::SeekFrom;
-pub use seekable::Seekable;
-pub use streaming::Streaming;
 
-/// How large a buffer of a cursor becomes at most, unless told otherwise: 64 KiB, which is what drivers take inline.
+/// The largest size of a buffer of a cursor, unless given to `with_capacity`: 64 KiB, which drivers
+/// transfer inline.
 pub const CAPACITY: usize = 65_536;
+
+/// Implements `AsyncWrite` of futures-io or tokio, which differ in the name of one method.
+#[cfg(any(feature = "futures-io", feature = "tokio"))]
+macro_rules! async_write {
+    ($trait:ident, $close:ident, $($cursor:ident: $pos:ty),*) => {$(
+        impl<Io: PacketIo<crate::io::Write, $pos>> $trait for $cursor<Io> {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<Result<usize>> {
+                $cursor::poll_write(self.get_mut(), cx, bytes).map_err(Into::into)
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+                $cursor::poll_flush(self.get_mut(), cx).map_err(Into::into)
+            }
+
+            /// Flushes. The object is closed when it is dropped.
+            fn $close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+                $cursor::poll_flush(self.get_mut(), cx).map_err(Into::into)
+            }
+        }
+    )*};
+}
+#[cfg(any(feature = "futures-io", feature = "tokio"))]
+use async_write;

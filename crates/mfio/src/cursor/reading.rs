@@ -1,4 +1,4 @@
-//! The reading half of a cursor: at most one read on its way, and bytes that nobody has taken yet.
+//! The reading half of a cursor: at most one read in flight, and bytes that were not given out yet.
 
 use super::store::Store;
 use crate::error::{Cause, ErrorKind};
@@ -7,12 +7,12 @@ use crate::packet::{AlignedBuf, Ended, InFlight, Packet};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// See the module.
+/// A read in flight, or its bytes.
 #[derive(Debug)]
 pub(super) struct Reading {
     store: Store,
     stage: Stage,
-    /// What went wrong behind the bytes that came: for the read that follows them.
+    /// The error behind the bytes that came, for the read that follows them.
     failed: Option<Cause>,
 }
 
@@ -20,7 +20,7 @@ pub(super) struct Reading {
 enum Stage {
     Idle,
     Sent(InFlight<AlignedBuf, Read>),
-    /// The bytes from `at` to `end` are to be given out; there are some.
+    /// The bytes from `at` to `end`, at least one, are to be given out.
     Held {
         packet: Packet<AlignedBuf>,
         at: usize,
@@ -37,7 +37,7 @@ impl Reading {
         }
     }
 
-    /// The bytes that came and were not given out.
+    /// Returns the bytes that came and were not given out.
     pub(super) fn held(&self) -> &[u8] {
         match &self.stage {
             Stage::Held { packet, at, end } => &packet.buffer()[*at..*end],
@@ -45,14 +45,15 @@ impl Reading {
         }
     }
 
-    /// Whether bytes, or their outcome, may be here or on their way: a read of the object would overtake them.
+    /// Returns whether bytes, or an error, are held or in flight: a read of the object would
+    /// overtake them.
     #[cfg(feature = "std")]
     pub(super) fn is_pending(&self) -> bool {
         self.failed.is_some() || !matches!(self.stage, Stage::Idle)
     }
 
-    /// Waits until there are [held](Self::held) bytes; none: the data ends. Asks `io` for up to `want` bytes, which are
-    /// not zero, unless that was done before.
+    /// Waits until there are [held](Self::held) bytes; none at the end of the data. Sends a read of
+    /// up to `want` bytes, at least one, unless one is in flight.
     pub(super) fn poll_fill<P, Io>(
         &mut self,
         io: &Io,
@@ -80,7 +81,7 @@ impl Reading {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes in what a read has brought.
+    /// Takes the bytes of a read that has ended.
     fn end(&mut self, Ended { packet, outcome }: Ended<AlignedBuf>) -> Result<(), Cause> {
         let end = outcome.good_prefix();
         self.stage = Stage::Idle;
@@ -96,8 +97,8 @@ impl Reading {
         }
     }
 
-    /// Remembers what ended a read that brought bytes, where the next one could miss it. Asking again tells of the end of
-    /// the data, and "that is all there is now" is no failure.
+    /// Remembers the error that ended a read which brought bytes, unless the next read meets it
+    /// again: the end of the data does not move, and "no more bytes now" is no failure.
     pub(super) fn note(&mut self, cause: Option<Cause>) {
         self.failed = cause.filter(|cause| {
             !matches!(
@@ -107,7 +108,7 @@ impl Reading {
         });
     }
 
-    /// Gives out the first of the held bytes: `taken` of them.
+    /// Removes the first `taken` of the held bytes.
     pub(super) fn consume(&mut self, taken: usize) {
         if let Stage::Held { at, end, .. } = &mut self.stage {
             *at = (*at + taken).min(*end);
@@ -119,7 +120,7 @@ impl Reading {
         }
     }
 
-    /// Forgets what was read ahead: the position goes elsewhere. A read on its way is let go.
+    /// Discards held bytes, since the position changes. Detaches a read in flight.
     pub(super) fn discard(&mut self) {
         self.failed = None;
         if let Stage::Held { packet, .. } = core::mem::replace(&mut self.stage, Stage::Idle) {
@@ -128,7 +129,7 @@ impl Reading {
     }
 }
 
-/// Copies the first of `held` bytes to `into`, and says how many.
+/// Copies the first of `held` bytes to `into`. Returns their number.
 pub(super) fn copy(held: &[u8], into: &mut [u8]) -> usize {
     let n = held.len().min(into.len());
     into[..n].copy_from_slice(&held[..n]);

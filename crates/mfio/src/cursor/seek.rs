@@ -1,20 +1,21 @@
-//! Where to seek to.
+//! [`SeekFrom`]: the target of a seek.
 
 use crate::error::{Cause, ErrorKind};
 
-/// Where a seek goes, relative to the start, the position, or the end: `std::io::SeekFrom`, which needs std.
+/// The target of a seek, relative to the start, the position, or the end: as `std::io::SeekFrom`,
+/// which needs std.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SeekFrom {
-    /// So many bytes from the start.
+    /// Number of bytes from the start.
     Start(u64),
-    /// So many bytes from the end, most often a negative number.
+    /// Number of bytes from the end, negative for those before it.
     End(i64),
-    /// So many bytes from the position.
+    /// Number of bytes from the position.
     Current(i64),
 }
 
 impl SeekFrom {
-    /// The position meant, where `base` is the end, or the current one.
+    /// Returns the target position; `base` is the end or the current position.
     pub(super) fn target(self, base: u64) -> Result<u64, Cause> {
         let target = match self {
             Self::Start(pos) => Some(pos),

@@ -1,4 +1,5 @@
-//! What a seekable cursor is: a position and both halves, as whoever has the turn sees them.
+//! The state of a cursor: a position and both halves. A task has it exclusively, see
+//! [`state_lock`](super::state_lock).
 
 use super::reading::Reading;
 use super::seek::SeekFrom;
@@ -9,23 +10,24 @@ use crate::traits::failure_of;
 use core::mem::take;
 use core::task::{Context, Poll, ready};
 
-/// See the module.
+/// A position and both halves of a cursor.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) pos: u64,
     pub(super) read: Reading,
     pub(super) write: Writing<u64>,
-    /// How many writes there were: whoever has asked for the length sees whether that may have changed.
+    /// Number of writes so far. If it has changed, a length that was asked for before may be stale.
     pub(super) writes: u64,
-    /// The write on its way goes to the end of the object, which is asked for when it is there.
+    /// Whether the write in flight goes to the end of the object, which is asked for once it is
+    /// done.
     appended: bool,
 }
 
-/// Where a write goes.
+/// The destination of a write.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target {
     pub(super) pos: u64,
-    /// How many bytes there are positions for.
+    /// Number of bytes for which there are positions.
     pub(super) room: usize,
     appends: bool,
 }
@@ -41,8 +43,8 @@ impl State {
         }
     }
 
-    /// Waits for the accepted write. Where it failed, the position goes back to the first byte that was not written. Where it
-    /// was appended, the position is the end of the object.
+    /// Waits for the accepted write. If it failed, moves the position back to the first byte that
+    /// was not written. If it was appended, moves the position to the end of the object.
     pub(super) fn poll_settle<D, Io>(
         &mut self,
         io: &Io,
@@ -64,17 +66,18 @@ impl State {
         Poll::Ready(settled)
     }
 
-    /// How many of `want` bytes there are positions for.
+    /// Returns for how many of `want` bytes there are positions.
     pub(super) fn clip(&self, want: usize) -> usize {
         clip(self.pos, want)
     }
 
-    /// Moves the position over `n` bytes that were read, or written; as many as were [clipped](Self::clip) at most.
+    /// Moves the position over `n` bytes that were read or written, at most as many as
+    /// [`clip`](Self::clip) returned.
     pub(super) fn advance(&mut self, n: usize) {
         self.pos = self.pos.saturating_add(n as u64);
     }
 
-    /// Moves the position. What was read ahead belongs to the old one.
+    /// Moves the position. Discards bytes of a dropped read, which belong to the old one.
     pub(super) fn go_to(&mut self, pos: u64) {
         if pos != self.pos {
             self.read.discard();
@@ -82,8 +85,9 @@ impl State {
         }
     }
 
-    /// Moves the position to where a seek leads; `base` is the end, or the position, whichever it is relative to. What was
-    /// read ahead is read again, unless this only asks where the position is.
+    /// Moves the position to the target of a seek; `base` is the end or the position, whichever the
+    /// seek is relative to. Discards bytes of a dropped read, unless the seek only asks for the
+    /// position.
     pub(super) fn seek<Io>(&mut self, io: &Io, to: SeekFrom, base: u64) -> Result<u64>
     where
         Io: PacketIo<Read> + ?Sized,
@@ -101,7 +105,7 @@ impl State {
         Ok(target)
     }
 
-    /// Prepares for a write of up to `want` bytes, and says where it goes.
+    /// Prepares for a write of up to `want` bytes. Returns its destination.
     pub(super) fn begin_write<Io>(&mut self, io: &Io, want: usize) -> Result<Target, Cause>
     where
         Io: PacketIo<Write> + ?Sized,
@@ -120,8 +124,9 @@ impl State {
         }
     }
 
-    /// Moves the position behind `n` bytes that were written at `target`, or accepted. Others may have appended meanwhile, so
-    /// the end is asked for again, when the write has ended.
+    /// Moves the position behind `n` bytes that were written at `target`, or accepted. The end of
+    /// an appending object is asked for again once the write is done, because of concurrent
+    /// appends.
     pub(super) fn written<Io>(&mut self, io: &Io, target: Target, n: usize)
     where
         Io: PacketIo<Write> + ?Sized,
@@ -136,12 +141,13 @@ impl State {
     }
 }
 
-/// How many of `want` bytes there are positions for, from `pos` on.
+/// Returns for how many of `want` bytes there are positions, from `pos` on.
 fn clip(pos: u64, want: usize) -> usize {
     usize::try_from(u64::MAX - pos).map_or(want, |room| want.min(room))
 }
 
-/// An accepted write that failed, as the user is told. `D` is a direction in which `io` can be asked what it is.
+/// Makes the error of an accepted write that failed. `D` is a direction in which `io` says its
+/// identity.
 #[cold]
 pub(super) fn write_failure<D, P, Io>(io: &Io, failed: Failed<P>) -> Error
 where

@@ -3,10 +3,10 @@
 use crate::error::Cause;
 use crate::packet::{AlignedBuf, Packet};
 
-/// Smaller ones are not worth the second allocation.
+/// Smallest buffer in bytes: smaller ones are not worth the second allocation.
 const LEAST: usize = 512;
 
-/// A packet that is at rest, if there is one, and how large it may be.
+/// The idle packet, if there is one, and the limit of its size.
 #[derive(Debug)]
 pub(super) struct Store {
     idle: Option<Packet<AlignedBuf>>,
@@ -14,7 +14,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Packets of at most `limit` bytes; of one, where it is zero.
+    /// Creates a store for packets of at most `limit` bytes, or of one byte if that is zero.
     pub(super) fn new(limit: usize) -> Self {
         Self {
             idle: None,
@@ -22,12 +22,13 @@ impl Store {
         }
     }
 
-    /// How many of `want` bytes a packet takes.
+    /// Returns how many of `want` bytes a packet takes.
     pub(super) fn clip(&self, want: usize) -> usize {
         want.min(self.limit)
     }
 
-    /// A packet for `len` bytes, which were [clipped](Self::clip). Allocates where more are wanted than ever before.
+    /// Takes a packet for `len` bytes, which were [clipped](Self::clip). Allocates if that is more
+    /// than ever before.
     pub(super) fn take(&mut self, len: usize) -> Result<Packet<AlignedBuf>, Cause> {
         match self.idle.take_if(|packet| packet.len() >= len) {
             Some(packet) => Ok(packet),

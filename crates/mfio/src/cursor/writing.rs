@@ -1,4 +1,4 @@
-//! The writing half of a cursor: at most one accepted write on its way.
+//! The writing half of a cursor: at most one accepted write in flight.
 
 use super::store::Store;
 use crate::budget;
@@ -8,7 +8,7 @@ use crate::packet::{AlignedBuf, Ended, InFlight};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// See the module.
+/// An accepted write in flight, and the buffer for it.
 #[derive(Debug)]
 pub(super) struct Writing<P> {
     store: Store,
@@ -25,9 +25,9 @@ struct Sent<P> {
 #[derive(Debug)]
 pub(super) struct Failed<P> {
     pub(super) cause: Cause,
-    /// Of the first byte that was not written.
+    /// The position of the first byte that was not written.
     pub(super) pos: P,
-    /// How many were given up, from there.
+    /// Number of accepted bytes from there on, which are given up.
     pub(super) len: usize,
 }
 
@@ -39,12 +39,12 @@ impl<P: Position> Writing<P> {
         }
     }
 
-    /// Whether a write is on its way, or has an outcome that nobody has seen.
+    /// Returns whether a write is in flight, or its outcome was not taken.
     pub(super) fn is_pending(&self) -> bool {
         self.sent.is_some()
     }
 
-    /// Waits until what was accepted has ended. A failure is told once.
+    /// Waits for the accepted write. Returns a failure once.
     pub(super) fn poll_settle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed<P>>> {
         let Some(sent) = &mut self.sent else {
             return Poll::Ready(Ok(()));
@@ -63,10 +63,12 @@ impl<P: Position> Writing<P> {
         })
     }
 
-    /// Copies and sends the first of `bytes`, which are some, and says how many. Nothing is on its way.
+    /// Copies and sends the first of `bytes`, of which there is at least one. Returns their number.
+    /// No write is in flight.
     ///
     /// # Errors
-    /// What the object answered at once, without having taken a byte; `OutOfMemory`.
+    /// `OutOfMemory`, or the error that the object completed the write with at once, if it took no
+    /// byte.
     pub(super) fn accept<Io>(&mut self, io: &Io, pos: P, bytes: &[u8]) -> Result<usize, Cause>
     where
         Io: PacketIo<Write, P> + ?Sized,
@@ -78,7 +80,8 @@ impl<P: Position> Writing<P> {
         let (in_flight, view) = packet.start_prefix(len);
         io.send_io(pos, view);
         match in_flight.try_end() {
-            // What was written of it is what was accepted; the error comes again with the rest, or has passed.
+            // The bytes written are the bytes accepted; the error comes again with the rest, or has
+            // passed.
             Ok(ended) => match self.end_at_once(ended) {
                 (0, Some((cause, _))) => Err(cause),
                 (good, _) => Ok(good),
@@ -95,7 +98,8 @@ impl<P: Position> Writing<P> {
         self.end(ended)
     }
 
-    /// How many bytes from the start were written and, where not all were, why, and how many are left.
+    /// Returns the number of bytes written from the start and, if not all were, the cause and the
+    /// number of those left.
     fn end(&mut self, ended: Ended<AlignedBuf>) -> (usize, Option<(Cause, usize)>) {
         let Ended { packet, outcome } = ended;
         self.store.put(packet);

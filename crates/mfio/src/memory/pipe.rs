@@ -33,8 +33,8 @@ const DEPTH: usize = 256;
 ///   [`BrokenPipe`](ErrorKind::BrokenPipe).
 /// * A read whose future was dropped while it waited takes nothing.
 ///
-/// [`Streaming`](crate::cursor::Streaming) makes an end a reader or writer of the usual kind. Both ends can be shared, by
-/// reference or `Arc`.
+/// A [`ByteStream`](crate::cursor::ByteStream) of an end has the asynchronous I/O traits, a `BlockingByteStream` those of
+/// std. Both ends can be shared, by reference or `Arc`.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;

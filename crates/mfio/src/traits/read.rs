@@ -72,7 +72,7 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
     /// # Streams
     /// On a stream ([`NoPos`](crate::io::NoPos)) the read is repeated until `bytes` is full. After
     /// an error or a drop the bytes received so far have left the stream and are at the front of
-    /// `bytes`; a [`Streaming`](crate::cursor::Streaming) cursor keeps them for the next read.
+    /// `bytes`; a [`ByteStream`](crate::cursor::ByteStream) keeps them for the next read.
     #[doc(alias = "read_all")]
     #[doc(alias = "read_exact")]
     #[doc(alias = "pread")]
@@ -180,7 +180,7 @@ pub trait IoRead<P: Position = u64>: PacketIo<Read, P> {
     /// Dropping the future leaves the bytes read so far in `bytes`, and detaches the request in
     /// flight. Bytes of a stream are lost only if that request ends after the drop and the object
     /// does not keep them for the next one, as pipes and sockets do; a
-    /// [`Streaming`](crate::cursor::Streaming) cursor never loses any.
+    /// [`ByteStream`](crate::cursor::ByteStream) cursor never loses any.
     ///
     /// ```
     /// use mfio::backend::IoBackendExt;

@@ -19,8 +19,8 @@ use bytemuck::{AnyBitPattern, NoUninit, Pod};
 /// pipelines are at [`IoRead`].
 ///
 /// Dropping a future detaches its read. Bytes received by it afterwards are lost, unless the object
-/// keeps them for the next read, as pipes and sockets do; a [`Streaming`](crate::cursor::Streaming)
-/// cursor never loses any.
+/// keeps them for the next read, as pipes and sockets do; a
+/// [`ByteStream`](crate::cursor::ByteStream) never loses any.
 ///
 /// ```
 /// use mfio::memory::pipe;

@@ -1,13 +1,25 @@
 //! The adapters as one thing, so that tests can go through each of them.
 
 use crate::object::Scripted;
-use mfio::cursor::Seekable;
+use mfio::cursor::BlockingCursor;
 use std::future::{Future, poll_fn};
-use std::io::{Result, SeekFrom};
+use std::io::{Read, Result, Seek, SeekFrom, Write};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-pub(crate) type Cursor<'a> = Seekable<&'a Scripted>;
+pub(crate) type Cursor<'a> = mfio::cursor::Cursor<&'a Scripted>;
+
+/// Calls `f` with this very handle, converted.
+fn blocking<'a, R>(
+    cursor: &mut Cursor<'a>,
+    f: impl FnOnce(&mut BlockingCursor<&'a Scripted>) -> R,
+) -> R {
+    let clone = cursor.clone();
+    let mut blocking = std::mem::replace(cursor, clone).into_blocking();
+    let output = f(&mut blocking);
+    *cursor = blocking.into_async();
+    output
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Adapter {
@@ -29,7 +41,7 @@ impl Adapter {
 
     pub(crate) async fn read(self, cursor: &mut Cursor<'_>, bytes: &mut [u8]) -> Result<usize> {
         match self {
-            Self::Std => std::io::Read::read(cursor, bytes),
+            Self::Std => blocking(cursor, |cursor| cursor.read(bytes)),
             Self::Futures => futures_util::AsyncReadExt::read(cursor, bytes).await,
             Self::Tokio => tokio::io::AsyncReadExt::read(cursor, bytes).await,
             Self::Embedded => Ok(embedded_io_async::Read::read(cursor, bytes).await?),
@@ -39,7 +51,7 @@ impl Adapter {
 
     pub(crate) async fn write(self, cursor: &mut Cursor<'_>, bytes: &[u8]) -> Result<usize> {
         match self {
-            Self::Std => std::io::Write::write(cursor, bytes),
+            Self::Std => blocking(cursor, |cursor| cursor.write(bytes)),
             Self::Futures => futures_util::AsyncWriteExt::write(cursor, bytes).await,
             Self::Tokio => tokio::io::AsyncWriteExt::write(cursor, bytes).await,
             Self::Embedded => Ok(embedded_io_async::Write::write(cursor, bytes).await?),
@@ -49,7 +61,7 @@ impl Adapter {
 
     pub(crate) async fn flush(self, cursor: &mut Cursor<'_>) -> Result<()> {
         match self {
-            Self::Std => std::io::Write::flush(cursor),
+            Self::Std => blocking(cursor, Write::flush),
             Self::Futures => futures_util::AsyncWriteExt::close(cursor).await,
             Self::Tokio => tokio::io::AsyncWriteExt::shutdown(cursor).await,
             Self::Embedded => Ok(embedded_io_async::Write::flush(cursor).await?),
@@ -64,7 +76,7 @@ impl Adapter {
             SeekFrom::Current(n) => embedded_io_async::SeekFrom::Current(n),
         };
         match self {
-            Self::Std => std::io::Seek::seek(cursor, to),
+            Self::Std => blocking(cursor, |cursor| cursor.seek(to)),
             Self::Futures => futures_util::AsyncSeekExt::seek(cursor, to).await,
             Self::Tokio => tokio::io::AsyncSeekExt::seek(cursor, to).await,
             Self::Embedded => Ok(embedded_io_async::Seek::seek(cursor, embedded).await?),

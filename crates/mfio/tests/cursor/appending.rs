@@ -2,7 +2,6 @@
 
 use crate::adapters::{Adapter, Cursor, give_up};
 use crate::object::{Answer, Scripted};
-use mfio::cursor::Seekable;
 use mfio::error::ErrorKind;
 use std::io::SeekFrom;
 
@@ -23,7 +22,7 @@ fn a_write_to_an_appending_object_leaves_the_position_at_its_end() {
     for adapter in Adapter::ALL {
         for answer in [Answer::Now, Answer::Late] {
             let io = Scripted::new(*b"0123456789").appending();
-            let mut cursor = Seekable::new(&io);
+            let mut cursor = Cursor::new(&io);
             let seek = |cursor: &mut Cursor<'_>, to| io.run(adapter.seek(cursor, to)).unwrap();
             assert_eq!(read(&io, adapter, &mut cursor, 2), b"01");
             io.answer([answer]);
@@ -47,7 +46,7 @@ fn a_write_to_an_appending_object_leaves_the_position_at_its_end() {
 fn an_accepted_append_ends_where_it_went_though_others_append_too() {
     for adapter in Adapter::ALL {
         let io = Scripted::new(*b"0123").appending();
-        let (mut one, mut other) = (Seekable::new(&io), Seekable::new(&io));
+        let (mut one, mut other) = (Cursor::new(&io), Cursor::new(&io));
         io.answer([Answer::Late]);
         assert!(give_up(Adapter::Own.write(&mut one, b"one")).is_some());
         assert_eq!(one.position(), 7, "as far as is known");
@@ -66,7 +65,7 @@ fn an_accepted_append_ends_where_it_went_though_others_append_too() {
 fn an_append_that_fails_half_way_leaves_the_position_at_the_end() {
     for adapter in Adapter::ALL {
         let io = Scripted::new(*b"0123").appending();
-        let mut cursor = Seekable::new(&io);
+        let mut cursor = Cursor::new(&io);
         io.answer([Answer::Part(2, ErrorKind::StorageFull)]);
         assert!(give_up(Adapter::Own.write(&mut cursor, b"abc")).is_some());
         assert!(io.run(adapter.flush(&mut cursor)).is_err());

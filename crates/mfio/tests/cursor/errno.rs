@@ -1,7 +1,7 @@
 //! The system's number of an error goes through every adapter: programs look at it.
 
 use mfio::backend::*;
-use mfio::cursor::{Seekable, Streaming};
+use mfio::cursor::{BlockingByteStream, BlockingCursor, ByteStream, Cursor};
 use mfio::error::{Cause, Error};
 use mfio::io::{Direction, Identity, PacketIo, Position};
 use mfio::packet::View;
@@ -96,15 +96,15 @@ where
 fn seeks(io: &Fails) -> Vec<io::Result<()>> {
     let end = io::SeekFrom::End(0);
     let mut cx = Context::from_waker(Waker::noop());
-    let blocking = io::Seek::seek(&mut Seekable::new(io), end);
-    let mut cursor = Seekable::new(io);
+    let blocking = io::Seek::seek(&mut BlockingCursor::new(io), end);
+    let mut cursor = Cursor::new(io);
     let tokio = tokio::io::AsyncSeek::start_seek(Pin::new(&mut cursor), end).and_then(|()| {
         now(tokio::io::AsyncSeek::poll_complete(
             Pin::new(&mut cursor),
             &mut cx,
         ))
     });
-    let mut cursor = Seekable::new(io);
+    let mut cursor = Cursor::new(io);
     let futures = now(futures_io::AsyncSeek::poll_seek(
         Pin::new(&mut cursor),
         &mut cx,
@@ -120,12 +120,12 @@ fn the_number_of_an_error_goes_through_every_adapter() {
     for errno in [libc::ENOSPC, libc::ENOENT, libc::EIO, libc::EMFILE] {
         let io = Fails::new(errno);
         let results = [
-            through_std(Seekable::new(&io)),
-            through_std(Streaming::new(&io)),
-            through_tokio(Seekable::new(&io)),
-            through_tokio(Streaming::new(&io)),
-            through_futures(Seekable::new(&io)),
-            through_futures(Streaming::new(&io)),
+            through_std(BlockingCursor::new(&io)),
+            through_std(BlockingByteStream::new(&io)),
+            through_tokio(Cursor::new(&io)),
+            through_tokio(ByteStream::new(&io)),
+            through_futures(Cursor::new(&io)),
+            through_futures(ByteStream::new(&io)),
             seeks(&io),
         ];
         for (n, result) in results.into_iter().flatten().enumerate() {

@@ -2,7 +2,6 @@
 
 use crate::adapters::{Adapter, Cursor, give_up};
 use crate::object::{Answer, Scripted};
-use mfio::cursor::Seekable;
 use mfio::error::{Error, ErrorKind};
 use std::io::SeekFrom;
 
@@ -34,7 +33,7 @@ fn an_error_is_never_the_end_of_the_data() {
         ];
         for kind in kinds {
             let io = Scripted::new(*b"abcdef");
-            let mut cursor = Seekable::new(&io);
+            let mut cursor = Cursor::new(&io);
             for answer in [Answer::Part(0, kind), Answer::PartNow(0, kind)] {
                 io.answer([answer]);
                 let error = read(&io, adapter, &mut cursor, 4).unwrap_err();
@@ -57,7 +56,7 @@ fn bytes_before_an_error_come_first_and_the_error_next() {
             Answer::PartNow(3, ErrorKind::Busy),
         ] {
             let io = Scripted::new(*b"abcdef");
-            let mut cursor = Seekable::new(&io);
+            let mut cursor = Cursor::new(&io);
             io.answer([answer]);
             assert_eq!(read(&io, adapter, &mut cursor, 6).unwrap(), b"abc");
             let error = read(&io, adapter, &mut cursor, 2).unwrap_err();
@@ -78,7 +77,7 @@ fn bytes_before_an_error_come_first_and_the_error_next() {
 fn what_a_read_that_was_given_up_brings_is_for_the_next() {
     for adapter in Adapter::ALL {
         let io = Scripted::new(*b"abcdef");
-        let mut cursor = Seekable::new(&io);
+        let mut cursor = Cursor::new(&io);
         io.answer([Answer::Late]);
         assert!(give_up(Adapter::Own.read(&mut cursor, &mut [0; 5])).is_none());
         assert_eq!(cursor.position(), 0, "nothing was given out");
@@ -95,7 +94,7 @@ fn what_a_read_that_was_given_up_brings_is_for_the_next() {
 fn an_error_of_a_read_that_was_given_up_is_told_to_the_next() {
     for adapter in Adapter::ALL {
         let io = Scripted::new(*b"abcdef");
-        let mut cursor = Seekable::new(&io);
+        let mut cursor = Cursor::new(&io);
         io.answer([Answer::Part(0, ErrorKind::TimedOut)]);
         assert!(give_up(Adapter::Own.read(&mut cursor, &mut [0; 5])).is_none());
         let error = read(&io, adapter, &mut cursor, 2).unwrap_err();
@@ -108,7 +107,7 @@ fn an_error_of_a_read_that_was_given_up_is_told_to_the_next() {
 fn a_seek_elsewhere_throws_away_what_was_read_ahead_and_a_look_does_not() {
     for adapter in Adapter::ALL {
         let io = Scripted::new(*b"abcdef");
-        let mut cursor = Seekable::new(&io);
+        let mut cursor = Cursor::new(&io);
         io.answer([Answer::Late]);
         assert!(give_up(Adapter::Own.read(&mut cursor, &mut [0; 5])).is_none());
         assert_eq!(
@@ -129,7 +128,7 @@ fn a_seek_elsewhere_throws_away_what_was_read_ahead_and_a_look_does_not() {
 
 /// Accepts ten bytes at 2, of which 3 will be written.
 fn accepted(io: &Scripted) -> Cursor<'_> {
-    let mut cursor = Seekable::new(io);
+    let mut cursor = Cursor::new(io);
     assert_eq!(
         io.run(Adapter::Own.seek(&mut cursor, SeekFrom::Start(2)))
             .unwrap(),
@@ -176,7 +175,7 @@ fn an_accepted_write_that_fails_is_told_by_the_next_call_once() {
 fn a_write_that_fails_at_once_accepts_nothing() {
     for adapter in Adapter::ALL {
         let io = Scripted::new(*b"......");
-        let mut cursor = Seekable::new(&io);
+        let mut cursor = Cursor::new(&io);
         io.answer([
             Answer::PartNow(0, ErrorKind::ReadOnly),
             Answer::PartNow(2, ErrorKind::ReadOnly),
@@ -194,7 +193,7 @@ fn a_write_that_fails_at_once_accepts_nothing() {
 #[test]
 fn an_accepted_write_outlives_its_cursor() {
     let io = Scripted::new(*b"......");
-    let mut cursor = Seekable::new(&io);
+    let mut cursor = Cursor::new(&io);
     io.answer([Answer::Late]);
     assert_eq!(
         give_up(Adapter::Tokio.write(&mut cursor, b"abc"))
@@ -216,7 +215,7 @@ fn a_write_that_is_given_up_while_pending_has_written_nothing() {
         Adapter::Embedded,
     ] {
         let io = Scripted::new(*b"......");
-        let mut cursor = Seekable::new(&io);
+        let mut cursor = Cursor::new(&io);
         io.answer([Answer::Late]);
         assert_eq!(
             give_up(adapter.write(&mut cursor, b"ab")).unwrap().unwrap(),
@@ -232,7 +231,7 @@ fn a_write_that_is_given_up_while_pending_has_written_nothing() {
 fn seeks_that_lead_nowhere_say_so() {
     for adapter in Adapter::ALL {
         let io = Scripted::new(*b"abc");
-        let mut cursor = Seekable::new(&io);
+        let mut cursor = Cursor::new(&io);
         for to in [SeekFrom::End(-4), SeekFrom::Current(-1)] {
             let error = ours(io.run(adapter.seek(&mut cursor, to)).unwrap_err());
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -258,7 +257,7 @@ fn seeks_that_lead_nowhere_say_so() {
 #[test]
 fn a_length_that_a_write_has_changed_is_asked_for_again() {
     let io = Scripted::new(*b"abc");
-    let mut cursor = Seekable::new(&io);
+    let mut cursor = Cursor::new(&io);
     let mut other = cursor.clone();
     // The length comes at the second poll.
     assert!(give_up(Adapter::Own.seek(&mut cursor, SeekFrom::End(0))).is_none());
@@ -285,7 +284,7 @@ fn a_seek_that_is_given_up_has_not_happened() {
         Adapter::Embedded,
     ] {
         let io = Scripted::new(*b"abc");
-        let mut cursor = Seekable::new(&io);
+        let mut cursor = Cursor::new(&io);
         io.answer([Answer::Late]);
         assert!(give_up(Adapter::Own.write(&mut cursor, b"x")).is_some());
         assert!(give_up(adapter.seek(&mut cursor, SeekFrom::Start(0))).is_none());

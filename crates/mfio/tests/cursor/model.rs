@@ -3,7 +3,6 @@
 
 use crate::adapters::{Adapter, Cursor, give_up};
 use crate::object::{Answer, Scripted};
-use mfio::cursor::Seekable;
 use mfio::error::ErrorKind;
 use proptest::prelude::*;
 use std::io::{Cursor as Model, Seek, SeekFrom, Write};
@@ -143,7 +142,7 @@ proptest! {
     ) {
         let io = Scripted::new(bytes.clone());
         let mut model = Model::new(bytes);
-        let first = Seekable::with_capacity(&io, limit);
+        let first = Cursor::with_capacity(&io, limit);
         let mut handles = [first.clone(), first.clone(), first];
         let mut answers = answers.into_iter();
         for step in &steps {

@@ -2,7 +2,7 @@
 
 use crate::adapters::{Adapter, give_up, poll};
 use crate::object::{Answer, Scripted};
-use mfio::cursor::Seekable;
+use mfio::cursor::{BlockingCursor, Cursor};
 use mfio::memory::Memory;
 use std::future::poll_fn;
 use std::io::{Read, SeekFrom, Write};
@@ -46,7 +46,7 @@ fn parse(bytes: &[u8]) -> impl Iterator<Item = u32> {
 #[test]
 fn clones_that_read_at_once_get_every_byte_once() {
     const N: u32 = 20_000;
-    let cursor = Seekable::new(Memory::new(numbers(N)));
+    let cursor = BlockingCursor::new(Memory::new(numbers(N)));
     let mut all = thread::scope(|s| {
         let threads = [4, 8, 16, 400].map(|size| {
             let mut cursor = cursor.clone();
@@ -72,7 +72,7 @@ fn clones_that_read_at_once_get_every_byte_once() {
 #[test]
 fn clones_that_write_at_once_overwrite_nothing() {
     const N: u32 = 1000;
-    let cursor = Seekable::new(Memory::new(vec![0; N as usize * 16]));
+    let cursor = BlockingCursor::new(Memory::new(vec![0; N as usize * 16]));
     thread::scope(|s| {
         for t in 0..4 {
             let mut cursor = cursor.clone();
@@ -89,12 +89,28 @@ fn clones_that_write_at_once_overwrite_nothing() {
     assert!(all.into_iter().eq(0..4 * N));
 }
 
+#[test]
+fn conversions_keep_the_position_and_accepted_writes() {
+    let io = Scripted::new(*b"abcdef");
+    let mut cursor = Cursor::new(&io);
+    io.answer([Answer::Late]);
+    assert!(give_up(poll_fn(|cx| cursor.poll_write(cx, b"xy"))).is_some());
+    let (kept, mut blocking) = (cursor.clone(), BlockingCursor::from(cursor));
+    assert_eq!((kept.position(), blocking.position()), (2, 2));
+    let mut byte = [0];
+    blocking.read_exact(&mut byte).unwrap();
+    assert_eq!((&byte, kept.position()), (b"c", 3));
+    assert_eq!(Cursor::from(blocking).position(), 3);
+    assert!(kept.into_inner().is_some(), "the last handle");
+    assert_eq!(io.bytes(), b"xycdef");
+}
+
 /// Tasks on several threads, some of whose reads are given up, while another thread answers, late.
 #[test]
 fn reads_that_are_given_up_lose_nothing_among_clones() {
     const N: u32 = 4000;
     let io = Arc::new(Scripted::new(numbers(N)));
-    let cursor = Seekable::new(io.clone());
+    let cursor = Cursor::new(io.clone());
     let over = Arc::new(AtomicBool::new(false));
     let answers = {
         let (io, over) = (io.clone(), over.clone());
@@ -149,7 +165,7 @@ fn reads_that_are_given_up_lose_nothing_among_clones() {
 #[test]
 fn whoever_waits_for_an_operation_is_woken_by_its_end() {
     let io = Scripted::new(*b"abcdef");
-    let cursor = Seekable::new(&io);
+    let cursor = Cursor::new(&io);
     let (mut reads, mut writes) = (cursor.clone(), cursor);
     io.answer([Answer::Late]);
     assert!(give_up(Adapter::Own.write(&mut writes, b"xy")).is_some());
@@ -182,7 +198,7 @@ fn whoever_waits_for_an_operation_is_woken_by_its_end() {
 #[test]
 fn the_two_sides_of_one_handle_are_both_woken() {
     let io = Scripted::new(*b"abcdef");
-    let mut cursor = Seekable::new(&io);
+    let mut cursor = Cursor::new(&io);
     io.answer([Answer::Late]);
     assert!(give_up(Adapter::Own.write(&mut cursor, b"xy")).is_some());
     let ((reader, a), (flusher, b)) = (Count::new(), Count::new());
@@ -199,7 +215,7 @@ fn the_two_sides_of_one_handle_are_both_woken() {
 #[test]
 fn whoever_waits_for_a_read_that_is_thrown_away_is_woken() {
     let io = Scripted::new(*b"abcdef");
-    let mut reads = Seekable::new(&io);
+    let mut reads = Cursor::new(&io);
     let mut seeks = reads.clone();
     io.answer([Answer::Late]);
     let (count, waker) = Count::new();
@@ -222,7 +238,7 @@ fn whoever_waits_for_a_read_that_is_thrown_away_is_woken() {
 #[test]
 fn a_clone_that_goes_takes_nothing_with_it() {
     let io = Scripted::new(*b"abcdef");
-    let mut first = Seekable::new(&io);
+    let mut first = Cursor::new(&io);
     io.answer([Answer::Late]);
     let mut second = first.clone();
     assert!(give_up(Adapter::Tokio.read(&mut first, &mut [0; 4])).is_none());
@@ -248,7 +264,7 @@ impl Wake for Panics {
 #[test]
 fn a_waker_that_panics_takes_no_other_of_the_cursor_with_it() {
     let io = Scripted::new(*b"abcdef");
-    let first = Seekable::new(&io);
+    let first = Cursor::new(&io);
     let mut handles = [first.clone(), first.clone(), first];
     io.answer([Answer::Late]);
     let (count, counts) = Count::new();
@@ -267,7 +283,7 @@ fn a_waker_that_panics_takes_no_other_of_the_cursor_with_it() {
 #[test]
 fn a_cursor_that_goes_lets_its_operation_go() {
     let io = Arc::new(Scripted::new(*b"abcdef"));
-    let mut cursor = Seekable::new(io.clone());
+    let mut cursor = Cursor::new(io.clone());
     io.answer([Answer::Late]);
     let (count, waker) = Count::new();
     assert!(

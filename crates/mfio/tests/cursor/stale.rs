@@ -2,7 +2,7 @@
 
 use crate::adapters::{Adapter, give_up};
 use crate::object::{Answer, Scripted};
-use mfio::cursor::Seekable;
+use mfio::cursor::Cursor;
 use std::io::SeekFrom;
 
 #[test]
@@ -15,7 +15,7 @@ fn a_seek_to_the_end_asks_anew_after_one_that_was_given_up() {
             }
             let io = Scripted::new(*b"0123");
             let io = if knows { io.knowing_len() } else { io };
-            let mut cursor = Seekable::new(&io);
+            let mut cursor = Cursor::new(&io);
             let given_up = give_up(adapter.seek(&mut cursor, SeekFrom::End(0)));
             assert_eq!(given_up.is_none(), adapter != Adapter::Std);
             io.grow(b"456");
@@ -30,7 +30,7 @@ fn a_seek_that_was_given_up_is_forgotten_by_any_other_call() {
     for adapter in Adapter::ALL {
         for call in 0..4 {
             let io = Scripted::new(*b"0123");
-            let mut cursor = Seekable::new(&io);
+            let mut cursor = Cursor::new(&io);
             assert!(give_up(Adapter::Own.seek(&mut cursor, SeekFrom::End(0))).is_none());
             io.grow(b"456");
             io.run(async {
@@ -52,7 +52,7 @@ fn a_seek_reads_anew_what_a_read_that_was_given_up_has_kept() {
     for adapter in Adapter::ALL {
         for to in [SeekFrom::Start(0), SeekFrom::End(-4)] {
             let io = Scripted::new(*b"0123");
-            let mut cursor = Seekable::new(&io);
+            let mut cursor = Cursor::new(&io);
             io.answer([Answer::Late]);
             assert!(give_up(Adapter::Own.read(&mut cursor, &mut [0; 4])).is_none());
             io.release();

@@ -2,7 +2,7 @@
 
 use crate::adapters::{give_up, poll};
 use mfio::backend::IoBackendExt;
-use mfio::cursor::Streaming;
+use mfio::cursor::{BlockingByteStream, ByteStream};
 use mfio::error::ErrorKind;
 use mfio::io::{NoPos, PacketIo, Write as W};
 use mfio::memory::pipe;
@@ -19,12 +19,15 @@ use std::thread;
 #[test]
 fn the_bytes_of_a_read_that_was_given_up_are_for_the_next() {
     let (reads, writes) = pipe(64);
-    let (mut reads, mut writes) = (Streaming::new(reads), Streaming::new(writes));
+    let mut reads = ByteStream::new(reads);
+    let mut writes = BlockingByteStream::new(writes);
     let mut bytes = [0; 8];
     assert!(give_up(poll_fn(|cx| reads.poll_read(cx, &mut bytes))).is_none());
     writes.write_all(b"abcdef").unwrap();
-    assert_eq!(reads.read(&mut bytes[..2]).unwrap(), 2);
-    assert_eq!(reads.buffered(), b"cdef");
+    let mut blocking = reads.into_blocking();
+    assert_eq!(blocking.read(&mut bytes[..2]).unwrap(), 2);
+    assert_eq!(blocking.buffered(), b"cdef");
+    let mut reads = blocking.into_async();
     let read = give_up(futures_util::AsyncReadExt::read(
         &mut reads,
         &mut bytes[2..],
@@ -32,7 +35,7 @@ fn the_bytes_of_a_read_that_was_given_up_are_for_the_next() {
     assert_eq!(read.unwrap().unwrap(), 4);
     assert_eq!(&bytes[..6], b"abcdef");
     drop(writes);
-    assert_eq!(reads.read(&mut bytes).unwrap(), 0);
+    assert_eq!(reads.into_blocking().read(&mut bytes).unwrap(), 0);
 }
 
 #[test]
@@ -50,8 +53,8 @@ fn a_read_does_not_wait_for_a_write() {
             self.1.send_io(pos, view);
         }
     }
-    let mut a = Streaming::new(Both(a_in, a_out));
-    let mut b = Streaming::new(Both(b_in, b_out));
+    let mut a = ByteStream::new(Both(a_in, a_out));
+    let mut b = ByteStream::new(Both(b_in, b_out));
     assert!(give_up(poll_fn(|cx| a.poll_write(cx, b"from a to b"))).is_some());
     assert!(give_up(poll_fn(|cx| b.poll_write(cx, b"from b to a"))).is_some());
     let (mut to_a, mut to_b) = (Vec::new(), Vec::new());
@@ -73,11 +76,12 @@ fn a_read_does_not_wait_for_a_write() {
 #[test]
 fn a_write_into_a_pipe_that_nobody_reads_is_an_error_told_once() {
     let (reads, writes) = pipe(4);
-    let mut writes = Streaming::new(writes);
+    let mut writes = ByteStream::new(writes);
     let accepted = give_up(poll_fn(|cx| writes.poll_write(cx, b"abcdef")));
     assert_eq!(accepted.unwrap().unwrap(), 6);
     assert!(give_up(poll_fn(|cx| writes.poll_flush(cx))).is_none());
     drop(reads);
+    let mut writes = writes.into_blocking();
     let error = writes.flush().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
     assert_eq!(
@@ -210,7 +214,9 @@ fn what_was_written_is_read_before_the_end() {
     drop(write);
     drop(writes);
     let mut all = Vec::new();
-    Streaming::new(reads).read_to_end(&mut all).unwrap();
+    BlockingByteStream::new(reads)
+        .read_to_end(&mut all)
+        .unwrap();
     assert_eq!(all, b"abcde");
 }
 
@@ -276,8 +282,8 @@ proptest! {
         limit in 1..30usize,
     ) {
         let (reads, writes) = pipe(capacity);
-        let mut reads = Streaming::with_capacity(reads, limit);
-        let mut writes = Streaming::with_capacity(writes, limit);
+        let mut reads = ByteStream::with_capacity(reads, limit);
+        let mut writes = ByteStream::with_capacity(writes, limit);
         let (mut accepted, mut got, mut next) = (Vec::new(), Vec::new(), 0u8);
         for (write, len, futures) in steps {
             if write {
@@ -302,7 +308,7 @@ proptest! {
             }
         }
         drop(writes);
-        reads.read_to_end(&mut got).unwrap();
+        reads.into_blocking().read_to_end(&mut got).unwrap();
         prop_assert_eq!(got, accepted);
     }
 }
@@ -317,7 +323,7 @@ fn tokio_copies_from_pipe_to_pipe() {
         let ((first_out, first_in), (second_out, second_in)) = (pipe(1000), pipe(77));
         let source = data.clone();
         let feeds = tokio::spawn(async move {
-            let mut writes = Streaming::new(first_in);
+            let mut writes = ByteStream::new(first_in);
             tokio::io::AsyncWriteExt::write_all(&mut writes, &source)
                 .await
                 .unwrap();
@@ -326,11 +332,11 @@ fn tokio_copies_from_pipe_to_pipe() {
                 .unwrap();
         });
         let copies = tokio::spawn(async move {
-            let (mut from, mut to) = (Streaming::new(first_out), Streaming::new(second_in));
+            let (mut from, mut to) = (ByteStream::new(first_out), ByteStream::new(second_in));
             tokio::io::copy(&mut from, &mut to).await.unwrap()
         });
         let mut all = Vec::new();
-        let mut reads = Streaming::new(second_out);
+        let mut reads = ByteStream::new(second_out);
         tokio::io::AsyncReadExt::read_to_end(&mut reads, &mut all)
             .await
             .unwrap();
@@ -344,7 +350,7 @@ fn tokio_copies_from_pipe_to_pipe() {
 #[test]
 fn an_accepted_write_to_a_pipe_outlives_its_end() {
     let (reads, writes) = pipe(4);
-    let mut writes = Streaming::new(writes);
+    let mut writes = ByteStream::new(writes);
     let accepted = give_up(futures_util::AsyncWriteExt::write(
         &mut writes,
         b"a lot more",
@@ -352,6 +358,8 @@ fn an_accepted_write_to_a_pipe_outlives_its_end() {
     assert_eq!(accepted.expect("accepted at once").unwrap(), 10);
     drop(writes);
     let mut text = String::new();
-    Streaming::new(reads).read_to_string(&mut text).unwrap();
+    BlockingByteStream::new(reads)
+        .read_to_string(&mut text)
+        .unwrap();
     assert_eq!(text, "a lot more");
 }

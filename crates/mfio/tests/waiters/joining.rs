@@ -3,7 +3,7 @@
 use crate::common::must_end;
 use crate::object::{Manual, Reactor, Waited};
 use mfio::backend::*;
-use mfio::cursor::Seekable;
+use mfio::cursor::Cursor;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ fn tasks_without_a_reactor_join_and_leave_in_constant_steps_each() {
 fn handles_of_a_cursor_come_and_go_in_constant_steps_each() {
     must_end(|| {
         must_be_linear(|n| {
-            let first = Seekable::new(Waited::bare());
+            let first = Cursor::new(Waited::bare());
             let handles: Vec<_> = (0..n).map(|_| first.clone()).collect();
             handles.into_iter().for_each(drop);
         });

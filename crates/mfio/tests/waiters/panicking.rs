@@ -4,7 +4,7 @@
 use crate::common::{Count, must_end};
 use crate::object::{End, Manual, Reactor, Waited};
 use mfio::backend::*;
-use mfio::cursor::{SeekFrom, Seekable};
+use mfio::cursor::{Cursor, SeekFrom};
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -109,7 +109,7 @@ fn two_wakers_that_panic_cost_no_other_handle_of_a_cursor_its_wake() {
     for end in End::ALL {
         must_end(move || {
             let io = Waited::bare();
-            let cursor = Seekable::new(&io);
+            let cursor = Cursor::new(&io);
             let (count, wakers) = wakers();
             let mut handles: Vec<_> = wakers.iter().map(|_| cursor.clone()).collect();
             for (handle, waker) in handles.iter_mut().zip(&wakers) {
@@ -128,7 +128,7 @@ fn two_wakers_that_panic_cost_no_other_handle_of_a_cursor_its_wake() {
 fn two_wakers_that_panic_do_not_panic_in_the_poll_of_another_handle() {
     must_end(|| {
         let io = Waited::bare();
-        let mut cursor = Seekable::new(&io);
+        let mut cursor = Cursor::new(&io);
         let (count, wakers) = wakers();
         let mut handles: Vec<_> = wakers.iter().map(|_| cursor.clone()).collect();
         let mut cx = Context::from_waker(Waker::noop());

@@ -3,7 +3,7 @@
 use crate::common::{Count, must_end};
 use crate::object::{End, Manual, Reactor, Waited};
 use mfio::backend::*;
-use mfio::cursor::Seekable;
+use mfio::cursor::Cursor;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -93,7 +93,7 @@ fn wakes_a_hundred_thousand_handles_of_a_cursor_without_recursion() {
     const HANDLES: usize = 100_000;
     must_end(|| {
         let io = Waited::bare();
-        let first = Seekable::new(&io);
+        let first = Cursor::new(&io);
         let (count, waker) = Count::new();
         let mut handles: Vec<_> = (0..HANDLES).map(|_| first.clone()).collect();
         let mut byte = [0];
