@@ -172,18 +172,10 @@ impl File {
     /// `Busy` when there are other clones, or operations in flight: nothing is closed then before the last of them is
     /// gone. Otherwise what `close(2)` gives; the descriptor is gone in any case.
     pub fn close(self) -> CloseFile {
-        let name = self.object.path().cloned();
-        let owner = self.owner.clone();
+        let (owner, name) = (self.owner.clone(), self.object.name());
         match self.into_owned_fd() {
-            Ok(fd) => CloseFile::new(&owner, name, fd),
-            Err(file) => {
-                let error = Error::new(ErrorKind::Busy, "close")
-                    .object(file.object.name())
-                    .driver(owner.driver_name());
-                CloseFile::busy(
-                    error.help("other clones of the file, or operations in flight, still use it"),
-                )
-            }
+            Ok(fd) => CloseFile::new(owner, name, fd),
+            Err(_) => CloseFile::busy(owner, name),
         }
     }
 
@@ -226,7 +218,7 @@ impl AsFd for File {
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("File")
-            .field("name", &self.object.name())
+            .field("name", &self.object.name().to_string())
             .field("driver", &self.owner.driver_name())
             .finish()
     }
@@ -249,7 +241,7 @@ fn explain(file: &File, cause: Cause) -> Option<&'static str> {
 
 fn identity(file: &File) -> Identity<'_> {
     Identity {
-        object: Some(Cow::Owned(file.object.name())),
+        object: Some(Cow::Owned(file.object.name().to_string())),
         driver: Some(file.owner.driver_name()),
     }
 }

@@ -10,8 +10,8 @@
 //! | module | what |
 //! |---|---|
 //! | `owner` | what a runtime is made of, how operations are sent, how it ends |
-//! | `file`, `stream`, `call` | files, those without positions, and the futures of operations that move no bytes |
-//! | `op`, `control` | the vocabulary of operations, the same for all drivers |
+//! | `file`, `stream`, `open`, `call` | files, those without positions, and the futures of operations that move no bytes |
+//! | `op`, `metadata` | the vocabulary of operations, the same for all drivers |
 //! | `table` | who owns what is in flight |
 //! | `cached` | reads of what the page cache holds |
 //! | `driver` | the contract of drivers, io_uring, threads, and the template for others |
@@ -32,13 +32,14 @@
 mod builder;
 mod cached;
 mod call;
-mod control;
 mod driver;
 mod file;
 mod fork;
 mod ladder;
+mod metadata;
 mod object;
 mod op;
+mod open;
 mod owner;
 mod stream;
 mod sys;
@@ -53,10 +54,11 @@ use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing
 use mfio::error::Result;
 
 pub use self::builder::Builder;
-pub use self::call::{CloseFile, FileLen, OpenFile, SyncFile};
+pub use self::call::{CloseFile, FileLen, SyncFile};
 pub use self::driver::DriverKind;
 pub use self::file::File;
 pub use self::ladder::{BuildError, Refusal, Report, Verdict};
+pub use self::open::OpenFile;
 pub use self::owner::leaked_operations;
 pub use self::stream::Stream;
 

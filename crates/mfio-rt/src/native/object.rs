@@ -1,7 +1,7 @@
 //! What a file is: a descriptor, the path it was opened by, and what reading it has taught.
 
-use std::fmt::Debug;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -139,11 +139,27 @@ impl Object {
         self.path.as_ref()
     }
 
-    /// The path or, without one, the number of the descriptor.
-    pub(crate) fn name(&self) -> String {
+    /// Returns the name of the file in errors.
+    pub(crate) fn name(&self) -> Name {
+        Name {
+            path: self.path.clone(),
+            fd: self.fd.as_raw_fd(),
+        }
+    }
+}
+
+/// The path of a file or, without one, the number of its descriptor. The file may be gone.
+#[derive(Debug)]
+pub(crate) struct Name {
+    path: Option<Arc<Path>>,
+    fd: RawFd,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.path {
-            Some(path) => path.display().to_string(),
-            None => format!("descriptor {}", self.fd.as_raw_fd()),
+            Some(path) => path.display().fmt(f),
+            None => write!(f, "descriptor {}", self.fd),
         }
     }
 }
@@ -168,7 +184,7 @@ impl Drop for Fixed {
 }
 
 /// A driver's table of files.
-pub(crate) trait Slots: Send + Sync + Debug {
+pub(crate) trait Slots: Send + Sync + fmt::Debug {
     /// Takes the file off. No operation on it is in flight.
     fn release(&self, index: u32);
 }

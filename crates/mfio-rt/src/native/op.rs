@@ -16,19 +16,16 @@ use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Read, Write};
 use mfio::packet::View;
 
-use super::control::Control;
+use super::metadata::{MAX_ATTEMPTS, MetadataRequest};
 use super::object::Object;
-use super::sys::{self, Errno, Position};
-
-/// What a system call gave: bytes moved, a descriptor, a length.
-pub(crate) type Outcome = Result<u64, Errno>;
+use super::sys::{self, Errno, Position, SyscallResult};
 
 /// One operation, with everything that it needs and owns.
 #[derive(Debug)]
 pub(crate) enum Op {
     Read(Transfer<Read>),
     Write(Transfer<Write>),
-    Control(Arc<Control>),
+    Metadata(MetadataRequest),
 }
 
 /// A view that is to be filled from, or written to, a position of a file.
@@ -49,9 +46,6 @@ impl<D: mfio::io::Direction> std::fmt::Debug for Transfer<D> {
             .finish_non_exhaustive()
     }
 }
-
-/// Interruptions in a row after which an operation fails with what interrupted it.
-const MAX_ATTEMPTS: u8 = 32;
 
 impl<D: mfio::io::Direction> Transfer<D> {
     pub(crate) fn new(object: Arc<Object>, view: View<D>, pos: u64) -> Self {
@@ -99,11 +93,11 @@ impl<D: mfio::io::Direction> Transfer<D> {
     #[inline]
     fn complete(
         self,
-        outcome: Outcome,
+        result: SyscallResult,
         end: ErrorKind,
         again: impl FnOnce(Self) -> Op,
     ) -> Option<Op> {
-        match outcome {
+        match result {
             Ok(n) if n >= self.view.len() as u64 => self.into_view().done(),
             Ok(0) => self.into_view().fail(end),
             Ok(n) => return self.partly(n, again),
@@ -139,28 +133,17 @@ impl Op {
         match self {
             Self::Read(transfer) => transfer.into_view().fail(cause),
             Self::Write(transfer) => transfer.into_view().fail(cause),
-            Self::Control(control) => control.complete(Err(cause)),
+            Self::Metadata(request) => request.fail(cause),
         }
     }
 
     /// Takes in what a driver did: ends the operation, or gives back what is left to do.
     #[inline]
-    pub(crate) fn complete(self, outcome: Outcome) -> Option<Self> {
+    pub(crate) fn complete(self, result: SyscallResult) -> Option<Self> {
         match self {
-            Self::Read(transfer) => {
-                transfer.complete(outcome, ErrorKind::UnexpectedEof, Self::Read)
-            }
-            Self::Write(transfer) => transfer.complete(outcome, ErrorKind::WriteZero, Self::Write),
-            Self::Control(control) => match outcome {
-                Err(errno @ (libc::EINTR | libc::EAGAIN)) if control.may_retry(errno) => {
-                    Some(Self::Control(control))
-                }
-                Err(errno) if control.came_too_early(errno) => Some(Self::Control(control)),
-                outcome => {
-                    control.finish(outcome);
-                    None
-                }
-            },
+            Self::Read(transfer) => transfer.complete(result, ErrorKind::UnexpectedEof, Self::Read),
+            Self::Write(transfer) => transfer.complete(result, ErrorKind::WriteZero, Self::Write),
+            Self::Metadata(request) => request.complete(result).map(Self::Metadata),
         }
     }
 
@@ -171,8 +154,8 @@ impl Op {
             if self.is_optional() || self.stream().is_some() {
                 return self.fail(cause);
             }
-            let outcome = self.perform();
-            match self.complete(outcome) {
+            let result = self.perform();
+            match self.complete(result) {
                 Some(rest) => self = rest,
                 None => return,
             }
@@ -181,12 +164,11 @@ impl Op {
 
     /// Takes in an end that nobody asked for: the thread that had submitted the operation is gone, say. It is tried
     /// again, a bounded number of times.
-    pub(crate) fn disturbed(self, errno: Errno) -> Option<Self> {
+    pub(crate) fn interrupted(self, errno: Errno) -> Option<Self> {
         match self {
             Self::Read(transfer) => transfer.interrupted(errno, Self::Read),
             Self::Write(transfer) => transfer.interrupted(errno, Self::Write),
-            Self::Control(control) if control.may_retry(errno) => Some(Self::Control(control)),
-            other => other.complete(Err(errno)),
+            Self::Metadata(request) => request.interrupted(errno).map(Self::Metadata),
         }
     }
 
@@ -197,7 +179,7 @@ impl Op {
     }
 
     /// One system call's worth, blocking, but not for the bytes of a stream where the system can tell that there are none.
-    pub(crate) fn perform(&mut self) -> Outcome {
+    pub(crate) fn perform(&mut self) -> SyscallResult {
         match self {
             Self::Read(transfer) => {
                 if !transfer.object.is_seekable() {
@@ -218,7 +200,7 @@ impl Op {
                 unsafe { sys::write(fd, transfer.view.as_ptr(), len, transfer.position()) }
                     .map(|n| n as u64)
             }
-            Self::Control(control) => control.perform(),
+            Self::Metadata(request) => request.perform(),
         }
     }
 
@@ -228,7 +210,7 @@ impl Op {
         match self {
             Self::Read(transfer) => Some(&transfer.object),
             Self::Write(transfer) => Some(&transfer.object),
-            Self::Control(_) => None,
+            Self::Metadata(_) => None,
         }
     }
 
@@ -239,7 +221,7 @@ impl Op {
         match self {
             Self::Read(transfer) => !transfer.object.is_seekable(),
             Self::Write(_) => false,
-            Self::Control(control) => control.has_lost_name(),
+            Self::Metadata(request) => request.has_lost_key(),
         }
     }
 
@@ -249,13 +231,13 @@ impl Op {
         match self {
             Self::Read(_) => true,
             Self::Write(_) => false,
-            Self::Control(control) => control.is_optional(),
+            Self::Metadata(request) => request.is_optional(),
         }
     }
 
-    /// Whether this outcome leaves something to be done: [`complete`](Self::complete) will give it back.
-    pub(crate) fn goes_on(&self, outcome: Outcome) -> bool {
-        match (self, outcome) {
+    /// Whether this result leaves something to be done: [`complete`](Self::complete) will give it back.
+    pub(crate) fn goes_on(&self, result: SyscallResult) -> bool {
+        match (self, result) {
             (Self::Write(write), Ok(n)) => n != 0 && n < write.view.len() as u64,
             (Self::Write(_), Err(errno)) => matches!(errno, libc::EINTR | libc::EAGAIN),
             _ => false,
@@ -268,7 +250,7 @@ impl Op {
             Self::Read(transfer) => transfer.view.is_abandoned(),
             // A write that was sent is carried out, whoever still looks.
             Self::Write(_) => false,
-            Self::Control(control) => control.is_abandoned(),
+            Self::Metadata(request) => request.is_abandoned(),
         }
     }
 }

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// An errno.
 pub(crate) type Errno = i32;
 
+/// The result of a system call: bytes moved, a descriptor, a length.
+pub(crate) type SyscallResult = Result<u64, Errno>;
+
 /// What the kernel moves in one call at most (`MAX_RW_COUNT`, page size 4 KiB; smaller elsewhere, never larger).
 pub(crate) const MAX_TRANSFER: usize = 0x7fff_f000;
 

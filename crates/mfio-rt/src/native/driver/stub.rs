@@ -49,7 +49,7 @@ impl Driver for Stub {
 #[cfg(test)]
 mod tests {
     use super::{Driver, Stub};
-    use crate::native::control::{Control, Request, Subject};
+    use crate::native::metadata::{MetadataRequest, Open};
     use crate::native::op::Op;
     use mfio::error::ErrorKind;
     use std::time::Duration;
@@ -57,15 +57,8 @@ mod tests {
     #[test]
     fn a_refused_operation_comes_back() {
         let stub = Stub::new();
-        let control = Control::new(
-            Request::Open {
-                path: c"/".into(),
-                flags: 0,
-                mode: 0,
-            },
-            Subject::Nothing,
-        );
-        let (op, cause) = stub.submit(Op::Control(control)).unwrap_err();
+        let (request, _completion) = MetadataRequest::new(Open::new(c"/".into(), 0, 0));
+        let (op, cause) = stub.submit(Op::Metadata(request)).unwrap_err();
         assert_eq!(cause.kind(), ErrorKind::NotSupported);
         op.fail(cause);
         assert!(!stub.flush() && !stub.reap(&mut Vec::new()) && stub.handle().is_none());

@@ -37,11 +37,10 @@ use self::slots::FileSlots;
 use super::{Capabilities, Common, Driver, Handle, Submitted};
 use crate::native::builder::Config;
 use crate::native::cached::{self, Mode};
-use crate::native::control::Request;
 use crate::native::ladder::Refusal;
 use crate::native::object::Object;
-use crate::native::op::{Op, Outcome, Transfer};
-use crate::native::sys;
+use crate::native::op::{Op, Transfer};
+use crate::native::sys::{self, SyscallResult};
 use crate::native::table::Key;
 
 /// See the module.
@@ -248,14 +247,14 @@ impl Uring {
         let rest = match result {
             // Nobody asked for this end: it is because the thread that submitted is gone. (What was cancelled on purpose
             // was given the result TAKEN_BACK.)
-            disturbed @ (DISTURBED_CANCEL | DISTURBED_FAULT) => op.disturbed(-disturbed),
+            disturbed @ (DISTURBED_CANCEL | DISTURBED_FAULT) => op.interrupted(-disturbed),
             TAKEN_BACK => {
                 op.fail(ErrorKind::Cancelled);
                 None
             }
             result => {
-                let outcome = outcome(&op, result);
-                op.complete(outcome)
+                let result = syscall_result(&op, result);
+                op.complete(result)
             }
         };
         let Some(rest) = rest else { return false };
@@ -280,12 +279,10 @@ struct Filled {
 
 /// The kernel's answer in the vocabulary of drivers.
 #[inline]
-fn outcome(op: &Op, result: i32) -> Outcome {
+fn syscall_result(op: &Op, result: i32) -> SyscallResult {
     match (op, u64::try_from(result)) {
         (_, Err(_)) => Err(-result),
-        (Op::Control(control), Ok(_)) if matches!(control.request(), Request::Len) => {
-            control.statx_len()
-        }
+        (Op::Metadata(request), Ok(n)) => request.op().kernel_result(n),
         (_, Ok(n)) => Ok(n),
     }
 }

@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 use mfio::error::{Cause, ErrorKind};
 
 use super::ring::Completion;
-use crate::native::control::Request;
 use crate::native::driver::Submitted;
 use crate::native::driver::waiting::Waiting;
 use crate::native::op::Op;
@@ -147,9 +146,9 @@ impl Queue {
 
     /// Has an operation wait for room. Others that are not wanted any more may come back.
     #[cold]
-    pub(super) fn wait_for_room(&mut self, op: Op) -> (Submitted, Vec<Op>) {
-        if let Op::Control(control) = &op {
-            control.lose_name();
+    pub(super) fn wait_for_room(&mut self, mut op: Op) -> (Submitted, Vec<Op>) {
+        if let Op::Metadata(request) = &mut op {
+            request.lose_key();
         }
         // Places that may never become free are looked through.
         let signal = self.waiting.is_empty() || !self.lingering.is_empty();
@@ -316,8 +315,8 @@ impl Queue {
         let asked = entry.is_cancelled() || (self.closed && entry.op.is_optional());
         let ended_early =
             matches!(completion.result, DISTURBED_CANCEL) || completion.result == -libc::EINTR;
-        let is_close = matches!(&entry.op, Op::Control(control) if matches!(control.request(), Request::Close));
-        let result = if asked && ended_early && !is_close {
+        let runs_once = matches!(&entry.op, Op::Metadata(request) if request.runs_once());
+        let result = if asked && ended_early && !runs_once {
             TAKEN_BACK
         } else {
             completion.result

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use io_uring::squeue::{self, Entry};
 use io_uring::{opcode, types};
 
-use crate::native::control::{Control, Request};
+use crate::native::metadata::{MetadataRequest, Syscall};
 use crate::native::object::Object;
 use crate::native::op::Op;
 use crate::native::sys::Position;
@@ -48,7 +48,7 @@ pub(super) fn of(op: &Op, user_data: u64) -> Entry {
             };
             write.offset(offset(transfer.position())).build()
         }
-        Op::Control(control) => of_control(control),
+        Op::Metadata(request) => of_metadata(request),
     };
     entry.user_data(user_data)
 }
@@ -66,34 +66,32 @@ fn offset(position: Position) -> u64 {
     }
 }
 
-fn of_control(control: &Control) -> Entry {
-    let fd = types::Fd(control.raw_fd());
-    match control.request() {
-        Request::Open { path, flags, mode } => {
-            // Only a thread of the kernel's waits for the other end of a FIFO.
-            let waits = match control.was_retried() {
+fn of_metadata(request: &MetadataRequest) -> Entry {
+    match request.op().syscall() {
+        Syscall::Open { path, flags, mode } => {
+            // Only a worker thread of the kernel waits for the other end of a FIFO.
+            let waits = match request.was_retried() {
                 true => squeue::Flags::ASYNC,
                 false => squeue::Flags::empty(),
             };
             opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr())
-                .flags(*flags)
-                .mode(*mode)
+                .flags(flags)
+                .mode(mode)
                 .build()
                 .flags(waits)
         }
-        Request::Len => opcode::Statx::new(fd, c"".as_ptr(), control.statx().cast())
+        Syscall::Statx { fd, stat } => opcode::Statx::new(types::Fd(fd), c"".as_ptr(), stat.cast())
             .flags(libc::AT_EMPTY_PATH)
             .mask(libc::STATX_SIZE | libc::STATX_TYPE)
             .build(),
-        Request::Sync { data_only } => {
-            let flags = if *data_only {
-                types::FsyncFlags::DATASYNC
-            } else {
-                types::FsyncFlags::empty()
+        Syscall::Fsync { fd, data_only } => {
+            let flags = match data_only {
+                true => types::FsyncFlags::DATASYNC,
+                false => types::FsyncFlags::empty(),
             };
-            opcode::Fsync::new(fd).flags(flags).build()
+            opcode::Fsync::new(types::Fd(fd)).flags(flags).build()
         }
-        Request::Close => opcode::Close::new(fd).build(),
+        Syscall::Close { fd } => opcode::Close::new(types::Fd(fd)).build(),
     }
 }
 

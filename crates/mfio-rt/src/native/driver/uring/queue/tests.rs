@@ -1,14 +1,9 @@
 use super::Queue;
-use crate::native::control::{Control, Request, Subject};
+use crate::native::metadata::{MetadataRequest, Open};
 use crate::native::op::Op;
 
 fn open() -> Op {
-    let request = Request::Open {
-        path: c"/".into(),
-        flags: 0,
-        mode: 0,
-    };
-    Op::Control(Control::new(request, Subject::Nothing))
+    Op::Metadata(MetadataRequest::new(Open::new(c"/".into(), 0, 0)).0)
 }
 
 #[test]
