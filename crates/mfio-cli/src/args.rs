@@ -75,8 +75,8 @@ pub(crate) struct BenchArgs {
 }
 
 fn driver() -> impl TypedValueParser<Value = DriverKind> {
-    PossibleValuesParser::new(DriverKind::LADDER.iter().map(|kind| kind.name())).try_map(|name| {
-        let kind = DriverKind::LADDER.iter().find(|kind| kind.name() == name);
+    PossibleValuesParser::new(DriverKind::ALL.iter().map(|kind| kind.name())).try_map(|name| {
+        let kind = DriverKind::ALL.iter().find(|kind| kind.name() == name);
         kind.copied().ok_or("no such driver")
     })
 }

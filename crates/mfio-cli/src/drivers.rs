@@ -1,6 +1,6 @@
 //! The ladder of drivers, as both subcommands tell it.
 
-use mfio_rt::native::{BuildError, DriverKind, NativeRt, Refusal, Report, Verdict};
+use mfio_rt::native::{BuildError, DriverKind, NativeRt, ProbeResult, Rejected, Report};
 
 use crate::failure::{Failure, Result};
 use crate::json::Json;
@@ -22,32 +22,34 @@ pub(crate) fn no_runtime(error: &BuildError) -> Failure {
 /// The particulars of the chosen driver.
 pub(crate) fn details(report: &Report) -> &str {
     report
-        .rungs()
+        .drivers()
         .find_map(|(_, verdict)| match verdict {
-            Verdict::Chosen(details) => Some(details.as_str()),
+            ProbeResult::Chosen(details) => Some(details.as_str()),
             _ => None,
         })
         .unwrap_or_default()
 }
 
 /// Why drivers that are better than the chosen one were refused.
-pub(crate) fn refusals(report: &Report) -> impl Iterator<Item = (DriverKind, &Refusal)> {
-    report.rungs().filter_map(|(kind, verdict)| match verdict {
-        Verdict::Refused(refusal) => Some((kind, refusal)),
-        _ => None,
-    })
+pub(crate) fn refusals(report: &Report) -> impl Iterator<Item = (DriverKind, &Rejected)> {
+    report
+        .drivers()
+        .filter_map(|(kind, verdict)| match verdict {
+            ProbeResult::Rejected(refusal) => Some((kind, refusal)),
+            _ => None,
+        })
 }
 
 /// The whole report.
 pub(crate) fn report_json(report: &Report) -> Json {
-    let rungs = report.rungs().map(|(kind, verdict)| {
+    let rungs = report.drivers().map(|(kind, verdict)| {
         let mut fields = vec![("name", kind.name().into())];
         match verdict {
-            Verdict::Chosen(details) => {
+            ProbeResult::Chosen(details) => {
                 fields.push(("verdict", "chosen".into()));
                 fields.push(("details", details.as_str().into()));
             }
-            Verdict::Refused(refusal) => {
+            ProbeResult::Rejected(refusal) => {
                 fields.push(("verdict", "refused".into()));
                 fields.extend(refusal_fields(refusal));
             }
@@ -63,7 +65,7 @@ pub(crate) fn report_json(report: &Report) -> Json {
 }
 
 /// The members that describe a refusal.
-pub(crate) fn refusal_fields(refusal: &Refusal) -> Vec<(&'static str, Json)> {
+pub(crate) fn refusal_fields(refusal: &Rejected) -> Vec<(&'static str, Json)> {
     let errno = refusal.cause().errno();
     vec![
         ("step", refusal.step().into()),

@@ -357,7 +357,7 @@ async fn adopts_and_releases(rt: NativeRt, dir: Arc<Dir>) {
     let path = dir.file("adopted", 100);
     let std = std::fs::File::open(&path).unwrap();
     let number = std.as_raw_fd();
-    let adopted = File::adopt(&rt, &std).unwrap();
+    let adopted = File::try_clone_from(&rt, &std).unwrap();
     assert_ne!(adopted.as_fd().as_raw_fd(), number);
     assert!(is_cloexec(adopted.as_fd().as_raw_fd()));
     let taken = File::from_std(&rt, std);
@@ -558,7 +558,7 @@ fn no_descriptor_is_inherited() {
             let second = second.clone();
             Box::pin(async move { second.open_read(path).await.unwrap() })
         });
-        let adopted = File::adopt(&second, &file).unwrap();
+        let adopted = File::try_clone_from(&second, &file).unwrap();
         let fresh: Vec<_> = descriptors()
             .into_iter()
             .filter(|new| !before.contains(new))
@@ -605,10 +605,10 @@ fn the_report_says_what_was_chosen_and_why_not_better() {
             .contains(&format!("{}: chosen", report.chosen()))
     );
     for (kind, _) in report
-        .rungs()
+        .drivers()
         .take_while(|(kind, _)| *kind != report.chosen())
     {
-        let refusal = report.refusal(kind).expect("a better driver was refused");
+        let refusal = report.rejected(kind).expect("a better driver was refused");
         assert!(!refusal.why().is_empty() && !refusal.step().is_empty());
     }
     let threads = NativeRt::builder()
@@ -624,7 +624,7 @@ fn require_refuses_to_fall_back() {
     match NativeRt::builder().require(DriverKind::IoUring).build() {
         Ok(rt) => assert_eq!(rt.report().chosen(), DriverKind::IoUring),
         Err(error) => {
-            let (kind, refusal) = error.refusals().next().expect("a reason");
+            let (kind, refusal) = error.rejected().next().expect("a reason");
             assert_eq!(kind, DriverKind::IoUring);
             assert!(error.to_string().contains(refusal.why()), "{error}");
             assert!(std::io::Error::from(error).to_string().contains("io_uring"));

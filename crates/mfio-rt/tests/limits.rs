@@ -39,7 +39,7 @@ fn too_many_open_files_says_so() {
                 },
             }
         };
-        let adopting = File::adopt(&rt, &held[0]).unwrap_err();
+        let adopting = File::try_clone_from(&rt, &held[0]).unwrap_err();
         // SAFETY: as above.
         unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
         for error in [&error, &adopting] {

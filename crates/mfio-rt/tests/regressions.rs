@@ -178,7 +178,7 @@ fn what_was_taken_in_is_not_refused_half_way() {
         return;
     };
     let builder = NativeRt::builder().require(DriverKind::IoUring);
-    let rt = builder.max_requests(2).build().unwrap();
+    let rt = builder.max_in_flight(2).build().unwrap();
     let (sink, writer) = pipe();
     let writer = File::from_std(&rt, writer);
     let (other, mut feed) = pipe();

@@ -27,7 +27,7 @@ fn tight() -> impl Iterator<Item = NativeRt> {
     let there = DRIVERS.iter().filter(|kind| runtime(**kind).is_some());
     there.map(|kind| {
         let builder = NativeRt::builder().require(*kind).threads(1);
-        builder.max_requests(2).queue_depth(2).build().unwrap()
+        builder.max_in_flight(2).queue_depth(2).build().unwrap()
     })
 }
 

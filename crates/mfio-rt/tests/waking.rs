@@ -46,7 +46,7 @@ fn beside_idle_tasks<T>(work: impl Fn(&NativeRt) -> T) {
         if runtime(*kind).is_none() {
             continue;
         }
-        let builder = NativeRt::builder().require(*kind).max_requests(4);
+        let builder = NativeRt::builder().require(*kind).max_in_flight(4);
         let rt = builder.threads(2).queue_depth(4).build().unwrap();
         let count = Arc::new(Count::default());
         let waker = Waker::from(count.clone());

@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn everybody_reads_at_every_depth_whatever_the_driver() {
-        for driver in DriverKind::LADDER {
+        for driver in DriverKind::ALL {
             let Some(arena) = arena(*driver, Content::Numbered) else {
                 continue;
             };
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn nobody_overlooks_a_wrong_block() {
-        for driver in DriverKind::LADDER {
+        for driver in DriverKind::ALL {
             let Some(arena) = arena(*driver, Content::Noted(Vec::new())) else {
                 continue;
             };

@@ -51,7 +51,7 @@ impl Diagnosis {
         };
         Self {
             machine: Machine::look(),
-            trials: DriverKind::LADDER
+            trials: DriverKind::ALL
                 .iter()
                 .map(|kind| (*kind, trial(*kind)))
                 .collect(),
@@ -81,7 +81,7 @@ impl Diagnosis {
             match trial {
                 Ok(details) => fields.push(("details", details.as_str().into())),
                 Err(error) => {
-                    for (_, refusal) in error.refusals() {
+                    for (_, refusal) in error.rejected() {
                         fields.extend(drivers::refusal_fields(refusal));
                     }
                 }

@@ -21,7 +21,7 @@ pub(super) fn all(diagnosis: &Diagnosis) -> Vec<String> {
     let mut hints = Vec::new();
     if let Err(error) = diagnosis.trial(DriverKind::IoUring) {
         let errno = error
-            .refusals()
+            .rejected()
             .find_map(|(_, refusal)| refusal.cause().errno());
         hints.extend(about_io_uring(machine, errno));
     }

@@ -33,7 +33,7 @@ fn judge(args: &DoctorArgs, diagnosis: &Diagnosis) -> Result<()> {
     if let Some(kind) = args.require
         && let Err(error) = diagnosis.trial(kind)
     {
-        let refusals: Vec<_> = error.refusals().map(|(_, why)| why.to_string()).collect();
+        let refusals: Vec<_> = error.rejected().map(|(_, why)| why.to_string()).collect();
         let why = format!(
             "{kind} is required, and is refused: {}",
             refusals.join("; ")

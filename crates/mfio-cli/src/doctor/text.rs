@@ -104,7 +104,7 @@ fn trials(page: &mut Page, trials: &[(DriverKind, Result<String, BuildError>)]) 
         match trial {
             Ok(details) => page.row(kind.name(), &format!("works: {details}")),
             Err(error) => {
-                for (_, refusal) in error.refusals() {
+                for (_, refusal) in error.rejected() {
                     page.row(kind.name(), &format!("refused: {refusal}"));
                 }
             }

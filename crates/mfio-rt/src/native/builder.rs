@@ -2,28 +2,11 @@
 
 use std::time::Duration;
 
-use super::NativeRt;
-use super::driver::DriverKind;
-use super::ladder::BuildError;
-
-/// Which drivers may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Choice {
-    Best,
-    Prefer(DriverKind),
-    Require(DriverKind),
-}
-
-/// The choices made, checked.
-#[derive(Clone, Debug)]
-pub(crate) struct Config {
-    pub(crate) choice: Choice,
-    pub(crate) queue_depth: u32,
-    pub(crate) max_requests: usize,
-    pub(crate) threads: usize,
-    pub(crate) patience: Duration,
-    pub(crate) self_driving: bool,
-}
+use super::config::{Choice, Config};
+use super::driver::kind::DriverKind;
+use super::owner::Owner;
+use super::report::BuildError;
+use super::runtime::NativeRt;
 
 /// Builds a [`NativeRt`].
 ///
@@ -46,7 +29,7 @@ impl Default for Builder {
             config: Config {
                 choice: Choice::Best,
                 queue_depth: 1024,
-                max_requests: 65_536,
+                max_in_flight: 65_536,
                 threads: std::thread::available_parallelism()
                     .map_or(4, |n| (n.get() * 2).clamp(4, 32)),
                 patience: Duration::from_secs(5),
@@ -83,8 +66,9 @@ impl Builder {
     /// bounds the queue; to bound that, send less at a time, by a pipeline or a layer that limits. A read or an open that
     /// is given up leaves the queue; a write that was sent is carried out. (With the threads driver all operations beyond
     /// [`threads`](Self::threads) wait like this.)
-    pub fn max_requests(mut self, operations: usize) -> Self {
-        self.config.max_requests = operations.clamp(1, 1 << 30);
+    #[doc(alias = "max_requests")]
+    pub fn max_in_flight(mut self, operations: usize) -> Self {
+        self.config.max_in_flight = operations.clamp(1, 1 << 30);
         self
     }
 
@@ -123,6 +107,22 @@ impl Builder {
     ///
     /// When no driver that may be used can be had; the error says of each why.
     pub fn build(self) -> Result<NativeRt, BuildError> {
-        NativeRt::from_config(&self.config)
+        Owner::new(&self.config).map(NativeRt::from_owner)
+    }
+}
+
+impl NativeRt {
+    /// Creates a runtime with the best driver that is available, and default limits.
+    ///
+    /// # Errors
+    ///
+    /// When no driver is available.
+    pub fn new() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    /// Returns a builder, to choose the driver and the limits.
+    pub fn builder() -> Builder {
+        Builder::default()
     }
 }

@@ -13,10 +13,10 @@ use mfio::io::{Alignment, Identity, PacketIo, Place, Read, Write};
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 
-use super::NativeRt;
 use super::call::{CloseFile, FileLen, SyncFile, help};
 use super::object::Object;
 use super::owner::Owner;
+use super::runtime::NativeRt;
 use super::sys::{self, Errno};
 
 /// An open file of a [`NativeRt`].
@@ -80,20 +80,22 @@ impl File {
         Self::new(rt.owner().clone(), Object::new(fd, None))
     }
 
-    /// Uses a duplicate (`O_CLOEXEC`) of somebody's descriptor, which stays theirs.
+    /// Creates a file from a duplicate (`O_CLOEXEC`) of a descriptor, which stays the caller's.
     ///
     /// # Errors
     ///
     /// When the process may not open more files.
-    pub fn adopt(rt: &NativeRt, fd: impl AsFd) -> Result<Self> {
+    #[doc(alias = "adopt")]
+    #[doc(alias = "dup")]
+    pub fn try_clone_from(rt: &NativeRt, fd: impl AsFd) -> Result<Self> {
         match fd.as_fd().try_clone_to_owned() {
             Ok(fd) => Ok(Self::from_owned_fd(rt, fd)),
             Err(error) => {
-                let error = Error::new(&error, "adopt")
+                let error = Error::new(&error, "duplicate")
                     .object(format!("descriptor {}", fd.as_fd().as_raw_fd()))
                     .driver(rt.owner().driver_name());
                 Err(match help(error.cause()) {
-                    Some(what) => error.help(what),
+                    Some(help) => error.help(help),
                     None => error,
                 })
             }

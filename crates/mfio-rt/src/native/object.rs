@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use mfio::io::{Alignment, Place};
 
-use super::cached::Caching;
+use super::cache_policy::Caching;
 use super::sys::{self, Position};
 
 /// An open descriptor. Every operation in flight holds one of these, so the descriptor outlives them all.

@@ -16,7 +16,53 @@ use super::file::File;
 use super::metadata::Open;
 use super::object::Object;
 use super::owner::Owner;
-use crate::fs::OpenOptions;
+use super::runtime::NativeRt;
+use crate::fs::{Fs, OpenOptions};
+
+impl NativeRt {
+    /// Opens a file. The descriptor is `O_CLOEXEC`.
+    ///
+    /// # Errors
+    ///
+    /// What `open(2)` gives; `InvalidInput` for options that contradict each other.
+    pub fn open(&self, path: impl AsRef<Path>, options: &OpenOptions) -> OpenFile {
+        OpenFile::new(self.owner(), path.as_ref(), options)
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_read(&self, path: impl AsRef<Path>) -> OpenFile {
+        self.open(path, &OpenOptions::new().read(true))
+    }
+
+    /// Opens a file for reading and writing, and creates it, or cuts it to length zero.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn create(&self, path: impl AsRef<Path>) -> OpenFile {
+        self.open(
+            path,
+            &OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(true),
+        )
+    }
+}
+
+impl Fs for NativeRt {
+    type File = File;
+    type Open = OpenFile;
+
+    fn open(&self, path: impl AsRef<Path>, options: &OpenOptions) -> OpenFile {
+        Self::open(self, path, options)
+    }
+}
 
 /// The future of [`NativeRt::open`](super::NativeRt::open).
 ///

@@ -10,18 +10,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use mfio::backend::{BackendContainer, DynBackend};
+use mfio::backend::{BackendContainer, BackendHandle, DynBackend, PollingHandle};
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Read, Write};
 use mfio::packet::{PacketPool, PoolLimits, View};
 
-use super::builder::Config;
-use super::cached::{self, Mode};
-use super::driver::{Common, Driver, Submitted};
+use super::cache_policy::Mode;
+use super::cached;
+use super::config::Config;
+use super::driver::contract::{Common, Driver, Handle, Submitted};
 use super::fork::ForkMark;
-use super::ladder::{BuildError, Report, climb};
 use super::object::Object;
 use super::op::{Op, Transfer};
+use super::report::{BuildError, Report};
+use super::selection::select;
 use super::table::Key;
 
 /// Operations whose end could not be proved, of all runtimes of this process.
@@ -95,7 +97,7 @@ impl Owner {
             mode: Arc::new(Mode::new()),
             mark: Arc::new(ForkMark::new()),
         };
-        let (driver, report) = climb(config, &common)?;
+        let (driver, report) = select(config, &common)?;
         let stride = driver.capabilities().inline_stride;
         let flags = driver.handle().map(|handle| handle.flags.clone());
         let core = Arc::new(Core {
@@ -260,6 +262,39 @@ impl Owner {
         if self.core.driver.handle().is_some() {
             self.signal();
         }
+    }
+}
+
+impl Owner {
+    /// Asked for by those who are about to wait.
+    ///
+    /// # Panics
+    ///
+    /// In a forked child, where nobody would ever end the wait: the turn may be held by a thread that is not there.
+    pub(super) fn polling_handle(&self) -> Option<PollingHandle<'_>> {
+        self.assert_not_child();
+        self.driver().handle().map(Handle::polling)
+    }
+
+    #[track_caller]
+    pub(super) fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
+        self.container()
+            .acquire(self.driver().handle().map(|handle| handle.flags.clone()))
+    }
+
+    /// # Panics
+    ///
+    /// In a forked child, as above.
+    pub(super) fn wait(&self, timeout: Option<Duration>) {
+        self.assert_not_child();
+        self.driver().wait(timeout);
+    }
+
+    fn assert_not_child(&self) {
+        assert!(
+            !self.is_child(),
+            "this process is a forked child of the one that made the runtime, and cannot wait for it"
+        );
     }
 }
 

@@ -19,7 +19,7 @@ use mfio::backend::{Integration, IoBackendExt};
 use mfio_rt::native::{DriverKind, NativeRt};
 
 /// Every driver that a runtime may be made of.
-pub const DRIVERS: &[DriverKind] = DriverKind::LADDER;
+pub const DRIVERS: &[DriverKind] = DriverKind::ALL;
 
 /// A runtime on this driver; says that the test is skipped where the driver cannot be had.
 pub fn runtime(kind: DriverKind) -> Option<NativeRt> {

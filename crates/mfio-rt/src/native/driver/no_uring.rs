@@ -4,20 +4,15 @@ use std::sync::Arc;
 
 use mfio::error::ErrorKind;
 
-use super::{Common, Driver};
-use crate::native::builder::Config;
-use crate::native::ladder::Refusal;
+use super::contract::{Common, Driver};
+use crate::native::config::Config;
+use crate::native::report::Rejected;
 
-/// Never made.
-pub(crate) enum Uring {}
-
-impl Uring {
-    /// Says that the platform has no io_uring.
-    pub(crate) fn open(_: &Config, _: &Common) -> Result<Arc<dyn Driver>, Refusal> {
-        Err(Refusal::new(
-            "platform",
-            ErrorKind::NotSupported,
-            "io_uring is part of Linux, and of some architectures only",
-        ))
-    }
+/// Fails: the platform has no io_uring.
+pub(crate) fn open(_: &Config, _: &Common) -> Result<Arc<dyn Driver>, Rejected> {
+    Err(Rejected::new(
+        "platform",
+        ErrorKind::NotSupported,
+        "io_uring is part of Linux, and of some architectures only",
+    ))
 }

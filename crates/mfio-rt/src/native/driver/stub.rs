@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mfio::error::{Cause, ErrorKind};
 
-use super::{Capabilities, Driver, Submitted};
+use super::contract::{Capabilities, Driver, Submitted};
 use crate::native::op::Op;
 use crate::native::table::Key;
 

@@ -6,7 +6,7 @@ use io_uring::opcode;
 
 use super::ring::{BATCH, Ring};
 use super::sqe;
-use crate::native::ladder::Refusal;
+use crate::native::report::Rejected;
 use crate::native::sys::{Resource, limit};
 use mfio::error::{Cause, ErrorKind};
 
@@ -21,7 +21,7 @@ pub(super) struct Probed {
 }
 
 /// Sets a ring up, at a smaller depth where memory is limited, and sees that it does what is needed of it.
-pub(super) fn probe(wanted: u32) -> Result<Probed, Refusal> {
+pub(super) fn probe(wanted: u32) -> Result<Probed, Rejected> {
     let mut depth = wanted.max(1);
     let ring = loop {
         match Ring::new(entries(depth), completions(depth)) {
@@ -48,7 +48,7 @@ fn completions(depth: u32) -> u32 {
     (depth * 2 + 64).next_power_of_two().max(entries(depth) * 2)
 }
 
-fn check_features(ring: &Ring) -> Result<(), Refusal> {
+fn check_features(ring: &Ring) -> Result<(), Rejected> {
     let params = ring.params();
     let needed = [
         (params.is_feature_nodrop(), "NODROP (Linux 5.5)"),
@@ -64,7 +64,7 @@ fn check_features(ring: &Ring) -> Result<(), Refusal> {
     ];
     match needed.iter().find(|(there, _)| !there) {
         None => Ok(()),
-        Some((_, name)) => Err(Refusal::new(
+        Some((_, name)) => Err(Rejected::new(
             "features",
             ErrorKind::NotSupported,
             format!("the kernel is too old: it lacks {name}"),
@@ -72,9 +72,9 @@ fn check_features(ring: &Ring) -> Result<(), Refusal> {
     }
 }
 
-fn check_opcodes(ring: &Ring) -> Result<(), Refusal> {
+fn check_opcodes(ring: &Ring) -> Result<(), Rejected> {
     let probe = ring.probe().map_err(|error| {
-        Refusal::new(
+        Rejected::new(
             "IORING_REGISTER_PROBE",
             Cause::from(&error),
             "the kernel does not tell which operations it knows",
@@ -89,15 +89,15 @@ fn check_opcodes(ring: &Ring) -> Result<(), Refusal> {
         return Ok(());
     }
     let why = format!("the kernel lacks the operations {}", missing.join(", "));
-    Err(Refusal::new("operations", ErrorKind::NotSupported, why))
+    Err(Rejected::new("operations", ErrorKind::NotSupported, why))
 }
 
 /// One operation for real: a filter may let the setup pass and refuse the rest.
-fn check_nop(ring: &Ring) -> Result<(), Refusal> {
+fn check_nop(ring: &Ring) -> Result<(), Rejected> {
     const PROBE: u64 = 0x6d66_696f;
     let nop = opcode::Nop::new().build().user_data(PROBE);
     let refused = |error: &io::Error| {
-        Refusal::new("io_uring_enter", Cause::from(error), explain_denied(error))
+        Rejected::new("io_uring_enter", Cause::from(error), explain_denied(error))
     };
     submit_nop(ring, &nop).map_err(|error| refused(&error))?;
     loop {
@@ -111,7 +111,7 @@ fn check_nop(ring: &Ring) -> Result<(), Refusal> {
     let mut done = ring.completions(&mut room);
     match done.next() {
         Some(completion) if completion.user_data == PROBE && completion.result == 0 => Ok(()),
-        _ => Err(Refusal::new(
+        _ => Err(Rejected::new(
             "NOP",
             ErrorKind::Other,
             "a request that does nothing was not answered as it should be",
@@ -133,7 +133,7 @@ fn submit_nop(ring: &Ring, nop: &io_uring::squeue::Entry) -> io::Result<()> {
     }
 }
 
-fn explain_setup(error: &io::Error, depth: u32) -> Refusal {
+fn explain_setup(error: &io::Error, depth: u32) -> Rejected {
     let why = match error.raw_os_error() {
         Some(libc::ENOMEM) => explain_memory(depth),
         Some(libc::EMFILE) => explain_files(),
@@ -145,7 +145,7 @@ fn explain_setup(error: &io::Error, depth: u32) -> Refusal {
         }
         _ => explain_denied(error),
     };
-    Refusal::new("io_uring_setup", Cause::from(error), why)
+    Rejected::new("io_uring_setup", Cause::from(error), why)
 }
 
 fn explain_memory(depth: u32) -> String {

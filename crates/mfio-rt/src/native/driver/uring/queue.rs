@@ -4,12 +4,20 @@
 //! beyond that wait behind it. They move up as soon as an entry leaves the table, under the same lock, so that an operation
 //! waits only while the table is full; hence a submission needs to look at the table only, and keeps the order.
 
+mod entry;
+mod sweep;
+mod teardown;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use mfio::error::{Cause, ErrorKind};
 
+use self::entry::Entry;
+use self::sweep::SWEPT_PER_FLUSH;
 use super::ring::Completion;
-use crate::native::driver::Submitted;
+use crate::native::driver::contract::Submitted;
 use crate::native::driver::waiting::Waiting;
 use crate::native::op::Op;
 use crate::native::sys::Errno;
@@ -19,9 +27,6 @@ pub(super) const DISTURBED_CANCEL: i32 = -libc::ECANCELED;
 pub(super) const DISTURBED_FAULT: i32 = -libc::EFAULT;
 /// No system call gives this.
 pub(super) const TAKEN_BACK: i32 = i32::MIN;
-
-/// Operations that may never end are looked at once in so many flushes per so many of them.
-const SWEPT_PER_FLUSH: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -53,47 +58,6 @@ pub(super) struct Queue {
     ended: bool,
     /// The kernel takes nothing any more, for this reason.
     failed: Option<Errno>,
-}
-
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) op: Op,
-    /// CANCELLED, ON_RING and, with the latter, how many submission entries were pushed before its own.
-    state: u64,
-}
-
-/// Its early end was asked for.
-const CANCELLED: u64 = 1;
-const ON_RING: u64 = 2;
-const PUSHED_SHIFT: u32 = 2;
-
-impl Entry {
-    fn new(op: Op) -> Self {
-        Self { op, state: 0 }
-    }
-
-    #[inline]
-    fn push(&mut self, pushed_before: u64) {
-        self.state |= ON_RING | pushed_before << PUSHED_SHIFT;
-    }
-
-    fn cancel(&mut self) {
-        self.state |= CANCELLED;
-    }
-
-    #[inline]
-    fn is_cancelled(&self) -> bool {
-        self.state & CANCELLED != 0
-    }
-
-    fn is_on_ring(&self) -> bool {
-        self.state & ON_RING != 0
-    }
-
-    /// Whether the kernel does not have it, when it has taken so many entries.
-    fn is_untaken(&self, taken: u64) -> bool {
-        self.is_on_ring() && self.state >> PUSHED_SHIFT >= taken
-    }
 }
 
 impl Queue {
@@ -266,46 +230,6 @@ impl Queue {
         self.on_ring >= self.depth
     }
 
-    /// Has those cancelled that may never end and that nobody waits for: they would keep their places on the ring, and
-    /// take what comes from others. How many are looked at is bounded by how many were added, and by flushes.
-    pub(super) fn sweep(&mut self) {
-        let count = self.lingering.len();
-        self.unswept += 1;
-        if self.unswept * SWEPT_PER_FLUSH < count && count < self.sweep_at {
-            return;
-        }
-        self.unswept = 0;
-        let (table, cancels) = (&mut self.table, &mut self.cancels);
-        self.lingering.retain(|key| match table.get_mut(*key) {
-            Some(entry) if !entry.is_cancelled() && entry.op.is_abandoned() => {
-                entry.cancel();
-                cancels.push(*key);
-                false
-            }
-            entry => entry.is_some(),
-        });
-        self.sweep_at = (self.lingering.len() * 2).max(SWEPT_PER_FLUSH);
-    }
-
-    /// Has the next flush look at all that nobody may want any more.
-    #[cold]
-    pub(super) fn sweep_next(&mut self) {
-        (self.unswept, self.unsifted) = (self.lingering.len(), self.waiting.len());
-    }
-
-    /// Takes out operations that wait for room and that nobody wants any more, at a bounded cost for each flush.
-    #[inline]
-    pub(super) fn sift(&mut self, given_up: &mut Vec<Op>) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        self.unsifted += 1;
-        if self.unsifted * SWEPT_PER_FLUSH >= self.waiting.len() {
-            self.unsifted = 0;
-            given_up.append(&mut self.waiting.sweep());
-        }
-    }
-
     /// Takes in a terminal completion.
     pub(super) fn take(&mut self, completion: Completion, done: &mut Vec<(Op, i32)>) {
         let Some(entry) = self.table.remove(Key::from_raw(completion.user_data)) else {
@@ -324,82 +248,8 @@ impl Queue {
         done.push((entry.op, result));
     }
 
-    /// Takes nothing in any more. What is optional ends: it comes back where the kernel does not know of it, and is to be
-    /// cancelled otherwise. What is owed goes on.
-    pub(super) fn close(&mut self) -> Vec<Op> {
-        self.closed = true;
-        self.end(Op::is_optional)
-    }
-
-    /// Gives up what is owed, too.
-    pub(super) fn give_up(&mut self) -> Vec<Op> {
-        self.over = true;
-        self.end(|_| true)
-    }
-
-    /// Ends the operations that are chosen. Those that the kernel does not know of come back.
-    fn end(&mut self, chosen: impl Fn(&Op) -> bool) -> Vec<Op> {
-        let mut unsent = Vec::new();
-        let table = &mut self.table;
-        self.stale = 0;
-        self.pending.retain(|key| match table.get_mut(*key) {
-            Some(entry) if chosen(&entry.op) => {
-                unsent.extend(table.remove(*key).map(|entry| entry.op));
-                false
-            }
-            entry => entry.is_some(),
-        });
-        self.cancels = self.table.keys().collect();
-        let table = &mut self.table;
-        self.cancels.retain(|key| match table.get_mut(*key) {
-            Some(entry) if entry.is_on_ring() && chosen(&entry.op) => {
-                entry.cancel();
-                true
-            }
-            _ => false,
-        });
-        unsent.append(&mut self.waiting.take_out(chosen));
-        self.admit();
-        unsent
-    }
-
-    /// How much has not ended. Nothing, or `at_last`: the driver ends here.
-    pub(super) fn unfinished(&mut self, at_last: bool) -> usize {
-        // On a ring that takes nothing the poll for wake-ups cannot be ended. It ends with the ring, and writes nowhere.
-        let waking = self.wake_armed && self.failed.is_none();
-        let open = self.table.len() + usize::from(waking);
-        self.ended |= open == 0 || at_last;
-        open
-    }
-
-    /// Whether owed operations are given up, too.
-    pub(super) fn is_over(&self) -> bool {
-        self.over
-    }
-
-    /// The kernel takes nothing any more, after so many entries. What it does not have comes back. What it has stays where
-    /// it is until it ends: its memory must not go.
-    pub(super) fn fail(&mut self, errno: Errno, taken: u64) -> Vec<Op> {
-        self.failed.get_or_insert(errno);
-        self.stale = 0;
-        let table = &mut self.table;
-        let untaken: Vec<_> = table.keys().collect();
-        let untaken = untaken.into_iter().filter(|key| {
-            let entry = table.get_mut(*key);
-            entry.is_some_and(|entry| entry.is_untaken(taken))
-        });
-        let untaken: Vec<_> = untaken.collect();
-        self.on_ring -= untaken.len();
-        let all = untaken.into_iter().chain(self.pending.drain(..));
-        let ops = all.filter_map(|key| table.remove(key).map(|entry| entry.op));
-        ops.chain(self.waiting.take_out(|_| true)).collect()
-    }
-
     /// Why the kernel takes nothing any more, if so.
     pub(super) fn failure(&self) -> Option<Errno> {
         self.failed
     }
 }
-
-#[cfg(test)]
-mod tests;

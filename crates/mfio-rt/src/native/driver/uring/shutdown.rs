@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use mfio::error::ErrorKind;
 
-use super::{Uring, end_all, sqe};
-use crate::native::driver::Driver;
+use super::driver::{Uring, end_all};
+use super::ring::Entries;
+use super::sqe;
+use crate::native::driver::contract::Driver;
 use crate::native::driver::deadline::Deadline;
 
 /// Between two looks, in case a completion is posted without waking us.
@@ -70,7 +72,7 @@ impl Uring {
 }
 
 #[allow(unsafe_code)]
-fn push(entries: &mut super::Entries<'_>, cancel: &io_uring::squeue::Entry) {
+fn push(entries: &mut Entries<'_>, cancel: &io_uring::squeue::Entry) {
     // SAFETY: the entry points to nothing.
     unsafe { entries.push(cancel) };
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mfio::error::Cause;
 
-use super::Uring;
+use super::driver::Uring;
 use super::ring::Entries;
 use crate::native::op::Op;
 use crate::native::sys::{self, Errno, Position};

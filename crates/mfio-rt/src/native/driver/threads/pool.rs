@@ -1,0 +1,255 @@
+//! The threads, their queue, and what each of them does.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use mfio::error::ErrorKind;
+
+use super::notifier::Notifier;
+use crate::native::driver::waiting::Waiting;
+use crate::native::op::Op;
+use crate::native::sys;
+
+/// Between two looks of a thread that waits for a stream while work is waiting for a thread.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How often in a row a stream may say that it is ready and then give nothing, before there is a pause each time: others
+/// who read from it have been faster, or it is not to be trusted.
+const DECOYS: u32 = 32;
+
+/// A thread that has been idle for this long ends.
+const IDLE: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) state: Mutex<State>,
+    /// Work for an idle thread, or the end.
+    pub(super) work: Condvar,
+    /// A thread has finished an operation, after the shutdown.
+    pub(super) quiet: Condvar,
+    pub(super) max_threads: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) queue: Waiting,
+    pub(super) threads: usize,
+    pub(super) idle: usize,
+    /// System calls under way.
+    pub(super) running: usize,
+    /// Operations that are not optional (writes), from the submission to the end of their last call.
+    pub(super) owed: usize,
+    /// Of the threads that wait for streams.
+    pub(super) notifiers: Vec<Arc<Notifier>>,
+    /// Nothing is taken in any more, and only what is owed begins.
+    pub(super) closed: bool,
+    /// Nothing at all begins any more.
+    pub(super) over: bool,
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            queue: Waiting::new(),
+            threads: 0,
+            idle: 0,
+            running: 0,
+            owed: 0,
+            notifiers: Vec::new(),
+            closed: false,
+            over: false,
+        }
+    }
+
+    /// No thread is within a system call, nor will be in one for what is owed.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.running == 0 && self.owed == 0 && self.notifiers.is_empty()
+    }
+
+    /// Whether this may begin.
+    fn admits(&self, op: &Op) -> bool {
+        !(self.over || (self.closed && op.is_optional()))
+    }
+
+    /// Everything in the queue, owed no more.
+    pub(super) fn take_queue(&mut self) -> Vec<Op> {
+        let all = self.queue.take_out(|_| true);
+        self.owed -= all.iter().filter(|op| !op.is_optional()).count();
+        all
+    }
+
+    /// Takes nothing in any more. What is optional comes back; and whether what is owed wants a thread of its own: all of
+    /// them may be within calls that do not end, or have called this.
+    pub(super) fn close(&mut self) -> (Vec<Op>, bool) {
+        self.closed = true;
+        self.notifiers.iter().for_each(|notifier| notifier.notify());
+        let optional = self.queue.take_out(Op::is_optional);
+        let starts = self.idle == 0 && !self.queue.is_empty();
+        self.threads += usize::from(starts);
+        (optional, starts)
+    }
+}
+
+impl Pool {
+    pub(super) fn new(max_threads: usize) -> Self {
+        Self {
+            state: Mutex::new(State::new()),
+            work: Condvar::new(),
+            quiet: Condvar::new(),
+            max_threads,
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The life of a thread.
+    pub(super) fn serve(&self) {
+        let _counted = Counted(self);
+        let mut notifier = None;
+        while let Some(op) = self.next() {
+            self.carry_out(op, &mut notifier);
+        }
+    }
+
+    /// Takes an operation to its end. That end runs code of others, which may end the runtime from here: nothing counts
+    /// as running then.
+    fn carry_out(&self, mut op: Op, notifier: &mut Option<Arc<Notifier>>) {
+        let mut owed = !op.is_optional();
+        let mut waits = matches!(op.stream(), Some((_, true)));
+        let mut decoys = 0;
+        loop {
+            if (waits && !self.await_stream(&op, notifier)) || op.is_abandoned() || !self.begin(&op)
+            {
+                self.finish(|state| state.owed -= usize::from(owed));
+                return op.fail(ErrorKind::Cancelled);
+            }
+            let outcome = op.perform();
+            let ends = owed && !op.goes_on(outcome);
+            owed &= !ends;
+            self.finish(|state| {
+                state.running -= 1;
+                state.owed -= usize::from(ends);
+            });
+            if outcome == Err(libc::EAGAIN) && op.stream().is_some() {
+                waits = true;
+                decoys += 1;
+                if decoys > DECOYS {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                continue;
+            }
+            match op.complete(outcome) {
+                Some(rest) => op = rest,
+                // It would have gone on, but was tried too often.
+                None if owed => return self.finish(|state| state.owed -= 1),
+                None => return,
+            }
+        }
+    }
+
+    /// A system call begins, unless the driver has ended.
+    fn begin(&self, op: &Op) -> bool {
+        let mut state = self.lock();
+        let begins = state.admits(op);
+        state.running += usize::from(begins);
+        begins
+    }
+
+    /// A system call has ended.
+    fn finish(&self, ended: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        ended(&mut state);
+        if state.closed && state.is_quiet() {
+            self.quiet.notify_all();
+        }
+    }
+
+    /// Waits until a stream has something, or room. `false`: nobody waits for that any more.
+    fn await_stream(&self, op: &Op, notifier: &mut Option<Arc<Notifier>>) -> bool {
+        let Some((fd, reads)) = op.stream() else {
+            return true;
+        };
+        let events = if reads { libc::POLLIN } else { libc::POLLOUT };
+        if notifier.is_none() {
+            // Without one, it looks up now and then.
+            *notifier = Notifier::new().ok();
+        }
+        loop {
+            let Some(timeout) = self.enter_wait(op, notifier.as_ref()) else {
+                return false;
+            };
+            // After it can be rung for: who gives up and then wants a thread is heard.
+            let given_up = op.is_abandoned();
+            let ready = match given_up {
+                true => Ok(false),
+                false => sys::poll(
+                    fd,
+                    events,
+                    notifier.as_ref().map(|notifier| notifier.fd()),
+                    timeout,
+                ),
+            };
+            self.leave_wait(notifier.as_ref());
+            match ready {
+                _ if given_up => return false,
+                Ok(false) => {}
+                // What failed fails again in the transfer, and is told then.
+                Ok(true) | Err(_) => return true,
+            }
+        }
+    }
+
+    /// For how long to wait for a stream; `None`: not at all, this is the end.
+    fn enter_wait(&self, op: &Op, notifier: Option<&Arc<Notifier>>) -> Option<Option<Duration>> {
+        let mut state = self.lock();
+        if !state.admits(op) {
+            return None;
+        }
+        state.notifiers.extend(notifier.cloned());
+        let looks = notifier.is_none() || !state.queue.is_empty();
+        Some(looks.then_some(LOOK))
+    }
+
+    fn leave_wait(&self, notifier: Option<&Arc<Notifier>>) {
+        let Some(notifier) = notifier else { return };
+        self.finish(|state| {
+            state
+                .notifiers
+                .retain(|other| !Arc::ptr_eq(other, notifier))
+        });
+        notifier.reset();
+    }
+
+    /// The next operation, or the end of this thread.
+    fn next(&self) -> Option<Op> {
+        let mut state = self.lock();
+        let until = Instant::now() + IDLE;
+        loop {
+            if let Some(op) = state.queue.pop() {
+                return Some(op);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if state.closed || left.is_zero() {
+                state.threads -= 1;
+                return None;
+            }
+            state.idle += 1;
+            let waited = self.work.wait_timeout(state, left);
+            state = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(guard, _)| guard);
+            state.idle -= 1;
+        }
+    }
+}
+
+/// A thread that is counted: one that panics leaves all the same.
+struct Counted<'a>(&'a Pool);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lock().threads -= 1;
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Taking completions in.
+
+use std::mem::MaybeUninit;
+
+use mfio::error::ErrorKind;
+
+use super::driver::Uring;
+use super::queue::{DISTURBED_CANCEL, DISTURBED_FAULT, TAKEN_BACK};
+use super::ring::BATCH;
+use super::sqe;
+use crate::native::op::Op;
+use crate::native::sys::SyscallResult;
+
+impl Uring {
+    /// Takes a batch of completions in. What they end is put into `done`; the number of completions is returned.
+    ///
+    /// `flush` is set when there is something to hand on then: what had waited for room, or the poll for wake-ups.
+    pub(super) fn collect(&self, done: &mut Vec<(Op, i32)>, flush: &mut bool) -> usize {
+        let mut room = [const { MaybeUninit::uninit() }; BATCH];
+        let mut completions = self.ring.completions(&mut room).peekable();
+        if completions.peek().is_none() {
+            return 0;
+        }
+        let mut queue = self.queue();
+        let mut count = 0;
+        for completion in completions {
+            count += 1;
+            match completion.user_data {
+                sqe::CANCEL => {}
+                sqe::WAKE => queue.wake_armed &= completion.more,
+                _ => queue.take(completion, done),
+            }
+        }
+        queue.admit();
+        // While the driver ends, too: what is owed moves up.
+        *flush |= !queue.pending.is_empty() || !(queue.wake_armed || queue.closed);
+        count
+    }
+
+    /// Ends an operation, or submits what is left of it; `true`: the latter.
+    pub(super) fn settle(&self, op: Op, result: i32) -> bool {
+        let rest = match result {
+            // Nobody asked for this end: it is because the thread that submitted is gone. (What was cancelled on purpose
+            // was given the result TAKEN_BACK.)
+            disturbed @ (DISTURBED_CANCEL | DISTURBED_FAULT) => op.interrupted(-disturbed),
+            TAKEN_BACK => {
+                op.fail(ErrorKind::Cancelled);
+                None
+            }
+            result => {
+                let result = syscall_result(&op, result);
+                op.complete(result)
+            }
+        };
+        let Some(rest) = rest else { return false };
+        self.put_back(rest);
+        true
+    }
+}
+
+/// The kernel's answer in the vocabulary of drivers.
+#[inline]
+fn syscall_result(op: &Op, result: i32) -> SyscallResult {
+    match (op, u64::try_from(result)) {
+        (_, Err(_)) => Err(-result),
+        (Op::Metadata(request), Ok(n)) => request.op().kernel_result(n),
+        (_, Ok(n)) => Ok(n),
+    }
+}

@@ -1,0 +1,84 @@
+//! The handle of a runtime.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing};
+
+use super::owner::Owner;
+use super::report::Report;
+
+/// A runtime for files. Clones are handles to the same runtime; the last handle, files included, ends it.
+///
+/// Ending it carries out the writes that were sent (syncs and closes too), whether or not their futures are still there,
+/// cancels everything else, and waits for both: see [`Builder::shutdown_patience`].
+///
+/// ```
+/// use mfio_rt::fs::OpenOptions;
+/// use mfio_rt::prelude::*;
+///
+/// # let dir = std::env::temp_dir().join(format!("mfio-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&dir)?;
+/// let rt = NativeRt::new()?;
+/// let options = OpenOptions::new().read(true).write(true).create(true);
+/// rt.block_on(async {
+///     let file = rt.open(dir.join("greeting"), &options).await?;
+///     file.write_all(0, b"Hello, file!").await?;
+///     let mut name = [0; 4];
+///     file.read_all(7, &mut name).await?;
+///     assert_eq!(&name, b"file");
+///     file.close().await
+/// })?;
+/// # std::fs::remove_dir_all(&dir)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct NativeRt {
+    owner: Arc<Owner>,
+}
+
+impl NativeRt {
+    pub(crate) fn from_owner(owner: Arc<Owner>) -> Self {
+        Self { owner }
+    }
+
+    pub(crate) fn owner(&self) -> &Arc<Owner> {
+        &self.owner
+    }
+
+    /// Which driver was chosen, and why each better one was refused.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        self.owner.report()
+    }
+}
+
+impl fmt::Debug for NativeRt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NativeRt")
+            .field("driver", &self.owner.driver_name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl IoBackend for NativeRt {
+    type Backend = DynBackend;
+
+    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
+        self.owner.polling_handle()
+    }
+
+    #[track_caller]
+    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
+        self.owner.get_backend()
+    }
+
+    fn sharing(&self) -> Option<&Sharing> {
+        self.owner.container().sharing()
+    }
+
+    fn wait(&self, _: &PollingHandle<'_>, timeout: Option<Duration>) {
+        self.owner.wait(timeout);
+    }
+}

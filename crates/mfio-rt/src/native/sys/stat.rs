@@ -1,0 +1,123 @@
+//! The properties of files.
+//!
+//! Invariants:
+//!
+//! 1. A [`BorrowedFd`] is open until the call returns.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::errno::{Errno, errno};
+
+/// What tells a file from all others, whichever descriptor it is seen through: its device and its number there, and for a
+/// block device, which may have several nodes, the number of the device.
+#[allow(clippy::unnecessary_cast, reason = "the types depend on the system")]
+pub(crate) fn inode(fd: BorrowedFd<'_>) -> Option<[u64; 2]> {
+    let stat = stat(fd).ok()?;
+    match stat.st_mode & libc::S_IFMT {
+        libc::S_IFBLK => Some([u64::MAX, stat.st_rdev as u64]),
+        _ => Some([stat.st_dev as u64, stat.st_ino as u64]),
+    }
+}
+
+/// What `fstat(2)` says.
+pub(crate) fn stat(fd: BorrowedFd<'_>) -> Result<libc::stat, Errno> {
+    let mut stat = std::mem::MaybeUninit::uninit();
+    // SAFETY: (1); `stat` is as large as the call wants.
+    match unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) } {
+        // SAFETY: filled in by the successful call.
+        0 => Ok(unsafe { stat.assume_init() }),
+        _ => Err(errno()),
+    }
+}
+
+/// How long the file is. Block devices are asked themselves: their inode says nothing.
+pub(crate) fn len(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
+    let stat = stat(fd)?;
+    match stat.st_mode & libc::S_IFMT {
+        libc::S_IFBLK => device_len(fd),
+        _ => Ok(stat.st_size as u64),
+    }
+}
+
+/// How long a regular file is, as far as this machine knows without asking another one: nothing is waited for.
+#[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")))]
+pub(crate) fn known_len(fd: BorrowedFd<'_>) -> Option<u64> {
+    let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    let (mask, flags) = (
+        libc::STATX_SIZE | libc::STATX_TYPE,
+        libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC,
+    );
+    // SAFETY: (1); the path is empty and ends with a nul; `stat` is as large as the call wants.
+    let result =
+        unsafe { libc::statx(fd.as_raw_fd(), c"".as_ptr(), flags, mask, stat.as_mut_ptr()) };
+    // SAFETY: any bits make a valid `statx`, and they were zeroed.
+    let stat = unsafe { stat.assume_init() };
+    let regular = u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFREG;
+    (result == 0 && regular).then_some(stat.stx_size)
+}
+
+/// How long a regular file is. Elsewhere there is no way to say that nothing is to be waited for.
+#[cfg(not(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"))))]
+pub(crate) fn known_len(fd: BorrowedFd<'_>) -> Option<u64> {
+    let stat = stat(fd).ok()?;
+    (stat.st_mode & libc::S_IFMT == libc::S_IFREG).then_some(stat.st_size as u64)
+}
+
+/// How long a block device is.
+#[cfg(target_os = "linux")]
+pub(crate) fn device_len(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
+    const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
+    let mut len = 0_u64;
+    // SAFETY: (1); the request writes one u64.
+    match unsafe { libc::ioctl(fd.as_raw_fd(), BLKGETSIZE64 as _, &raw mut len) } {
+        0 => Ok(len),
+        _ => Err(errno()),
+    }
+}
+
+/// How long a block device is.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn device_len(_: BorrowedFd<'_>) -> Result<u64, Errno> {
+    Err(libc::EOPNOTSUPP)
+}
+
+/// What `O_DIRECT` asks of memory, and of positions and lengths, where the system knows it: Linux from 6.1 on.
+#[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")))]
+pub(crate) fn direct_alignment(fd: BorrowedFd<'_>) -> Option<(u32, u32)> {
+    let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    let (mask, flags) = (libc::STATX_DIOALIGN, libc::AT_EMPTY_PATH);
+    // SAFETY: (1); the path is empty and ends with a nul; `stat` is as large as the call wants.
+    let result =
+        unsafe { libc::statx(fd.as_raw_fd(), c"".as_ptr(), flags, mask, stat.as_mut_ptr()) };
+    // SAFETY: any bits make a valid `statx`, and they were zeroed.
+    let stat = unsafe { stat.assume_init() };
+    let known = result == 0 && stat.stx_mask & mask != 0 && stat.stx_dio_offset_align != 0;
+    known.then_some((stat.stx_dio_mem_align, stat.stx_dio_offset_align))
+}
+
+/// Elsewhere nobody tells.
+#[cfg(not(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"))))]
+pub(crate) fn direct_alignment(_: BorrowedFd<'_>) -> Option<(u32, u32)> {
+    None
+}
+
+/// Whether the file lives in memory (tmpfs, ramfs): reading it never waits for a device.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_in_memory(fd: BorrowedFd<'_>) -> bool {
+    const RAMFS_MAGIC: u32 = 0x8584_58f6;
+    let mut stat = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: (1); `stat` is as large as the call wants.
+    if unsafe { libc::fstatfs(fd.as_raw_fd(), stat.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: filled in by the successful call.
+    let kind = unsafe { stat.assume_init() }.f_type as u32;
+    kind == libc::TMPFS_MAGIC as u32 || kind == RAMFS_MAGIC
+}
+
+/// Elsewhere nothing is known.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_in_memory(_: BorrowedFd<'_>) -> bool {
+    false
+}
