@@ -1,6 +1,6 @@
-//! What a file system runtime offers: opening files by path.
+//! Opening files by path, on any runtime.
 //!
-//! Programs that should run on any runtime (native, in memory, simulated) are written against [`Fs`].
+//! Write programs that should run on any runtime (native, in memory, simulated) against [`Fs`].
 
 use std::path::Path;
 
@@ -18,11 +18,11 @@ pub trait Fs {
     /// The future of [`open`](Self::open).
     type Open: Future<Output = Result<Self::File>> + Send + 'static;
 
-    /// Opens `path` as `options` say. Nothing happens before the first poll.
+    /// Opens `path` with `options`. Nothing happens before the first poll.
     fn open(&self, path: impl AsRef<Path>, options: &OpenOptions) -> Self::Open;
 }
 
-/// How to open a file; the same choices as [`std::fs::OpenOptions`], and some more.
+/// Options for opening a file: those of [`std::fs::OpenOptions`], and some more.
 ///
 /// ```
 /// use mfio_rt::fs::OpenOptions;
@@ -49,7 +49,7 @@ impl Default for OpenOptions {
 }
 
 impl OpenOptions {
-    /// Nothing is chosen; at least one of read, write and append has to be.
+    /// Creates options with every flag off. Set at least one of `read`, `write` and `append`.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -65,72 +65,74 @@ impl OpenOptions {
         }
     }
 
-    /// For reading.
+    /// Allows reads.
     #[must_use]
     pub const fn read(mut self, yes: bool) -> Self {
         self.read = yes;
         self
     }
 
-    /// For writing at any position.
+    /// Allows writes, at any position.
     #[must_use]
     pub const fn write(mut self, yes: bool) -> Self {
         self.write = yes;
         self
     }
 
-    /// Every write goes to the end of the file, whatever position it names.
+    /// Makes every write go to the end of the file, whatever position it names.
     #[must_use]
     pub const fn append(mut self, yes: bool) -> Self {
         self.append = yes;
         self
     }
 
-    /// Cut to length zero on opening; needs `write`.
+    /// Cuts the file to length zero; needs `write`.
     #[must_use]
     pub const fn truncate(mut self, yes: bool) -> Self {
         self.truncate = yes;
         self
     }
 
-    /// Create the file if it is not there; needs `write` or `append`.
+    /// Creates the file if it does not exist; needs `write` or `append`.
     #[must_use]
     pub const fn create(mut self, yes: bool) -> Self {
         self.create = yes;
         self
     }
 
-    /// Create the file, and fail if it is there; needs `write` or `append`.
+    /// Creates the file, and fails if it exists; needs `write` or `append`.
     #[must_use]
     pub const fn create_new(mut self, yes: bool) -> Self {
         self.create_new = yes;
         self
     }
 
-    /// Past the page cache (`O_DIRECT`): buffer, length and position must be aligned to the device's blocks
-    /// (`mfio::packet::AlignedBuf`); the calls that choose memory themselves (`read_with_at`, `forward`, `read_ranges`) keep to
-    /// that. Not every file system can.
+    /// Bypasses the page cache (`O_DIRECT`).
+    ///
+    /// Buffer, length and position must be aligned to the device's blocks
+    /// (`mfio::packet::AlignedBuf`). The calls that choose memory themselves (`read_with_at`,
+    /// `forward`, `read_ranges`) do that. Not every file system supports it.
     #[must_use]
     pub const fn direct(mut self, yes: bool) -> Self {
         self.direct = yes;
         self
     }
 
-    /// Permissions of a file that is created (before the umask). Default 0o666.
+    /// Sets the permissions of a file that is created (before the umask). Default 0o666.
     #[must_use]
     pub const fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
     }
 
-    /// Further `open(2)` flags. Access mode and `O_CLOEXEC`, which is always set, are not among them.
+    /// Sets further `open(2)` flags. The access mode is ignored, and `O_CLOEXEC` is always set.
     #[must_use]
     pub const fn custom_flags(mut self, flags: i32) -> Self {
         self.custom_flags = flags;
         self
     }
 
-    /// What is wrong with the choices, where they contradict each other as in [`std::fs::OpenOptions`].
+    /// Returns a remedy if options contradict each other, as in [`std::fs::OpenOptions`].
     #[cfg(unix)]
     fn contradiction(self) -> Option<&'static str> {
         let writes = self.write || self.append;
@@ -149,11 +151,11 @@ impl OpenOptions {
         None
     }
 
-    /// The flags of `open(2)`.
+    /// Returns the flags of `open(2)`.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a combination that means nothing, and what to choose instead.
+    /// `InvalidInput` for a combination without a meaning, and a remedy.
     #[cfg(unix)]
     pub(crate) fn to_flags(self) -> Result<libc::c_int, (Cause, &'static str)> {
         if let Some(help) = self.contradiction() {

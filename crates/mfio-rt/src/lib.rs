@@ -1,6 +1,8 @@
-//! Runtimes for [`mfio`]: the operating system's files, through io_uring or a bounded pool of threads.
+//! Runtimes for [`mfio`]: the operating system's files, through io_uring or a bounded pool of
+//! threads.
 //!
-//! This crate suffices to begin: it re-exports [`mfio`], has its features, and a [`prelude`].
+//! This crate is all that a program needs to begin: it re-exports
+//! [`mfio`], has its features, and a [`prelude`].
 //!
 //! ```toml
 //! [dependencies]
@@ -25,19 +27,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The same file works from any thread, and from tasks of any executor. A write that has ended is with the system; what is
-//! on the medium when, and in which order to sync, is in [`durability`].
+//! The same file works from any thread, and from tasks of any executor. A write that has ended is
+//! with the system; what is on the medium when, and in which order to sync, is in [`durability`].
 //!
 //! # Map
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | [`prelude`] | the names that most programs need |
 //! | [`native`] | the operating system's files: io_uring, or a bounded pool of threads (Unix) |
-//! | [`fs`] | what a file system runtime offers ([`fs::Fs`]), and [`fs::OpenOptions`] |
-//! | [`durability`] | what is durable when, and in which order to sync, through files, cursors and layers |
+//! | [`fs`] | opening files on any runtime ([`fs::Fs`]), and [`fs::OpenOptions`] |
+//! | [`durability`] | when writes are durable, and in which order to sync |
 //!
-//! | feature | what |
+//! | feature | adds |
 //! |---|---|
 //! | `tokio` | `Tokio::drive`, and tokio's I/O traits for [cursors](mfio::cursor) |
 //! | `async-io` | `AsyncIo::drive`, for smol |

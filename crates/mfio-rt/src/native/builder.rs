@@ -1,4 +1,4 @@
-//! How a runtime is to be.
+//! The builder of a runtime.
 
 use std::time::Duration;
 
@@ -46,66 +46,72 @@ impl Builder {
         self
     }
 
-    /// This driver or none: [`build`](Self::build) fails where it cannot be had.
+    /// Allows this driver only: [`build`](Self::build) fails if it is not available.
     pub fn require(mut self, kind: DriverKind) -> Self {
         self.config.choice = Choice::Require(kind);
         self
     }
 
-    /// How many operations the kernel may have at a time (io_uring). 1 to 16384, default 1024; further ones wait for
-    /// room. Where memory for rings is limited, the depth is reduced as far as needed, and the report tells.
+    /// Sets how many operations the kernel may have at a time (io_uring): 1 to 16384, default 1024.
+    /// Further ones wait for room. If memory for rings is limited the depth is reduced, and the
+    /// report tells.
     pub fn queue_depth(mut self, operations: u32) -> Self {
         self.config.queue_depth = operations.clamp(1, 16_384);
         self
     }
 
-    /// How many operations io_uring is given to work on: those that the kernel has, and those that are lined up for it.
-    /// Default 65536. Further ones wait until one of these has ended, in the order in which they were sent.
+    /// Sets how many operations io_uring may have in flight: those that the kernel has, and those
+    /// lined up for it. Default 65536. Further ones wait, in the order in which they were sent,
+    /// until one of these has ended.
     ///
-    /// Waiting takes no memory but an entry of a queue, a small share of the packet that is waiting. So what is sent
-    /// bounds the queue; to bound that, send less at a time, by a pipeline or a layer that limits. A read or an open that
-    /// is given up leaves the queue; a write that was sent is carried out. (With the threads driver all operations beyond
-    /// [`threads`](Self::threads) wait like this.)
+    /// A waiting operation takes an entry of a queue, a small share of its packet's memory. So the
+    /// senders bound the queue; to send less at a time, use a pipeline, or a layer that limits. A
+    /// read or an open that is dropped leaves the queue; a write that was sent is carried out. With
+    /// the threads driver all operations beyond [`threads`](Self::threads) wait like this.
     #[doc(alias = "max_requests")]
     pub fn max_in_flight(mut self, operations: usize) -> Self {
         self.config.max_in_flight = operations.clamp(1, 1 << 30);
         self
     }
 
-    /// How many threads may block in system calls, or wait for streams, at a time (threads driver). Default: twice the processors, 4 to 32.
+    /// Sets how many threads may block in system calls, or wait for streams, at a time (threads
+    /// driver). Default: twice the processors, 4 to 32.
     pub fn threads(mut self, threads: usize) -> Self {
         self.config.threads = threads.clamp(1, 1024);
         self
     }
 
-    /// How long dropping the last handle waits for operations that the system does not end. Default 5 seconds. Writes that
-    /// were sent are carried out within this time: those to files end promptly, one to a pipe that nobody reads does not.
-    /// What has not ended by then is cancelled or, where that cannot be, leaked: see
-    /// [`leaked_operations`](super::leaked_operations).
+    /// Sets how long dropping the last handle waits for operations that the system does not end.
+    /// Default 5 seconds.
+    ///
+    /// Writes that were sent are carried out within this time. Those to files end promptly; one to
+    /// a pipe without a reader does not. Operations that have not ended by then are cancelled or,
+    /// if that is not possible, leaked: see [`leaked_operations`](super::leaked_operations).
     pub fn shutdown_patience(mut self, patience: Duration) -> Self {
         self.config.patience = patience;
         self
     }
 
-    /// Whether the runtime drives itself while nobody else does. Default: yes.
+    /// Sets whether the runtime drives itself while nothing else does. Default: yes.
     ///
-    /// A task that awaits an operation needs somebody who drives the runtime: a thread in `block_on`, a `drive` future, an
-    /// integration. Where there is nobody, a thread starts that does so until somebody else drives or nothing is
-    /// under way any more. Forbidden, an operation that is sent while nobody drives fails with `ErrorKind::NotDriven`. A `drive`
-    /// future counts from when it is made. Operations that are under way when the last driver leaves wait for the next
-    /// one then.
+    /// A task that awaits an operation needs something that drives the runtime: a thread in
+    /// `block_on`, a `drive` future, an integration. If there is none, a thread is started, which
+    /// drives until something else does or no operation is in flight. If that is forbidden, an
+    /// operation that is sent while nothing drives fails with `ErrorKind::NotDriven`. A `drive`
+    /// future counts from its creation. Operations in flight when the last driver leaves then wait
+    /// for the next one.
     ///
-    /// Drivers that end operations on threads of their own (`DriverKind::Threads`) need nobody, and ignore this.
+    /// `DriverKind::Threads` ends operations on threads of its own, and ignores this.
     pub fn self_driving(mut self, yes: bool) -> Self {
         self.config.self_driving = yes;
         self
     }
 
-    /// Sets the runtime up.
+    /// Builds the runtime.
     ///
     /// # Errors
     ///
-    /// When no driver that may be used can be had; the error says of each why.
+    /// When no allowed driver is available; the error has the reason for each.
     pub fn build(self) -> Result<NativeRt, BuildError> {
         Owner::new(&self.config).map(NativeRt::from_owner)
     }

@@ -16,8 +16,8 @@ use super::sys;
 /// The longest read that is tried, in bytes.
 const MAX_INLINE: usize = 64 * 1024;
 
-/// Tries a read where it is sent, except for one in `stride` attempts. Returns the part that is left
-/// to be submitted.
+/// Tries a read where it is sent, except for one in `stride` attempts. Returns the part that is
+/// left to be submitted.
 #[inline]
 pub(crate) fn read_at_send(
     object: &Arc<Object>,

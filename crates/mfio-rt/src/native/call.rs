@@ -25,7 +25,7 @@ pub(super) struct Call<O: MetadataOp, N> {
 }
 
 enum Stage<A> {
-    /// Failed before anything was to be sent.
+    /// Failed before anything was sent.
     Refused(Error),
     Unsent(MetadataRequest, Arc<Completion<A>>),
     Sent(Key, Arc<Completion<A>>),
@@ -42,7 +42,7 @@ impl<O: MetadataOp, N: fmt::Display> Call<O, N> {
         }
     }
 
-    /// An operation that fails at its first poll.
+    /// Creates an operation that fails at its first poll.
     pub(super) fn refused(
         owner: Arc<Owner>,
         object: N,
@@ -118,26 +118,28 @@ impl<O: MetadataOp, N> Drop for Call<O, N> {
     }
 }
 
-/// What can be done about limits that were reached.
+/// Returns a remedy for a limit that was reached.
 pub(super) fn help(cause: Cause) -> Option<&'static str> {
     match (cause.errno(), cause.kind()) {
         (Some(libc::EMFILE), _) => Some(
-            "this process may not open more files: raise RLIMIT_NOFILE (`ulimit -n`), or close some",
+            "this process may not open more files: raise RLIMIT_NOFILE (`ulimit -n`), or close \
+             some",
         ),
         (Some(libc::ENFILE), _) => {
             Some("the system's limit of open files is reached (sysctl fs.file-max)")
         }
         (Some(libc::ENOMEM), _) => Some(
-            "memory is missing: see the memory limit of the control group (memory.max), RLIMIT_AS (`ulimit -v`) and \
-             RLIMIT_MEMLOCK (`ulimit -l`)",
+            "memory is missing: see the memory limit of the control group (memory.max), \
+             RLIMIT_AS (`ulimit -v`) and RLIMIT_MEMLOCK (`ulimit -l`)",
         ),
         (None, ErrorKind::NotDriven) => Some(
-            "`Builder::self_driving(false)` forbids the runtime to drive itself: spawn `Tokio::drive` or `AsyncIo::drive`, \
-             or wait in `block_on`",
+            "`Builder::self_driving(false)` forbids the runtime to drive itself: spawn \
+             `Tokio::drive` or `AsyncIo::drive`, or wait in `block_on`",
         ),
         (Some(_), ErrorKind::LimitReached) => Some(
-            "nobody drives the runtime, and no thread could be started that does: raise the limit of threads (`ulimit -u`) or \
-             of open files (`ulimit -n`), or spawn `Tokio::drive` or `AsyncIo::drive`",
+            "nobody drives the runtime, and no thread could be started that does: raise the \
+             limit of threads (`ulimit -u`) or of open files (`ulimit -n`), or spawn \
+             `Tokio::drive` or `AsyncIo::drive`",
         ),
         (None, ErrorKind::BackendGone) => {
             Some("the runtime has ended, or this process is a forked child of the one that made it")
@@ -222,7 +224,7 @@ impl CloseFile {
         Self(Call::new(owner, name, Close::new(fd)))
     }
 
-    /// Fails for a file that is in use.
+    /// Creates a future that fails, for a file that is in use.
     pub(super) fn busy(owner: Arc<Owner>, name: Name) -> Self {
         let help = "other clones of the file, or operations in flight, still use it";
         Self(Call::refused(owner, name, ErrorKind::Busy, help))

@@ -1,4 +1,4 @@
-//! The choices of a [`Builder`](super::Builder), checked.
+//! The settings of a [`Builder`](super::Builder), checked.
 
 use std::time::Duration;
 

@@ -21,28 +21,36 @@ use super::sys::{self, Errno};
 
 /// An open file of a [`NativeRt`].
 ///
-/// Reading and writing are the methods of [`IoRead`](mfio::traits::IoRead) and [`IoWrite`](mfio::traits::IoWrite); every
-/// operation names its position. A file drives itself: [`IoBackend`] goes to its runtime, so `file.block_on(...)` works.
+/// Reading and writing are the methods of [`IoRead`](mfio::traits::IoRead) and
+/// [`IoWrite`](mfio::traits::IoWrite); every operation names its position. A file is a backend
+/// itself: [`IoBackend`] goes to its runtime, so `file.block_on(...)` works.
 ///
-/// Streams (pipes, sockets, terminals) have no positions. They give and take bytes in the order in which the system serves
-/// the requests, whatever these name. A read of a stream ends with what there is: read them with
-/// [`read_at`](mfio::traits::IoRead::read_at). One that wants more than comes at once fails with `WouldBlock`, and the
-/// bytes that came are taken; [`into_stream`](Self::into_stream) makes an object whose reads go on. The next bytes may also be
-/// taken after a read that was dropped while it waited, but no more: the runtime lets go of it when it is next at work, or
-/// wants the place. With the threads driver each read that waits for a stream takes a thread
-/// ([`Builder::threads`](super::Builder::threads)).
+/// # Streams
 ///
-/// Clones share the descriptor. It closes when the last of them, and the last operation in flight, are gone; that blocks
-/// as long as `close(2)` does, and errors are lost: [`close`](Self::close) tells them.
+/// Streams (pipes, sockets, terminals) have no positions. They transfer bytes in the order in which
+/// the system serves the requests, whatever positions these name. A read of a stream ends with the
+/// bytes that are available: use [`read_at`](mfio::traits::IoRead::read_at). A read that asks
+/// for more fails with `WouldBlock`, and the bytes that came are taken;
+/// [`into_stream`](Self::into_stream) makes an object whose reads go on.
+///
+/// A read that is dropped while it waits may still take the next bytes, but no more: the runtime
+/// cancels it when it next polls, or needs the slot. With the threads driver each read that waits
+/// for a stream occupies a thread ([`Builder::threads`](super::Builder::threads)).
+///
+/// # Closing
+///
+/// Clones share the descriptor. It closes when the last clone, and the last operation in flight,
+/// are gone. That blocks as long as `close(2)` does, and errors are lost: [`close`](Self::close)
+/// reports them.
 #[derive(Clone)]
 pub struct File {
-    // Before the count: what is left of the object when that goes is in flight.
+    // Before `handles`: when that is dropped, operations in flight alone hold the object.
     object: Arc<Object>,
     owner: Arc<Owner>,
     handles: Arc<Handles>,
 }
 
-/// Shared by the clones of a file: its drop is that of the last of them.
+/// Shared by the clones of a file, and dropped with the last of them.
 struct Handles {
     owner: Arc<Owner>,
     object: Weak<Object>,
@@ -70,12 +78,12 @@ impl File {
         }
     }
 
-    /// Takes over a file that is open already.
+    /// Takes over an open file of the standard library.
     pub fn from_std(rt: &NativeRt, file: std::fs::File) -> Self {
         Self::from_owned_fd(rt, file.into())
     }
 
-    /// Takes over a descriptor. Its flags are left alone (`O_CLOEXEC` too).
+    /// Takes over a descriptor. Its flags, `O_CLOEXEC` included, stay as they are.
     pub fn from_owned_fd(rt: &NativeRt, fd: OwnedFd) -> Self {
         Self::new(rt.owner().clone(), Object::new(fd, None))
     }
@@ -102,11 +110,11 @@ impl File {
         }
     }
 
-    /// Gives the descriptor up, if nobody else has a clone of this file and nothing is in flight.
+    /// Returns the descriptor, if there is no other clone of this file and nothing is in flight.
     ///
     /// # Errors
     ///
-    /// Otherwise the file comes back.
+    /// Returns the file otherwise.
     pub fn into_owned_fd(self) -> Result<OwnedFd, Self> {
         let Self {
             object,
@@ -123,20 +131,20 @@ impl File {
         }
     }
 
-    /// [`into_owned_fd`](Self::into_owned_fd), as a file of the standard library.
+    /// Returns a file of the standard library: see [`into_owned_fd`](Self::into_owned_fd).
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Returns the file if it is in use.
     pub fn try_into_std(self) -> Result<std::fs::File, Self> {
         self.into_owned_fd().map(Into::into)
     }
 
-    /// How long the file is, in bytes. Block devices too have a length.
+    /// Returns the length of the file, or block device, in bytes.
     ///
     /// # Errors
     ///
-    /// What `fstat(2)` gives.
+    /// The error of `fstat(2)`.
     #[doc(alias = "metadata")]
     #[doc(alias = "size")]
     pub fn len(&self) -> FileLen {
@@ -145,19 +153,21 @@ impl File {
 
     /// Waits until data and metadata are on the medium (`fsync`).
     ///
-    /// It covers the writes that have completed. One that is in flight may or may not be covered. A new name is durable when
-    /// its directory was synced, too: see [`durability`](crate::durability).
+    /// It covers the writes that have completed. One that is in flight may or may not be covered. A
+    /// new name is durable when its directory was synced, too: see
+    /// [`durability`](crate::durability).
     ///
     /// # Errors
     ///
-    /// What `fsync(2)` gives. After an error the state of unsynced data is unknown.
+    /// The error of `fsync(2)`. After an error the state of unsynced data is unknown.
     #[doc(alias = "fsync")]
     #[doc(alias = "flush")]
     pub fn sync_all(&self) -> SyncFile {
         SyncFile::new(&self.owner, &self.object, false)
     }
 
-    /// Waits until data, and what metadata is needed to find it, are on the medium (`fdatasync`).
+    /// Waits until data, and the metadata that is needed to find it, are on the medium
+    /// (`fdatasync`).
     ///
     /// # Errors
     ///
@@ -167,12 +177,13 @@ impl File {
         SyncFile::new(&self.owner, &self.object, true)
     }
 
-    /// Closes the file, and tells how that went.
+    /// Closes the file, and reports errors.
     ///
     /// # Errors
     ///
-    /// `Busy` when there are other clones, or operations in flight: nothing is closed then before the last of them is
-    /// gone. Otherwise what `close(2)` gives; the descriptor is gone in any case.
+    /// `Busy` when there are other clones, or operations in flight: then the file closes when the
+    /// last of them is gone. Otherwise the error of `close(2)`; the descriptor is closed in any
+    /// case.
     pub fn close(self) -> CloseFile {
         let (owner, name) = (self.owner.clone(), self.object.name());
         match self.into_owned_fd() {
@@ -181,30 +192,31 @@ impl File {
         }
     }
 
-    /// Whether operations go to their positions: not those of a stream.
+    /// Whether the file has positions: a stream has none.
     pub(super) fn has_positions(&self) -> bool {
         self.object.is_seekable()
     }
 
-    /// What a short cut gives. A stream that must not block is waited for by way of a packet.
+    /// Returns the result of a direct system call, or `None` if a non-blocking stream has to be
+    /// waited for, by a packet.
     fn tried(&self, moved: Result<usize, Errno>) -> Option<Result<usize, Cause>> {
         let would_block = moved == Err(libc::EAGAIN) && !self.has_positions();
         (!would_block).then(|| moved.map_err(Cause::from_errno))
     }
 
-    /// Whether it is a FIFO, of which a read says that it has ended because nobody has written to it yet.
+    /// Whether the file is a FIFO without a writer so far, of which a read reports the end of file.
     #[cold]
     fn awaits_a_writer(&self) -> bool {
         !self.has_positions() && sys::awaits_a_writer(self.object.fd())
     }
 
-    /// The path it was opened by, if it was.
+    /// Returns the path by which the file was opened.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.object.path().map(AsRef::as_ref)
     }
 
-    /// The runtime.
+    /// Returns the runtime.
     #[must_use]
     pub fn runtime(&self) -> NativeRt {
         NativeRt::from_owner(self.owner.clone())
@@ -226,15 +238,15 @@ impl fmt::Debug for File {
     }
 }
 
-/// What can be done about a transfer that failed.
+/// Returns a remedy for a transfer that failed.
 fn explain(file: &File, cause: Cause) -> Option<&'static str> {
     if let Some(help) = file.owner.explain_driver(cause) {
         return Some(help);
     }
     match cause.errno() {
         Some(libc::EINVAL) if file.object.alignment().block() > 1 => Some(
-            "past the page cache (`OpenOptions::direct`) the position, the length and the memory of a request must be \
-             aligned to blocks: see `PacketIo::alignment` and `AlignedBuf`",
+            "past the page cache (`OpenOptions::direct`) the position, the length and the memory \
+             of a request must be aligned to blocks: see `PacketIo::alignment` and `AlignedBuf`",
         ),
         Some(libc::EBADF) => Some("the file was not opened for that: see `OpenOptions`"),
         _ => help(cause),
@@ -286,7 +298,7 @@ impl PacketIo<Read> for File {
         }
         let fd = self.object.fd();
         let read = sys::read_slice(fd, bytes, self.object.position(pos));
-        // Those who only came too early are waited for by way of a packet.
+        // A FIFO without a writer reads 0 bytes: a packet waits for one.
         let early = read == Ok(0) && !bytes.is_empty() && self.awaits_a_writer();
         self.tried(read).filter(|_| !early)
     }
@@ -342,7 +354,7 @@ impl HasLen for File {
         self.len()
     }
 
-    /// What this machine knows; of a file on another one, that may be old.
+    /// Returns the length that this machine knows; for a file on another one it may be old.
     fn len_now(&self) -> Option<u64> {
         sys::known_len(self.object.fd())
     }

@@ -1,18 +1,19 @@
-//! Telling a forked child from the process that made the runtime.
+//! Detection of forked children.
 //!
-//! The rings of a runtime are shared memory, its threads do not exist in the child, and its locks may have been held
-//! when the child was made. So the child must touch none of it. A page that the kernel wipes on fork tells it apart:
-//! one load, where asking for the process's number would be a system call. Where there is no such page, the number
-//! that was current when the runtime was made is compared.
+//! The rings of a runtime are shared memory, its threads do not exist in a forked child, and its
+//! locks may have been held at the fork. So the child must not touch them. It is detected by a page
+//! that the kernel wipes on fork, which costs one load; asking for the process id would be a system
+//! call. Without such a page, the process id is compared.
 //!
 //! Invariants:
 //!
-//! 1. The page stays mapped as long as the [`ForkMark`] lives; it is written once, before anybody else sees it.
+//! 1. The page stays mapped as long as the [`ForkMark`] lives. It is written once, before it is
+//!    shared.
 #![allow(unsafe_code)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Knows whether this process is the one that made it.
+/// Detects whether this process is a child of the one that created it.
 #[derive(Debug)]
 pub(crate) struct ForkMark {
     #[cfg(target_os = "linux")]
@@ -41,7 +42,7 @@ impl ForkMark {
     }
 }
 
-/// One page that reads as zero in a child.
+/// A page that reads as zero in a child.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 struct Page {
@@ -90,7 +91,7 @@ impl Page {
 #[cfg(target_os = "linux")]
 impl Drop for Page {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and nobody can use it any more. A failure leaks one page.
+        // SAFETY: the mapping is ours, and has no user any more. A failure leaks one page.
         unsafe { libc::munmap(self.at.as_ptr().cast(), Self::LEN) };
     }
 }

@@ -1,34 +1,40 @@
 //! The operating system's files, through io_uring or a bounded pool of threads.
 //!
-//! A [`NativeRt`] takes the best driver that can be had, and [`NativeRt::report`] says which that is and why no better
-//! one. Runtime and files are `Send + Sync`, and any number of threads and tasks, of any executors, may use and drive
-//! them at once: `block_on`, `Tokio::drive`, `AsyncIo::drive`, or a foreign loop around the polling handle. While nobody does,
-//! the runtime drives itself on a thread of its own ([`Builder::self_driving`]), so a task of any executor just awaits.
+//! ```
+//! use mfio_rt::native::NativeRt;
 //!
-//! # Map
+//! let rt = NativeRt::new()?;
+//! println!("{}", rt.report());
+//! # Ok::<(), mfio_rt::native::BuildError>(())
+//! ```
 //!
-//! | module | what |
-//! |---|---|
-//! | `owner` | what a runtime is made of, how operations are sent, how it ends |
-//! | `file`, `stream`, `open`, `call` | files, those without positions, and the futures of operations that move no bytes |
-//! | `op`, `metadata` | the vocabulary of operations, the same for all drivers |
-//! | `table` | who owns what is in flight |
-//! | `cached` | reads of what the page cache holds |
-//! | `driver` | the contract of drivers, io_uring, threads, and the template for others |
-//! | `ladder`, `builder` | which driver, and why |
-//! | `object`, `sys`, `fork` | descriptors, system calls, telling a forked child |
+//! A [`NativeRt`] takes the best driver that is available; [`NativeRt::report`] says which one that
+//! is, and why each better one was rejected. Runtime and files are `Send + Sync`. Any number of
+//! threads and tasks, of any executors, may use and drive them at once: by `block_on`,
+//! `Tokio::drive`, `AsyncIo::drive`, or a foreign loop around the polling handle. While nothing
+//! else does, the runtime drives itself on a thread of its own ([`Builder::self_driving`]), so a
+//! task of any executor just awaits.
 //!
 //! # Limits
 //!
-//! What the system has at a time is bounded ([`Builder::queue_depth`], [`Builder::threads`]), and so is what is lined up
-//! for it ([`Builder::max_in_flight`]). Operations beyond wait for room, in order, as a part of being awaited; none is
-//! refused for there being too many.
+//! The operations that the system has at a time are bounded ([`Builder::queue_depth`],
+//! [`Builder::threads`]), and so are those lined up for it ([`Builder::max_in_flight`]). Operations
+//! beyond that wait for room, in order, as a part of being awaited; none fails because there are
+//! too many.
 //!
 //! # Fork
 //!
-//! A forked child must not use the runtime of its parent: there every operation fails with `ErrorKind::BackendGone`, the
-//! blocking forms too, a wait for the runtime panics instead of lasting for ever, and dropping handles only forgets.
+//! A forked child must not use the runtime of its parent. Every operation, of the blocking forms
+//! too, fails there with `ErrorKind::BackendGone`; a wait for the runtime panics, because it would
+//! never end; dropping handles releases nothing.
 
+// config, builder, report, selection    the settings, and the driver that follows from them
+// owner, runtime                        the parts of a runtime; its handle
+// file, stream, open, call              files, and the futures of operations that move no bytes
+// op, metadata                          the operations that drivers carry out
+// cached, cache_policy                  reads that the page cache answers
+// driver, table                         io_uring, threads; what is in flight
+// object, sys, fork                     descriptors, system calls, detection of forked children
 mod builder;
 mod cache_policy;
 mod cached;

@@ -1,4 +1,4 @@
-//! What a file is: a descriptor, the path it was opened by, and what reading it has taught.
+//! An open descriptor and its properties.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -11,10 +11,11 @@ use mfio::io::{Alignment, Place};
 use super::cache_policy::Caching;
 use super::sys::{self, Position};
 
-/// An open descriptor. Every operation in flight holds one of these, so the descriptor outlives them all.
+/// An open descriptor. Every operation in flight holds one of these, so the descriptor outlives
+/// them.
 #[derive(Debug)]
 pub(crate) struct Object {
-    // Before the descriptor: it has to be taken off first.
+    // Before the descriptor: the driver must release its slot first.
     fixed: OnceLock<Fixed>,
     fd: OwnedFd,
     path: Option<Arc<Path>>,
@@ -22,13 +23,13 @@ pub(crate) struct Object {
     caching: Caching,
     alignment: Alignment,
     appends: bool,
-    /// What all descriptors of this file have in common, once it was asked for.
+    /// The identity of the file, the same for all its descriptors; queried at the first use.
     name: OnceLock<Option<[u64; 2]>>,
-    /// Until the driver should register it; advice.
+    /// Uses since the driver was last told to register the file. A lost count does no harm.
     uses: AtomicU32,
 }
 
-/// Uses after which a file is worth being registered.
+/// Uses after which a file is worth registering.
 const OFTEN: u32 = 256;
 
 impl Object {
@@ -65,17 +66,18 @@ impl Object {
         &self.caching
     }
 
-    /// What requests must be aligned to: blocks, where the page cache is passed by. In order, where there are no positions.
+    /// Returns the alignment of requests: blocks, for files that bypass the page cache; in order,
+    /// for streams.
     pub(crate) fn alignment(&self) -> Alignment {
         self.alignment
     }
 
-    /// Whether what is written goes to the end, whatever its position.
+    /// Whether every write goes to the end of the file, whatever its position.
     pub(crate) fn appends(&self) -> bool {
         self.appends
     }
 
-    /// Where a byte of the file is: the same for every descriptor of it.
+    /// Returns the place of a byte of the file, the same for every descriptor of it.
     pub(crate) fn locate(&self, pos: u64) -> Place {
         match self.name.get_or_init(|| sys::inode(self.fd())) {
             Some(name) => Place::named(*name, pos),
@@ -83,7 +85,7 @@ impl Object {
         }
     }
 
-    /// Where the next write goes, if all go to the end.
+    /// Returns the position of the next write of a file that is appended to.
     #[inline]
     pub(crate) fn appends_at(&self) -> Option<u64> {
         match self.appends && self.seekable {
@@ -92,7 +94,7 @@ impl Object {
         }
     }
 
-    /// The position as system calls want it: what has no positions must not be given any.
+    /// Returns the position in the form of system calls, which accept none for a stream.
     #[inline]
     pub(crate) fn position(&self, pos: u64) -> Position {
         if self.seekable {
@@ -102,25 +104,26 @@ impl Object {
         }
     }
 
-    /// Whether it has positions. What has none is a stream: its bytes come when they come, or never.
+    /// Whether the file has positions. A file without any is a stream, whose reads may wait for
+    /// ever.
     #[inline]
     pub(crate) fn is_seekable(&self) -> bool {
         self.seekable
     }
 
-    /// The number by which the driver knows it, if it does.
+    /// Returns the index of the registered file.
     #[inline]
     pub(crate) fn fixed(&self) -> Option<u32> {
         self.fixed.get().map(|fixed| fixed.index)
     }
 
-    /// From now on the driver knows it by this number.
+    /// Sets the index of the registered file.
     pub(crate) fn fix(&self, fixed: Fixed) {
         let _ = self.fixed.set(fixed);
     }
 
-    /// Counts a use by a driver that registers files; `true`, once in a while: it should be registered. Streams are not:
-    /// whoever has the other end waits for the close.
+    /// Counts a use by a driver that registers files. Returns `true` if the file should be
+    /// registered now. A stream should not: its peer waits for the close.
     #[inline]
     pub(crate) fn wants_fixing(&self) -> bool {
         if !self.seekable || self.fixed.get().is_some() {
@@ -164,7 +167,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// A place in a driver's table of files, given back when this is dropped.
+/// A slot in a driver's table of registered files, released on drop.
 #[derive(Debug)]
 pub(crate) struct Fixed {
     index: u32,
@@ -183,13 +186,13 @@ impl Drop for Fixed {
     }
 }
 
-/// A driver's table of files.
+/// A driver's table of registered files.
 pub(crate) trait Slots: Send + Sync + fmt::Debug {
-    /// Takes the file off. No operation on it is in flight.
+    /// Empties a slot. No operation on the file is in flight.
     fn release(&self, index: u32);
 }
 
-/// As the system says; else what suits every common device.
+/// Returns the alignment that the system reports, or one that suits every common device.
 fn direct_alignment(fd: BorrowedFd<'_>) -> Alignment {
     const PAGE: u32 = 4096;
     let (memory, block) = sys::direct_alignment(fd).unwrap_or((PAGE, PAGE));

@@ -1,12 +1,15 @@
-//! The vocabulary: what a driver can be asked to do, and what an answer means.
+//! The operations of drivers, and the meaning of their results.
 //!
-//! Every driver takes the same [`Op`]s and gives back what the system call gave: a number or an errno. What follows
-//! from it (more to read, end of file, try again) is decided here, once for all drivers.
+//! Every driver accepts the same [`Op`]s and returns the results of system calls: a number or an
+//! errno. The consequences (more to read, end of file, try again) are decided here, once for all
+//! drivers.
 //!
 //! Invariants:
 //!
-//! 1. A driver that reports success `n` of a transfer has moved exactly `n` bytes of the view's memory, from its start.
-//! 2. A view's memory stays valid until the view ends, wherever the view moves; an op owns its view.
+//! 1. A driver that reports success `n` of a transfer has moved exactly `n` bytes of the view's
+//!    memory, from its start.
+//! 2. A view's memory stays valid until the view ends, wherever the view moves; an op owns its
+//!    view.
 #![allow(unsafe_code)]
 
 use std::os::fd::BorrowedFd;
@@ -20,7 +23,7 @@ use super::metadata::{MAX_ATTEMPTS, MetadataRequest};
 use super::object::Object;
 use super::sys::{self, Errno, Position, SyscallResult};
 
-/// One operation, with everything that it needs and owns.
+/// An operation, with everything that it needs and owns.
 #[derive(Debug)]
 pub(crate) enum Op {
     Read(Transfer<Read>),
@@ -28,13 +31,14 @@ pub(crate) enum Op {
     Metadata(MetadataRequest),
 }
 
-/// A view that is to be filled from, or written to, a position of a file.
+/// A view that is filled from, or written to, a position of a file.
 pub(crate) struct Transfer<D: mfio::io::Direction> {
-    /// Held until the end, so that the descriptor can neither close nor be reused under the operation.
+    /// Held until the end, so that the descriptor can neither close nor be reused under the
+    /// operation.
     pub(crate) object: Arc<Object>,
     pub(crate) view: View<D>,
     pub(crate) pos: u64,
-    /// How often this was interrupted in a row.
+    /// Interruptions in a row.
     attempts: u8,
 }
 
@@ -57,13 +61,13 @@ impl<D: mfio::io::Direction> Transfer<D> {
         }
     }
 
-    /// What the kernel is asked for in one call.
+    /// Returns the length of the next system call, in bytes.
     #[inline]
     pub(crate) fn chunk(&self) -> usize {
         self.view.len().min(sys::MAX_TRANSFER)
     }
 
-    /// Where the kernel is asked to begin.
+    /// Returns the position of the next system call.
     #[inline]
     pub(crate) fn position(&self) -> Position {
         self.object.position(self.pos)
@@ -82,14 +86,15 @@ impl<D: mfio::io::Direction> Transfer<D> {
         None
     }
 
-    /// Gives the object back, so that whoever hears of the end finds it free.
+    /// Releases the object, so that a task that is woken by the end finds the file free.
     #[inline]
     fn into_view(self) -> View<D> {
         drop(self.object);
         self.view
     }
 
-    /// Ends the view, or gives back what is left to do. `end` is what a transfer of no bytes means.
+    /// Ends the view, or returns the rest of the operation. `end` is the error for a transfer of no
+    /// bytes.
     #[inline]
     fn complete(
         self,
@@ -107,8 +112,8 @@ impl<D: mfio::io::Direction> Transfer<D> {
         None
     }
 
-    /// The first `n` bytes are done, and there are more. What a stream has given is all that it has now: waiting for
-    /// the rest could take for ever. What nobody waits for takes nothing more either.
+    /// Ends the first `n` bytes, of more. A stream has no more bytes now, and waiting for the rest
+    /// could take for ever. An abandoned read takes no more bytes either.
     fn partly(self, n: u64, again: impl FnOnce(Self) -> Op) -> Option<Op> {
         if D::READS && (!self.object.is_seekable() || self.view.is_abandoned()) {
             self.into_view()
@@ -127,7 +132,7 @@ impl<D: mfio::io::Direction> Transfer<D> {
 }
 
 impl Op {
-    /// Ends the operation unsuccessfully.
+    /// Ends the operation with a failure.
     pub(crate) fn fail(self, cause: impl Into<Cause>) {
         let cause = cause.into();
         match self {
@@ -137,7 +142,7 @@ impl Op {
         }
     }
 
-    /// Takes in what a driver did: ends the operation, or gives back what is left to do.
+    /// Ends the operation with the result of its system call, or returns the rest of it.
     #[inline]
     pub(crate) fn complete(self, result: SyscallResult) -> Option<Self> {
         match self {
@@ -147,7 +152,8 @@ impl Op {
         }
     }
 
-    /// Carries out what is owed on this thread, where no driver will; fails everything else, and what could wait for ever.
+    /// Ends an operation that no driver will carry out. One that is optional or could wait for ever
+    /// fails; any other is carried out on this thread.
     #[cold]
     pub(crate) fn end_without_driver(mut self, cause: Cause) {
         loop {
@@ -162,8 +168,8 @@ impl Op {
         }
     }
 
-    /// Takes in an end that nobody asked for: the thread that had submitted the operation is gone, say. It is tried
-    /// again, a bounded number of times.
+    /// Takes in an error that says nothing of the operation: its thread has exited, for example.
+    /// The operation is tried again, a bounded number of times.
     pub(crate) fn interrupted(self, errno: Errno) -> Option<Self> {
         match self {
             Self::Read(transfer) => transfer.interrupted(errno, Self::Read),
@@ -172,13 +178,13 @@ impl Op {
         }
     }
 
-    /// The stream that bytes are moved from (`true`) or to, if it is one.
+    /// Returns the stream that the operation reads (`true`) or writes, if its file is one.
     pub(crate) fn stream(&self) -> Option<(BorrowedFd<'_>, bool)> {
         let object = self.object().filter(|object| !object.is_seekable())?;
         Some((object.fd(), matches!(self, Self::Read(_))))
     }
 
-    /// One system call's worth, blocking, but not for the bytes of a stream where the system can tell that there are none.
+    /// Makes one system call. It blocks, except for a stream's read where the system supports that.
     pub(crate) fn perform(&mut self) -> SyscallResult {
         match self {
             Self::Read(transfer) => {
@@ -190,13 +196,13 @@ impl Op {
                     }
                 }
                 let (len, fd) = (transfer.chunk(), transfer.object.fd());
-                // SAFETY: (2), and `len` is not more than the view has.
+                // SAFETY: (2), and `len` is at most the length of the view.
                 unsafe { sys::read(fd, transfer.view.as_mut_ptr(), len, transfer.position()) }
                     .map(|n| n as u64)
             }
             Self::Write(transfer) => {
                 let (len, fd) = (transfer.chunk(), transfer.object.fd());
-                // SAFETY: (2), and `len` is not more than the view has.
+                // SAFETY: (2), and `len` is at most the length of the view.
                 unsafe { sys::write(fd, transfer.view.as_ptr(), len, transfer.position()) }
                     .map(|n| n as u64)
             }
@@ -204,7 +210,7 @@ impl Op {
         }
     }
 
-    /// The file that bytes are moved from or to.
+    /// Returns the file that bytes are moved from or to.
     #[inline]
     pub(crate) fn object(&self) -> Option<&Arc<Object>> {
         match self {
@@ -214,8 +220,8 @@ impl Op {
         }
     }
 
-    /// Whether this may take for ever, with nobody to ask for its end by name: the read of a stream, and a request whose
-    /// name has changed because it was tried again, or waited for room.
+    /// Whether the operation may take for ever while its sender has no key to cancel it: the read
+    /// of a stream, or a request that lost its key by a retry or by waiting for room.
     #[inline]
     pub(crate) fn may_linger(&self) -> bool {
         match self {
@@ -225,8 +231,8 @@ impl Op {
         }
     }
 
-    /// Whether it may be left undone when the runtime ends. What was written, synced or closed is carried out: the user may
-    /// have gone on, and will not ask again.
+    /// Whether the operation may be left undone when the runtime ends. Writes, syncs and closes are
+    /// carried out, because the user may rely on them.
     pub(crate) fn is_optional(&self) -> bool {
         match self {
             Self::Read(_) => true,
@@ -235,7 +241,7 @@ impl Op {
         }
     }
 
-    /// Whether this result leaves something to be done: [`complete`](Self::complete) will give it back.
+    /// Whether [`complete`](Self::complete) would return a rest for this result.
     pub(crate) fn goes_on(&self, result: SyscallResult) -> bool {
         match (self, result) {
             (Self::Write(write), Ok(n)) => n != 0 && n < write.view.len() as u64,
@@ -244,11 +250,11 @@ impl Op {
         }
     }
 
-    /// Whether nobody waits for this any more, so that it need not be started.
+    /// Whether the operation was abandoned, and need not be started.
     pub(crate) fn is_abandoned(&self) -> bool {
         match self {
             Self::Read(transfer) => transfer.view.is_abandoned(),
-            // A write that was sent is carried out, whoever still looks.
+            // A write that was sent is carried out, abandoned or not.
             Self::Write(_) => false,
             Self::Metadata(request) => request.is_abandoned(),
         }

@@ -24,7 +24,7 @@ impl NativeRt {
     ///
     /// # Errors
     ///
-    /// What `open(2)` gives; `InvalidInput` for options that contradict each other.
+    /// The error of `open(2)`; `InvalidInput` for options that contradict each other.
     pub fn open(&self, path: impl AsRef<Path>, options: &OpenOptions) -> OpenFile {
         OpenFile::new(self.owner(), path.as_ref(), options)
     }
@@ -38,7 +38,7 @@ impl NativeRt {
         self.open(path, &OpenOptions::new().read(true))
     }
 
-    /// Opens a file for reading and writing, and creates it, or cuts it to length zero.
+    /// Opens a file for reading and writing. Creates it, or cuts it to length zero.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
-//! What a runtime is made of, and how it ends.
+//! The parts of a runtime, and its end.
 //!
-//! [`Core`] is what the backend and the handles share; [`Owner`] is what the handles of users keep alive. Operations in
-//! flight hold files' objects, never an owner, so the last handle of a user ends the runtime, whatever is in flight.
+//! The backend and the handles share [`Core`]; the user's handles keep [`Owner`] alive. Operations
+//! in flight hold files' objects, never an owner. So the user's last handle ends the runtime,
+//! whatever is in flight.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -26,17 +27,18 @@ use super::report::{BuildError, Report};
 use super::selection::select;
 use super::table::Key;
 
-/// Operations whose end could not be proved, of all runtimes of this process.
+/// Operations of all runtimes of this process that did not end before their runtime was dropped.
 static LEAKED: AtomicUsize = AtomicUsize::new(0);
 
-/// How many operations, in this process, the system had not ended when their runtime was dropped. Their buffers,
-/// descriptors and rings stay allocated for good: the system may still use them.
+/// Returns the number of operations, in this process, that the system had not ended when their
+/// runtime was dropped. Their buffers, descriptors and rings stay allocated: the system may still
+/// use them.
 #[must_use]
 pub fn leaked_operations() -> usize {
     LEAKED.load(Ordering::Relaxed)
 }
 
-/// A turn flushes and reaps this often at most before it lets others do something.
+/// Flushes and reaps of one poll, at most, before other tasks run.
 const ROUNDS: usize = 8;
 
 /// Shared by the backend and the handles.
@@ -47,7 +49,7 @@ pub(crate) struct Core {
     common: Common,
 }
 
-/// Kept alive by the handles of users; ends the runtime when the last of them goes.
+/// Kept alive by the user's handles; the last of them ends the runtime.
 pub(crate) struct Owner {
     // Both are forgotten, not dropped, in a forked child.
     core: ManuallyDrop<Arc<Core>>,
@@ -58,8 +60,8 @@ pub(crate) struct Owner {
 }
 
 impl Core {
-    /// One turn: hands over what was submitted, ends what is finished.
-    fn turn(&self, done: &mut Vec<(Op, i32)>, cx: &Context<'_>) {
+    /// Polls once: submits accepted operations, ends completed ones.
+    fn poll_once(&self, done: &mut Vec<(Op, i32)>, cx: &Context<'_>) {
         if self.common.mark.is_child() {
             return;
         }
@@ -73,7 +75,7 @@ impl Core {
     }
 }
 
-/// Says what happens to operations that nobody drives, of a driver that needs to be driven.
+/// Applies the policy for operations that nothing drives, if the driver has to be driven.
 fn attended(
     container: BackendContainer<DynBackend>,
     driver: &Arc<dyn Driver>,
@@ -108,7 +110,7 @@ impl Owner {
         let backend = {
             let (core, mut done) = (core.clone(), Vec::with_capacity(64));
             std::future::poll_fn(move |cx| {
-                core.turn(&mut done, cx);
+                core.poll_once(&mut done, cx);
                 Poll::<()>::Pending
             })
         };
@@ -135,7 +137,7 @@ impl Owner {
         self.core.driver.capabilities().name
     }
 
-    /// What can be done about a failure of the driver itself.
+    /// Returns a remedy for a failure of the driver itself.
     pub(crate) fn explain_driver(&self, cause: Cause) -> Option<&'static str> {
         self.core.driver.explain(cause)
     }
@@ -157,7 +159,7 @@ impl Owner {
         self.core.common.mark.is_child()
     }
 
-    /// Where a transfer begins, if it can be done at all. Of a stream, which has no positions, any will do.
+    /// Returns the position of a transfer, or why it is impossible. A stream ignores positions.
     #[inline]
     fn place(&self, object: &Object, pos: u64) -> Result<u64, Cause> {
         if self.is_child() {
@@ -208,7 +210,7 @@ impl Owner {
         }
     }
 
-    /// Hands an operation to the driver, and tells whoever drives.
+    /// Submits an operation, and signals the backend if it has to be polled.
     #[inline]
     pub(crate) fn submit(&self, op: Op) -> Result<Key, (Op, Cause)> {
         if self.is_child() {
@@ -238,8 +240,8 @@ impl Owner {
         }
     }
 
-    /// Has operations looked for that nobody wants any more: the last handle of a file has gone before them, and whoever
-    /// waits for the close, or for a lock of the file, waits for their end.
+    /// Looks for abandoned operations of a file that was closed: they keep its descriptor and its
+    /// locks.
     #[cold]
     pub(crate) fn sweep(&self) {
         if self.is_child() {
@@ -251,14 +253,14 @@ impl Owner {
         }
     }
 
-    /// Asks for the early end of an operation.
+    /// Requests the early end of an operation.
     pub(crate) fn cancel(&self, key: Key) {
         if self.is_child() {
             return;
         }
         self.core.driver.cancel(key);
-        // A driver without a handle ends operations by itself. A signal would wake all tasks that
-        // wait for the runtime, and they would find nothing to do.
+        // A driver without a handle ends operations by itself. A signal would wake every waiting
+        // task for nothing.
         if self.core.driver.handle().is_some() {
             self.signal();
         }
@@ -266,11 +268,12 @@ impl Owner {
 }
 
 impl Owner {
-    /// Asked for by those who are about to wait.
+    /// Returns the handle for a wait.
     ///
     /// # Panics
     ///
-    /// In a forked child, where nobody would ever end the wait: the turn may be held by a thread that is not there.
+    /// In a forked child, where the wait would never end: the lock may be held by a thread that
+    /// does not exist there.
     pub(super) fn polling_handle(&self) -> Option<PollingHandle<'_>> {
         self.assert_not_child();
         self.driver().handle().map(Handle::polling)
@@ -293,7 +296,8 @@ impl Owner {
     fn assert_not_child(&self) {
         assert!(
             !self.is_child(),
-            "this process is a forked child of the one that made the runtime, and cannot wait for it"
+            "this process is a forked child of the one that made the runtime, and cannot wait for \
+             it"
         );
     }
 }
@@ -327,7 +331,7 @@ fn drop_in_order(
     container: &mut ManuallyDrop<BackendContainer<DynBackend>>,
     core: &mut ManuallyDrop<Arc<Core>>,
 ) {
-    // SAFETY: only called at the end of `Owner::drop`, after which nobody can use either.
+    // SAFETY: only called at the end of `Owner::drop`, after which neither is used.
     unsafe {
         ManuallyDrop::drop(container);
         ManuallyDrop::drop(core);

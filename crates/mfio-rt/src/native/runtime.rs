@@ -9,10 +9,12 @@ use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing
 use super::owner::Owner;
 use super::report::Report;
 
-/// A runtime for files. Clones are handles to the same runtime; the last handle, files included, ends it.
+/// A runtime for files. Clones are handles to the same runtime; the last handle, files included,
+/// ends it.
 ///
-/// Ending it carries out the writes that were sent (syncs and closes too), whether or not their futures are still there,
-/// cancels everything else, and waits for both: see [`Builder::shutdown_patience`].
+/// Ending it carries out the writes that were sent (syncs and closes too), whether or not their
+/// futures are still there, cancels everything else, and waits for both: see
+/// [`Builder::shutdown_patience`].
 ///
 /// ```
 /// use mfio_rt::fs::OpenOptions;
@@ -24,9 +26,9 @@ use super::report::Report;
 /// let options = OpenOptions::new().read(true).write(true).create(true);
 /// rt.block_on(async {
 ///     let file = rt.open(dir.join("greeting"), &options).await?;
-///     file.write_all(0, b"Hello, file!").await?;
+///     file.write_all_at(b"Hello, file!", 0).await?;
 ///     let mut name = [0; 4];
-///     file.read_all(7, &mut name).await?;
+///     file.read_exact_at(&mut name, 7).await?;
 ///     assert_eq!(&name, b"file");
 ///     file.close().await
 /// })?;
@@ -47,7 +49,7 @@ impl NativeRt {
         &self.owner
     }
 
-    /// Which driver was chosen, and why each better one was refused.
+    /// Returns the driver in use, and why each better one was rejected.
     #[must_use]
     pub fn report(&self) -> &Report {
         self.owner.report()

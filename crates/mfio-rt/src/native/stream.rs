@@ -1,4 +1,4 @@
-//! Streams: files without positions, as what they are.
+//! Streams: files without positions.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,11 +11,12 @@ use mfio::packet::{PacketPool, View};
 
 use super::file::File;
 
-/// A pipe, socket or terminal of a [`NativeRt`](super::NativeRt): a [`File`] that has no positions ([`NoPos`]).
+/// A pipe, socket or terminal of a [`NativeRt`](super::NativeRt): a [`File`] that has no positions
+/// ([`NoPos`]).
 ///
-/// Reads and writes as [`File`] says of streams. A [`ByteStream`](mfio::cursor::ByteStream) of it has the asynchronous I/O
-/// traits and loses no bytes when a read is dropped; a [`BlockingByteStream`](mfio::cursor::BlockingByteStream) has those
-/// of std.
+/// Transfers bytes like a [`File`] without positions. A [`ByteStream`](mfio::cursor::ByteStream) of
+/// it has the asynchronous I/O traits and loses no bytes when a read is dropped; a
+/// [`BlockingByteStream`](mfio::cursor::BlockingByteStream) has those of std.
 ///
 /// ```
 /// use mfio_rt::native::File;
@@ -24,7 +25,8 @@ use super::file::File;
 ///
 /// let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
 /// let rt = NativeRt::new()?;
-/// let stream = File::from_owned_fd(&rt, ours.into()).into_stream().expect("sockets have no positions");
+/// let file = File::from_owned_fd(&rt, ours.into());
+/// let stream = file.into_stream().expect("sockets have no positions");
 /// let mut stream = BlockingByteStream::new(stream);
 ///
 /// (&theirs).write_all(b"question")?;
@@ -40,11 +42,11 @@ use super::file::File;
 pub struct Stream(File);
 
 impl File {
-    /// The file as a stream.
+    /// Converts the file to a stream.
     ///
     /// # Errors
     ///
-    /// The file itself, if it has positions.
+    /// Returns the file if it has positions.
     pub fn into_stream(self) -> Result<Stream, Self> {
         if self.has_positions() {
             Err(self)
@@ -55,7 +57,7 @@ impl File {
 }
 
 impl Stream {
-    /// The file again.
+    /// Converts the stream to a file.
     #[must_use]
     pub fn into_file(self) -> File {
         self.0
@@ -74,7 +76,7 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// A file that has none is given a position, and ignores it.
+/// A file without positions ignores this one.
 const ANYWHERE: u64 = 0;
 
 macro_rules! forward {

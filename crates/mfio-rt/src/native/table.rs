@@ -1,26 +1,28 @@
-//! The in-flight table: who owns what the kernel is working on.
+//! The in-flight table, which owns the operations that the kernel works on.
 //!
-//! An entry owns its operation, and with it buffer, view and descriptor, from submission to the terminal completion.
-//! Entries are named by a [`Key`], index and generation in one number, which travels through the kernel as user data.
-//! A key that has been used up names nothing any more, so a completion that comes twice, or late, finds nothing.
+//! An entry owns its operation, and with it buffer, view and descriptor, from submission to the
+//! terminal completion. A [`Key`] names an entry: index and generation in one number, which the
+//! kernel carries as user data. A used key names no entry, so a completion that comes twice, or
+//! late, finds none.
 //!
 //! The table grows to its high-water mark and then allocates no more.
 
-/// Names an entry for as long as it is in the table, and nothing afterwards.
+/// Names an entry while it is in the table, and none afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key(u64);
 
 impl Key {
-    /// The name of nothing.
+    /// Names no entry.
     pub(crate) const NONE: Self = Self(u64::MAX);
 
-    /// As user data. The index is never `u32::MAX`, so that numbers with that lower half are free for other uses.
+    /// Returns the key as user data. The lower half is never `u32::MAX`, which is left for other
+    /// uses.
     #[inline]
     pub(crate) fn get(self) -> u64 {
         self.0
     }
 
-    /// From user data.
+    /// Returns the key in user data.
     #[inline]
     pub(crate) const fn from_raw(raw: u64) -> Self {
         Self(raw)
@@ -62,7 +64,7 @@ struct Slot<T> {
 const NONE: u32 = u32::MAX;
 
 impl<T> Table<T> {
-    /// A table for at most `limit` entries (capped well below `u32::MAX`).
+    /// Creates a table for at most `limit` entries (capped well below `u32::MAX`).
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             slots: Vec::new(),
@@ -78,7 +80,7 @@ impl<T> Table<T> {
         self.live < self.limit
     }
 
-    /// Adds an entry, or gives it back if the table is full.
+    /// Adds an entry, or returns it if the table is full.
     #[inline]
     pub(crate) fn insert(&mut self, value: T) -> Result<Key, T> {
         if !self.has_room() {
@@ -87,8 +89,8 @@ impl<T> Table<T> {
         Ok(self.put_back(value))
     }
 
-    /// Adds an entry that has been in the table before and keeps its place, whoever has come meanwhile. The table is over
-    /// its limit then, by as many entries as are put back at the same time.
+    /// Adds an entry that was in the table before, even if there is no room. Until it leaves, the
+    /// table may be over its limit by the number of entries that are put back at the same time.
     #[inline]
     pub(crate) fn put_back(&mut self, value: T) -> Key {
         self.live += 1;
@@ -108,7 +110,7 @@ impl<T> Table<T> {
         Key::new(index, slot.generation)
     }
 
-    /// The entry, if the key still names one.
+    /// Returns the entry of a key.
     #[inline]
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self.slots.get_mut(key.index())?;
@@ -118,7 +120,7 @@ impl<T> Table<T> {
         slot.value.as_mut()
     }
 
-    /// Takes the entry out; its key names nothing from now on.
+    /// Takes the entry out; its key names none from now on.
     #[inline]
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         let slot = self.slots.get_mut(key.index())?;
@@ -133,13 +135,13 @@ impl<T> Table<T> {
         Some(value)
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.live
     }
 
-    /// The keys of all entries.
+    /// Returns the keys of all entries.
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key> + '_ {
         let live = self
             .slots

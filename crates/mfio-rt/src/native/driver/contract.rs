@@ -1,16 +1,18 @@
-//! The contract of drivers, and the one place where the operating system chooses among them.
+//! The contract of drivers.
 //!
-//! A driver takes operations ([`Op`]), each with everything it owns, and ends every one of them exactly once: with its
-//! outcome, or with a failure. It may do so on any thread, but never under a lock of its own, for the end of an
-//! operation runs code of others (wakers, destructors).
+//! A driver takes operations ([`Op`]), each with everything it owns, and ends every one of them
+//! exactly once: with its result, or with a failure. It may do so on any thread, but not while it
+//! holds a lock of its own, because the end of an operation runs wakers and destructors of the
+//! user's.
 //!
-//! | call | who calls | what |
+//! | call | caller | effect |
 //! |---|---|---|
-//! | [`submit`](Driver::submit) | anybody | takes an operation in, which may have to wait for room; does not block |
-//! | [`flush`](Driver::flush), [`reap`](Driver::reap) | who holds the turn | hands on what was submitted; ends what is finished |
-//! | [`wait`](Driver::wait) | who holds the turn | blocks until there may be something to reap |
-//! | [`cancel`](Driver::cancel) | anybody | a request: the operation ends in its own time |
-//! | [`shutdown`](Driver::shutdown) | the last owner | ends everything, and says how much it could not |
+//! | [`submit`](Driver::submit) | any thread | accepts an operation; does not block |
+//! | [`flush`](Driver::flush) | the backend's poll | submits accepted operations |
+//! | [`reap`](Driver::reap) | the backend's poll | ends completed operations |
+//! | [`wait`](Driver::wait) | the thread that drives | blocks until there may be completions |
+//! | [`cancel`](Driver::cancel) | any thread | requests the early end of an operation |
+//! | [`shutdown`](Driver::shutdown) | the last owner | ends every operation that it can |
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -27,25 +29,25 @@ use crate::native::fork::ForkMark;
 use crate::native::op::Op;
 use crate::native::table::Key;
 
-/// What a runtime and its driver share.
+/// The state that a runtime and its driver share.
 #[derive(Clone, Debug)]
 pub(crate) struct Common {
     pub(crate) mode: Arc<Mode>,
     pub(crate) mark: Arc<ForkMark>,
 }
 
-/// What a driver is like, as data.
+/// The properties of a driver.
 #[derive(Clone, Debug)]
 pub(crate) struct Capabilities {
-    /// The driver's name, for errors.
+    /// The name in errors.
     pub(crate) name: &'static str,
-    /// Hits after which a cached read is queued all the same (see `cached`).
+    /// Attempts after which one cached read is queued (see `cache_policy`).
     pub(crate) inline_stride: u32,
-    /// Further particulars, for the report.
+    /// Details for the report.
     pub(crate) details: String,
 }
 
-/// How the outside wakes a driver that waits in the kernel, and what a reactor watches.
+/// The descriptor that a reactor watches, and the waker that makes it ready.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     /// Readable when there is something to reap.
@@ -56,11 +58,11 @@ pub(crate) struct Handle {
     pub(crate) flags: Arc<AtomicU8>,
 }
 
-/// What is waited for on a handle.
+/// The events to wait for on a handle.
 static READABLE: PollingFlags = PollingFlags::new().read(true);
 
 impl Handle {
-    /// The handle as backends export it.
+    /// Returns the handle in the form that backends export.
     pub(crate) fn polling(&self) -> PollingHandle<'_> {
         PollingHandle {
             handle: self.fd,
@@ -71,30 +73,34 @@ impl Handle {
     }
 }
 
-/// An operation was taken in.
+/// The receipt for an accepted operation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Submitted {
-    /// Names it; [`Key::NONE`] where it has no name, as long as it waits for room.
+    /// Names the operation; [`Key::NONE`] while it waits for room, where operations have no key.
     pub(crate) key: Key,
-    /// It is the first one that waits for the next turn: somebody has to be told. Those behind it go with it.
+    /// The driver needs a flush. One flush submits this operation and the ones after it.
     pub(crate) signal: bool,
 }
 
-/// See the module.
+/// A driver. The module lists the callers of each method.
 pub(crate) trait Driver: Send + Sync + fmt::Debug {
-    /// What it is like.
+    /// Returns the driver's properties.
     fn capabilities(&self) -> &Capabilities;
 
-    /// Takes an operation in. One that finds no room waits for it, in order. Shut down, or broken: gives it back with the
-    /// reason.
+    /// Accepts an operation. If there is no room it waits for some, in order.
+    ///
+    /// # Errors
+    ///
+    /// Returns the operation, and why, when the driver was shut down or has failed.
     fn submit(&self, op: Op) -> Result<Submitted, (Op, Cause)>;
 
-    /// Hands what was submitted to the system. `true`: there is more to hand on.
+    /// Submits accepted operations to the system. Returns `true` if some are left to submit.
     fn flush(&self) -> bool {
         false
     }
 
-    /// Ends what is finished. `true`: there is something to flush now. `done` is scratch space, empty before and after.
+    /// Ends completed operations. Returns `true` if there is something to flush now. `done` is
+    /// scratch space, empty before and after.
     fn reap(&self, done: &mut Vec<(Op, i32)>) -> bool {
         let _ = done;
         false
@@ -105,30 +111,30 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
         let _ = timeout;
     }
 
-    /// Asks for the early end of an operation that may have ended already.
+    /// Requests the early end of an operation, which may have ended already.
     fn cancel(&self, key: Key);
 
-    /// Looks for operations that nobody wants any more, now or at the next flush.
+    /// Looks for abandoned operations, now or at the next flush.
     fn sweep(&self) {}
 
-    /// What can be done about a failure, where the driver knows more of it than the cause tells.
+    /// Returns a remedy for a failure that is the driver's own.
     fn explain(&self, cause: Cause) -> Option<&'static str> {
         let _ = cause;
         None
     }
 
-    /// What to watch, if there is anything to watch. Without, the driver ends operations by itself, on other threads.
+    /// Returns the handle to watch. A driver without one ends operations on threads of its own.
     fn handle(&self) -> Option<&Handle> {
         None
     }
 
-    /// Whether operations are under way that end only where the driver is driven.
+    /// Whether operations are in flight that end only while the driver is polled.
     fn is_busy(&self) -> bool {
         false
     }
 
-    /// Takes nothing in any more, cancels what is optional ([`Op::is_optional`]), carries out the rest, and returns how many
-    /// operations have not ended within `patience`. What belongs to those must stay where it is for good: the caller forgets
-    /// the driver then.
+    /// Rejects new operations, cancels optional ones ([`Op::is_optional`]), and carries out the
+    /// rest. Returns how many did not end within `patience`. The system may still use their memory,
+    /// so the caller must leak the driver then.
     fn shutdown(&self, patience: Duration) -> usize;
 }

@@ -1,8 +1,8 @@
-//! How long to wait at most, where that may be for ever.
+//! Deadlines of waits that may be endless.
 
 use std::time::{Duration, Instant};
 
-/// The longest wait that is asked of the system at once: whoever has longer asks again.
+/// The longest single wait; longer waits are repeated.
 const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A point in time, or never.
@@ -10,12 +10,12 @@ const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// So long from now. What no clock can tell is never.
+    /// Returns the end of `patience`; never, if that is beyond the range of the clock.
     pub(super) fn after(patience: Duration) -> Self {
         Self(Instant::now().checked_add(patience))
     }
 
-    /// What is left, as much as can be waited for in one go; zero when it is over.
+    /// Returns the remaining time, at most one single wait; zero when it is over.
     pub(super) fn left(self) -> Duration {
         self.0.map_or(LONG, |until| {
             until.saturating_duration_since(Instant::now()).min(LONG)

@@ -1,7 +1,7 @@
 //! The drivers, and the one place where the operating system chooses among them.
 //!
 //! To add a platform, copy `stub.rs`, which compiles everywhere, and add the new module and its
-//! [`DriverKind`] below. `contract` says what a driver has to do.
+//! [`DriverKind`] below. `contract` has the rules for drivers.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ mod deadline;
 mod stub;
 mod threads;
 mod waiting;
-// Where the `io-uring` crate has no bindings, a driver that refuses stands in.
+// Stands in for architectures without bindings in the `io-uring` crate.
 #[cfg_attr(
     not(all(
         target_os = "linux",

@@ -1,4 +1,4 @@
-//! io_uring where there is none.
+//! The io_uring driver on platforms without io_uring.
 
 use std::sync::Arc;
 

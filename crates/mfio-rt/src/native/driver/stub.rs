@@ -1,7 +1,8 @@
-//! A driver that can do nothing: the template for a new platform. It is compiled with the tests, and tested.
+//! The template of a driver for a new platform. It rejects every operation, and is compiled and
+//! tested with the tests.
 //!
-//! Replace the body of [`Stub::submit`] by a queue or a system call, and override the provided methods as far as the
-//! platform has something to flush, to reap or to wait for.
+//! Replace the body of [`Stub::submit`] by a queue or a system call, and override the provided
+//! methods as far as the platform has something to flush, to reap or to wait for.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::contract::{Capabilities, Driver, Submitted};
 use crate::native::op::Op;
 use crate::native::table::Key;
 
-/// Refuses every operation.
+/// Rejects every operation.
 #[derive(Debug)]
 pub(crate) struct Stub {
     capabilities: Capabilities,

@@ -1,13 +1,14 @@
-//! Blocking calls on a bounded pool of threads: works everywhere, and needs no turn.
+//! Blocking calls on a bounded pool of threads: works everywhere, and needs no polling.
 //!
-//! Threads start when there is work and none is idle, up to a limit, and end after having been idle for a while. The
-//! queue is as long as what was sent (see `waiting`). A call that runs cannot be cancelled; one that waits in the queue is not started when nobody
-//! waits for it any more.
+//! A thread starts when there is work and none is idle, up to a limit, and ends after being idle
+//! for a while. The queue is unbounded (see `waiting`). A running call cannot be cancelled; a
+//! queued operation that was abandoned is not started.
 //!
-//! A read of a stream (a pipe, a socket, a terminal) may have to wait for ever. It takes a thread meanwhile, but waits in
-//! `poll(2)`, beside a notifier: that rings when threads are wanting, and at the end, and a thread whose read nobody waits for
-//! goes on to something else then, having taken nothing from the stream. Reads that somebody waits for keep their
-//! threads: as many of them as there are threads hold up everything else.
+//! A read of a stream (a pipe, a socket, a terminal) may wait for ever. It occupies a thread, but
+//! waits in `poll(2)`, together with a notifier. That is notified when operations wait for a
+//! thread, and at shutdown. A thread whose read was abandoned then takes other work, and has taken
+//! nothing from the stream. Reads that are awaited keep their threads: if all threads wait for
+//! streams, other operations wait too.
 
 mod notifier;
 mod pool;
@@ -24,7 +25,7 @@ use crate::native::config::Config;
 use crate::native::op::Op;
 use crate::native::table::Key;
 
-/// Operations have no names here, and need no turn.
+/// Operations have no keys here, and need no flush.
 const TAKEN: Submitted = Submitted {
     key: Key::from_raw(0),
     signal: false,
@@ -40,7 +41,7 @@ impl Threads {
     pub(crate) fn open(config: &Config) -> Arc<dyn Driver> {
         let pool = Pool::new(config.threads.max(1));
         let details = format!("up to {} threads", pool.max_threads);
-        // A queued read pays for two switches of threads here, so it gives way less often.
+        // A queued read costs two context switches here, so fewer are queued.
         let capabilities = Capabilities {
             name: "threads",
             inline_stride: 1024,
@@ -87,7 +88,7 @@ impl Driver for Threads {
         Ok(TAKEN)
     }
 
-    /// Threads that wait for streams look up; one whose read nobody waits for lets go of it.
+    /// Makes the threads that wait for streams drop abandoned reads.
     fn sweep(&self) {
         let mut state = self.pool.lock();
         state
@@ -102,15 +103,16 @@ impl Driver for Threads {
     fn explain(&self, cause: Cause) -> Option<&'static str> {
         let limit = Cause::with_errno(ErrorKind::LimitReached, libc::EAGAIN);
         (cause == limit).then_some(
-            "no thread could be started to do this: see RLIMIT_NPROC (`ulimit -u`), the control group's pids.max, and \
-             memory for its stack (RLIMIT_AS, `ulimit -v`)",
+            "no thread could be started to do this: see RLIMIT_NPROC (`ulimit -u`), the control \
+             group's pids.max, and memory for its stack (RLIMIT_AS, `ulimit -v`)",
         )
     }
 
-    /// Nothing to do: whoever gave up has marked the operation, and it will not be started.
+    /// Does nothing: an abandoned operation is marked as such, and not started.
     fn cancel(&self, _: Key) {}
 
-    /// Ends what is optional, and waits for what is owed. What waits in the queue when the time is up is given up.
+    /// Ends optional operations, and waits for the others. The ones that are still queued when the
+    /// time is up fail.
     fn shutdown(&self, patience: Duration) -> usize {
         let (optional, starts) = self.pool.lock().close();
         if starts {
@@ -145,7 +147,8 @@ fn end_all(ops: Vec<Op>) {
 }
 
 impl Threads {
-    /// Starts a thread. If there is none at all then, what is queued fails: nobody would ever do it.
+    /// Starts a thread. If that fails and there is no other, the queued operations fail too,
+    /// because no thread would carry them out.
     #[cold]
     fn start(&self) {
         let pool = self.pool.clone();
@@ -162,7 +165,7 @@ impl Threads {
             }
         };
         let cause = match error.raw_os_error() {
-            // Whatever is short of, it is not this operation that would block.
+            // Not `WouldBlock`: a limit was reached.
             Some(libc::EAGAIN) => Cause::with_errno(ErrorKind::LimitReached, libc::EAGAIN),
             _ => Cause::from(error),
         };

@@ -1,22 +1,22 @@
-//! Operations that wait for room in a driver, in the order in which they were sent.
+//! The queue of operations that wait for room in a driver, in the order in which they were sent.
 //!
-//! The queue has an entry for each operation and nothing else, so its length is that of what the senders have sent and not
-//! yet seen the end of. Its memory is a small share of theirs: each entry stands for a packet with a buffer. Reads and
-//! requests that were given up leave it when it is next looked through, which happens whenever it has doubled; so it has
-//! at most twice the entries that somebody waits for, writes of which the result is not awaited included.
+//! Each entry stands for a packet with a buffer, so the queue takes a small share of the senders'
+//! memory, and the senders bound it. Abandoned reads and requests are taken out whenever the queue
+//! has doubled; so it has at most twice the entries that are not abandoned. A write never counts as
+//! abandoned.
 
 use std::collections::VecDeque;
 
 use crate::native::op::Op;
 
-/// Below this length the queue is not looked through.
+/// Shorter queues are not swept.
 const FEW: usize = 64;
 
 /// A queue of operations.
 #[derive(Debug)]
 pub(super) struct Waiting {
     ops: VecDeque<Op>,
-    /// The length at which it is looked through.
+    /// The length at which it is swept.
     sweep_at: usize,
 }
 
@@ -38,7 +38,8 @@ impl Waiting {
         self.ops.len()
     }
 
-    /// Adds an operation. `true`: the queue has doubled, and is to be [swept](Self::sweep).
+    /// Adds an operation. Returns `true` if the queue has doubled, and is to be
+    /// [swept](Self::sweep).
     #[inline]
     #[must_use]
     pub(super) fn push(&mut self, op: Op) -> bool {
@@ -46,7 +47,7 @@ impl Waiting {
         self.ops.len() >= self.sweep_at
     }
 
-    /// Takes the oldest operation out. The memory of a long queue goes with its last entry.
+    /// Takes the oldest operation. The last one frees the memory of a long queue.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Op> {
         let op = self.ops.pop_front()?;
@@ -56,14 +57,15 @@ impl Waiting {
         Some(op)
     }
 
-    /// Takes out what nobody waits for any more. The caller ends it, without a lock: that runs code of others.
+    /// Takes out abandoned operations. The caller ends them without a lock, because that runs code
+    /// of the user's.
     #[cold]
     #[must_use]
     pub(super) fn sweep(&mut self) -> Vec<Op> {
         self.take_out(Op::is_abandoned)
     }
 
-    /// Takes out what is chosen. The rest keeps its order.
+    /// Takes out the chosen operations. The rest keeps its order.
     #[must_use]
     pub(super) fn take_out(&mut self, chosen: impl Fn(&Op) -> bool) -> Vec<Op> {
         let (mut out, mut kept) = (Vec::new(), VecDeque::new());

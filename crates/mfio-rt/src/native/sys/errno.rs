@@ -6,7 +6,7 @@ pub(crate) type Errno = i32;
 /// The result of a system call: bytes moved, a descriptor, a length.
 pub(crate) type SyscallResult = Result<u64, Errno>;
 
-/// The errno of the last call of this thread.
+/// Returns the errno of this thread's last call.
 pub(super) fn errno() -> Errno {
     std::io::Error::last_os_error()
         .raw_os_error()

@@ -15,7 +15,7 @@ pub(crate) fn open(path: &CStr, flags: libc::c_int, mode: u32) -> Result<OwnedFd
     // SAFETY: `path` is a C string that lives through the call.
     let fd =
         retried(|| count(unsafe { libc::open(path.as_ptr(), flags, mode & 0o7777) } as isize))?;
-    // SAFETY: the call has just given us this descriptor, and nobody else has it.
+    // SAFETY: the call has just returned this descriptor, which has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn sync(fd: BorrowedFd<'_>, data_only: bool) -> Result<(), Errno> {
     .map(drop)
 }
 
-/// `close(2)`, with its error told: the descriptor is gone in any case.
+/// `close(2)`. The descriptor is closed even if this fails.
 pub(crate) fn close(fd: OwnedFd) -> Result<(), Errno> {
     // SAFETY: the descriptor is ours and is given up here.
     match unsafe { libc::close(std::os::fd::IntoRawFd::into_raw_fd(fd)) } {
@@ -57,7 +57,7 @@ pub(crate) fn close(fd: OwnedFd) -> Result<(), Errno> {
     }
 }
 
-/// The open flags of a descriptor (`F_GETFL`).
+/// Returns the open flags of a descriptor (`F_GETFL`).
 pub(crate) fn flags(fd: BorrowedFd<'_>) -> Result<libc::c_int, Errno> {
     // SAFETY: (1).
     let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
@@ -67,9 +67,8 @@ pub(crate) fn flags(fd: BorrowedFd<'_>) -> Result<libc::c_int, Errno> {
 /// Whether the file has positions: pipes, sockets and terminals have none.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_seekable(fd: BorrowedFd<'_>) -> bool {
-    // A read of nothing: refused where there are no positions, and nothing otherwise. (`lseek` succeeds on some files
-    // that do not have any.)
-    // SAFETY: (1); there is no buffer.
+    // A read of no bytes fails on a stream only. (`lseek` succeeds on some of them.) SAFETY: (1);
+    // there is no buffer.
     let result = unsafe { libc::preadv(fd.as_raw_fd(), std::ptr::null(), 0, 0) };
     result >= 0 || errno() != libc::ESPIPE
 }

@@ -1,7 +1,7 @@
 //! Limits of the process.
 #![allow(unsafe_code)]
 
-/// The limits (soft, hard) of a resource, in its own unit.
+/// Returns the limits (soft, hard) of a resource, in its own unit.
 pub(crate) fn limit(resource: Resource) -> Option<(u64, u64)> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,

@@ -9,8 +9,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::errno::{Errno, errno};
 
-/// What tells a file from all others, whichever descriptor it is seen through: its device and its number there, and for a
-/// block device, which may have several nodes, the number of the device.
+/// Returns the identity of a file, the same for all its descriptors: device and inode. For a block
+/// device, which may have several inodes, the number of the device.
 #[allow(clippy::unnecessary_cast, reason = "the types depend on the system")]
 pub(crate) fn inode(fd: BorrowedFd<'_>) -> Option<[u64; 2]> {
     let stat = stat(fd).ok()?;
@@ -20,7 +20,7 @@ pub(crate) fn inode(fd: BorrowedFd<'_>) -> Option<[u64; 2]> {
     }
 }
 
-/// What `fstat(2)` says.
+/// `fstat(2)`.
 pub(crate) fn stat(fd: BorrowedFd<'_>) -> Result<libc::stat, Errno> {
     let mut stat = std::mem::MaybeUninit::uninit();
     // SAFETY: (1); `stat` is as large as the call wants.
@@ -31,7 +31,7 @@ pub(crate) fn stat(fd: BorrowedFd<'_>) -> Result<libc::stat, Errno> {
     }
 }
 
-/// How long the file is. Block devices are asked themselves: their inode says nothing.
+/// Returns the length in bytes. The inode of a block device has none, so the device is asked.
 pub(crate) fn len(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     let stat = stat(fd)?;
     match stat.st_mode & libc::S_IFMT {
@@ -40,7 +40,7 @@ pub(crate) fn len(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     }
 }
 
-/// How long a regular file is, as far as this machine knows without asking another one: nothing is waited for.
+/// Returns the length of a regular file that this machine knows, without asking another one.
 #[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")))]
 pub(crate) fn known_len(fd: BorrowedFd<'_>) -> Option<u64> {
     let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
@@ -57,14 +57,14 @@ pub(crate) fn known_len(fd: BorrowedFd<'_>) -> Option<u64> {
     (result == 0 && regular).then_some(stat.stx_size)
 }
 
-/// How long a regular file is. Elsewhere there is no way to say that nothing is to be waited for.
+/// Returns the length of a regular file. This system cannot be told not to ask another machine.
 #[cfg(not(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"))))]
 pub(crate) fn known_len(fd: BorrowedFd<'_>) -> Option<u64> {
     let stat = stat(fd).ok()?;
     (stat.st_mode & libc::S_IFMT == libc::S_IFREG).then_some(stat.st_size as u64)
 }
 
-/// How long a block device is.
+/// Returns the length of a block device, in bytes.
 #[cfg(target_os = "linux")]
 pub(crate) fn device_len(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
@@ -76,13 +76,14 @@ pub(crate) fn device_len(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     }
 }
 
-/// How long a block device is.
+/// Fails: this system has no common call for that.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn device_len(_: BorrowedFd<'_>) -> Result<u64, Errno> {
     Err(libc::EOPNOTSUPP)
 }
 
-/// What `O_DIRECT` asks of memory, and of positions and lengths, where the system knows it: Linux from 6.1 on.
+/// Returns the alignment that `O_DIRECT` needs, of memory and of positions, where the system
+/// reports it (Linux 6.1).
 #[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")))]
 pub(crate) fn direct_alignment(fd: BorrowedFd<'_>) -> Option<(u32, u32)> {
     let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
@@ -96,13 +97,13 @@ pub(crate) fn direct_alignment(fd: BorrowedFd<'_>) -> Option<(u32, u32)> {
     known.then_some((stat.stx_dio_mem_align, stat.stx_dio_offset_align))
 }
 
-/// Elsewhere nobody tells.
+/// Returns `None`: this system does not report it.
 #[cfg(not(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"))))]
 pub(crate) fn direct_alignment(_: BorrowedFd<'_>) -> Option<(u32, u32)> {
     None
 }
 
-/// Whether the file lives in memory (tmpfs, ramfs): reading it never waits for a device.
+/// Whether the file is in memory (tmpfs, ramfs): reads of it never wait for a device.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_in_memory(fd: BorrowedFd<'_>) -> bool {
     const RAMFS_MAGIC: u32 = 0x8584_58f6;
@@ -116,7 +117,7 @@ pub(crate) fn is_in_memory(fd: BorrowedFd<'_>) -> bool {
     kind == libc::TMPFS_MAGIC as u32 || kind == RAMFS_MAGIC
 }
 
-/// Elsewhere nothing is known.
+/// Returns `false`: unknown on this system.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn is_in_memory(_: BorrowedFd<'_>) -> bool {
     false

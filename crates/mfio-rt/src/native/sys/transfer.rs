@@ -10,14 +10,15 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::errno::{Errno, count, errno, retried};
 
-/// What the kernel moves in one call at most (`MAX_RW_COUNT`, page size 4 KiB; smaller elsewhere, never larger).
+/// The most bytes that the kernel moves in one call (`MAX_RW_COUNT`, page size 4 KiB; smaller
+/// elsewhere, never larger).
 pub(crate) const MAX_TRANSFER: usize = 0x7fff_f000;
 
 fn offset(pos: u64) -> Result<libc::off_t, Errno> {
     libc::off_t::try_from(pos).map_err(|_| libc::EINVAL)
 }
 
-/// Where to read or write.
+/// The position of a read or write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Position {
     At(u64),
@@ -50,8 +51,8 @@ pub(crate) unsafe fn read(
 
 /// `pwrite(2)`, or `write(2)` without a position: one call, so possibly short.
 ///
-/// Some files have positions for reads only (those of /proc that are made of `seq_file`, say): they refuse `pwrite` with
-/// `ESPIPE`, and are written without, as io_uring does.
+/// Some files have positions for reads only (those of /proc that use `seq_file`, for example).
+/// `pwrite` fails with `ESPIPE` for them, so they are written without a position, as io_uring does.
 ///
 /// # Safety
 ///
@@ -78,11 +79,12 @@ pub(crate) unsafe fn write(
     }
 }
 
-/// `preadv2(2)` with `RWF_NOWAIT`: what the page cache, or the stream, holds, or `EAGAIN`.
+/// `preadv2(2)` with `RWF_NOWAIT`: reads from the page cache, or the buffer of a stream.
 ///
 /// # Errors
 ///
-/// `EOPNOTSUPP` where the file system, the kernel or the operating system cannot.
+/// `EAGAIN` if it would wait; `EOPNOTSUPP` if the file system, the kernel or the operating system
+/// does not support it.
 #[cfg(target_os = "linux")]
 #[inline]
 pub(crate) fn read_nowait(
@@ -124,7 +126,7 @@ pub(crate) fn read_nowait(
     }
 }
 
-/// Elsewhere there is no such call.
+/// Fails: this system has no such call.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn read_nowait(_: BorrowedFd<'_>, _: &mut [u8], _: Position) -> Result<usize, Errno> {
     Err(libc::EOPNOTSUPP)

@@ -1,4 +1,8 @@
 //! Waiting for descriptors.
+//!
+//! Invariants:
+//!
+//! 1. A [`BorrowedFd`] is open until the call returns.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -7,8 +11,8 @@ use std::time::Duration;
 use super::errno::{Errno, errno};
 use super::stat::stat;
 
-/// `poll(2)`: waits for events on a descriptor, a readable notifier, or the time-out, whichever comes
-/// first. Returns `true` for the events, or a failure that a transfer would report.
+/// `poll(2)`: waits for events on a descriptor, a readable notifier, or the time-out, whichever
+/// comes first. Returns `true` for the events, or a failure that a transfer would report.
 pub(crate) fn poll(
     fd: BorrowedFd<'_>,
     events: libc::c_short,
@@ -20,13 +24,13 @@ pub(crate) fn poll(
         events,
         revents: 0,
     };
-    // What is negative is not looked at.
+    // `poll` ignores negative descriptors.
     let notifier = notifier.map_or(-1, |notifier| notifier.as_raw_fd());
     let mut fds = [watch(fd.as_raw_fd(), events), watch(notifier, libc::POLLIN)];
     let timeout = timeout.map_or(-1, |timeout| {
         libc::c_int::try_from(timeout.as_millis()).unwrap_or(libc::c_int::MAX)
     });
-    // SAFETY: `fds` has as many as are told, and `fd` is borrowed: open.
+    // SAFETY: the pointer and the length are those of `fds`; (1).
     match unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) } {
         0.. => Ok(fds[0].revents != 0),
         _ => match errno() {
@@ -36,13 +40,14 @@ pub(crate) fn poll(
     }
 }
 
-/// Whether this is a FIFO that nobody has opened for writing since it was opened for reading. One that has ended is ready.
+/// Whether this is a FIFO that no process has opened for writing since it was opened for reading.
+/// After its last writer has closed it, a FIFO is ready instead.
 pub(crate) fn awaits_a_writer(fd: BorrowedFd<'_>) -> bool {
     let is_fifo = stat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFIFO);
     is_fifo && poll(fd, libc::POLLIN, None, Some(Duration::ZERO)) == Ok(false)
 }
 
-/// An event counter that wakers write to.
+/// Creates an event counter that wakers write to.
 #[cfg(target_os = "linux")]
 pub(crate) fn eventfd() -> Result<OwnedFd, Errno> {
     // SAFETY: takes numbers only.
@@ -50,6 +55,6 @@ pub(crate) fn eventfd() -> Result<OwnedFd, Errno> {
     if fd < 0 {
         return Err(errno());
     }
-    // SAFETY: the call has just given us this descriptor, and nobody else has it.
+    // SAFETY: the call has just returned this descriptor, which has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

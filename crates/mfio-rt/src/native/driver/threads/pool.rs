@@ -1,4 +1,4 @@
-//! The threads, their queue, and what each of them does.
+//! The threads, their queue, and their main loop.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,22 +10,23 @@ use crate::native::driver::waiting::Waiting;
 use crate::native::op::Op;
 use crate::native::sys;
 
-/// Between two looks of a thread that waits for a stream while work is waiting for a thread.
+/// The interval at which a thread in `poll(2)` looks for other work, if there is some or it has no
+/// notifier.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How often in a row a stream may say that it is ready and then give nothing, before there is a pause each time: others
-/// who read from it have been faster, or it is not to be trusted.
+/// Wake-ups in a row for a stream that then gave nothing, before each retry pauses: other readers
+/// may be faster.
 const DECOYS: u32 = 32;
 
-/// A thread that has been idle for this long ends.
+/// The idle time after which a thread ends.
 const IDLE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) state: Mutex<State>,
-    /// Work for an idle thread, or the end.
+    /// Notified for work, and at shutdown.
     pub(super) work: Condvar,
-    /// A thread has finished an operation, after the shutdown.
+    /// Notified after shutdown when the last call has ended.
     pub(super) quiet: Condvar,
     pub(super) max_threads: usize,
 }
@@ -35,15 +36,15 @@ pub(super) struct State {
     pub(super) queue: Waiting,
     pub(super) threads: usize,
     pub(super) idle: usize,
-    /// System calls under way.
+    /// System calls in progress.
     pub(super) running: usize,
-    /// Operations that are not optional (writes), from the submission to the end of their last call.
+    /// Operations that are not optional (writes), from submission to the end of their last call.
     pub(super) owed: usize,
-    /// Of the threads that wait for streams.
+    /// One for each thread that waits for a stream.
     pub(super) notifiers: Vec<Arc<Notifier>>,
-    /// Nothing is taken in any more, and only what is owed begins.
+    /// New operations are rejected, and only those that are not optional begin.
     pub(super) closed: bool,
-    /// Nothing at all begins any more.
+    /// No operation begins.
     pub(super) over: bool,
 }
 
@@ -61,25 +62,26 @@ impl State {
         }
     }
 
-    /// No thread is within a system call, nor will be in one for what is owed.
+    /// Whether no system call is in progress, nor will be.
     pub(super) fn is_quiet(&self) -> bool {
         self.running == 0 && self.owed == 0 && self.notifiers.is_empty()
     }
 
-    /// Whether this may begin.
+    /// Whether an operation may begin.
     fn admits(&self, op: &Op) -> bool {
         !(self.over || (self.closed && op.is_optional()))
     }
 
-    /// Everything in the queue, owed no more.
+    /// Takes every queued operation. They are no longer owed.
     pub(super) fn take_queue(&mut self) -> Vec<Op> {
         let all = self.queue.take_out(|_| true);
         self.owed -= all.iter().filter(|op| !op.is_optional()).count();
         all
     }
 
-    /// Takes nothing in any more. What is optional comes back; and whether what is owed wants a thread of its own: all of
-    /// them may be within calls that do not end, or have called this.
+    /// Rejects operations from now on. Returns the optional ones, and whether the rest need another
+    /// thread: the present ones may all be in calls that do not end, or one of them may be the
+    /// caller.
     pub(super) fn close(&mut self) -> (Vec<Op>, bool) {
         self.closed = true;
         self.notifiers.iter().for_each(|notifier| notifier.notify());
@@ -104,7 +106,7 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The life of a thread.
+    /// The main loop of a thread.
     pub(super) fn serve(&self) {
         let _counted = Counted(self);
         let mut notifier = None;
@@ -113,8 +115,8 @@ impl Pool {
         }
     }
 
-    /// Takes an operation to its end. That end runs code of others, which may end the runtime from here: nothing counts
-    /// as running then.
+    /// Takes an operation to its end. That runs code of the user's, which may end the runtime from
+    /// here, so nothing is counted as running then.
     fn carry_out(&self, mut op: Op, notifier: &mut Option<Arc<Notifier>>) {
         let mut owed = !op.is_optional();
         let mut waits = matches!(op.stream(), Some((_, true)));
@@ -142,14 +144,14 @@ impl Pool {
             }
             match op.complete(outcome) {
                 Some(rest) => op = rest,
-                // It would have gone on, but was tried too often.
+                // It needed another attempt, but had too many.
                 None if owed => return self.finish(|state| state.owed -= 1),
                 None => return,
             }
         }
     }
 
-    /// A system call begins, unless the driver has ended.
+    /// Counts a system call that begins, unless the driver has ended.
     fn begin(&self, op: &Op) -> bool {
         let mut state = self.lock();
         let begins = state.admits(op);
@@ -157,7 +159,7 @@ impl Pool {
         begins
     }
 
-    /// A system call has ended.
+    /// Counts a system call that has ended.
     fn finish(&self, ended: impl FnOnce(&mut State)) {
         let mut state = self.lock();
         ended(&mut state);
@@ -166,21 +168,23 @@ impl Pool {
         }
     }
 
-    /// Waits until a stream has something, or room. `false`: nobody waits for that any more.
+    /// Waits until a stream is ready. Returns `false` if the operation was abandoned or may not
+    /// begin.
     fn await_stream(&self, op: &Op, notifier: &mut Option<Arc<Notifier>>) -> bool {
         let Some((fd, reads)) = op.stream() else {
             return true;
         };
         let events = if reads { libc::POLLIN } else { libc::POLLOUT };
         if notifier.is_none() {
-            // Without one, it looks up now and then.
+            // Without one, the wait has a time-out.
             *notifier = Notifier::new().ok();
         }
         loop {
             let Some(timeout) = self.enter_wait(op, notifier.as_ref()) else {
                 return false;
             };
-            // After it can be rung for: who gives up and then wants a thread is heard.
+            // Checked after the notifier is registered, so that a thread that abandons the
+            // operation now, and then needs a thread, is noticed.
             let given_up = op.is_abandoned();
             let ready = match given_up {
                 true => Ok(false),
@@ -195,13 +199,13 @@ impl Pool {
             match ready {
                 _ if given_up => return false,
                 Ok(false) => {}
-                // What failed fails again in the transfer, and is told then.
+                // The transfer reports the error.
                 Ok(true) | Err(_) => return true,
             }
         }
     }
 
-    /// For how long to wait for a stream; `None`: not at all, this is the end.
+    /// Returns the time-out for a wait; `None` if the operation may not begin.
     fn enter_wait(&self, op: &Op, notifier: Option<&Arc<Notifier>>) -> Option<Option<Duration>> {
         let mut state = self.lock();
         if !state.admits(op) {
@@ -222,7 +226,7 @@ impl Pool {
         notifier.reset();
     }
 
-    /// The next operation, or the end of this thread.
+    /// Returns the next operation, or `None` when the thread is to end.
     fn next(&self) -> Option<Op> {
         let mut state = self.lock();
         let until = Instant::now() + IDLE;
@@ -243,7 +247,7 @@ impl Pool {
     }
 }
 
-/// A thread that is counted: one that panics leaves all the same.
+/// Keeps the count of threads correct when one panics.
 struct Counted<'a>(&'a Pool);
 
 impl Drop for Counted<'_> {

@@ -1,4 +1,4 @@
-//! The driver: operations in, and the calls of whoever drives.
+//! The driver's state, and its implementation of the contract.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +30,7 @@ pub(super) struct Uring {
     pub(super) mode: Arc<Mode>,
     handle: Handle,
     pub(super) wake_fd: RawFd,
-    /// (3) Never used: it closes the descriptor when the driver goes.
+    /// (3) Closes the descriptor when the driver is dropped; not used otherwise.
     _wake: FdWakerOwner<OwnedFd>,
 }
 
@@ -73,7 +73,7 @@ impl Uring {
             wake_fd,
             _wake: wake,
         };
-        // From now on, until the driver goes, wake-ups make the ring ready.
+        // Arms the poll of the wake-up descriptor.
         driver.flush();
         Ok(Arc::new(driver))
     }
@@ -82,7 +82,7 @@ impl Uring {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A read that is alone in its batch is tried where it is. `true`: it was done.
+    /// Tries a read that is alone in its batch on this thread. Returns `true` if that ended it.
     fn try_single(&self) -> bool {
         let Some(transfer) = self.take_single() else {
             return false;
@@ -98,15 +98,19 @@ impl Uring {
     }
 
     fn take_single(&self) -> Option<Transfer<mfio::io::Read>> {
-        let tried = |op: &Op| matches!(op, Op::Read(read) if cached::is_tried_at_flush(&read.object, &read.view));
+        let tried = |op: &Op| match op {
+            Op::Read(read) => cached::is_tried_at_flush(&read.object, &read.view),
+            _ => false,
+        };
         match self.queue().take_alone(tried)? {
             Op::Read(read) => Some(read),
             _ => None,
         }
     }
 
-    /// What was taken in once is not refused for want of room. Where the ring has ended meanwhile (the end of another
-    /// operation dropped the last handle, say), what is owed is done here.
+    /// Puts the rest of an accepted operation back, even if there is no room. If the ring was shut
+    /// down in the meantime (the end of another operation may drop the last handle), an operation
+    /// that is not optional is carried out on this thread.
     pub(super) fn put_back(&self, op: Op) {
         let (refused, over) = {
             let mut queue = self.queue();
@@ -119,13 +123,13 @@ impl Uring {
         }
     }
 
-    /// Gives an operation back with the reason, or has it wait for room.
+    /// Returns an operation with the reason why it is rejected, or queues it until there is room.
     #[cold]
-    fn not_taken(&self, op: Op, refusal: Option<Cause>) -> Result<Submitted, (Op, Cause)> {
-        if let Some(cause) = refusal {
+    fn not_taken(&self, op: Op, reason: Option<Cause>) -> Result<Submitted, (Op, Cause)> {
+        if let Some(cause) = reason {
             return Err((op, cause));
         }
-        // There may be room by now, or no driver.
+        // By now there may be room, or no driver.
         let mut queue = self.queue();
         let (submitted, given_up) = match queue.submit(op) {
             Ok(submitted) => return Ok(submitted),
@@ -146,7 +150,7 @@ impl Driver for Uring {
     #[inline]
     fn submit(&self, op: Op) -> Result<Submitted, (Op, Cause)> {
         let submitted = self.queue().submit(op);
-        submitted.or_else(|(op, refusal)| self.not_taken(op, refusal))
+        submitted.or_else(|(op, reason)| self.not_taken(op, reason))
     }
 
     fn flush(&self) -> bool {
@@ -216,7 +220,7 @@ impl Driver for Uring {
     }
 }
 
-/// Ends operations that the kernel does not know of.
+/// Ends operations that the kernel does not have.
 pub(super) fn end_all(ops: Vec<Op>, cause: impl Into<Cause>) {
     let cause = cause.into();
     ops.into_iter().for_each(|op| op.fail(cause));

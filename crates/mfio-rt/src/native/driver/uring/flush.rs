@@ -1,4 +1,4 @@
-//! Handing operations to the kernel.
+//! Submitting operations to the kernel.
 #![allow(unsafe_code)]
 
 use std::sync::Arc;
@@ -9,22 +9,22 @@ use super::sqe;
 use crate::native::object::Object;
 use crate::native::op::Op;
 
-/// What a flush has to hand over.
+/// The result of filling the submission queue.
 pub(super) struct Filled {
-    /// Entries on the queue, those of earlier flushes included.
+    /// Entries on the submission queue, those of earlier flushes included.
     pub(super) on_queue: usize,
-    /// How many reads came onto it now.
+    /// Reads among the entries that were added.
     pub(super) reads: usize,
     /// A file that is used often.
     pub(super) often: Option<Arc<Object>>,
-    /// What nobody waits for any more.
+    /// Abandoned operations, to be ended.
     pub(super) given_up: Vec<Op>,
-    /// Something is left that only the queue had no room for.
+    /// The submission queue had no room for the rest.
     pub(super) more: bool,
 }
 
 impl Uring {
-    /// Hands over what is on the submission queue. `true`: there is more to hand over.
+    /// Submits the entries on the submission queue. Returns `true` if there is more to submit.
     pub(super) fn submit_filled(&self, mut entries: Entries<'_>, filled: &Filled) -> bool {
         if filled.on_queue == 0 {
             return filled.more;
@@ -35,7 +35,7 @@ impl Uring {
         }
     }
 
-    /// Moves what waits onto the submission queue, as far as there is room.
+    /// Moves pending operations to the submission queue, as far as there is room.
     pub(super) fn fill(&self, entries: &mut Entries<'_>) -> Filled {
         let mut room = entries.room();
         let (mut reads, mut often, mut given_up) = (0, None, Vec::new());

@@ -1,4 +1,4 @@
-//! Whether a ring can be had, and if not, why.
+//! Driver selection's probe of io_uring: sets a ring up, or explains why that failed.
 
 use std::io;
 
@@ -10,17 +10,17 @@ use crate::native::report::Rejected;
 use crate::native::sys::{Resource, limit};
 use mfio::error::{Cause, ErrorKind};
 
-/// The smallest depth that is worth having.
+/// The smallest depth that is tried.
 const MIN_DEPTH: u32 = 8;
 
-/// What a ring that works is like.
+/// A ring that works.
 pub(super) struct Probed {
     pub(super) ring: Ring,
-    /// How many operations it takes at a time.
+    /// The number of operations that the kernel may have at a time.
     pub(super) depth: u32,
 }
 
-/// Sets a ring up, at a smaller depth where memory is limited, and sees that it does what is needed of it.
+/// Sets a ring up, at a smaller depth if memory is limited, and checks what the driver needs of it.
 pub(super) fn probe(wanted: u32) -> Result<Probed, Rejected> {
     let mut depth = wanted.max(1);
     let ring = loop {
@@ -38,12 +38,13 @@ pub(super) fn probe(wanted: u32) -> Result<Probed, Rejected> {
     Ok(Probed { ring, depth })
 }
 
-/// Submission entries: a batch, and more than that only costs memory.
+/// Returns the number of submission entries: a batch, because more would only cost memory.
 fn entries(depth: u32) -> u32 {
     depth.next_power_of_two().clamp(8, 512)
 }
 
-/// Completion entries: one for each operation, and room for wake-ups and answers to cancel requests beside them.
+/// Returns the number of completion entries: one for each operation, and some for wake-ups and the
+/// results of cancel requests.
 fn completions(depth: u32) -> u32 {
     (depth * 2 + 64).next_power_of_two().max(entries(depth) * 2)
 }
@@ -92,7 +93,7 @@ fn check_opcodes(ring: &Ring) -> Result<(), Rejected> {
     Err(Rejected::new("operations", ErrorKind::NotSupported, why))
 }
 
-/// One operation for real: a filter may let the setup pass and refuse the rest.
+/// Carries out a NOP: a seccomp filter may allow the setup and refuse `io_uring_enter`.
 fn check_nop(ring: &Ring) -> Result<(), Rejected> {
     const PROBE: u64 = 0x6d66_696f;
     let nop = opcode::Nop::new().build().user_data(PROBE);
@@ -152,8 +153,9 @@ fn explain_memory(depth: u32) -> String {
     let needed = u64::from(entries(depth)) * 64 + u64::from(completions(depth)) * 16 + 8192;
     match limit(Resource::LockedMemory) {
         Some((soft, _)) => format!(
-            "memory for the rings is limited: RLIMIT_MEMLOCK is {soft} bytes, and a depth of {depth} needs {needed} beside \
-             what other rings of this user have; raise it (`ulimit -l`), or lower the queue depth"
+            "memory for the rings is limited: RLIMIT_MEMLOCK is {soft} bytes, and a depth of \
+             {depth} needs {needed} beside what other rings of this user have; raise it \
+             (`ulimit -l`), or lower the queue depth"
         ),
         None => format!("memory is missing: a depth of {depth} needs {needed} bytes"),
     }
@@ -162,8 +164,8 @@ fn explain_memory(depth: u32) -> String {
 fn explain_files() -> String {
     match limit(Resource::OpenFiles) {
         Some((soft, hard)) => format!(
-            "this process may not open more files: RLIMIT_NOFILE is {soft} (hard limit {hard}), and a ring needs 2 descriptors; \
-             raise it (`ulimit -n`), or close files"
+            "this process may not open more files: RLIMIT_NOFILE is {soft} (hard limit {hard}), \
+             and a ring needs 2 descriptors; raise it (`ulimit -n`), or close files"
         ),
         None => "this process may not open more files".into(),
     }
@@ -175,11 +177,11 @@ fn explain_denied(error: &io::Error) -> String {
         std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
     match (denied, disabled.trim()) {
         (true, "2") => "switched off on this system: sysctl kernel.io_uring_disabled is 2".into(),
-        (true, "1") => "reserved on this system: sysctl kernel.io_uring_disabled is 1, which admits only privileged processes \
-                        and the group of sysctl kernel.io_uring_group"
+        (true, "1") => "reserved on this system: sysctl kernel.io_uring_disabled is 1, which \
+             admits only privileged processes and the group of sysctl kernel.io_uring_group"
             .into(),
-        (true, _) if is_filtered() => "a seccomp filter of this process refuses it (container runtimes install such filters; \
-                                       Docker: --security-opt seccomp=...)"
+        (true, _) if is_filtered() => "a seccomp filter of this process refuses it (container \
+             runtimes install such filters; Docker: --security-opt seccomp=...)"
             .into(),
         (true, _) => "the system refuses it (a security module?)".into(),
         (false, _) => "the system call failed".into(),

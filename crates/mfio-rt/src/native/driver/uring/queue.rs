@@ -1,8 +1,9 @@
-//! What waits for the ring, and what is on it.
+//! The operations that wait for the ring, and those on it.
 //!
-//! The table bounds what the driver works on: what is on the ring, and what is lined up for the next flush. Operations
-//! beyond that wait behind it. They move up as soon as an entry leaves the table, under the same lock, so that an operation
-//! waits only while the table is full; hence a submission needs to look at the table only, and keeps the order.
+//! The table bounds the operations that the driver works on: those on the ring, and those lined up
+//! for the next flush. Operations beyond that wait behind the table. They move up as soon as an
+//! entry leaves the table, under the same lock. So an operation waits only while the table is full;
+//! a submission needs to look at the table only, and keeps the order.
 
 mod entry;
 mod sweep;
@@ -25,38 +26,38 @@ use crate::native::table::{Key, Table};
 
 pub(super) const DISTURBED_CANCEL: i32 = -libc::ECANCELED;
 pub(super) const DISTURBED_FAULT: i32 = -libc::EFAULT;
-/// No system call gives this.
+/// Stands for a cancel of ours. No system call returns this.
 pub(super) const TAKEN_BACK: i32 = i32::MIN;
 
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) table: Table<Entry>,
-    /// Operations that are not on the ring yet, in order. At most half of them are stale.
+    /// Operations that are not on the ring yet, in order. At most half of the keys are stale.
     pub(super) pending: VecDeque<Key>,
-    /// How many of those were cancelled, and name nothing any more.
+    /// The number of stale keys: their operations were cancelled.
     stale: usize,
-    /// Operations for which the table has no room. None, unless it is full.
+    /// Operations for which the table has no room. Empty, unless it is full.
     waiting: Waiting,
-    /// Flushes since those were looked through.
+    /// Flushes since `waiting` was swept.
     unsifted: usize,
     /// Operations that are to be cancelled.
     pub(super) cancels: Vec<Key>,
     /// Operations on the ring that may never end by themselves, and some that have ended since.
     lingering: Vec<Key>,
-    /// Flushes since those were looked at.
+    /// Flushes since `lingering` was swept.
     unswept: usize,
-    /// How many there may be before they are looked at in any case.
+    /// The length of `lingering` at which it is swept in any case.
     sweep_at: usize,
-    /// Operations that the kernel has, or will find on its queue.
+    /// Operations that the kernel has, or will find on the submission queue.
     pub(super) on_ring: usize,
     depth: usize,
     pub(super) wake_armed: bool,
     pub(super) closed: bool,
-    /// The driver has waited long enough for what it owes: that is given up too.
+    /// The time for operations that are not optional is up, too.
     over: bool,
     /// The driver has ended: nothing is flushed any more.
     ended: bool,
-    /// The kernel takes nothing any more, for this reason.
+    /// The error for which the kernel takes no more entries.
     failed: Option<Errno>,
 }
 
@@ -82,23 +83,24 @@ impl Queue {
         }
     }
 
-    /// Why nothing is taken in.
-    fn refusal(&self) -> Option<Cause> {
+    /// Returns why operations are rejected, if they are.
+    fn rejection(&self) -> Option<Cause> {
         match self.failed {
             _ if self.closed => Some(ErrorKind::BackendGone.into()),
             failed => failed.map(Cause::from_errno),
         }
     }
 
-    /// Takes an operation in, or gives it back: for a reason, or (`None`) for want of room.
+    /// Accepts an operation, or returns it: with the reason why it is rejected, or with `None` if
+    /// there is no room.
     #[inline]
     pub(super) fn submit(&mut self, op: Op) -> Result<Submitted, (Op, Option<Cause>)> {
-        if let Some(cause) = self.refusal() {
+        if let Some(cause) = self.rejection() {
             return Err((op, Some(cause)));
         }
         match self.table.insert(Entry::new(op)) {
             Ok(key) => {
-                // A ring full of what may never end is looked through: somebody wants a place.
+                // The next flush sweeps a ring that is full of operations that may never end.
                 let stuck = self.is_full() && !self.lingering.is_empty();
                 let signal = self.pending.is_empty() || stuck;
                 self.pending.push_back(key);
@@ -108,13 +110,13 @@ impl Queue {
         }
     }
 
-    /// Has an operation wait for room. Others that are not wanted any more may come back.
+    /// Queues an operation until there is room. May return abandoned operations.
     #[cold]
     pub(super) fn wait_for_room(&mut self, mut op: Op) -> (Submitted, Vec<Op>) {
         if let Op::Metadata(request) = &mut op {
             request.lose_key();
         }
-        // Places that may never become free are looked through.
+        // The next flush sweeps slots that may never become free.
         let signal = self.waiting.is_empty() || !self.lingering.is_empty();
         let given_up = match self.waiting.push(op) {
             true => self.waiting.sweep(),
@@ -124,7 +126,7 @@ impl Queue {
         (Submitted { key, signal }, given_up)
     }
 
-    /// Gives the room that has become free to those that wait for it.
+    /// Moves waiting operations into the table, as far as there is room.
     #[inline]
     pub(super) fn admit(&mut self) {
         if !self.waiting.is_empty() {
@@ -142,11 +144,12 @@ impl Queue {
         }
     }
 
-    /// What is left of an operation keeps the place that it was given; while the driver ends too, if it is owed.
+    /// Puts the rest of an operation back into its place. During the shutdown that is rejected,
+    /// unless the operation is not optional and there is time left.
     pub(super) fn put_back(&mut self, op: Op) -> Result<(), (Op, Cause)> {
         let flushed = !self.over && !self.ended && self.failed.is_none();
         let finishes = flushed && !op.is_optional();
-        if let Some(cause) = self.refusal().filter(|_| !finishes) {
+        if let Some(cause) = self.rejection().filter(|_| !finishes) {
             return Err((op, cause));
         }
         let key = self.table.put_back(Entry::new(op));
@@ -154,7 +157,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Asks for the early end of an operation. One that the kernel does not know of comes back.
+    /// Requests the early end of an operation. Returns it if the kernel does not have it.
     pub(super) fn cancel(&mut self, key: Key) -> Option<Op> {
         let entry = self.table.get_mut(key)?;
         if entry.is_on_ring() {
@@ -173,7 +176,8 @@ impl Queue {
         Some(entry.op)
     }
 
-    /// The only pending operation, if it is alone, nothing else is to be handed over, and it is as wanted.
+    /// Takes the pending operation if it is the only one, there is nothing else to submit, and
+    /// `wanted` agrees.
     pub(super) fn take_alone(&mut self, wanted: impl FnOnce(&Op) -> bool) -> Option<Op> {
         let key = *self.pending.front()?;
         let alone = self.pending.len() == 1
@@ -192,8 +196,8 @@ impl Queue {
         self.table.remove(key).map(|entry| entry.op)
     }
 
-    /// The next operation for the ring, before whose entry so many were pushed; what nobody waits for is put into
-    /// `given_up` instead.
+    /// Returns the next operation for the ring, given the number of entries `pushed` before its
+    /// own. Abandoned operations are moved to `given_up`.
     #[inline]
     pub(super) fn next(&mut self, given_up: &mut Vec<Op>, pushed: u64) -> Option<(Key, &mut Op)> {
         let key = loop {
@@ -230,7 +234,7 @@ impl Queue {
         self.on_ring >= self.depth
     }
 
-    /// Takes in a terminal completion.
+    /// Takes the operation of a terminal completion out of the table.
     pub(super) fn take(&mut self, completion: Completion, done: &mut Vec<(Op, i32)>) {
         let Some(entry) = self.table.remove(Key::from_raw(completion.user_data)) else {
             return;
@@ -248,7 +252,7 @@ impl Queue {
         done.push((entry.op, result));
     }
 
-    /// Why the kernel takes nothing any more, if so.
+    /// Returns the error for which the kernel takes no more entries.
     pub(super) fn failure(&self) -> Option<Errno> {
         self.failed
     }

@@ -1,4 +1,4 @@
-//! Taking completions in.
+//! Taking completions off the ring.
 
 use std::mem::MaybeUninit;
 
@@ -12,9 +12,11 @@ use crate::native::op::Op;
 use crate::native::sys::SyscallResult;
 
 impl Uring {
-    /// Takes a batch of completions in. What they end is put into `done`; the number of completions is returned.
+    /// Takes a batch of completions. Puts the operations that they end into `done`, and returns the
+    /// number of completions.
     ///
-    /// `flush` is set when there is something to hand on then: what had waited for room, or the poll for wake-ups.
+    /// `flush` is set when there is something to flush then: operations that waited for room, or
+    /// the wake-up poll.
     pub(super) fn collect(&self, done: &mut Vec<(Op, i32)>, flush: &mut bool) -> usize {
         let mut room = [const { MaybeUninit::uninit() }; BATCH];
         let mut completions = self.ring.completions(&mut room).peekable();
@@ -32,16 +34,16 @@ impl Uring {
             }
         }
         queue.admit();
-        // While the driver ends, too: what is owed moves up.
+        // During the shutdown, too: the operations that are not optional move up.
         *flush |= !queue.pending.is_empty() || !(queue.wake_armed || queue.closed);
         count
     }
 
-    /// Ends an operation, or submits what is left of it; `true`: the latter.
+    /// Ends an operation, or puts back the rest of it; returns `true` for the latter.
     pub(super) fn settle(&self, op: Op, result: i32) -> bool {
         let rest = match result {
-            // Nobody asked for this end: it is because the thread that submitted is gone. (What was cancelled on purpose
-            // was given the result TAKEN_BACK.)
+            // Not a cancel of ours, whose result is TAKEN_BACK: the thread that submitted the
+            // operation has exited.
             disturbed @ (DISTURBED_CANCEL | DISTURBED_FAULT) => op.interrupted(-disturbed),
             TAKEN_BACK => {
                 op.fail(ErrorKind::Cancelled);
@@ -58,7 +60,7 @@ impl Uring {
     }
 }
 
-/// The kernel's answer in the vocabulary of drivers.
+/// Converts the result of a completion to that of a system call.
 #[inline]
 fn syscall_result(op: &Op, result: i32) -> SyscallResult {
     match (op, u64::try_from(result)) {

@@ -1,14 +1,17 @@
-//! The ring itself: two queues shared with the kernel.
+//! The ring: two queues in memory that is shared with the kernel.
 //!
 //! Invariants:
 //!
-//! 1. At most one view of the submission queue exists at a time, and at most one of the completion queue: each is made
-//!    only under its lock (`entries`, `completions`) and dropped before the lock.
-//! 2. What an entry points to lives until the entry's terminal completion. Whoever pushes promises that.
-//! 3. The kernel reads entries only within an `enter` that submits. Only [`Entries::submit`] does that, under the lock of the
-//!    entries; waiting submits nothing, so that anybody may wait at any time.
-//! 4. Hence under that lock it is known which entries the kernel has taken. Once [`Entries::close`] was called no `enter`
-//!    submits any more, and those that it names as not taken are never read.
+//! 1. At most one view of the submission queue exists at a time, and at most one of the completion
+//!    queue: each is made only under its lock (`entries`, `completions`) and dropped before the
+//!    lock.
+//! 2. The memory that an entry points to lives until the entry's terminal completion. The caller of
+//!    `push` promises that.
+//! 3. The kernel reads entries only within an `enter` that submits. Only [`Entries::submit`] does
+//!    that, under the lock of the entries. Waiting submits nothing, so any thread may wait at any
+//!    time.
+//! 4. So under that lock it is known which entries the kernel has taken. After [`Entries::close`]
+//!    no `enter` submits, and the entries that it counts as not taken are never read.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -27,12 +30,12 @@ pub(super) struct Ring {
     completions: Mutex<()>,
 }
 
-/// What is known of the submission queue.
+/// The state of the submission queue.
 #[derive(Debug, Default)]
 struct Submission {
-    /// How many entries were ever pushed.
+    /// Entries pushed since the start.
     pushed: u64,
-    /// Since when, and how often, the kernel has refused to take entries, if it did the last time.
+    /// Start and number of the kernel's refusals in a row, if it refused the last submission.
     refused: Option<(Instant, u32)>,
     /// Nothing is submitted any more (4).
     closed: bool,
@@ -55,10 +58,10 @@ pub(super) struct Completion {
     pub(super) more: bool,
 }
 
-/// The longest wait that the kernel is asked for: more than a clock can tell is refused.
+/// The longest wait that is asked of the kernel, which rejects times beyond its clock's range.
 const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many completions are taken at a time.
+/// The most completions that are taken at a time.
 pub(super) const BATCH: usize = 64;
 
 impl std::fmt::Debug for Ring {
@@ -70,10 +73,11 @@ impl std::fmt::Debug for Ring {
 }
 
 impl Ring {
-    /// Sets up a ring of `depth` entries whose completion queue takes at least `completions`.
+    /// Sets up a ring of `depth` entries, with a completion queue of at least `completions`.
     pub(super) fn new(depth: u32, completions: u32) -> io::Result<Self> {
         let mut builder = IoUring::builder();
-        // Not to be had by children; a queue without indirection; entries that fail do not stop those behind them.
+        // Not inherited by a fork; no indirection of the queue; an entry that fails does not stop
+        // the next ones.
         builder
             .dontfork()
             .setup_clamp()
@@ -103,19 +107,19 @@ impl Ring {
         self.ring.params()
     }
 
-    /// Which operations the kernel knows.
+    /// Returns the opcodes that the kernel supports.
     pub(super) fn probe(&self) -> io::Result<io_uring::Probe> {
         let mut probe = io_uring::Probe::new();
         self.ring.submitter().register_probe(&mut probe)?;
         Ok(probe)
     }
 
-    /// Makes room for a number of registered files.
+    /// Reserves slots for registered files.
     pub(super) fn reserve_files(&self, number: u32) -> io::Result<()> {
         self.ring.submitter().register_files_sparse(number)
     }
 
-    /// Registers a file, or takes one off (-1).
+    /// Registers a file in a slot; -1 empties the slot.
     pub(super) fn set_file(&self, index: u32, fd: RawFd) -> io::Result<()> {
         self.ring
             .submitter()
@@ -123,7 +127,7 @@ impl Ring {
             .map(drop)
     }
 
-    /// Access to the submission queue.
+    /// Locks the submission queue.
     pub(super) fn entries(&self) -> Entries<'_> {
         let submission = lock(&self.entries);
         // SAFETY: (1).
@@ -150,11 +154,13 @@ impl Ring {
             timeout: time.as_ref().map_or(0, |time| &raw const *time as u64),
         };
         let flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
-        // SAFETY: nothing is submitted (3); `arg` is what the flag says, and it and `time` live through the call.
+        // SAFETY: nothing is submitted (3); `arg` is what the flag says, and it and `time` live
+        // through the call.
         unsafe { self.ring.submitter().enter(0, 1, flags.bits(), Some(&arg)) }
     }
 
-    /// Asks for the early end of an operation that the kernel has taken, without an entry. Kernels before 6.0 cannot.
+    /// Requests the early end of an operation that the kernel has taken, without an entry. Needs
+    /// Linux 6.0.
     pub(super) fn cancel_now(&self, user_data: u64) -> io::Result<()> {
         let which = CancelBuilder::user_data(user_data);
         self.ring
@@ -162,7 +168,7 @@ impl Ring {
             .register_sync_cancel(Some(Timespec::new()), which)
     }
 
-    /// Takes completions off the queue, as many as fit.
+    /// Takes completions off the queue, as many as fit into `room`.
     pub(super) fn completions<'a>(
         &self,
         room: &'a mut [MaybeUninit<cqueue::Entry>; BATCH],
@@ -184,7 +190,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The submission queue, held. What was pushed is published when this is dropped.
+/// The locked submission queue. Dropping it publishes the entries that were pushed.
 pub(super) struct Entries<'a> {
     // Before the lock: dropped first (1).
     queue: squeue::SubmissionQueue<'a>,
@@ -193,22 +199,24 @@ pub(super) struct Entries<'a> {
 }
 
 impl Entries<'_> {
-    /// How many entries fit in.
+    /// Returns the number of entries that fit.
     pub(super) fn room(&mut self) -> usize {
         self.queue.sync();
         self.queue.capacity() - self.queue.len()
     }
 
-    /// How many entries the kernel has not taken yet, as of the last [`room`](Self::room).
+    /// Returns the number of entries that the kernel has not taken, as of the last
+    /// [`room`](Self::room).
     pub(super) fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// Pushes an entry; `false` when there is no room.
+    /// Pushes an entry. Returns `false` when there is no room.
     ///
     /// # Safety
     ///
-    /// Everything that the entry points to stays valid until the terminal completion of the entry (2).
+    /// The memory that the entry points to stays valid until the terminal completion of the entry
+    /// (2).
     #[inline]
     pub(super) unsafe fn push(&mut self, entry: &squeue::Entry) -> bool {
         // SAFETY: our caller's promise.
@@ -217,13 +225,13 @@ impl Entries<'_> {
         pushed
     }
 
-    /// How many entries were pushed before the next one.
+    /// Returns the number of entries pushed so far.
     #[inline]
     pub(super) fn pushed(&self) -> u64 {
         self.submission.pushed
     }
 
-    /// Hands everything that was pushed to the kernel, and returns how many entries that took.
+    /// Submits the entries that were pushed, and returns how many the kernel has taken.
     pub(super) fn submit(&mut self) -> io::Result<usize> {
         if self.submission.closed {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -245,7 +253,7 @@ impl Entries<'_> {
         }
     }
 
-    /// For how long, and how often in a row, the kernel has refused to take entries.
+    /// Returns since how long, and how often in a row, the kernel has refused submissions.
     pub(super) fn refused(&self) -> (Duration, u32) {
         let refused = self.submission.refused;
         refused.map_or((Duration::ZERO, 0), |(since, times)| {
@@ -253,15 +261,15 @@ impl Entries<'_> {
         })
     }
 
-    /// Submits nothing any more (4). Returns how many entries the kernel has taken since the beginning: those that were
-    /// pushed after so many are never read.
+    /// Stops submitting (4). Returns the number of entries that the kernel has taken since the
+    /// start. Those pushed after them are never read.
     pub(super) fn close(&mut self) -> u64 {
         self.submission.closed = true;
         self.queue.sync();
         self.submission.pushed - self.queue.len() as u64
     }
 
-    /// Whether nothing is submitted any more.
+    /// Whether submitting was stopped.
     #[inline]
     pub(super) fn is_closed(&self) -> bool {
         self.submission.closed

@@ -1,4 +1,4 @@
-//! The end of the driver: first the kernel stops, then memory is given back.
+//! The end of the driver: the kernel stops first, then memory is freed.
 
 use std::time::Duration;
 
@@ -10,12 +10,13 @@ use super::sqe;
 use crate::native::driver::contract::Driver;
 use crate::native::driver::deadline::Deadline;
 
-/// Between two looks, in case a completion is posted without waking us.
+/// The interval at which to look for completions without a wake-up.
 const LOOK: Duration = Duration::from_millis(50);
 
 impl Uring {
-    /// Cancels what is optional, carries out what is owed (writes), and waits for the terminal completions. Returns how many
-    /// did not come. What is owed has most of the time; the rest is for cancelling it.
+    /// Cancels optional operations, carries out the others (writes), and waits for the terminal
+    /// completions. Returns how many did not come. After 7/8 of `patience` the others are
+    /// cancelled, too.
     pub(super) fn stop(&self, patience: Duration) -> usize {
         self.close();
         let cancelling = patience / 8;
@@ -29,7 +30,7 @@ impl Uring {
         }
     }
 
-    /// Takes in what ends, until everything has, or the time is up. Returns how much has not ended.
+    /// Reaps until every operation has ended, or the time is up. Returns how many have not ended.
     fn finish(&self, until: Deadline, at_last: bool) -> usize {
         let (mut done, mut before) = (Vec::new(), 0);
         loop {
@@ -40,7 +41,7 @@ impl Uring {
             if open == 0 || left.is_zero() {
                 return open;
             }
-            // What has ended may have made room for what is still to be handed over.
+            // Operations that have ended may have made room for others.
             let moves = more || open != std::mem::replace(&mut before, open);
             if !moves {
                 self.wait(Some(left.min(LOOK)));
@@ -48,13 +49,13 @@ impl Uring {
         }
     }
 
-    /// Nothing is taken in any more; what is optional and the kernel does not know of yet ends here.
+    /// Rejects operations from now on, and ends the optional ones that the kernel does not have.
     fn close(&self) {
         let unsent = self.queue().close();
         end_all(unsent, ErrorKind::Cancelled);
     }
 
-    /// `true`: not all of it was handed over.
+    /// Submits cancel requests. Returns `true` if some are left.
     fn push_cancels(&self) -> bool {
         let mut entries = self.ring.entries();
         if entries.is_closed() {

@@ -1,7 +1,8 @@
-//! Files that the ring knows by a number of its own, which spares the kernel two atomic operations on each use.
+//! Files that are registered with the ring, which saves the kernel two atomic operations on each
+//! use.
 //!
-//! A file that is used often is registered by the turn that finds it so, and taken off again before its descriptor is
-//! closed or given away: a registered file would stay open.
+//! A file that is used often is registered by the flush that notices it. It is unregistered before
+//! its descriptor is closed or given away: a registered file would stay open.
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,20 +11,20 @@ use super::ring::Ring;
 use crate::native::fork::ForkMark;
 use crate::native::object::{Fixed, Object, Slots};
 
-/// How many files may be registered at a time.
+/// The most files that are registered at a time.
 const SLOTS: u32 = 256;
 
 #[derive(Debug)]
 pub(super) struct FileSlots {
     ring: Arc<Ring>,
     free: Mutex<Vec<u32>>,
-    /// Places that could not be emptied, and still hold their files open: that is tried again.
+    /// Slots that could not be emptied, and still hold their files open. Emptying is retried.
     stuck: Mutex<Vec<u32>>,
     mark: Arc<ForkMark>,
 }
 
 impl FileSlots {
-    /// None are free where the kernel does not have such tables.
+    /// Returns no free slots if the kernel does not support registered files.
     pub(super) fn new(ring: &Arc<Ring>, mark: &Arc<ForkMark>) -> Arc<Self> {
         let free = match ring.reserve_files(SLOTS) {
             Ok(()) => (0..SLOTS).rev().collect(),
@@ -41,7 +42,7 @@ impl FileSlots {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Registers a file if it can be.
+    /// Registers a file if there is a slot.
     #[cold]
     pub(super) fn register(self: &Arc<Self>, object: &Object) {
         self.release_stuck();
@@ -58,7 +59,7 @@ impl FileSlots {
         self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Empties places. The kernel may lack memory for that.
+    /// Empties slots, as far as the kernel has memory for that.
     fn release_stuck(&self) {
         let stuck = std::mem::take(&mut *self.stuck());
         let (emptied, still): (Vec<_>, Vec<_>) =
@@ -75,7 +76,7 @@ impl FileSlots {
 
 impl Slots for FileSlots {
     fn release(&self, index: u32) {
-        // The child shares the ring with its parent, and with it the table of files.
+        // A child shares the ring, and its slots, with its parent.
         if !self.mark.is_child() {
             self.stuck().push(index);
             self.release_stuck();

@@ -1,4 +1,4 @@
-//! Operations as submission entries.
+//! Submission entries for operations.
 
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -10,12 +10,12 @@ use crate::native::object::Object;
 use crate::native::op::Op;
 use crate::native::sys::Position;
 
-/// User data of the poll that carries wake-ups. No key is like this (see `table::Key`).
+/// The user data of the wake-up poll. No key has this value (see `table::Key`).
 pub(super) const WAKE: u64 = u64::MAX;
-/// User data of cancel requests, whose results nobody needs.
+/// The user data of cancel requests, whose results are ignored.
 pub(super) const CANCEL: u64 = u64::MAX - (1 << 32);
 
-/// The opcodes that the driver cannot do without, with the names that the report uses.
+/// The opcodes that the driver needs, with their names in the report.
 pub(super) const NEEDED: &[(u8, &str)] = &[
     (opcode::Nop::CODE, "NOP"),
     (opcode::Read::CODE, "READ"),
@@ -28,7 +28,7 @@ pub(super) const NEEDED: &[(u8, &str)] = &[
     (opcode::AsyncCancel::CODE, "ASYNC_CANCEL"),
 ];
 
-/// The entry for an operation.
+/// Returns the entry for an operation.
 #[inline]
 pub(super) fn of(op: &Op, user_data: u64) -> Entry {
     let entry = match op {
@@ -57,7 +57,7 @@ fn fd(object: &Object) -> types::Fd {
     types::Fd(object.fd().as_raw_fd())
 }
 
-/// The kernel takes -1 for "no position".
+/// Returns the offset of an entry; -1 stands for "no position".
 #[inline]
 fn offset(position: Position) -> u64 {
     match position {
@@ -95,7 +95,7 @@ fn of_metadata(request: &MetadataRequest) -> Entry {
     }
 }
 
-/// Watches the descriptor that wakers write to, until further notice.
+/// Returns a multishot poll of the descriptor that wakers write to.
 pub(super) fn wake_poll(fd: RawFd) -> Entry {
     opcode::PollAdd::new(types::Fd(fd), libc::POLLIN as u32)
         .multi(true)
@@ -103,7 +103,7 @@ pub(super) fn wake_poll(fd: RawFd) -> Entry {
         .user_data(WAKE)
 }
 
-/// Asks for the early end of an operation, or of the wake-up poll.
+/// Returns a request for the early end of an operation, or of the wake-up poll.
 pub(super) fn cancel(user_data: u64) -> Entry {
     opcode::AsyncCancel::new(user_data)
         .build()

@@ -5,11 +5,12 @@ use crate::native::op::Op;
 #[derive(Debug)]
 pub(in super::super) struct Entry {
     pub(in super::super) op: Op,
-    /// CANCELLED, ON_RING and, with the latter, how many submission entries were pushed before its own.
+    /// CANCELLED, ON_RING and, with the latter, the number of entries that were pushed before its
+    /// own.
     state: u64,
 }
 
-/// Its early end was asked for.
+/// Its early end was requested.
 const CANCELLED: u64 = 1;
 const ON_RING: u64 = 2;
 const PUSHED_SHIFT: u32 = 2;
@@ -37,7 +38,7 @@ impl Entry {
         self.state & ON_RING != 0
     }
 
-    /// Whether the kernel does not have it, when it has taken so many entries.
+    /// Whether its entry is not among the first `taken` ones, those that the kernel has read.
     pub(super) fn is_untaken(&self, taken: u64) -> bool {
         self.is_on_ring() && self.state >> PUSHED_SHIFT >= taken
     }

@@ -1,14 +1,15 @@
-//! Looking for operations that no task waits for, at a bounded cost for each flush.
+//! Looking for abandoned operations, at a bounded cost for each flush.
 
 use super::Queue;
 use crate::native::op::Op;
 
-/// Operations that may never end are looked at once in so many flushes per so many of them.
+/// Operations looked at for each flush, on average.
 pub(super) const SWEPT_PER_FLUSH: usize = 8;
 
 impl Queue {
-    /// Has those cancelled that may never end and that nobody waits for: they would keep their places on the ring, and
-    /// take what comes from others. How many are looked at is bounded by how many were added, and by flushes.
+    /// Cancels operations on the ring that may never end and were abandoned: they would keep their
+    /// slots, and take bytes of a stream from other readers. The number of operations looked at is
+    /// bounded by the number of additions and of flushes.
     pub(in super::super) fn sweep(&mut self) {
         let count = self.lingering.len();
         self.unswept += 1;
@@ -28,13 +29,13 @@ impl Queue {
         self.sweep_at = (self.lingering.len() * 2).max(SWEPT_PER_FLUSH);
     }
 
-    /// Has the next flush look at all that nobody may want any more.
+    /// Makes the next flush look at every operation that may have been abandoned.
     #[cold]
     pub(in super::super) fn sweep_next(&mut self) {
         (self.unswept, self.unsifted) = (self.lingering.len(), self.waiting.len());
     }
 
-    /// Takes out operations that wait for room and that nobody wants any more, at a bounded cost for each flush.
+    /// Takes out abandoned operations that wait for room.
     #[inline]
     pub(in super::super) fn sift(&mut self, given_up: &mut Vec<Op>) {
         if self.waiting.is_empty() {

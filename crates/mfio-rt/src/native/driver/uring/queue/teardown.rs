@@ -5,20 +5,20 @@ use crate::native::op::Op;
 use crate::native::sys::Errno;
 
 impl Queue {
-    /// Takes nothing in any more. What is optional ends: it comes back where the kernel does not know of it, and is to be
-    /// cancelled otherwise. What is owed goes on.
+    /// Rejects operations from now on. Optional ones end: those that the kernel does not have are
+    /// returned, the others are cancelled. The rest goes on.
     pub(in super::super) fn close(&mut self) -> Vec<Op> {
         self.closed = true;
         self.end(Op::is_optional)
     }
 
-    /// Gives up what is owed, too.
+    /// Ends the others, too.
     pub(in super::super) fn give_up(&mut self) -> Vec<Op> {
         self.over = true;
         self.end(|_| true)
     }
 
-    /// Ends the operations that are chosen. Those that the kernel does not know of come back.
+    /// Ends the chosen operations. Those that the kernel does not have are returned.
     fn end(&mut self, chosen: impl Fn(&Op) -> bool) -> Vec<Op> {
         let mut unsent = Vec::new();
         let table = &mut self.table;
@@ -44,22 +44,25 @@ impl Queue {
         unsent
     }
 
-    /// How much has not ended. Nothing, or `at_last`: the driver ends here.
+    /// Returns how many operations have not ended. If that is 0, or `at_last` is set, the driver
+    /// ends here.
     pub(in super::super) fn unfinished(&mut self, at_last: bool) -> usize {
-        // On a ring that takes nothing the poll for wake-ups cannot be ended. It ends with the ring, and writes nowhere.
+        // A failed ring takes no cancel for the wake-up poll. That ends with the ring, and writes
+        // to no memory.
         let waking = self.wake_armed && self.failed.is_none();
         let open = self.table.len() + usize::from(waking);
         self.ended |= open == 0 || at_last;
         open
     }
 
-    /// Whether owed operations are given up, too.
+    /// Whether operations that are not optional are given up, too.
     pub(in super::super) fn is_over(&self) -> bool {
         self.over
     }
 
-    /// The kernel takes nothing any more, after so many entries. What it does not have comes back. What it has stays where
-    /// it is until it ends: its memory must not go.
+    /// Ends the queue of a ring that takes no more entries, after the first `taken` ones. Returns
+    /// the operations that the kernel does not have. The others stay in the table until they end:
+    /// the kernel uses their memory.
     pub(in super::super) fn fail(&mut self, errno: Errno, taken: u64) -> Vec<Op> {
         self.failed.get_or_insert(errno);
         self.stale = 0;
