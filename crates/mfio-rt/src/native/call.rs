@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use mfio::error::{Cause, Error, ErrorKind, Result};
 
-use super::metadata::{Close, Completion, Fsync, Len, MetadataOp, MetadataRequest};
+use super::metadata::{AnswerSlot, Close, Fsync, Len, MetadataOp, MetadataRequest};
 use super::object::{Name, Object};
 use super::op::Op;
 use super::owner::Owner;
@@ -27,18 +27,18 @@ pub(super) struct Call<O: MetadataOp, N> {
 enum Stage<A> {
     /// Failed before anything was sent.
     Refused(Error),
-    Unsent(MetadataRequest, Arc<Completion<A>>),
-    Sent(Key, Arc<Completion<A>>),
+    Unsent(MetadataRequest, Arc<AnswerSlot<A>>),
+    Sent(Key, Arc<AnswerSlot<A>>),
     Over,
 }
 
 impl<O: MetadataOp, N: fmt::Display> Call<O, N> {
     pub(super) fn new(owner: Arc<Owner>, object: N, op: O) -> Self {
-        let (request, completion) = MetadataRequest::new(op);
+        let (request, slot) = MetadataRequest::new(op);
         Self {
             owner,
             object,
-            stage: Stage::Unsent(request, completion),
+            stage: Stage::Unsent(request, slot),
         }
     }
 
@@ -70,8 +70,8 @@ impl<O: MetadataOp, N: fmt::Display> Call<O, N> {
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<O::Answer>> {
         // First the waker, then the request: the answer may come from another thread.
-        if let Stage::Unsent(_, completion) | Stage::Sent(_, completion) = &self.stage {
-            match completion.poll(cx) {
+        if let Stage::Unsent(_, slot) | Stage::Sent(_, slot) = &self.stage {
+            match slot.poll(cx) {
                 Poll::Pending if matches!(self.stage, Stage::Sent(..)) => return Poll::Pending,
                 Poll::Pending => {}
                 Poll::Ready(answer) => {
@@ -82,9 +82,9 @@ impl<O: MetadataOp, N: fmt::Display> Call<O, N> {
         }
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Refused(error) => Poll::Ready(Err(error)),
-            Stage::Unsent(request, completion) => match self.owner.submit(Op::Metadata(request)) {
+            Stage::Unsent(request, slot) => match self.owner.submit(Op::Metadata(request)) {
                 Ok(key) => {
-                    self.stage = Stage::Sent(key, completion);
+                    self.stage = Stage::Sent(key, slot);
                     Poll::Pending
                 }
                 Err((op, cause)) => {
@@ -109,10 +109,10 @@ impl<O: MetadataOp, N: fmt::Display> Call<O, N> {
 
 impl<O: MetadataOp, N> Drop for Call<O, N> {
     fn drop(&mut self) {
-        if let Stage::Sent(key, completion) = &self.stage
+        if let Stage::Sent(key, slot) = &self.stage
             && O::OPTIONAL
         {
-            completion.abandon();
+            slot.abandon();
             self.owner.cancel(*key);
         }
     }

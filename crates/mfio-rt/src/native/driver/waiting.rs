@@ -84,14 +84,14 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::{FEW, Waiting};
-    use crate::native::metadata::{Completion, MetadataRequest, Open};
+    use crate::native::metadata::{AnswerSlot, MetadataRequest, Open};
     use crate::native::op::Op;
     use std::os::fd::OwnedFd;
     use std::sync::Arc;
 
-    fn open() -> (Op, Arc<Completion<OwnedFd>>) {
-        let (request, completion) = MetadataRequest::new(Open::new(c"/".into(), 0, 0));
-        (Op::Metadata(request), completion)
+    fn open() -> (Op, Arc<AnswerSlot<OwnedFd>>) {
+        let (request, slot) = MetadataRequest::new(Open::new(c"/".into(), 0, 0));
+        (Op::Metadata(request), slot)
     }
 
     #[test]
@@ -99,8 +99,8 @@ mod tests {
         let mut waiting = Waiting::new();
         assert!(!waiting.push(open().0));
         for _ in 0..10_000 {
-            let (given_up, completion) = open();
-            completion.abandon();
+            let (given_up, slot) = open();
+            slot.abandon();
             if waiting.push(given_up) {
                 let _ = waiting.sweep();
             }

@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 #[cfg(target_os = "linux")]
-use super::Syscall;
-use super::{Execute, MetadataOp};
+use super::operation::Syscall;
+use super::operation::{Execute, MetadataOp};
 use crate::native::object::Object;
 use crate::native::sys::{self, Errno, SyscallResult};
 

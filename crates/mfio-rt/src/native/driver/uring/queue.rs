@@ -16,7 +16,6 @@ use std::collections::VecDeque;
 use mfio::error::{Cause, ErrorKind};
 
 use self::entry::Entry;
-use self::sweep::SWEPT_PER_FLUSH;
 use super::ring::Completion;
 use crate::native::driver::contract::Submitted;
 use crate::native::driver::waiting::Waiting;
@@ -28,6 +27,9 @@ pub(super) const DISTURBED_CANCEL: i32 = -libc::ECANCELED;
 pub(super) const DISTURBED_FAULT: i32 = -libc::EFAULT;
 /// Stands for a cancel of ours. No system call returns this.
 pub(super) const TAKEN_BACK: i32 = i32::MIN;
+
+/// Operations looked at for each flush, on average.
+const SWEPT_PER_FLUSH: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Queue {

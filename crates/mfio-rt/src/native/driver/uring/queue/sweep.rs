@@ -1,10 +1,7 @@
 //! Looking for abandoned operations, at a bounded cost for each flush.
 
-use super::Queue;
+use super::{Queue, SWEPT_PER_FLUSH};
 use crate::native::op::Op;
-
-/// Operations looked at for each flush, on average.
-pub(super) const SWEPT_PER_FLUSH: usize = 8;
 
 impl Queue {
     /// Cancels operations on the ring that may never end and were abandoned: they would keep their

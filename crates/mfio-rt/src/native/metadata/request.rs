@@ -1,104 +1,16 @@
-//! Operations that move no bytes: open, length, sync, close.
-//!
-//! A [`MetadataOp`] owns its subject (a path, a file, a descriptor) and names the type of its
-//! answer. [`MetadataRequest::new`] pairs it with a [`Completion`]: the driver owns the request,
-//! the future that waits owns the other half.
-//!
-//! To add an operation, implement [`MetadataOp`] in `ops`. A driver that hands system calls to the
-//! kernel as data (io_uring's `sqe`) needs an arm for its [`Syscall`]; the others need nothing.
-//!
-//! Invariants:
-//!
-//! 1. The memory that a [`Syscall`] points to belongs to the operation, which is in a heap block
-//!    of its own from the start to the terminal completion. In between, the kernel alone accesses
-//!    the memory that it writes to.
-//! 2. An operation is dropped, and with it its hold on the file, before its end is reported: a
-//!    task that awaited it finds the file free.
-//! 3. [`MetadataOp::answer`] is given the result of the operation's own system call. So a
-//!    descriptor in it has no other owner.
+//! A metadata operation of any type, as drivers own it.
 
-mod completion;
-mod ops;
-
-#[cfg(target_os = "linux")]
-use std::ffi::CStr;
 use std::fmt;
-#[cfg(target_os = "linux")]
-use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use mfio::error::Cause;
 
-pub(crate) use self::completion::Completion;
-pub(crate) use self::ops::{Close, Fsync, Len, Open};
-use super::sys::{Errno, SyscallResult};
+use super::answer::AnswerSlot;
+use super::operation::{Execute, MetadataOp};
+use crate::native::sys::{Errno, SyscallResult};
 
 /// Interruptions in a row after which an operation fails with the error that interrupted it.
-pub(super) const MAX_ATTEMPTS: u8 = 32;
-
-/// An operation with its subject and the type of its answer.
-pub(crate) trait MetadataOp: Execute + 'static {
-    /// The result of a success.
-    type Answer: fmt::Debug + Send + 'static;
-
-    /// The name of the operation in errors.
-    const NAME: &'static str;
-
-    /// The operation may be left undone when its future was dropped, or the runtime ends.
-    const OPTIONAL: bool;
-
-    /// The system call takes effect whatever error it reports, `ECANCELED` excepted, and must not
-    /// be repeated.
-    const RUNS_ONCE: bool = false;
-
-    /// Ends the operation: releases the subject, and converts the result to an answer.
-    fn answer(self, result: SyscallResult) -> Result<Self::Answer, Errno>;
-}
-
-/// The part of an operation that drivers use.
-pub(crate) trait Execute: fmt::Debug + Send + Sync {
-    /// Makes the system call, blocking.
-    fn perform(&mut self) -> SyscallResult;
-
-    /// Returns the system call as data, for drivers that hand it to the kernel.
-    #[cfg(target_os = "linux")]
-    fn syscall(&self) -> Syscall<'_>;
-
-    /// Converts the success of [`syscall`](Self::syscall) to that of [`perform`](Self::perform).
-    #[cfg(target_os = "linux")]
-    fn kernel_result(&self, result: u64) -> SyscallResult {
-        Ok(result)
-    }
-
-    /// Whether this error of a first attempt may be gone in a second one.
-    fn is_worth_retrying(&self, _: Errno) -> bool {
-        false
-    }
-}
-
-/// A system call of a metadata operation.
-#[cfg(target_os = "linux")]
-#[derive(Debug)]
-pub(crate) enum Syscall<'a> {
-    Open {
-        path: &'a CStr,
-        flags: libc::c_int,
-        mode: u32,
-    },
-    /// `statx` of a descriptor: size and type.
-    Statx {
-        fd: RawFd,
-        stat: *mut libc::statx,
-    },
-    Fsync {
-        fd: RawFd,
-        /// `fdatasync` instead of `fsync`.
-        data_only: bool,
-    },
-    Close {
-        fd: RawFd,
-    },
-}
+pub(crate) const MAX_ATTEMPTS: u8 = 32;
 
 /// The driver's half: an operation of any type, and what became of it so far.
 #[derive(Debug)]
@@ -113,11 +25,11 @@ pub(crate) struct MetadataRequest {
 }
 
 impl MetadataRequest {
-    pub(crate) fn new<O: MetadataOp>(op: O) -> (Self, Arc<Completion<O::Answer>>) {
-        let completion = Arc::new(Completion::new());
+    pub(crate) fn new<O: MetadataOp>(op: O) -> (Self, Arc<AnswerSlot<O::Answer>>) {
+        let slot = Arc::new(AnswerSlot::new());
         let task = Box::new(Pending {
             op,
-            completion: completion.clone(),
+            slot: slot.clone(),
         });
         let request = Self {
             task,
@@ -126,7 +38,7 @@ impl MetadataRequest {
             attempts: 0,
             keyless: false,
         };
-        (request, completion)
+        (request, slot)
     }
 
     /// Returns the operation.
@@ -206,7 +118,7 @@ impl MetadataRequest {
     }
 }
 
-/// A [`MetadataOp`] and its completion, without their types.
+/// A [`MetadataOp`] and its slot, without their types.
 trait Task: fmt::Debug + Send + Sync {
     fn op(&self) -> &dyn Execute;
     fn perform(&mut self) -> SyscallResult;
@@ -218,7 +130,7 @@ trait Task: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 struct Pending<O, A> {
     op: O,
-    completion: Arc<Completion<A>>,
+    slot: Arc<AnswerSlot<A>>,
 }
 
 impl<O: MetadataOp> Task for Pending<O, O::Answer> {
@@ -233,31 +145,33 @@ impl<O: MetadataOp> Task for Pending<O, O::Answer> {
     fn finish(self: Box<Self>, result: SyscallResult) {
         // (2): `answer` consumes the operation.
         let answer = self.op.answer(result).map_err(Cause::from_errno);
-        self.completion.complete(answer);
+        self.slot.complete(answer);
     }
 
     fn fail(self: Box<Self>, cause: Cause) {
         drop(self.op);
-        self.completion.complete(Err(cause));
+        self.slot.complete(Err(cause));
     }
 
     fn is_abandoned(&self) -> bool {
-        self.completion.is_abandoned()
+        self.slot.is_abandoned()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Close, Completion, MetadataRequest};
+    use super::super::answer::AnswerSlot;
+    use super::super::ops::Close;
+    use super::MetadataRequest;
     use std::os::fd::{AsRawFd, OwnedFd, RawFd};
     use std::sync::Arc;
     use std::task::{Context, Poll, Waker};
 
-    fn closing() -> (MetadataRequest, Arc<Completion<()>>, RawFd) {
+    fn closing() -> (MetadataRequest, Arc<AnswerSlot<()>>, RawFd) {
         let fd = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
         let number = fd.as_raw_fd();
-        let (request, completion) = MetadataRequest::new(Close::new(fd));
-        (request, completion, number)
+        let (request, slot) = MetadataRequest::new(Close::new(fd));
+        (request, slot, number)
     }
 
     fn is_open(number: RawFd) -> bool {
@@ -268,7 +182,7 @@ mod tests {
     #[test]
     fn a_close_that_was_interrupted_is_not_repeated() {
         for errno in [libc::EINTR, libc::EAGAIN, libc::EFAULT] {
-            let (request, _completion, number) = closing();
+            let (request, _slot, number) = closing();
             let rest = request.complete(Err(errno));
             assert!(rest.is_none(), "it would be closed again after {errno}");
             assert!(is_open(number), "it was closed again after {errno}");
@@ -279,11 +193,11 @@ mod tests {
 
     #[test]
     fn a_close_that_did_not_run_is_tried_again() {
-        let (request, completion, number) = closing();
+        let (request, slot, number) = closing();
         let rest = request.interrupted(libc::ECANCELED).expect("another try");
         assert!(is_open(number));
         assert!(rest.complete(Err(libc::ECANCELED)).is_none());
         let mut cx = Context::from_waker(Waker::noop());
-        assert!(matches!(completion.poll(&mut cx), Poll::Ready(Ok(()))));
+        assert!(matches!(slot.poll(&mut cx), Poll::Ready(Ok(()))));
     }
 }

@@ -9,35 +9,35 @@ use mfio::error::Cause;
 
 /// A slot for one answer, shared by the future that waits and the request that fills it.
 #[derive(Debug)]
-pub(crate) struct Completion<A> {
-    state: Mutex<State<A>>,
+pub(crate) struct AnswerSlot<A> {
+    state: Mutex<AnswerState<A>>,
     /// The future was dropped.
     abandoned: AtomicBool,
 }
 
 #[derive(Debug)]
-enum State<A> {
+enum AnswerState<A> {
     Waiting(Option<Waker>),
     Answered(Result<A, Cause>),
     Taken,
 }
 
-impl<A> Completion<A> {
+impl<A> AnswerSlot<A> {
     pub(super) fn new() -> Self {
         Self {
-            state: Mutex::new(State::Waiting(None)),
+            state: Mutex::new(AnswerState::Waiting(None)),
             abandoned: AtomicBool::new(false),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<A>> {
+    fn lock(&self) -> MutexGuard<'_, AnswerState<A>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stores the answer and wakes the future.
     pub(super) fn complete(&self, answer: Result<A, Cause>) {
-        let before = std::mem::replace(&mut *self.lock(), State::Answered(answer));
-        if let State::Waiting(Some(waker)) = before {
+        let before = std::mem::replace(&mut *self.lock(), AnswerState::Answered(answer));
+        if let AnswerState::Waiting(Some(waker)) = before {
             contained(|| waker.wake());
         }
     }
@@ -48,7 +48,7 @@ impl<A> Completion<A> {
     ///
     /// When the answer was taken before.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<A, Cause>> {
-        if let State::Waiting(Some(waker)) = &*self.lock()
+        if let AnswerState::Waiting(Some(waker)) = &*self.lock()
             && waker.will_wake(cx.waker())
         {
             return Poll::Pending;
@@ -56,16 +56,16 @@ impl<A> Completion<A> {
         // Cloned, and dropped, without the lock: both run code of the user's.
         let new = cx.waker().clone();
         let mut state = self.lock();
-        if let State::Waiting(waker) = &mut *state {
+        if let AnswerState::Waiting(waker) = &mut *state {
             let old = waker.replace(new);
             drop(state);
             drop(old);
             return Poll::Pending;
         }
-        let before = std::mem::replace(&mut *state, State::Taken);
+        let before = std::mem::replace(&mut *state, AnswerState::Taken);
         drop(state);
         match before {
-            State::Answered(answer) => Poll::Ready(answer),
+            AnswerState::Answered(answer) => Poll::Ready(answer),
             _ => panic!("a future of mfio-rt was polled after it had completed"),
         }
     }
