@@ -100,9 +100,9 @@ macro_rules! drive_below {
                 <$below as mfio::backend::IoBackend<Handle>>::wait($object, handle, timeout);
             }
 
-            fn next_deadline(&self) -> Option<core::time::Duration> {
+            fn next_timeout(&self) -> Option<core::time::Duration> {
                 let $this = self;
-                <$below as mfio::backend::IoBackend<Handle>>::next_deadline($object)
+                <$below as mfio::backend::IoBackend<Handle>>::next_timeout($object)
             }
         }
     };

@@ -22,7 +22,7 @@ pub(crate) mod epoll {
     use std::task::{Context, Poll, Wake, Waker};
     use std::time::Duration;
 
-    use mfio::backend::{ForeignLoop, Turned};
+    use mfio::backend::{ForeignLoop, Tick};
     use mfio::traits::IoRead;
     use mfio_rt::native::NativeRt;
 
@@ -183,9 +183,9 @@ pub(crate) mod epoll {
             }
             // Hands over what was sent, ends what is finished. Anything that this wakes makes the
             // eventfd readable.
-            let timeout = match driver.turn() {
-                Turned::Again => Some(Duration::ZERO),
-                Turned::Idle => driver.next_deadline(),
+            let timeout = match driver.tick() {
+                Tick::Again => Some(Duration::ZERO),
+                Tick::Idle => driver.next_timeout(),
             };
             epoll.wait(timeout)?;
             // Drained before the futures are polled, never after.

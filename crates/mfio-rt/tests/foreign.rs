@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use common::{Dir, byte_at, runtimes};
-use mfio::backend::{ForeignLoop, Turned};
+use mfio::backend::{ForeignLoop, Tick};
 use mfio::traits::IoRead;
 
 #[test]
@@ -58,7 +58,7 @@ fn a_loop_that_only_watches_the_handle_does_not_sleep_over_what_a_turn_ends() {
             if let Poll::Ready(read) = reads.as_mut().poll(&mut cx) {
                 break read.unwrap();
             }
-            while driver.turn() == Turned::Again {}
+            while driver.tick() == Tick::Again {}
             sleep(driver.handle().unwrap().handle);
         }
     }

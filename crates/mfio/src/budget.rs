@@ -1,20 +1,20 @@
-//! A budget of completions, so that a loop over operations that end as they are sent cannot starve its executor.
+//! A cooperative budget of completions: a loop over operations that complete as they are sent cannot starve its executor.
 //!
-//! An object that answers at once (memory, the page cache, a hit of a cache) never leaves its caller's task pending, and a
-//! loop over such an object would keep the thread for ever: time-outs would not fire and neighbours would not run. So each
-//! completion is charged to the thread, and a thread that has spent its budget yields once: the future wakes itself and is
-//! pending, and its next poll has the answer.
+//! An object that completes inline (memory, the page cache, a cache hit) never leaves its caller's task pending. A loop
+//! over such an object would keep the thread: time-outs would not fire and other tasks would not run. So each completion
+//! is charged to the thread, and a thread that has spent its budget yields once: the future wakes itself and is pending,
+//! and its next poll returns the result.
 //!
-//! The budget is the thread's and not the task's, because a poll cannot know where its task's last poll ended. A task may
-//! therefore yield for what its neighbours have spent, or after having waited anyway; that costs one wake-up in [`UNITS`]
-//! operations, and telling would cost each of them more.
+//! The budget belongs to the thread and not to the task, because a poll cannot know when its task's last poll ended. A
+//! task may therefore yield for completions of other tasks. That costs one wake-up in [`UNITS`] operations; telling tasks
+//! apart would cost each operation more.
 //!
-//! Without std there is one budget for all threads, read and written without synchronisation: it is advice, and a lost
-//! update changes only when the next yield comes.
+//! Without std all threads share one budget, read and written with relaxed atomics: a lost update only moves the next
+//! yield.
 
 use core::task::{Context, Poll};
 
-/// Operations between two yields. tokio's cooperative budget is as large.
+/// Operations between two yields. The size of tokio's cooperative budget.
 const UNITS: i32 = 128;
 
 /// Charges an operation.
@@ -23,10 +23,10 @@ pub(crate) fn charge() {
     store::set(store::left().saturating_sub(1));
 }
 
-/// What [`poll`] leaves for the operations that follow it within the same poll, which therefore do not yield themselves.
+/// Units that [`poll`] leaves for the operations that follow within the same poll, so that they do not yield.
 const RESERVE: i32 = 8;
 
-/// Yields where the budget is nearly spent, and renews it: pending once, with the task woken.
+/// Yields when the budget is nearly spent, and renews it: pending once, with the task woken.
 #[inline]
 pub(crate) fn poll(cx: &mut Context<'_>) -> Poll<()> {
     if store::left() >= RESERVE {
@@ -35,7 +35,7 @@ pub(crate) fn poll(cx: &mut Context<'_>) -> Poll<()> {
     renew(cx)
 }
 
-/// [`charge`] and [`poll`] in one, for the hot path: pending where there is nothing left to charge.
+/// Charges an operation and yields when nothing is left: [`charge`] and [`poll`] in one, for the hot path.
 #[inline(always)]
 pub(crate) fn poll_charge(cx: &mut Context<'_>) -> Poll<()> {
     let left = store::left().wrapping_sub(1);
@@ -90,7 +90,7 @@ mod store {
     }
 }
 
-/// Models repeat an execution exactly, so nothing may be left over from the one before: the budget is never spent.
+/// A budget that is never spent. Loom repeats an execution exactly, so no state may carry over from the one before.
 #[cfg(mfio_loom)]
 mod store {
     pub(super) fn left() -> i32 {
@@ -109,7 +109,7 @@ mod tests {
     fn a_spent_budget_yields_once_and_is_renewed() {
         let mut cx = Context::from_waker(Waker::noop());
         for mut left in [UNITS; 3] {
-            // The first one of a thread ends where the test harness has left it.
+            // The test harness has spent some of a thread's first budget.
             while poll_charge(&mut cx).is_ready() {
                 left -= 1;
             }

@@ -1,15 +1,12 @@
-//! Calling user code on behalf of others: the one place where a panic of a waker or a callback is
-//! contained.
+//! Containment of panics in user code that is called on behalf of others.
 //!
-//! A driver, a reactor or a thread that ends one operation calls code of a user who has nothing to
-//! do with the other operations: wakers, `on_end` callbacks, alarms, destructors of buffers. A
-//! panic in there must neither unwind the driver nor keep others asleep. So every loop over wakers
-//! is [`wake_all`], and every other such call is in [`contained`]. Runtimes and layers outside of
-//! this crate call them too. Call neither with a lock held.
+//! A driver, a reactor or a thread that completes one operation calls code of a user unrelated to the other operations:
+//! wakers, `on_end` callbacks, alarms, destructors of buffers. A panic in there must neither unwind the caller nor keep
+//! other tasks asleep. So every loop over wakers is [`wake_all`], and every other such call is in [`contained`]. Runtimes
+//! and layers outside of this crate call them too. Call neither with a lock held.
 //!
-//! With std a panic is caught; the panic hook has reported it by then. Without std nothing can be
-//! caught: a panic unwinds (where panics unwind at all) through the caller after the other wakers
-//! were woken, and a second one aborts.
+//! With std a panic is caught, after the panic hook has reported it. Without std nothing can be caught: a panic unwinds
+//! (where panics unwind at all) through the caller after the other wakers were woken, and a second one aborts.
 //!
 //! ```
 //! use mfio::contain::{contained, wake_all};
@@ -30,9 +27,9 @@
 
 use core::task::Waker;
 
-/// Calls `user` and contains its panic. Returns whether it returned.
+/// Calls `user` and contains its panic. Returns `false` if it panicked.
 ///
-/// With std the payload of the panic is dropped; if that panics in turn, what it throws is leaked.
+/// With std the payload of the panic is dropped; if that drop panics in turn, its payload is leaked.
 /// Without std a panic unwinds through this call.
 pub fn contained(user: impl FnOnce()) -> bool {
     #[cfg(feature = "std")]
@@ -53,18 +50,17 @@ pub fn contained(user: impl FnOnce()) -> bool {
     }
 }
 
-/// Drops the payload of a panic, which may panic itself.
+/// Drops the payload of a panic. The drop may panic itself.
 #[cfg(feature = "std")]
 #[cold]
 fn discard(payload: alloc::boxed::Box<dyn core::any::Any + Send>) {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
-    // The second payload is not dropped: it may panic for ever.
+    // The second payload is leaked: dropping it may panic again, without end.
     core::mem::forget(dropped);
 }
 
-/// Wakes all of `wakers`, in order, in a loop. A waker that panics keeps no other one from being
-/// woken.
+/// Wakes all of `wakers`, in order, in a loop. A panic of one waker keeps no other from being woken.
 ///
 /// The iterator may take a lock to find the next waker, if it releases the lock before it returns.
 pub fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
@@ -73,7 +69,7 @@ pub fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     while !contained(|| rest.wake()) {}
 }
 
-/// The wakers that are still to be woken.
+/// The wakers that are left to wake.
 struct Rest<I: Iterator<Item = Waker>>(I);
 
 impl<I: Iterator<Item = Waker>> Rest<I> {

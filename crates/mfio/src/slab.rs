@@ -1,21 +1,19 @@
-//! [`Slab`]: values with numbers that stay, and memory that goes back.
+//! [`Slab`]: values under stable numbers, whose memory shrinks with them.
 //!
 //! Invariants
 //!
-//! 1. `slots` ends with a used slot, or is empty: free slots at the end are removed. So memory
-//!    follows the highest number in use, and all of it goes back with the last value.
-//! 2. The free slots are a doubly linked list through `free`, so that any of them can be taken out
-//!    of it.
-//! 3. Each call takes a constant number of steps, amortised: a slot that is removed at the end was
-//!    added by an [`insert`](Slab::insert), and memory is moved only after a number of removals in
-//!    proportion to it.
+//! 1. `slots` ends with a used slot, or is empty: free slots at the end are removed. So memory follows the highest number
+//!    in use, and nearly all of it is released with the last value.
+//! 2. The free slots are a doubly linked list through `free`, so any of them can be unlinked.
+//! 3. Each call takes amortised constant time. A slot removed at the end was added by an [`insert`](Slab::insert), and
+//!    memory is moved only after a number of removals in proportion to it.
 
 use alloc::vec::Vec;
 use core::mem::replace;
 
-/// No slot.
+/// The index that stands for no slot.
 const NONE: usize = usize::MAX;
-/// Room for so many values is kept, so that a few that come and go allocate nothing.
+/// Capacity that is kept, in values, so that a few that come and go allocate nothing.
 const KEPT: usize = 64;
 
 /// See the module.
@@ -49,7 +47,7 @@ impl<T> Slab<T> {
         self.len == 0
     }
 
-    /// A number above those of all values.
+    /// Returns a number above those of all values.
     pub(crate) fn bound(&self) -> usize {
         self.slots.len()
     }
@@ -68,6 +66,14 @@ impl<T> Slab<T> {
     }
 
     /// Returns the value with this number, if there is one.
+    pub(crate) fn get(&self, at: usize) -> Option<&T> {
+        match self.slots.get(at) {
+            Some(Slot::Used(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Returns the value with this number, if there is one, to be changed.
     pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut T> {
         match self.slots.get_mut(at) {
             Some(Slot::Used(value)) => Some(value),
@@ -75,7 +81,7 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Takes the value with this number out.
+    /// Removes the value with this number and returns it.
     pub(crate) fn remove(&mut self, at: usize) -> Option<T> {
         self.get_mut(at)?;
         let free = Slot::Free {
@@ -83,18 +89,18 @@ impl<T> Slab<T> {
             after: self.free,
         };
         let Slot::Used(value) = replace(&mut self.slots[at], free) else {
-            unreachable!("it was looked at just now");
+            unreachable!("`get_mut` found a used slot");
         };
         if let Some(Slot::Free { before, .. }) = self.slots.get_mut(self.free) {
             *before = at;
         }
         self.free = at;
         self.len -= 1;
-        self.give_back();
+        self.shrink();
         Some(value)
     }
 
-    /// Takes a free slot out of the list of free ones.
+    /// Unlinks a free slot from the list of free slots (2).
     fn unlink(&mut self, at: usize) {
         let Slot::Free { before, after } = self.slots[at] else {
             unreachable!("only free slots are in the list");
@@ -108,8 +114,8 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Restores (1).
-    fn give_back(&mut self) {
+    /// Restores (1), and releases memory that is no longer in proportion.
+    fn shrink(&mut self) {
         while let Some(Slot::Free { .. }) = self.slots.last() {
             self.unlink(self.slots.len() - 1);
             self.slots.pop();

@@ -1,4 +1,4 @@
-//! The atomics shim: everything that synchronises goes through here, so that loom can replace it.
+//! The atomics shim: all synchronisation goes through these types, so that loom can replace them.
 //!
 //! `--cfg mfio_loom` swaps in loom's types (its own cfg name, because dependencies react to `loom`).
 

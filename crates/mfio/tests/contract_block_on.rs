@@ -8,7 +8,7 @@ use common::{Adder, Bell, Object, Rings, must_end, must_panic, panic_of, poll, t
 use mfio::backend::integrations::async_io::AsyncIo;
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::backend::*;
-use mfio::poller::ParkHandle;
+use mfio::poller::{ParkHandle, block_on_handle};
 use std::future::{pending, poll_fn, ready};
 use std::io::{Read, Write};
 use std::mem::replace;
@@ -56,6 +56,30 @@ fn afar_after(delay: Duration) -> mpsc::Sender<(Arc<Mutex<bool>>, Waker)> {
     ask
 }
 
+/// The call of 0.1: the polling handle is what the thread parks on.
+#[test]
+fn rule_6_a_polling_handle_is_a_park_handle() {
+    fn parks(on: &impl ParkHandle) {
+        on.unpark();
+        on.park();
+    }
+    must_end(|| {
+        let ask = afar();
+        for bell in [Bell::eventfd(), Bell::socket_pair()] {
+            let io = Adder::with_bell(bell);
+            for _ in 0..3 {
+                let (future, handle) = io.with_backend(async {
+                    answered_from_afar(&ask).await;
+                    io.hundred().await
+                });
+                let handle = handle.unwrap();
+                assert_eq!(block_on_handle(future, &handle, &handle.waker), 100);
+            }
+            parks(&io.polling_handle().unwrap());
+        }
+    });
+}
+
 /// An object that counts how it is waited for.
 struct Counted {
     object: Object,
@@ -81,7 +105,7 @@ impl IoBackend for Counted {
         handle.handle.poll_timeout(handle.cur_flags, timeout);
     }
 
-    fn next_deadline(&self) -> Option<Duration> {
+    fn next_timeout(&self) -> Option<Duration> {
         self.deadline
     }
 }

@@ -276,6 +276,18 @@ fn rule_8_null_refuses_a_backend_that_exports_a_handle() {
     let _: NullImpl<std::future::Ready<()>>;
 }
 
+/// The calls of 0.1, with links of each kind.
+#[test]
+fn rule_8_null_runs_by_the_name_of_its_future() {
+    let mut io = Adder::bare();
+    let sum = NullImpl::run(&mut io, |io| async move { io.hundred().await });
+    assert_eq!(pollster::block_on(sum), 100);
+    let sum = NullImpl::run(&io, async |io| io.hundred().await);
+    assert_eq!(pollster::block_on(sum), 100);
+    let link = RefLink::new(&io);
+    assert_eq!(pollster::block_on(NullImpl::run(link, |_| ready(7))), 7);
+}
+
 #[test]
 fn rule_8_integrations_are_copy_and_default() {
     fn copy<I: Integration + std::fmt::Debug>() -> [I; 2] {

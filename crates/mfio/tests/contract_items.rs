@@ -181,7 +181,7 @@ fn wakers_on_descriptors() {
 
 #[test]
 fn parkers() {
-    use mfio::poller::{ParkHandle, block_on, block_on_handle};
+    use mfio::poller::{ParkHandle, block_on, block_on_parked};
     #[derive(Default)]
     struct Counted(AtomicUsize);
     impl ParkHandle for Counted {
@@ -192,5 +192,5 @@ fn parkers() {
     }
     assert_eq!(block_on(ready(1)), 1);
     let handle = Arc::new(Counted::default());
-    assert_eq!(block_on_handle(ready(2), handle), 2);
+    assert_eq!(block_on_parked(ready(2), handle), 2);
 }

@@ -1,6 +1,6 @@
 //! What went wrong in parking between polls, and must not again.
 
-use mfio::poller::{ParkHandle, block_on, block_on_handle};
+use mfio::poller::{ParkHandle, block_on, block_on_parked};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, channel};
@@ -81,7 +81,7 @@ fn a_futex_call_on_every_wake_even_when_nobody_is_parked() {
                 Poll::Pending
             }
         });
-        block_on_handle(wakes_itself, parker);
+        block_on_parked(wakes_itself, parker);
     });
     assert_eq!(unparks.unparks.load(Ordering::Relaxed), 0);
     assert_eq!(parked.try_iter().count(), 0, "nor is there a park");
@@ -104,7 +104,7 @@ fn an_unpark_for_every_wake_of_a_parked_thread() {
             give.send(cx.waker().clone()).unwrap();
             Poll::Pending
         });
-        block_on_handle(once_pending, parker);
+        block_on_parked(once_pending, parker);
     });
     let waker: Waker = waker.recv_timeout(SOON).unwrap();
     parked.recv_timeout(SOON).expect("it parks");
@@ -188,10 +188,10 @@ fn a_nested_call_on_the_same_handle_stealing_the_outer_wake_up() {
                 return Poll::Ready(());
             }
             slept = true;
-            block_on_handle(nap_waking(cx.waker().clone()), inner.clone());
+            block_on_parked(nap_waking(cx.waker().clone()), inner.clone());
             Poll::Pending
         });
-        block_on_handle(outer, parker);
+        block_on_parked(outer, parker);
     });
 }
 

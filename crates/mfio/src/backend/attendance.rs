@@ -1,68 +1,87 @@
-//! Operations that nobody drives: a fallback thread, or a refusal.
+//! Whether a backend is driven: the drive lock, the number of waiters, and the policy for operations that nobody drives.
 //!
-//! A task that awaits an operation cannot know whether anybody will ever poll the backend that completes it. So a hub has a
-//! policy for that case: none (the next driver goes on), a thread ([`Fallback`]), or an error.
+//! A task that awaits an operation cannot know whether any party will ever poll the backend that completes it. So a
+//! container has a policy for that case: none (the next driver goes on), a standby thread ([`Standby`]), or an error.
 //!
 //! Invariants
 //!
-//! * **A1** A backend is driven by its watchers (S2), by a thread that waits with the turn, and by a thread that runs the turn as
-//!   soon as the future that it polls returns ([`is_inside`]). A sender that finds none of them calls [`Hub::attend`].
-//! * **A2** Whatever stops driving calls [`Hub::left`] once it can no longer be found by A1. `left` then looks at the turn by
-//!   a read-modify-write, as a signal is one; a signal looks for drivers afterwards. So of a sender and a driver that leaves,
-//!   one sees the other.
+//! * **A1** A backend is driven by its waiters (W2), by a thread that is parked with the drive lock, and by a thread that
+//!   drives as soon as the future that it polls returns ([`is_inside`]). A sender that finds none of them calls
+//!   [`Attendance::attend`].
+//! * **A2** A party that stops driving calls [`Attendance::left`] once a sender can no longer find it by A1. `left` then
+//!   looks at the drive lock by a read-modify-write, as a signal is one; a signal looks for drivers afterwards. So of a
+//!   sender and a driver that leaves, one sees the other.
 #![cfg_attr(
     any(not(feature = "std"), not(unix), mfio_loom),
     allow(
         dead_code,
-        unused_variables,
         reason = "without threads and poll(2) fewer policies can be chosen, or none"
     )
 )]
 
-#[cfg(all(feature = "std", unix, not(mfio_loom)))]
-use super::fallback::Fallback;
+use super::drive_lock::DriveLock;
 use super::reentry::is_inside;
-use super::seats::Hub;
-use super::sharing::Sharing;
 use crate::error::{Cause, ErrorKind};
 use crate::lock::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use alloc::sync::Arc;
 use core::fmt;
 
-/// What a hub does about operations that nobody drives.
-#[derive(Clone)]
-enum Policy {
-    #[cfg(all(feature = "std", unix, not(mfio_loom)))]
-    Thread(Arc<Fallback>),
-    Refuse,
-    /// Counts the threads that would have been started.
-    #[cfg(all(test, mfio_loom))]
-    Count(Arc<AtomicUsize>),
+/// A thread that drives a backend while nobody else does.
+pub(crate) trait Standby: Send + Sync {
+    /// Has the thread drive until another party does.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the system gives no thread, or no descriptor.
+    fn start(self: Arc<Self>) -> Result<(), Cause>;
+    /// Returns whether operations are in flight that only a driver can complete.
+    fn is_busy(&self) -> bool;
+    /// Tells the thread that another party drives.
+    fn dismiss(&self);
+    /// Ends the thread, without waiting for it: the container goes away.
+    fn stop(&self);
 }
 
-/// The part of a hub that knows its policy.
+/// The treatment of operations that nobody drives.
+#[derive(Clone)]
+enum Policy {
+    Standby(Arc<dyn Standby>),
+    Refuse,
+}
+
+/// See the module.
 pub(crate) struct Attendance {
+    pub(crate) drive_lock: DriveLock,
+    /// The number of waiters: queued threads and tasks.
+    waiting: AtomicUsize,
     /// Whether there is a policy. Set before the container can be used.
     configured: AtomicBool,
     policy: Lock<Option<Policy>>,
     /// Whether the policy is to refuse.
     refuses: AtomicBool,
-    /// How many `drive` futures exist, polled or not; where the policy is to refuse, also how many drivers are [`Present`].
+    /// The number of `drive` futures, polled or not; where the policy is to refuse, plus the drivers that are [`Present`].
     expected: AtomicUsize,
-    /// Whether the fallback thread drives.
-    by_thread: AtomicBool,
+    /// Whether the standby thread drives.
+    on_standby: AtomicBool,
 }
 
 impl Attendance {
     pub(crate) fn new() -> Self {
         Self {
+            drive_lock: DriveLock::new(),
+            waiting: AtomicUsize::new(0),
             configured: AtomicBool::new(false),
             policy: Lock::new(None),
             refuses: AtomicBool::new(false),
             expected: AtomicUsize::new(0),
-            by_thread: AtomicBool::new(false),
+            on_standby: AtomicBool::new(false),
         }
+    }
+
+    /// Returns a number that tells this backend from others while both live.
+    pub(crate) fn id(&self) -> usize {
+        core::ptr::from_ref(self).addr()
     }
 
     fn set(&self, policy: Policy) {
@@ -70,25 +89,23 @@ impl Attendance {
         self.configured.store(true, Ordering::Release);
     }
 
-    /// Has operations refused that nobody drives.
+    /// Chooses to refuse operations that nobody drives.
     pub(crate) fn refuse(&self) {
         self.refuses.store(true, Ordering::Relaxed);
         self.set(Policy::Refuse);
     }
 
-    /// Has a thread drive where nobody else does.
-    #[cfg(all(feature = "std", unix, not(mfio_loom)))]
-    pub(crate) fn fall_back_to(&self, thread: Arc<Fallback>) {
-        self.set(Policy::Thread(thread));
+    /// Chooses to have a thread drive while nobody else does.
+    pub(crate) fn set_standby(&self, thread: Arc<dyn Standby>) {
+        self.set(Policy::Standby(thread));
     }
 
-    /// The fallback thread begins to drive, or ends.
-    #[cfg(all(feature = "std", unix, not(mfio_loom)))]
-    pub(crate) fn set_by_thread(&self, drives: bool) {
-        self.by_thread.store(drives, Ordering::Release);
+    /// Records that the standby thread begins to drive, or ends.
+    pub(crate) fn set_on_standby(&self, drives: bool) {
+        self.on_standby.store(drives, Ordering::Release);
     }
 
-    /// Whether there is a policy.
+    /// Returns whether there is a policy.
     #[inline]
     pub(crate) fn is_configured(&self) -> bool {
         self.configured.load(Ordering::Acquire)
@@ -98,27 +115,61 @@ impl Attendance {
         self.policy.lock().clone()
     }
 
-    /// The container goes away: the fallback thread ends.
+    /// Ends the standby thread: the container goes away.
     pub(crate) fn close(&self) {
         if self.is_configured() {
             let policy = self.policy.lock().take();
-            #[cfg(all(feature = "std", unix, not(mfio_loom)))]
-            if let Some(Policy::Thread(fallback)) = policy {
-                fallback.stop();
+            if let Some(Policy::Standby(thread)) = policy {
+                thread.stop();
             }
         }
     }
-}
 
-impl Hub {
-    /// Sees to it that somebody drives the backend (A1).
+    /// Returns the number of waiters (W2).
+    #[inline]
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Counts a thread that queues for the drive lock.
+    pub(crate) fn add_thread(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ends what [`add_thread`](Self::add_thread) began. The thread itself goes on driving.
+    pub(crate) fn remove_thread(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts a task that begins to wait; the standby thread may leave.
+    pub(crate) fn add_task(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.on_standby.load(Ordering::Acquire) {
+            self.dismiss_standby();
+        }
+    }
+
+    /// Ends what [`add_task`](Self::add_task) began (A2).
+    pub(crate) fn remove_task(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.left();
+    }
+
+    #[cold]
+    fn dismiss_standby(&self) {
+        if let Some(Policy::Standby(thread)) = self.policy() {
+            thread.dismiss();
+        }
+    }
+
+    /// Sees to it that a party drives the backend (A1).
     ///
     /// # Errors
     ///
-    /// Why nobody will.
+    /// The reason why none will.
     #[inline]
     pub(crate) fn attend(&self) -> Result<(), Cause> {
-        if !self.attendance.is_configured() || self.has_watchers() || is_inside(self.id()) {
+        if !self.is_configured() || self.waiting() != 0 || is_inside(self.id()) {
             return Ok(());
         }
         self.attend_alone()
@@ -126,131 +177,93 @@ impl Hub {
 
     #[cold]
     fn attend_alone(&self) -> Result<(), Cause> {
-        if self.turn.is_waited_for() {
+        if self.drive_lock.has_lasting_holder() {
             return Ok(());
         }
-        match self.attendance.policy() {
-            #[cfg(all(feature = "std", unix, not(mfio_loom)))]
-            Some(Policy::Thread(fallback)) => fallback.start(),
-            #[cfg(all(test, mfio_loom))]
-            Some(Policy::Count(started)) => {
-                started.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-            Some(Policy::Refuse) if self.attendance.expected.load(Ordering::Acquire) == 0 => {
+        match self.policy() {
+            Some(Policy::Standby(thread)) => thread.start(),
+            Some(Policy::Refuse) if self.expected.load(Ordering::Acquire) == 0 => {
                 Err(ErrorKind::NotDriven.into())
             }
             Some(Policy::Refuse) | None => Ok(()),
         }
     }
 
-    /// A driver has left (A2).
+    /// Starts the standby thread if a driver that has left leaves something to do (A2).
     #[inline]
     pub(crate) fn left(&self) {
-        if self.attendance.is_configured() && !self.has_watchers() {
+        if self.is_configured() && self.waiting() == 0 {
             self.left_alone();
         }
     }
 
     #[cold]
     fn left_alone(&self) {
-        let owed = self.turn.look();
-        if self.turn.check().is_err() || self.turn.is_waited_for() {
+        let owed = self.drive_lock.recheck();
+        if self.drive_lock.check().is_err() || self.drive_lock.has_lasting_holder() {
             return;
         }
-        match self.attendance.policy() {
-            // Where no thread is to be had, the next driver goes on.
-            #[cfg(all(feature = "std", unix, not(mfio_loom)))]
-            Some(Policy::Thread(fallback)) if owed || fallback.is_busy() => {
-                let _ = fallback.start();
-            }
-            #[cfg(all(test, mfio_loom))]
-            Some(Policy::Count(started)) if owed => {
-                started.fetch_add(1, Ordering::Relaxed);
+        match self.policy() {
+            Some(Policy::Standby(thread)) if owed || thread.is_busy() => {
+                // Where the system gives no thread, the next driver goes on.
+                let _ = thread.start();
             }
             _ => {}
         }
     }
 
-    /// A driver joins: the fallback thread may leave.
-    #[inline]
-    pub(crate) fn joined(&self) {
-        if self.attendance.by_thread.load(Ordering::Acquire) {
-            self.dismiss();
-        }
-    }
-
-    #[cold]
-    fn dismiss(&self) {
-        #[cfg(all(feature = "std", unix, not(mfio_loom)))]
-        if let Some(Policy::Thread(fallback)) = self.attendance.policy() {
-            fallback.dismiss();
-        }
-    }
-
-    /// Whether the turn may be held for a moment by the fallback thread: gives it time to let go.
-    pub(crate) fn is_held_by_fallback(&self) -> bool {
-        let held = self.attendance.by_thread.load(Ordering::Acquire)
-            && !self.turn.is_waited_for()
+    /// Yields the processor to the standby thread if that may hold the drive lock. Returns whether it may: the caller tries
+    /// again.
+    pub(crate) fn yield_to_standby(&self) -> bool {
+        let may_hold = self.on_standby.load(Ordering::Acquire)
+            && !self.drive_lock.has_lasting_holder()
             && !is_inside(self.id());
         #[cfg(feature = "std")]
-        if held {
+        if may_hold {
             std::thread::yield_now();
         }
-        held
+        may_hold
     }
 
-    /// Whether somebody else drives than the fallback thread, which asks.
-    #[cfg(all(feature = "std", unix, not(mfio_loom)))]
+    /// Returns whether another party drives than the standby thread, which asks and is a waiter itself.
     pub(crate) fn others_drive(&self) -> bool {
-        self.watchers() > 1 || self.turn.is_waited_for()
+        self.waiting() > 1 || self.drive_lock.has_lasting_holder()
     }
-}
 
-/// The intent to drive a backend: a `drive` future that was made, whether or not it has been polled.
-pub(crate) struct Expected(Option<Arc<Hub>>);
-
-impl Expected {
-    pub(crate) fn new(sharing: Option<&Sharing>) -> Self {
-        let hub = sharing.map(|sharing| sharing.hub().clone());
-        if let Some(hub) = &hub {
-            hub.attendance.expected.fetch_add(1, Ordering::AcqRel);
-        }
-        Self(hub)
+    /// Counts a `drive` future that was made, whether or not it has been polled.
+    pub(crate) fn expect_driver(&self) {
+        self.expected.fetch_add(1, Ordering::AcqRel);
     }
-}
 
-impl Drop for Expected {
-    fn drop(&mut self) {
-        if let Some(hub) = &self.0 {
-            hub.attendance.expected.fetch_sub(1, Ordering::AcqRel);
-        }
+    /// Ends what [`expect_driver`](Self::expect_driver) began.
+    pub(crate) fn unexpect_driver(&self) {
+        self.expected.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 /// A driver that senders on other threads do not find at every moment (A1): a thread in `block_on`, which is seen while it
-/// waits, or a task in its first poll.
+/// is parked, or a task in its first poll.
 ///
-/// It counts where an operation would be refused otherwise. A thread is started all the same, because the driver may block
-/// within its future.
-pub(crate) struct Present<'a>(Option<&'a Hub>);
+/// It counts where an operation would be refused otherwise. The standby thread is started all the same, because the driver
+/// may block within its future.
+pub(crate) struct Present<'a>(Option<&'a Attendance>);
 
 impl<'a> Present<'a> {
     #[inline]
-    pub(crate) fn new(hub: &'a Hub) -> Self {
-        let counts = hub.attendance.refuses.load(Ordering::Relaxed);
+    pub(crate) fn new(attendance: &'a Attendance) -> Self {
+        let counts = attendance.refuses.load(Ordering::Relaxed);
         if counts {
-            hub.attendance.expected.fetch_add(1, Ordering::AcqRel);
+            attendance.expect_driver();
         }
-        Self(counts.then_some(hub))
+        Self(counts.then_some(attendance))
     }
 }
 
 impl Drop for Present<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(hub) = self.0 {
-            hub.attendance.expected.fetch_sub(1, Ordering::AcqRel);
+        if let Some(attendance) = self.0 {
+            attendance.unexpect_driver();
         }
     }
 }
@@ -258,29 +271,53 @@ impl Drop for Present<'_> {
 impl fmt::Debug for Attendance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attendance")
+            .field("drive_lock", &self.drive_lock)
+            .field("waiting", &self.waiting)
             .field("configured", &self.configured)
-            .field("by_thread", &self.by_thread)
+            .field("on_standby", &self.on_standby)
             .finish_non_exhaustive()
     }
 }
 
 #[cfg(all(test, mfio_loom))]
 mod loom_models {
+    use super::super::drive_lock::Signalled;
     use super::*;
+
+    /// Counts the threads that would have been started.
+    struct Started(AtomicUsize);
+
+    impl Standby for Started {
+        fn start(self: Arc<Self>) -> Result<(), Cause> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+
+        fn is_busy(&self) -> bool {
+            false
+        }
+
+        fn dismiss(&self) {}
+
+        fn stop(&self) {}
+    }
 
     /// A sender and the last driver, which leaves: the operation is not left alone (A2).
     #[test]
     fn an_operation_sent_while_the_last_driver_leaves_is_attended() {
         loom::model(|| {
-            let hub = Arc::new(Hub::new());
-            let started = Arc::new(AtomicUsize::new(0));
-            hub.attendance.set(Policy::Count(started.clone()));
-            let at = hub.seat_task();
-            let driver = hub.clone();
-            let leaves = loom::thread::spawn(move || driver.unseat_task(at));
-            hub.signal();
+            let attendance = Arc::new(Attendance::new());
+            let started = Arc::new(Started(AtomicUsize::new(0)));
+            attendance.set_standby(started.clone());
+            attendance.add_task();
+            let driver = attendance.clone();
+            let leaves = loom::thread::spawn(move || driver.remove_task());
+            if attendance.drive_lock.signal() == Signalled::WakeWaiters && attendance.waiting() == 0
+            {
+                let _ = attendance.attend();
+            }
             leaves.join().unwrap();
-            assert!(started.load(Ordering::Relaxed) > 0);
+            assert!(started.0.load(Ordering::Relaxed) > 0);
         });
     }
 }

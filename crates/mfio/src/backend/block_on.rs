@@ -1,18 +1,18 @@
-//! Threads that wait for a backend.
+//! Threads that block on a future of a backend.
 //!
-//! On a shared backend a thread polls its user's future without the turn. To wait it takes the turn and keeps it: it is the
-//! one that watches the handle, and it always answers its bell. If another thread waits already, it queues for the turn; who
-//! lets go of the turn promotes one of the queue, so there is always one thread watching and the others sleep.
+//! On a shared backend a thread polls its user's future without the drive lock. To wait it locks and stays parked with the
+//! lock held: it is the holder that watches the handle, and every event unparks it. If another thread is parked so
+//! already, it queues for the lock; each unlock wakes one thread of the queue, so one thread watches and the others sleep.
 
-use super::attendance::Present;
-use super::cell::{Ask, Held, Ran, explain};
+use super::attendance::{Attendance, Present};
 use super::container::BackendHandle;
+use super::drive_lock::LockError;
 use super::io_backend::IoBackend;
 use super::polling::{Pollable, PollingHandle};
 use super::reentry::Blocked;
-use super::seats::Hub;
+use super::runner::{DriveGuard, Progress, Rounds, When, explain};
 use super::sharing::Sharing;
-use super::turn::Refused;
+use super::waiters::{ThreadWaiter, Waiters};
 use super::with_backend::WithBackend;
 use crate::poller::{Lease, Parker};
 use alloc::sync::Arc;
@@ -22,7 +22,7 @@ use core::task::{Context, Poll};
 
 /// Drives `backend`, which is held exclusively, until `future` is ready.
 ///
-/// Parks on the polling handle where there is one, otherwise on a parker of this very call. Most callers want
+/// Parks on the polling handle if there is one, otherwise on a parker of this call. Most callers want
 /// [`IoBackendExt::block_on`](super::IoBackendExt::block_on).
 ///
 /// # Panics
@@ -43,15 +43,15 @@ where
     })
 }
 
-/// The parker of a call that was given none.
+/// Makes the parker of a call that was given none.
 pub(crate) fn own_parker() -> Lease {
     #[cfg(feature = "std")]
-    return Parker::of_this_thread();
+    return Lease::of_this_thread();
     #[cfg(not(feature = "std"))]
-    return Parker::with_handle(Arc::new(Nowhere));
+    return Lease::with_handle(Arc::new(Nowhere));
 }
 
-/// Without std there is nothing to park on but the polling handle.
+/// The parker of a system without std, which has nothing to park on but the polling handle.
 #[cfg(not(feature = "std"))]
 struct Nowhere;
 
@@ -60,7 +60,7 @@ impl crate::poller::ParkHandle for Nowhere {
     fn park(&self) {
         panic!(
             "without std there is nothing to park on but a polling handle, and this backend has none, or another thread \
-             waits for it: use `block_on_parked`"
+             waits on it: use `block_on_parked`"
         );
     }
 
@@ -83,7 +83,8 @@ where
         let mut cx = Context::from_waker(&handle.waker);
         loop {
             // There is no outer executor to be fair to.
-            if let Poll::Ready(output) = both.as_mut().poll_rounds(&mut cx, u32::MAX) {
+            let mut rounds = Rounds::unlimited();
+            if let Poll::Ready(output) = both.as_mut().poll_rounds(&mut cx, &mut rounds) {
                 return output;
             }
             wait(&handle);
@@ -110,36 +111,37 @@ where
     F: Future,
     B: IoBackend<H> + ?Sized,
 {
-    let hub = sharing.hub();
-    let Some(_blocked) = Blocked::enter(hub.id()) else {
+    let waiters = sharing.waiters();
+    let attendance = &waiters.attendance;
+    let Some(_blocked) = Blocked::enter(waiters.id()) else {
         panic!(
             "`block_on` within `block_on` of the same backend on the same thread: the outer call cannot drive the backend \
              while the inner one runs; await the future instead"
         );
     };
-    if !hub.attendance.is_configured() {
-        // Nothing happens to operations that nobody drives.
+    if !attendance.is_configured() {
+        // There is no policy for operations that nobody drives.
         return poll_until_ready(object, sharing, future, parker()).0;
     }
-    let _present = Present::new(hub);
-    let unwound = Unwound(hub);
-    let (output, ran, waited) = poll_until_ready(object, sharing, future, parker());
-    core::mem::forget(unwound);
-    if waited || ran != Ran::Unneeded || hub.turn.has_event() {
-        // Operations of others may be under way, or were sent when the future was dropped (A2).
-        hub.left();
+    let _present = Present::new(attendance);
+    let unwinding = Unwinding(attendance);
+    let (output, progress, waited) = poll_until_ready(object, sharing, future, parker());
+    core::mem::forget(unwinding);
+    if waited || progress != Progress::Unneeded || waiters.drive_lock().has_event() {
+        // Operations of others may be in flight, or were sent when the future was dropped (A2).
+        attendance.left();
     }
     output
 }
 
-/// The output, what came of the last run of the turn, and whether the thread has waited before.
+/// Returns the output, the result of the last drive, and whether the thread has waited.
 #[inline(always)]
 fn poll_until_ready<H, F, B>(
     object: &B,
     sharing: &Sharing,
     future: F,
     lease: Lease,
-) -> (F::Output, Ran, bool)
+) -> (F::Output, Progress, bool)
 where
     H: Pollable,
     F: Future,
@@ -150,65 +152,66 @@ where
     let mut waited = false;
     loop {
         let output = future.as_mut().poll(&mut cx);
-        // What was sent is submitted, whether the future is ready or not.
-        let ran = sharing.runner().run(sharing.ask_after_poll());
-        match (output, ran) {
-            (Poll::Ready(output), Ran::Again) => {
-                // What was sent may have come behind the bounded run; it must not wait for a driver that never comes.
-                sharing.run_owed();
-                return (output, ran, waited);
+        // Operations that it sent are submitted, whether it is ready or not.
+        let progress = sharing.drive(sharing.when_polled());
+        match (output, progress) {
+            (Poll::Ready(output), Progress::Again) => {
+                // An operation may have been queued after the last round; it must not wait for a driver that never comes.
+                sharing.drive_owed();
+                return (output, progress, waited);
             }
-            (Poll::Ready(output), _) => return (output, ran, waited),
-            (Poll::Pending, Ran::Dead(why)) => panic!("{}", explain(why)),
+            (Poll::Ready(output), _) => return (output, progress, waited),
+            (Poll::Pending, Progress::Dead(why)) => panic!("{}", explain(why)),
             (Poll::Pending, _) => {}
         }
         waited = true;
-        if !lease.take_notified() {
+        if !lease.take_woken() {
             wait(object, sharing, &lease);
         }
     }
 }
 
-/// A call that unwinds: operations may be under way that it has sent, or driven (A2).
-struct Unwound<'a>(&'a Hub);
+/// A call that unwinds: operations that it has sent or driven may be in flight (A2).
+struct Unwinding<'a>(&'a Attendance);
 
-impl Drop for Unwound<'_> {
+impl Drop for Unwinding<'_> {
     fn drop(&mut self) {
         self.0.left();
     }
 }
 
-/// Waits until the parker is notified (and consumes that), driving the backend if nobody else does.
+/// Waits until the thread's future is woken, and consumes that wake. Drives the backend if no other thread does.
 fn wait<H: Pollable, B: IoBackend<H> + ?Sized>(
     object: &B,
     sharing: &Sharing,
     parker: &Arc<Parker>,
 ) {
-    let hub = sharing.hub();
-    // The object's code, so before the turn is taken.
+    let waiters = sharing.waiters();
+    let lock = waiters.drive_lock();
+    // User code, so before the drive lock is taken.
     let handle = object.polling_handle();
     if let Some(handle) = &handle {
-        hub.set_handle_bell(&handle.waker);
+        waiters.set_handle_waker(&handle.waker);
     }
     loop {
-        match Held::take(&**sharing.runner()) {
-            Ok(turn) => return watch(object, sharing, parker, handle.as_ref(), turn),
+        match DriveGuard::try_lock(&**sharing.runner()) {
+            Ok(guard) => return wait_locked(object, waiters, parker, handle.as_ref(), guard),
             // Its owner may be this very thread, or may have forgotten it.
-            Err(Refused::Held) if hub.turn.is_raw() => {
+            Err(LockError::Locked) if lock.is_exclusive() => {
                 panic!(
-                    "`block_on` while a raw handle holds the backend: {}",
-                    explain(Refused::Held)
+                    "`block_on` while a `BackendHandle` holds the backend: {}",
+                    explain(LockError::Locked)
                 )
             }
-            Err(Refused::Held) => {
-                let queued = Queued::new(sharing, parker);
-                let notified = hub.turn.want() && parker.park().notified;
-                let promoted = queued.leave();
-                if notified || parker.take_notified() {
-                    if promoted {
-                        // The promotion was for whoever takes the turn next; that is not us.
-                        let _ = sharing.runner().run(Ask::IfSignalled);
-                        hub.promote_one();
+            Err(LockError::Locked) => {
+                let queued = ThreadWaiter::new(waiters, parker);
+                let woken = lock.contend() && parker.park().woken;
+                let asked_to_drive = queued.leave();
+                if woken || parker.take_woken() {
+                    if asked_to_drive {
+                        // The request is for the next thread that locks; this one polls its future instead (W3).
+                        let _ = sharing.drive(When::Signalled);
+                        waiters.wake_thread();
                     }
                     return;
                 }
@@ -218,107 +221,79 @@ fn wait<H: Pollable, B: IoBackend<H> + ?Sized>(
     }
 }
 
-/// A thread in the queue for the turn, until this is dropped.
-struct Queued<'a> {
-    sharing: &'a Sharing,
-    parker: &'a Arc<Parker>,
-    left: bool,
-}
+/// The parker of the drive lock's holder is known to the waiters, until this is dropped.
+struct HolderParker<'a>(&'a Waiters);
 
-impl<'a> Queued<'a> {
-    fn new(sharing: &'a Sharing, parker: &'a Arc<Parker>) -> Self {
-        sharing.hub().queue(parker);
-        Self {
-            sharing,
-            parker,
-            left: false,
-        }
-    }
-
-    /// `true`: it was promoted.
-    fn leave(mut self) -> bool {
-        self.left = true;
-        !self.sharing.hub().unqueue(self.parker)
+impl<'a> HolderParker<'a> {
+    fn new(waiters: &'a Waiters, parker: &Arc<Parker>) -> Self {
+        waiters.set_holder(Some(parker.clone()));
+        Self(waiters)
     }
 }
 
-/// A parker of the user's may panic: a promotion that came is passed on.
-impl Drop for Queued<'_> {
+impl Drop for HolderParker<'_> {
     fn drop(&mut self) {
-        if !self.left && !self.sharing.hub().unqueue(self.parker) {
-            self.sharing.hub().promote_one();
-        }
+        self.0.set_holder(None);
     }
 }
 
-/// The thread's parker is the bell, until this is dropped.
-struct Waiting<'a>(&'a Sharing);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.hub().set_waiting(None);
-    }
-}
-
-/// Waits with the turn until the parker is notified, polling the backend whenever there is something to do.
-fn watch<H: Pollable, B: IoBackend<H> + ?Sized>(
+/// Waits with the drive lock held until the thread's future is woken, and polls the backend whenever it has something to
+/// do.
+fn wait_locked<H: Pollable, B: IoBackend<H> + ?Sized>(
     object: &B,
-    sharing: &Sharing,
+    waiters: &Waiters,
     parker: &Arc<Parker>,
     handle: Option<&PollingHandle<'_, H>>,
-    mut turn: Held<'_>,
+    mut guard: DriveGuard<'_>,
 ) {
-    let hub = sharing.hub();
-    let waiting = handle.is_none().then(|| {
-        hub.set_waiting(Some(parker.clone()));
-        Waiting(sharing)
-    });
-    if hub.anybody_queued() {
-        // They queued before we had the turn; letting go of it must promote one of them.
-        let _ = hub.turn.want();
+    let lock = waiters.drive_lock();
+    let holder_parker = handle.is_none().then(|| HolderParker::new(waiters, parker));
+    if waiters.has_threads() {
+        // They queued before this thread had the lock; its unlock must wake one of them.
+        let _ = lock.contend();
     }
-    // Taking the turn consumed the event for which it may have been free.
-    turn.poll_once();
-    while hub.turn.check().is_ok() && !parker.take_notified() {
-        let notified = match handle {
-            Some(handle) => watch_handle(object, sharing, parker, handle),
+    // Locking consumed the event for which the lock may have been free.
+    guard.poll_once();
+    while lock.check().is_ok() && !parker.take_woken() {
+        let woken = match handle {
+            Some(handle) => wait_at_handle(object, waiters, parker, handle),
             None => {
-                hub.turn.begin_wait() && {
+                lock.begin_park() && {
                     let reason = parker.park();
-                    hub.turn.end_wait();
-                    reason.notified
+                    lock.end_park();
+                    reason.woken
                 }
             }
         };
-        turn.poll_once();
-        if notified {
+        guard.poll_once();
+        if woken {
             break;
         }
     }
-    drop(waiting);
-    drop(turn);
-    if let Err(dead) = hub.turn.check() {
+    drop(holder_parker);
+    drop(guard);
+    if let Err(dead) = lock.check() {
         panic!("{}", explain(dead));
     }
 }
 
-/// Waits for the handle once, unless there is a reason not to. `true`: the parker was notified, which is consumed.
-fn watch_handle<H: Pollable, B: IoBackend<H> + ?Sized>(
+/// Waits on the handle once, unless there is a reason not to. Returns whether the thread's future was woken, and consumes
+/// that wake.
+fn wait_at_handle<H: Pollable, B: IoBackend<H> + ?Sized>(
     object: &B,
-    sharing: &Sharing,
+    waiters: &Waiters,
     parker: &Parker,
     handle: &PollingHandle<'_, H>,
 ) -> bool {
-    let turn = &sharing.hub().turn;
-    if !parker.begin_watch(&handle.waker) {
-        // Either a notification, or a promotion that came when we had the turn already.
-        let _ = parker.take_promoted();
-        return parker.take_notified();
+    if !parker.begin_handle_wait(&handle.waker) {
+        // Either a wake, or a request to drive that came when the thread had the lock already.
+        let _ = parker.take_drive();
+        return parker.take_woken();
     }
-    if turn.begin_wait() {
-        object.wait(handle, object.next_deadline());
-        turn.end_wait();
+    if waiters.drive_lock().begin_park() {
+        object.wait(handle, object.next_timeout());
+        waiters.drive_lock().end_park();
     }
-    parker.end_watch();
+    parker.end_handle_wait();
     false
 }

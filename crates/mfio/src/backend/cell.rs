@@ -1,18 +1,22 @@
-//! The heap block of a container: the backend, and the turn that guards it.
+//! [`Core`]: the heap block of a container, with the backend and the drive lock that guards it.
 //!
 //! Invariants
 //!
-//! * **C1** The cell of the backend is touched only by who holds the turn (T1), by `&mut` access to the block, or by the
-//!   container's drop where [`Turn::close`](super::turn::Turn::close) said that nobody holds it (T4).
-//! * **C2** The backend is polled only while it is neither finished nor panicked: [`Turn::try_take`](super::turn::Turn::try_take) refuses otherwise, and a
-//!   holder that saw either lets go at once.
+//! * **C1** The cell of the backend is touched only by the holder of the drive lock (L1), by `&mut` access to the block, or
+//!   by the container's drop where [`DriveLock::close`](super::drive_lock::DriveLock::close) said that there is no holder
+//!   (L4).
+//! * **C2** The backend is polled only while it is neither finished nor panicked:
+//!   [`DriveLock::try_lock`](super::drive_lock::DriveLock::try_lock) refuses otherwise, and a holder that saw either
+//!   unlocks at once.
 
 #![allow(unsafe_code)]
 
+use super::drive_lock::{LockError, Signalled, Unlocked};
 use super::polling::PollingFlags;
+use super::reactor::Reactors;
 use super::reentry::Blocked;
-use super::seats::Hub;
-use super::turn::{Refused, Released, Signalled};
+use super::runner::{DriveGuard, Progress, Rounds, Runner, UNARMED_RUNS, When};
+use super::waiters::Waiters;
 use super::wake_flags::consume_wake;
 use crate::sync::atomic::Ordering;
 use alloc::boxed::Box;
@@ -24,16 +28,10 @@ use core::pin::Pin;
 use core::sync::atomic::AtomicU8;
 use core::task::{Context, Poll, Waker};
 
-/// Rounds of the backend in one go before others get their chance.
-pub(crate) const ROUNDS: u32 = 16;
-
-/// Runs for a watch that cannot be armed, because its handle is ready again each time. What is left after them is stranded until
-/// the next driver comes, so they are many; a reactor that fires whether or not its handle is ready must still not keep us.
-const LEFT_OVER_ROUNDS: u32 = 4096;
-
 pub(crate) struct Core<B: ?Sized> {
-    pub(crate) hub: Arc<Hub>,
-    /// Of the hub; made once, for every round.
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) reactors: Arc<Reactors>,
+    /// Signals `waiters`; made once, for every round.
     waker: Waker,
     /// Poll the backend after each poll of a user's future, signalled or not.
     pub(crate) eager: bool,
@@ -51,10 +49,11 @@ unsafe impl<B: ?Sized + Send> Send for Core<B> {}
 
 impl<B: ?Sized> Core<B> {
     pub(crate) fn new(backend: Pin<Box<B>>) -> Self {
-        let hub = Arc::new(Hub::new());
+        let waiters = Arc::new(Waiters::new());
         Self {
-            waker: Waker::from(hub.clone()),
-            hub,
+            waker: Waker::from(waiters.clone()),
+            waiters,
+            reactors: Arc::new(Reactors::new()),
             eager: true,
             wake_flags: None,
             interests: None,
@@ -62,12 +61,12 @@ impl<B: ?Sized> Core<B> {
         }
     }
 
-    /// The backend, for as long as the turn is held.
+    /// Returns the backend, for as long as the drive lock is held.
     ///
     /// # Safety
     ///
-    /// The caller holds the turn for as long as the reference lives and makes no second reference (C1).
-    #[allow(clippy::mut_from_ref, reason = "the turn makes it exclusive")]
+    /// The caller holds the drive lock for as long as the reference lives and makes no second reference (C1).
+    #[allow(clippy::mut_from_ref, reason = "the drive lock makes it exclusive")]
     pub(crate) unsafe fn backend(&self) -> Option<Pin<&mut B>> {
         // SAFETY: C1, as the caller promises.
         unsafe { &mut *self.backend.get() }
@@ -79,174 +78,139 @@ impl<B: ?Sized> Core<B> {
     ///
     /// # Safety
     ///
-    /// The caller holds the turn, or `Turn::close` returned `true` to it.
+    /// The caller holds the drive lock, or `DriveLock::close` returned `true` to it.
     unsafe fn take_backend(&self) -> Option<Pin<Box<B>>> {
         // SAFETY: C1, as the caller promises.
         unsafe { &mut *self.backend.get() }.take()
     }
 
-    /// The container goes away.
+    /// Closes the block: the container goes away.
     pub(crate) fn close(&self) {
-        let backend = match self.hub.turn.close() {
+        let backend = match self.waiters.drive_lock().close() {
             // SAFETY: `close` returned `true`.
             true => unsafe { self.take_backend() },
             false => None,
         };
-        self.hub.attendance.close();
-        // Tasks and threads that wait by way of a `Sharing` that outlived the container must see
-        // it, also where the backend panics when it is dropped.
-        self.hub.notify_all();
+        self.waiters.attendance.close();
+        // Tasks and threads that wait by way of a `Sharing` that outlived the container must see it, also where the backend
+        // panics when it is dropped.
+        self.wake_all_waiters();
         drop(backend);
     }
 
-    /// After the turn was let go: who is next.
-    fn released(&self, outcome: Released) {
-        match outcome {
-            Released::Free { wanted, event } => {
-                if wanted {
-                    self.hub.promote_one();
+    /// Wakes everything that waits: the backend is dead.
+    fn wake_all_waiters(&self) {
+        self.waiters.wake_all();
+        self.reactors.wake_tasks();
+    }
+
+    /// Wakes the parties that are next after the drive lock was unlocked.
+    fn after_unlock(&self, unlocked: Unlocked) {
+        match unlocked {
+            Unlocked::Free { contended, event } => {
+                if contended {
+                    self.waiters.wake_thread();
                 }
                 if event {
-                    self.hub.notify();
+                    self.waiters.wake_waiters();
                 }
-                self.hub.rearm(self.interests.is_some());
+                self.reactors.rearm(&self.waiters, self.interests.is_some());
             }
-            // SAFETY: the turn is still held, for good, by the caller (T4).
-            Released::Closed => drop(unsafe { self.take_backend() }),
-            Released::Again => unreachable!("only asked for with rerun"),
+            // SAFETY: the drive lock is still held, for good, by the caller (L4).
+            Unlocked::Closed => drop(unsafe { self.take_backend() }),
+            Unlocked::Again => unreachable!("only asked for with rerun"),
         }
     }
 
-    /// Lets go of a turn held by a raw handle, which polled the backend with a waker of its own: others must poll it again.
-    pub(crate) fn release_raw(&self) {
-        // A wake that was only recorded becomes the event: the flag would keep the bell from the descriptor.
+    /// Unlocks for a `BackendHandle`. It polled the backend with a waker of its own, so the backend must be polled again.
+    pub(crate) fn unlock_exclusive(&self) {
+        // A wake that was only recorded becomes the event: its flag would keep later wakes from the descriptor.
         if let Some(flags) = &self.wake_flags {
             let _ = consume_wake(&**flags);
         }
-        let _ = self.hub.turn.signal();
-        self.let_go_of_turn();
+        let _ = self.waiters.drive_lock().signal();
+        self.unlock_held();
     }
 
-    /// Lets go of the turn, which the caller holds.
-    fn let_go_of_turn(&self) {
-        self.released(self.hub.turn.release(false));
-        if self.hub.turn.check().is_err() {
-            self.hub.notify_all();
+    /// Unlocks the drive lock, which the caller holds.
+    fn unlock_held(&self) {
+        self.after_unlock(self.waiters.drive_lock().unlock(false));
+        if self.waiters.drive_lock().check().is_err() {
+            self.wake_all_waiters();
         }
-        self.hub.run_left_over();
+        self.reactors.drive_undelivered(&self.waiters);
     }
 }
 
-/// Polls a backend and records that it completed or panicked, whichever happens. The caller holds the turn of `hub`.
-pub(crate) fn poll_recorded<B>(hub: &Hub, backend: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<()>
+/// Polls a backend and records if it completed or panicked. The caller holds the drive lock of `waiters`.
+pub(crate) fn poll_recorded<B>(
+    waiters: &Waiters,
+    backend: Pin<&mut B>,
+    cx: &mut Context<'_>,
+) -> Poll<()>
 where
     B: Future<Output = ()> + ?Sized,
 {
-    struct Panicked<'a>(&'a Hub);
-    impl Drop for Panicked<'_> {
+    struct Unwinding<'a>(&'a Waiters);
+    impl Drop for Unwinding<'_> {
         fn drop(&mut self) {
-            self.0.turn.panicked();
+            self.0.drive_lock().set_panicked();
         }
     }
-    let guard = Panicked(hub);
+    let guard = Unwinding(waiters);
     let polled = backend.poll(cx);
     core::mem::forget(guard);
     if polled.is_ready() {
-        hub.turn.finish();
+        waiters.drive_lock().set_finished();
     }
     polled
 }
 
-/// What came of asking for a run.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ran {
-    /// There was no reason to run.
-    Unneeded,
-    /// Nothing is left to do, or the holder of the turn will do it.
-    Idle,
-    /// The bound was reached with an event pending. Watchers have been told; a task wakes itself.
-    Again,
-    /// The backend cannot be used any more.
-    Dead(Refused),
-}
-
-/// When to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ask {
-    Always,
-    IfSignalled,
-}
-
-/// A block whose backend can be run by whoever waits, its type erased.
-pub(crate) trait Runner: Send + Sync {
-    fn hub(&self) -> &Arc<Hub>;
-    fn eager(&self) -> bool;
-    /// Takes the turn, polls the backend until it has nothing to do (bounded), lets go.
-    fn run(&self, ask: Ask) -> Ran;
-    /// Polls the backend once with the turn held. The same as within `run`, for a thread that waits with the turn.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the turn.
-    unsafe fn poll_once(&self);
-    /// Lets go of the turn and tells who is next.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the turn, and holds it no more afterwards.
-    unsafe fn let_go(&self);
-    /// Consumes a wake of the descriptor, before and after the poll that answers it.
-    fn consume_wake(&self) -> bool;
-    /// The interests of the handle, where they change.
-    fn interests(&self) -> Option<&Arc<PollingFlags>>;
-}
-
 impl<B: Future<Output = ()> + Send + ?Sized> Runner for Core<B> {
-    fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+    fn waiters(&self) -> &Arc<Waiters> {
+        &self.waiters
     }
 
     fn eager(&self) -> bool {
         self.eager
     }
 
-    fn run(&self, ask: Ask) -> Ran {
-        let mut ran = self.run_once(ask);
-        for _ in 0..LEFT_OVER_ROUNDS {
-            // A watch that could not be armed tells nobody of the event that it left.
-            if matches!(ran, Ran::Dead(_)) || !self.hub.is_left_over() {
+    fn drive(&self, when: When, rounds: &mut Rounds) -> Progress {
+        let mut progress = self.drive_once(when, rounds);
+        for _ in 0..UNARMED_RUNS {
+            // A registration that could not be armed wakes no party for the event that it left.
+            if matches!(progress, Progress::Dead(_)) || !self.waiters.has_undelivered_event() {
                 break;
             }
-            ran = self.run_once(Ask::IfSignalled);
+            progress = self.drive_once(When::Signalled, &mut Rounds::new());
         }
-        ran
+        progress
     }
 
     unsafe fn poll_once(&self) {
         let _ = self.consume_wake();
-        // SAFETY: the caller holds the turn (C1), and the reference ends with this call.
+        // SAFETY: the caller holds the drive lock (C1), and the reference ends with this call.
         let Some(backend) = (unsafe { self.backend() }) else {
             return;
         };
-        let _polling = Blocked::polling(self.hub.id());
+        let _polling = Blocked::polling(self.waiters.id());
         let mut cx = Context::from_waker(&self.waker);
-        let _ = poll_recorded(&self.hub, backend, &mut cx);
-        // A wake during the round may have been swallowed with what the backend drained.
+        let _ = poll_recorded(&self.waiters, backend, &mut cx);
+        // A wake during the round may have been drained by the backend together with others.
         if self.consume_wake() {
-            let _ = self.hub.turn.signal();
+            let _ = self.waiters.drive_lock().signal();
         }
     }
 
-    unsafe fn let_go(&self) {
-        self.let_go_of_turn();
+    unsafe fn unlock(&self) {
+        self.unlock_held();
     }
 
     fn consume_wake(&self) -> bool {
         let flags = self.wake_flags.as_ref();
         let woken = flags.is_some_and(|flags| consume_wake(&**flags));
         if woken {
-            self.hub.swallowed.store(true, Ordering::Relaxed);
+            self.waiters.wake_consumed.store(true, Ordering::Relaxed);
         }
         woken
     }
@@ -254,66 +218,72 @@ impl<B: Future<Output = ()> + Send + ?Sized> Runner for Core<B> {
     fn interests(&self) -> Option<&Arc<PollingFlags>> {
         self.interests.as_ref()
     }
+
+    fn wake_all(&self) {
+        self.wake_all_waiters();
+    }
 }
 
 impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
-    /// Takes the turn, polls the backend, lets go.
-    fn run_once(&self, ask: Ask) -> Ran {
-        match self.take(ask) {
+    /// Locks, polls the backend while there are events and rounds, and unlocks.
+    fn drive_once(&self, when: When, rounds: &mut Rounds) -> Progress {
+        let lock = self.waiters.drive_lock();
+        match self.lock(when) {
             Ok(true) => {}
-            Ok(false) => return Ran::Unneeded,
-            Err(Refused::Held) => return Ran::Idle,
-            Err(dead) => return Ran::Dead(dead),
-        }
-        // SAFETY: `take` returned `true`.
-        let mut turn = unsafe { Held::of(self) };
-        for round in 1..=ROUNDS {
-            turn.poll_once();
-            match self
-                .hub
-                .turn
-                .release(round < ROUNDS && self.hub.turn.check().is_ok())
-            {
-                Released::Again => {}
-                outcome => {
-                    turn.forget();
-                    self.released(outcome);
-                    if let Err(dead) = self.hub.turn.check() {
-                        self.hub.notify_all();
-                        return Ran::Dead(dead);
-                    }
-                    return match outcome {
-                        Released::Free { event: true, .. } => Ran::Again,
-                        _ => Ran::Idle,
-                    };
-                }
+            refused => {
+                rounds.spend();
+                return match refused {
+                    Ok(_) => Progress::Unneeded,
+                    Err(LockError::Locked) => Progress::Idle,
+                    Err(dead) => Progress::Dead(dead),
+                };
             }
         }
-        unreachable!("the last round releases")
+        // SAFETY: `lock` returned `true`.
+        let mut guard = unsafe { DriveGuard::of_locked(self) };
+        loop {
+            guard.poll_once();
+            rounds.spend();
+            let unlocked = lock.unlock(!rounds.are_spent() && lock.check().is_ok());
+            if unlocked == Unlocked::Again {
+                continue;
+            }
+            guard.disarm();
+            self.after_unlock(unlocked);
+            if let Err(dead) = lock.check() {
+                self.wake_all_waiters();
+                return Progress::Dead(dead);
+            }
+            return match unlocked {
+                Unlocked::Free { event: true, .. } => Progress::Again,
+                _ => Progress::Idle,
+            };
+        }
     }
 
-    fn take(&self, ask: Ask) -> Result<bool, Refused> {
-        let turn = &self.hub.turn;
-        if ask == Ask::IfSignalled {
-            return if turn.has_event() {
-                turn.try_take_for_event()
+    /// Locks the drive lock. Returns `Ok(false)` when there is no reason to, or the holder will see the event.
+    fn lock(&self, when: When) -> Result<bool, LockError> {
+        let lock = self.waiters.drive_lock();
+        if when == When::Signalled {
+            return if lock.has_event() {
+                lock.try_lock_for_event()
             } else {
-                turn.check().map(|()| false)
+                lock.check().map(|()| false)
             };
         }
         loop {
-            match turn.try_take() {
+            match lock.try_lock() {
                 Ok(()) => return Ok(true),
-                Err(Refused::Held) => match turn.signal() {
-                    // The event may be an old one, which its holder has passed on by letting go meanwhile.
-                    Signalled::Seen if turn.still_held() => return Ok(false),
+                Err(LockError::Locked) => match lock.signal() {
+                    // The event may be an old one, which its holder has passed on by unlocking meanwhile.
+                    Signalled::Seen if lock.still_locked() => return Ok(false),
                     Signalled::Seen => {}
-                    Signalled::Ring => {
-                        self.hub.ring();
+                    Signalled::UnparkHolder => {
+                        self.waiters.unpark_holder();
                         return Ok(false);
                     }
-                    // It was let go in between.
-                    Signalled::Notify => {}
+                    // It was unlocked in between.
+                    Signalled::WakeWaiters => {}
                 },
                 Err(dead) => return Err(dead),
             }
@@ -321,73 +291,10 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
     }
 }
 
-/// The turn, held; let go when dropped, unwinding included.
-pub(crate) struct Held<'a>(Option<&'a dyn Runner>);
-
-impl<'a> Held<'a> {
-    /// # Safety
-    ///
-    /// The caller has just taken the turn of `runner` and gives it up to this guard.
-    unsafe fn of(runner: &'a dyn Runner) -> Self {
-        Self(Some(runner))
-    }
-
-    /// Takes the turn.
-    pub(crate) fn take(runner: &'a dyn Runner) -> Result<Self, Refused> {
-        runner.hub().turn.try_take()?;
-        // SAFETY: taken just now.
-        Ok(unsafe { Self::of(runner) })
-    }
-
-    pub(crate) fn poll_once(&mut self) {
-        if let Some(runner) = self.0 {
-            // SAFETY: this guard is the turn.
-            unsafe { runner.poll_once() }
-        }
-    }
-
-    /// The turn has been let go by other means.
-    fn forget(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        if let Some(runner) = self.0.take() {
-            // SAFETY: this guard is the turn, and it ends here.
-            unsafe { runner.let_go() }
-        }
-    }
-}
-
 impl<B: ?Sized> fmt::Debug for Core<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core")
-            .field("hub", &self.hub)
+            .field("waiters", &self.waiters)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for dyn Runner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runner")
-            .field("hub", self.hub())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Why a backend cannot be used, for panics.
-pub(crate) fn explain(refused: Refused) -> &'static str {
-    match refused {
-        Refused::Held => {
-            "this backend is acquired already: a backend is held by one handle at a time \
-             (share it through `IoBackend::sharing`, or drop the other handle first)"
-        }
-        Refused::Finished => {
-            "the backend has completed and cannot be used any more: a backend must run for as long as its object lives"
-        }
-        Refused::Panicked => "the backend has panicked and cannot be used any more",
-        Refused::Closed => "the backend's container is gone",
     }
 }

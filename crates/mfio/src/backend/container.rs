@@ -1,9 +1,10 @@
 //! Containers of backends, and the exclusive handle to one.
 
-use super::cell::{Core, explain, poll_recorded};
+use super::cell::{Core, poll_recorded};
+use super::drive_lock::LockError;
 use super::polling::PollingFlags;
+use super::runner::explain;
 use super::sharing::Sharing;
-use super::turn::Refused;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
@@ -42,7 +43,7 @@ pub struct BackendContainer<B: ?Sized> {
 }
 
 impl<B> BackendContainer<B> {
-    /// A container for exclusive use.
+    /// Creates a container for exclusive use.
     pub fn new(backend: B) -> Self {
         Self {
             core: Arc::new(Core::new(Box::pin(backend))),
@@ -52,17 +53,17 @@ impl<B> BackendContainer<B> {
 }
 
 impl<B: Future<Output = ()> + Send + 'static> BackendContainer<B> {
-    /// A container that can be shared.
+    /// Creates a container that can be shared.
     ///
-    /// The backend is then polled with a waker of the container, whose wake means "there is something to do". A backend
-    /// that follows the contract of futures (who gives it work wakes the waker it stored) needs nothing else.
+    /// The backend is polled with a waker of the container, whose wake means "there is something to do". A backend that
+    /// follows the contract of futures (a party that gives it work wakes the waker that it stored) needs nothing else.
     pub fn shared(backend: B) -> Self {
         Self::from_core(Core::new(Box::pin(backend)))
     }
 }
 
 impl BackendContainer<DynBackend> {
-    /// A container of a boxed future. It can be shared.
+    /// Creates a container of a boxed future. It can be shared.
     pub fn new_dyn<T: Future<Output = ()> + Send + 'static>(backend: T) -> Self {
         let backend: Pin<Box<DynBackend>> = Box::pin(backend);
         Self::from_core(Core::new(backend))
@@ -76,7 +77,7 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
         Self { core, sharing }
     }
 
-    /// Says that the backend need be polled only when it was signalled or its handle was ready.
+    /// Has the backend polled only when it was signalled or its handle was ready.
     ///
     /// Without this a shared backend is polled after each poll of a user's future, as an exclusive one is.
     ///
@@ -89,10 +90,10 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
         self.configure(|core| core.eager = false)
     }
 
-    /// Gives the wake flags of the waker in the polling handle, which a shared backend clears when it is driven.
+    /// Sets the wake flags of the waker in the polling handle, which are cleared whenever the backend is driven.
     ///
-    /// Needed where that waker coalesces wakes through such flags, as [`fd::FdWaker`](super::fd::FdWaker) does: without them
-    /// its second wake would never reach the descriptor. They are the same that `acquire` is given.
+    /// Needed if that waker coalesces wakes through such flags, as [`fd::FdWaker`](super::fd::FdWaker) does: without them
+    /// its second wake would never reach the descriptor. They are the flags that `acquire` is given.
     ///
     /// # Panics
     ///
@@ -103,10 +104,10 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
         self.configure(|core| core.wake_flags = Some(flags))
     }
 
-    /// Gives the interests of the polling handle, where the backend changes them as it goes.
+    /// Sets the interests of the polling handle, for a backend that changes them as it goes.
     ///
-    /// They are the same that its `cur_flags` refer to. Reactors watch for what they say whenever the backend was polled;
-    /// without them, for what they said when a task last sat down to wait.
+    /// They are the flags that its `cur_flags` refer to. With them, reactors follow each change after the backend was
+    /// polled; without them, when a task next begins to wait.
     ///
     /// # Panics
     ///
@@ -116,27 +117,27 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
         self.configure(|core| core.interests = Some(interests))
     }
 
-    /// Has operations that nobody drives refused: [`Sharing::attend`] fails with `NotDriven`.
+    /// Refuses operations that nobody drives: [`Sharing::attend`] fails with `NotDriven`.
     ///
-    /// A `drive` future counts as a driver from when it is made, and a thread in `block_on` for as long as the call takes, also
-    /// while it polls its future; a future that blocks in there drives nothing. Operations that are under way when the last
-    /// driver leaves wait for the next one.
+    /// A `drive` future counts as a driver from when it is made, and a thread in `block_on` for the length of the call, also
+    /// while it polls its future (a future that blocks in there drives nothing). Operations in flight when the last driver
+    /// leaves wait for the next one.
     #[must_use]
     #[cfg(feature = "std")]
     pub fn refuse_without_driver(self) -> Self {
-        self.core.hub.attendance.refuse();
+        self.core.waiters.attendance.refuse();
         self
     }
 
     /// Has a thread drive the backend while nobody else does.
     ///
     /// The thread starts when an operation is sent that nobody drives ([`Sharing::attend`], [`Sharing::signal`]), or when the
-    /// last driver leaves while `is_busy` says that operations are under way. It leaves when somebody else drives, and ends
-    /// when it was not needed for a second. It waits for `handle`, which is duplicated here, and polls the backend when
-    /// that is ready; a backend must wake itself for deadlines, as under a reactor.
+    /// last driver leaves while `is_busy` returns that operations are in flight. It pauses when another party drives, and
+    /// ends when it was not needed for a second. It waits on `handle`, which is duplicated here, and polls the backend when
+    /// the handle is ready; a backend must wake itself for time-outs, as under a reactor.
     ///
-    /// `is_busy` is called from any thread that stops driving, and must neither block nor drive. Call this last: a container is
-    /// not configured any further afterwards.
+    /// `is_busy` is called from any thread that stops driving, and must neither block nor drive. Call this last: the
+    /// container cannot be configured afterwards.
     ///
     /// # Panics
     ///
@@ -150,11 +151,11 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
         is_busy: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
         let Some(sharing) = &self.sharing else {
-            panic!("{}", super::io_backend::NOT_SHARED);
+            panic!("{}", super::sharing::NOT_SHARED);
         };
         let runner = Arc::downgrade(sharing.runner());
         let fallback = super::fallback::Fallback::new(runner, handle, is_busy);
-        self.core.hub.attendance.fall_back_to(fallback);
+        self.core.waiters.attendance.set_standby(fallback);
         self
     }
 
@@ -177,7 +178,7 @@ impl<B: ?Sized> BackendContainer<B> {
     ///
     /// # Panics
     ///
-    /// When the backend is held already, by anybody; when it has completed or panicked.
+    /// When the backend is held already, on any thread; when it has completed or panicked.
     #[track_caller]
     pub fn acquire(&self, wake_flags: Option<Arc<AtomicU8>>) -> BackendHandle<'_, B> {
         match self.try_acquire(wake_flags) {
@@ -193,15 +194,16 @@ impl<B: ?Sized> BackendContainer<B> {
     ///
     /// # Errors
     ///
-    /// [`Busy`], which says whether it is held or dead.
+    /// [`Busy`] when the backend is held, or dead.
     pub fn try_acquire(
         &self,
         wake_flags: Option<Arc<AtomicU8>>,
     ) -> Result<BackendHandle<'_, B>, Busy> {
-        while let Err(refused) = self.core.hub.turn.try_take_raw() {
-            // The fallback thread is none of the user's, and lets go in a moment.
-            if refused != Refused::Held || !self.core.hub.is_held_by_fallback() {
-                return Err(Busy(refused));
+        let attendance = &self.core.waiters.attendance;
+        while let Err(error) = attendance.drive_lock.try_lock_exclusive() {
+            // The standby thread is not a driver of the user's, and unlocks in a moment.
+            if error != LockError::Locked || !attendance.yield_to_standby() {
+                return Err(Busy(error));
             }
         }
         Ok(BackendHandle {
@@ -229,8 +231,8 @@ impl<B: ?Sized> BackendContainer<B> {
         outer
     }
 
-    /// What sharing needs: to be returned from [`IoBackend::sharing`](super::IoBackend::sharing). `None` for a container
-    /// made by [`new`](Self::new).
+    /// Returns the value for [`IoBackend::sharing`](super::IoBackend::sharing). `None` for a container made by
+    /// [`new`](Self::new).
     pub fn sharing(&self) -> Option<&Sharing> {
         self.sharing.as_ref()
     }
@@ -250,14 +252,14 @@ impl<B: ?Sized> fmt::Debug for BackendContainer<B> {
     }
 }
 
-/// Why [`BackendContainer::try_acquire`] refused.
+/// The error of [`BackendContainer::try_acquire`].
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Busy(Refused);
+pub struct Busy(LockError);
 
 impl Busy {
-    /// Whether the backend is gone for good (it completed or panicked), not merely held.
+    /// Returns whether the backend is gone for good (it completed or panicked), not merely held.
     pub fn is_dead(&self) -> bool {
-        self.0 != Refused::Held
+        self.0 != LockError::Locked
     }
 }
 
@@ -277,8 +279,9 @@ impl core::error::Error for Busy {}
 
 /// Exclusive use of a backend; released when dropped. Forgetting it leaves the backend held for good.
 ///
+/// There is no `DerefMut`: safe code cannot swap the backends of two handles.
+///
 /// ```compile_fail,E0614
-/// // There is no `DerefMut`: two handles cannot be told to swap what they hold.
 /// # use mfio::backend::*;
 /// fn swap<'a>(a: &mut BackendHandle<'a, DynBackend>, b: &mut BackendHandle<'a, DynBackend>) {
 ///     std::mem::swap(&mut **a, &mut **b);
@@ -293,16 +296,16 @@ pub struct BackendHandle<'a, B: ?Sized> {
 }
 
 impl<'a, B: ?Sized> BackendHandle<'a, B> {
-    /// The backend itself.
+    /// Returns the backend.
     ///
-    /// Polling it by hand bypasses what [`WithBackend`](super::WithBackend) records about its end.
+    /// A poll by hand does not record the end of the backend, as one by [`WithBackend`](super::WithBackend) does.
     #[allow(unsafe_code)]
     #[allow(
         clippy::should_implement_trait,
         reason = "the name of 0.1, and of Pin's method"
     )]
     pub fn as_mut(&mut self) -> Pin<&mut B> {
-        // SAFETY: the handle holds the turn for `'a` (T1), and `&mut self` keeps the reference unique (C1).
+        // SAFETY: the handle holds the drive lock for `'a` (L1), and `&mut self` keeps the reference unique (C1).
         match unsafe { self.core.backend() } {
             Some(backend) => backend,
             None => unreachable!(
@@ -315,25 +318,25 @@ impl<'a, B: ?Sized> BackendHandle<'a, B> {
         self.wake_flags.clone()
     }
 
-    /// The hub's identity, for telling re-entry.
+    /// Returns the number of the backend, for detecting re-entry.
     pub(crate) fn id(&self) -> usize {
-        self.core.hub.id()
+        self.core.waiters.id()
     }
 
-    /// `Err` when this backend or a nested one cannot be used any more.
-    pub(crate) fn check_layers(&self) -> Result<(), Refused> {
-        self.core.hub.turn.check()?;
+    /// Returns an error when this backend or a nested one cannot be used any more.
+    pub(crate) fn check_layers(&self) -> Result<(), LockError> {
+        self.core.waiters.drive_lock().check()?;
         self.nested.as_ref().map_or(Ok(()), |nested| nested.check())
     }
 }
 
 impl<B: Future<Output = ()> + ?Sized> BackendHandle<'_, B> {
-    /// Polls this backend, then the nested ones. `true`: one of them has completed.
+    /// Polls this backend, then the nested ones. Returns whether one of them has completed.
     ///
     /// The caller has [checked](Self::check_layers) that none of them has ended (C2).
     pub(crate) fn poll_layers(&mut self, cx: &mut Context<'_>) -> bool {
         let core = self.core;
-        let finished = poll_recorded(&core.hub, self.as_mut(), cx) == Poll::Ready(());
+        let finished = poll_recorded(&core.waiters, self.as_mut(), cx) == Poll::Ready(());
         let below = self.nested.as_mut().is_some_and(|nested| nested.poll(cx));
         finished || below
     }
@@ -341,22 +344,22 @@ impl<B: Future<Output = ()> + ?Sized> BackendHandle<'_, B> {
 
 impl<B: ?Sized> Drop for BackendHandle<'_, B> {
     fn drop(&mut self) {
-        // Also when dropping what is nested unwinds.
+        // Also when the drop of a nested handle unwinds.
         struct Outer<'h, B: ?Sized>(&'h Core<B>);
         impl<B: ?Sized> Drop for Outer<'_, B> {
             fn drop(&mut self) {
-                self.0.release_raw();
+                self.0.unlock_exclusive();
             }
         }
-        let owed = self.core.hub.turn.has_event();
+        let owed = self.core.waiters.drive_lock().has_event();
         let outer = Outer(self.core);
         self.nested = None;
         drop(outer);
         if let (true, Some(sharing)) = (owed, self.sharing) {
-            // Somebody sent while we held the turn, and may be gone: nobody else need ever come to submit it.
-            sharing.run_owed();
+            // An operation was sent while this handle held the lock. Its sender may be gone, and no other driver need come.
+            sharing.drive_owed();
         }
-        self.core.hub.left();
+        self.core.waiters.attendance.left();
     }
 }
 
@@ -370,12 +373,12 @@ impl<B: ?Sized> fmt::Debug for BackendHandle<'_, B> {
 
 /// A nested handle, its type erased.
 trait Layer: Send {
-    fn check(&self) -> Result<(), Refused>;
+    fn check(&self) -> Result<(), LockError>;
     fn poll(&mut self, cx: &mut Context<'_>) -> bool;
 }
 
 impl<B: Future<Output = ()> + Send + ?Sized> Layer for BackendHandle<'_, B> {
-    fn check(&self) -> Result<(), Refused> {
+    fn check(&self) -> Result<(), LockError> {
         self.check_layers()
     }
 

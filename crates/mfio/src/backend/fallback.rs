@@ -1,8 +1,8 @@
 //! A thread that drives a shared backend while nobody else does.
 //!
-//! It is a foreign event loop around one handle: it waits in `poll(2)`, outside of the turn, and polls the backend when the
-//! handle is ready. It starts when an operation is sent that nobody drives, or the last driver leaves some behind; it pauses
-//! when somebody else drives, and ends when it was not needed for [`LINGER`].
+//! It is a foreign event loop around one handle: it waits in `poll(2)`, without the drive lock, and polls the backend when
+//! the handle is ready. It starts when an operation is sent that nobody drives, or the last driver leaves some behind; it
+//! pauses when another party drives, and ends when it was not needed for [`LINGER`].
 //!
 //! Invariants
 //!
@@ -10,19 +10,20 @@
 //!   own, whatever becomes of the backend.
 //! * **F2** `wanted` is set before the thread is looked for, and the thread clears it before it looks whether there is
 //!   anything to do; both under the lock. So a start that finds the thread on its way out is seen by it.
-//! * **F3** The thread is found by senders (its seat among the watchers) before it looks at the turn, and looks whether
-//!   anybody needs it after its seat is gone (A2).
-//! * **F4** The pipe that interrupts the wait holds one byte at most, so that a write to it never blocks. `interrupted` says that
-//!   the byte is there; the thread takes the byte out first, clears the mark under the lock, and then looks at what it was
-//!   interrupted for.
+//! * **F3** The thread is found by senders (it is one of the waiters) before it looks at the drive lock, and looks whether it
+//!   is needed after it has left them (A2).
+//! * **F4** The pipe that interrupts the wait holds one byte at most, so that a write to it never blocks. `interrupted` is
+//!   set while the byte is there. The thread takes the byte out first, clears the mark under the lock, and then looks for
+//!   the reason of the interruption.
 //! * **F5** Events wake the thread by that pipe and not by the handle's waker. Another driver may drain the handle before the
-//!   thread has seen it ready; `poll(2)` sleeps on then, at a seat whose waker is used up, and the next event would wake nobody.
+//!   thread has seen it ready; `poll(2)` sleeps on then, with a task waker that is used up, and the next event would wake
+//!   nobody.
 #![allow(unsafe_code)]
 
-use super::cell::{Ask, Ran, Runner};
+use super::attendance::Standby;
 use super::polling::PollingHandle;
-use super::shared::TaskSeat;
-use super::sharing::Sharing;
+use super::runner::{Progress, Rounds, Runner, When};
+use super::waiters::TaskWaiter;
 use crate::contain::contained;
 use crate::error::{Cause, ErrorKind};
 use alloc::boxed::Box;
@@ -36,18 +37,18 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// For how long a thread that nobody needs waits for being needed again: first as a driver, then beside others.
+/// Time for which a thread without work goes on driving, and time for which a thread that pauses waits for a start.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Yields to a thread that has the turn, before the fallback thread sleeps: that thread may be within a waker for long.
+/// Yields to the holder of the drive lock before the thread sleeps: the holder may be within a waker for long.
 const YIELDS: u32 = 16;
 
 /// See the module.
 pub(crate) struct Fallback {
     runner: Weak<dyn Runner>,
-    /// F1, or why there is none.
+    /// The duplicate (F1), or the reason why there is none.
     handle: Result<OwnedFd, Cause>,
-    /// Whether operations are under way that only a driver can end.
+    /// Returns whether operations are in flight that only a driver can complete.
     is_busy: Box<dyn Fn() -> bool + Send + Sync>,
     state: Mutex<State>,
     /// `wanted` or `stopped` was set.
@@ -58,7 +59,7 @@ pub(crate) struct Fallback {
 struct State {
     /// Interrupts the wait of the thread, if there is a thread.
     interrupt: Option<PipeWriter>,
-    /// It is interrupted already, and has not noticed yet (F4).
+    /// The thread is interrupted already, and has not noticed yet (F4).
     interrupted: bool,
     wanted: bool,
     stopped: bool,
@@ -70,7 +71,7 @@ impl Fallback {
         handle: &PollingHandle<'_>,
         is_busy: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Arc<Self> {
-        // SAFETY: whoever exports a handle keeps it open while the handle is borrowed, which is the length of this call.
+        // SAFETY: the backend that exports a handle keeps it open while the handle is borrowed, which is the length of this call.
         let borrowed = unsafe { BorrowedFd::borrow_raw(handle.handle) };
         Arc::new(Self {
             runner,
@@ -85,16 +86,94 @@ impl Fallback {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn is_busy(&self) -> bool {
-        (self.is_busy)()
+    fn interrupt(state: &mut State) {
+        if state.interrupted {
+            return;
+        }
+        if let Some(mut interrupt) = state.interrupt.as_ref() {
+            // A thread that is gone needs no interruption.
+            state.interrupted = interrupt.write(&[0]).is_ok();
+        }
     }
 
-    /// Has the thread drive until somebody else does.
-    ///
-    /// # Errors
-    ///
-    /// Why the system gives no thread, or no descriptor.
-    pub(crate) fn start(self: &Arc<Self>) -> Result<(), Cause> {
+    /// Waits until the handle is ready or the thread is interrupted. Returns `false` when the time is up.
+    fn wait(&self, handle: i32, mut heard: &PipeReader, timeout: Option<Duration>) -> bool {
+        let (ended, interrupted) = poll(handle, heard, timeout);
+        if interrupted {
+            let _ = heard.read(&mut [0; 8]);
+            self.lock().interrupted = false;
+        }
+        ended
+    }
+
+    /// Runs the thread.
+    fn serve(self: &Arc<Self>, handle: i32, heard: PipeReader) {
+        let waker = Waker::from(self.clone());
+        while self.wait_until_wanted() {
+            let Some(runner) = self.runner.upgrade() else {
+                break;
+            };
+            self.drive(&*runner, handle, &heard, &waker);
+        }
+    }
+
+    /// Waits until the thread is wanted. Returns `false` when it was not for a while, or the container is gone: the thread
+    /// then ends.
+    fn wait_until_wanted(&self) -> bool {
+        let state = self.lock();
+        let waited = self
+            .changed
+            .wait_timeout_while(state, LINGER, |state| !state.wanted && !state.stopped);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let wanted = state.wanted && !state.stopped;
+        state.wanted = false;
+        if !wanted {
+            state.interrupt = None;
+        }
+        wanted
+    }
+
+    /// Drives until another party does, or there has been nothing to do for a while.
+    fn drive(&self, runner: &dyn Runner, handle: i32, heard: &PipeReader, waker: &Waker) {
+        let waiters = &**runner.waiters();
+        let mut waiter = TaskWaiter::new(waiters);
+        let mut progress = Progress::Idle;
+        let mut locked = 0u32;
+        loop {
+            waiter.wait(&Context::from_waker(waker));
+            waiters.attendance.set_on_standby(true);
+            let dead = matches!(progress, Progress::Dead(_));
+            if self.lock().stopped || dead || waiters.attendance.others_drive() {
+                break;
+            }
+            if !waiters.drive_lock().recheck() && progress != Progress::Again {
+                let timeout = (!self.is_busy()).then_some(LINGER);
+                if !self.wait(handle, heard, timeout) && !self.is_busy() {
+                    break;
+                }
+            }
+            // If this unwinds: a waker's panic leaves something to do, a backend's shows at the next drive.
+            progress = Progress::Again;
+            contained(|| progress = runner.drive(When::Always, &mut Rounds::new()));
+            // The holder drains the handle, which is ready until then.
+            locked = match waiters.drive_lock().still_locked() {
+                true => locked + 1,
+                false => 0,
+            };
+            match locked {
+                0 => {}
+                1..=YIELDS => thread::yield_now(),
+                _ => thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        waiters.attendance.set_on_standby(false);
+        // Afterwards it looks whether the backend is driven (F3).
+        drop(waiter);
+    }
+}
+
+impl Standby for Fallback {
+    fn start(self: Arc<Self>) -> Result<(), Cause> {
         let handle = self.handle.as_ref().map_err(|cause| *cause)?.as_raw_fd();
         let mut state = self.lock();
         if state.stopped {
@@ -117,102 +196,24 @@ impl Fallback {
         Ok(())
     }
 
-    /// Somebody else drives.
-    pub(crate) fn dismiss(&self) {
+    fn is_busy(&self) -> bool {
+        (self.is_busy)()
+    }
+
+    fn dismiss(&self) {
         Self::interrupt(&mut self.lock());
     }
 
-    /// The container goes away. Does not wait for the thread.
-    pub(crate) fn stop(&self) {
+    fn stop(&self) {
         let mut state = self.lock();
         state.stopped = true;
         Self::interrupt(&mut state);
         drop(state);
         self.changed.notify_one();
     }
-
-    fn interrupt(state: &mut State) {
-        if state.interrupted {
-            return;
-        }
-        if let Some(mut interrupt) = state.interrupt.as_ref() {
-            // A thread that is gone needs no interruption.
-            state.interrupted = interrupt.write(&[0]).is_ok();
-        }
-    }
-
-    /// Waits until the handle is ready or the thread is interrupted. `false`: the time is up.
-    fn wait(&self, handle: i32, mut heard: &PipeReader, timeout: Option<Duration>) -> bool {
-        let (ended, interrupted) = poll(handle, heard, timeout);
-        if interrupted {
-            let _ = heard.read(&mut [0; 8]);
-            self.lock().interrupted = false;
-        }
-        ended
-    }
-
-    /// The life of the thread.
-    fn serve(self: &Arc<Self>, handle: i32, heard: PipeReader) {
-        let bell = Waker::from(self.clone());
-        while self.is_wanted() {
-            let Some(runner) = self.runner.upgrade() else {
-                break;
-            };
-            self.drive(&Sharing::from_runner(runner), handle, &heard, &bell);
-        }
-    }
-
-    /// Waits until it is wanted. `false`: it has not been for a while, or the container is gone; the thread counts no more.
-    fn is_wanted(&self) -> bool {
-        let state = self.lock();
-        let waited = self
-            .changed
-            .wait_timeout_while(state, LINGER, |state| !state.wanted && !state.stopped);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        let wanted = state.wanted && !state.stopped;
-        state.wanted = false;
-        if !wanted {
-            state.interrupt = None;
-        }
-        wanted
-    }
-
-    /// Drives until somebody else does, or there has been nothing to do for a while.
-    fn drive(&self, sharing: &Sharing, handle: i32, heard: &PipeReader, bell: &Waker) {
-        let hub = sharing.hub();
-        let mut seat = TaskSeat::new(sharing);
-        let mut ran = Ran::Idle;
-        let mut held = 0u32;
-        loop {
-            seat.sit(&Context::from_waker(bell));
-            hub.attendance.set_by_thread(true);
-            if self.lock().stopped || matches!(ran, Ran::Dead(_)) || hub.others_drive() {
-                break;
-            }
-            if !hub.turn.look() && ran != Ran::Again {
-                let timeout = (!self.is_busy()).then_some(LINGER);
-                if !self.wait(handle, heard, timeout) && !self.is_busy() {
-                    break;
-                }
-            }
-            // Where it is unwound: a waker's panic leaves something to do, a backend's shows in the next run.
-            ran = Ran::Again;
-            contained(|| ran = sharing.runner().run(Ask::Always));
-            // Its holder drains the handle, which is ready until then.
-            held = if hub.turn.still_held() { held + 1 } else { 0 };
-            match held {
-                0 => {}
-                1..=YIELDS => thread::yield_now(),
-                _ => thread::sleep(Duration::from_millis(1)),
-            }
-        }
-        hub.attendance.set_by_thread(false);
-        // Afterwards it looks whether anybody drives (F3).
-        drop(seat);
-    }
 }
 
-/// Waits for the handle or an interruption. Returns whether there may be either, and whether there is the latter.
+/// Waits for the handle or an interruption. Returns whether either may have come, and whether an interruption has.
 fn poll(handle: i32, heard: &PipeReader, timeout: Option<Duration>) -> (bool, bool) {
     let entry = |fd| libc::pollfd {
         fd,
@@ -234,7 +235,8 @@ fn poll(handle: i32, heard: &PipeReader, timeout: Option<Duration>) -> (bool, bo
     (n > 0, entries[1].revents != 0)
 }
 
-/// Too many threads, or descriptors: of the former the system says "would block", which is not what it means here.
+/// Returns the cause for too many threads or descriptors. The system reports too many threads as "would block", which
+/// would mislead here.
 fn limit(error: &io::Error) -> Cause {
     Cause::with_errno(
         ErrorKind::LimitReached,
@@ -242,7 +244,7 @@ fn limit(error: &io::Error) -> Cause {
     )
 }
 
-/// The waker of the thread's seat (F5).
+/// The waker of the thread as a waiter (F5).
 impl Wake for Fallback {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();

@@ -1,10 +1,10 @@
-//! Somebody else's event loop.
+//! [`ForeignLoop`]: a backend in an event loop of another library.
 
-use super::cell::{Ask, Ran, explain};
-use super::io_backend::{IoBackend, IoBackendExt};
+use super::ext::IoBackendExt;
+use super::io_backend::IoBackend;
 use super::polling::{DefaultHandle, Pollable, PollingHandle};
-use super::seats::Hub;
-use super::shared::TaskSeat;
+use super::runner::{Progress, When, explain};
+use super::waiters::{TaskWaiter, Waiters};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use alloc::sync::Arc;
 use alloc::task::Wake;
@@ -14,49 +14,46 @@ use core::pin::pin;
 use core::task::{Context, Waker};
 use core::time::Duration;
 
-/// A backend driven by an event loop that is not ours: a descriptor to watch, a deadline to obey, and a turn that never blocks.
+/// A backend driven by a foreign event loop: a descriptor to watch, a time-out to obey, and a tick that never blocks.
 ///
-/// The loop calls [`turn`](Self::turn) when the handle is ready, when the deadline has passed, and when the waker it gave was
-/// woken. Futures of the object may be awaited anywhere meanwhile.
+/// The loop calls [`tick`](Self::tick) when the handle is ready, when the time-out has passed, and when the waker that it
+/// gave was woken. Futures of the object may be awaited anywhere meanwhile.
 ///
 /// # Futures that the loop polls itself
 ///
-/// Poll them with the waker of [`handle`](Self::handle), which makes the loop look, or with the
-/// waker that was given to [`with_waker`](Self::with_waker). A turn drains the handle. If the
-/// handle's waker was woken since the turn before, or within this one (a turn ends operations), the
-/// turn leaves the handle ready when it returns [`Turned::Idle`]. So the loop does not sleep before
-/// it has polled its futures again, whether it polls them before or after the turn.
+/// Poll them with the waker of [`handle`](Self::handle), which makes the handle ready, or with the waker that was given to
+/// [`with_waker`](Self::with_waker). A tick drains the handle. If the handle's waker was woken since the tick before, or
+/// within this one (a tick completes operations), the tick leaves the handle ready when it returns [`Tick::Idle`]. So the
+/// loop does not sleep before it has polled its futures again, whether it polls them before or after the tick.
 ///
-/// Threads and reactors that drive the same backend drain the handle too, maybe before the loop has
-/// seen that it was ready. Where there are any, give the loop a waker with a descriptor of its own,
-/// and poll futures with that.
+/// Threads and reactors that drive the same backend drain the handle too, perhaps before the loop has seen that it was
+/// ready. Where there are any, give the loop a waker with a descriptor of its own, and poll futures with that.
 ///
 /// # Waits that end early
 ///
-/// On Linux, `epoll_wait` and `poll` may fail with `EINTR` although no signal was delivered.
-/// io_uring finishes some of its work on the thread that submitted it, and interrupts the wait of
-/// that thread to do so. Wait again: the handle is ready then, if an operation has ended. The
-/// example `foreign_epoll` of `mfio-rt` is such a loop.
+/// On Linux, `epoll_wait` and `poll` may fail with `EINTR` although no signal was delivered: io_uring finishes some of its
+/// work on the thread that submitted it, and interrupts the wait of that thread to do so. Wait again: the handle is ready
+/// then if an operation has completed. The example `foreign_epoll` of `mfio-rt` is such a loop.
 ///
 /// # Examples
 ///
 /// ```
 /// # #[cfg(unix)] {
-/// use mfio::backend::{ForeignLoop, IoBackendExt, Turned};
+/// use mfio::backend::{ForeignLoop, IoBackendExt, Tick};
 /// use mfio::memory::Memory;
 /// use mfio::traits::IoRead;
 /// use std::{future::Future, pin::pin, task::{Context, Poll, Waker}};
 ///
 /// let memory = Memory::new(vec![7; 16]);
-/// let mut driver = ForeignLoop::with_waker(&memory, Waker::noop().clone());
+/// let mut event_loop = ForeignLoop::with_waker(&memory, Waker::noop().clone());
 /// let mut read = pin!(memory.read_value_at::<u8>(3));
 /// let mut cx = Context::from_waker(Waker::noop());
 /// let value = loop {
 ///     if let Poll::Ready(value) = read.as_mut().poll(&mut cx) {
 ///         break value.unwrap();
 ///     }
-///     while driver.turn() == Turned::Again {}
-///     // … here the loop sleeps, at most for `driver.next_deadline()` …
+///     while event_loop.tick() == Tick::Again {}
+///     // … here the loop sleeps, at most for `event_loop.next_timeout()` …
 /// };
 /// assert_eq!(value, 7);
 /// # }
@@ -64,62 +61,62 @@ use core::time::Duration;
 pub struct ForeignLoop<'a, B: ?Sized, Handle: Pollable = DefaultHandle> {
     backend: &'a B,
     handle: Option<PollingHandle<'a, Handle>>,
-    /// Where there is a handle: who woke it.
-    noted: Option<Arc<Noted>>,
+    /// The waker of the loop's futures, if there is a handle.
+    futures: Option<Arc<FuturesWaker>>,
     /// The handle is to be made ready before the loop sleeps.
     owed: bool,
     waker: Waker,
-    // Dropped first: the count must outlast no seat that counts on it.
-    seat: Option<TaskSeat<'a>>,
-    _watches_handle: Option<WatchesHandle<'a>>,
+    // Dropped before the count below, on which it relies.
+    waiter: Option<TaskWaiter<'a>>,
+    _at_handle: Option<AtHandle<'a>>,
 }
 
-/// A loop that is woken by way of the handle: every event makes the handle ready.
-struct WatchesHandle<'a>(&'a Hub);
+/// Counts a loop that is woken by way of the handle: every event makes the handle ready.
+struct AtHandle<'a>(&'a Waiters);
 
-impl<'a> WatchesHandle<'a> {
-    fn new(hub: &'a Hub, bell: &Waker) -> Self {
-        hub.set_handle_bell(bell);
-        hub.count_handle_loop(true);
-        Self(hub)
+impl<'a> AtHandle<'a> {
+    fn new(waiters: &'a Waiters, handle: &Waker) -> Self {
+        waiters.set_handle_waker(handle);
+        waiters.add_at_handle();
+        Self(waiters)
     }
 }
 
-impl Drop for WatchesHandle<'_> {
+impl Drop for AtHandle<'_> {
     fn drop(&mut self) {
-        self.0.count_handle_loop(false);
+        self.0.remove_at_handle();
     }
 }
 
-/// The handle's waker, as the loop's futures have it: notes that they are to be polled, before it
-/// makes the handle ready.
+/// The handle's waker as the loop's futures have it: records that they are to be polled, before it makes the handle ready.
 ///
-/// The backend's own signals go by the waker behind it, so that they do not count.
-struct Noted {
+/// The backend's own signals go by the waker behind it, so they are not recorded.
+struct FuturesWaker {
     woken: AtomicBool,
-    bell: Waker,
+    handle: Waker,
 }
 
-impl Wake for Noted {
+impl Wake for FuturesWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Release: the turn that takes the note has the loop poll what was woken.
+        // Release: the tick that takes the mark has the loop poll the future that was woken.
         self.woken.store(true, Ordering::Release);
-        self.bell.wake_by_ref();
+        self.handle.wake_by_ref();
     }
 }
 
-/// What came of a [`ForeignLoop::turn`].
+/// The result of [`ForeignLoop::tick`].
 #[must_use]
+#[doc(alias = "Turned")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turned {
-    /// Nothing is left to do until the handle is ready, the deadline passes or the waker is woken.
-    /// The handle may be ready already, where a future of the loop's is to be polled.
+pub enum Tick {
+    /// Nothing is left to do until the handle is ready, the time-out passes or the waker is woken. The handle may be ready
+    /// already, if a future of the loop is to be polled.
     Idle,
-    /// There is more to do already: take another turn, after whatever else the loop has to do.
+    /// There is more to do already: tick again, after the other work of the loop.
     Again,
 }
 
@@ -139,88 +136,92 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
         Self::with_waker(backend, waker)
     }
 
-    /// Drives any backend. `waker` makes the loop call [`turn`](Self::turn) soon.
+    /// Drives any backend. `waker` makes the loop call [`tick`](Self::tick) soon.
     pub fn with_waker(backend: &'a B, waker: Waker) -> Self {
         let mut handle = backend.polling_handle();
-        let watches_handle = match (backend.sharing(), &handle) {
+        let at_handle = match (backend.sharing(), &handle) {
             (Some(sharing), Some(handle)) if handle.waker.will_wake(&waker) => {
-                Some(WatchesHandle::new(sharing.hub(), &handle.waker))
+                Some(AtHandle::new(sharing.waiters(), &handle.waker))
             }
             _ => None,
         };
-        let noted = handle.as_mut().map(|handle| {
-            let noted = Arc::new(Noted {
+        let futures = handle.as_mut().map(|handle| {
+            let futures = Arc::new(FuturesWaker {
                 woken: AtomicBool::new(false),
-                bell: handle.waker.clone(),
+                handle: handle.waker.clone(),
             });
-            handle.waker = Waker::from(noted.clone());
-            noted
+            handle.waker = Waker::from(futures.clone());
+            futures
         });
-        let mut this = Self {
-            backend,
-            handle,
-            noted,
-            owed: false,
-            waker,
-            seat: backend.sharing().map(TaskSeat::new),
-            _watches_handle: watches_handle,
-        };
-        if let (Some(sharing), Some(seat)) = (backend.sharing(), &mut this.seat) {
-            // From here on the loop is woken; for what happened before, it is woken now.
-            seat.sit(&Context::from_waker(&this.waker));
-            if sharing.hub().turn.look() {
-                this.waker.wake_by_ref();
+        let mut waiter = backend
+            .sharing()
+            .map(|sharing| TaskWaiter::new(sharing.waiters()));
+        if let (Some(sharing), Some(waiter)) = (backend.sharing(), &mut waiter) {
+            // From here on events wake the loop; for those before, it is woken now.
+            waiter.wait(&Context::from_waker(&waker));
+            if sharing.waiters().drive_lock().recheck() {
+                waker.wake_by_ref();
             }
         }
-        this
+        Self {
+            backend,
+            handle,
+            futures,
+            owed: false,
+            waker,
+            waiter,
+            _at_handle: at_handle,
+        }
     }
 
-    /// What to watch, with which interests, which may change with every turn; and a waker for
-    /// futures that the loop polls.
+    /// Returns the handle to watch, with its interests, which may change with every tick, and with a waker for futures
+    /// that the loop polls.
     pub fn handle(&self) -> Option<&PollingHandle<'a, Handle>> {
         self.handle.as_ref()
     }
 
-    /// How long the loop may sleep. `None`: until the handle or the waker wakes it.
-    pub fn next_deadline(&self) -> Option<Duration> {
-        self.backend.next_deadline()
+    /// Returns the longest time that the loop may sleep. `None`: until the handle or the waker wakes it.
+    #[doc(alias = "next_deadline")]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.backend.next_timeout()
     }
 
     /// Polls the backend, a bounded number of times, without blocking.
     ///
     /// # Panics
     ///
-    /// When the backend has completed or panicked; when it is exclusive and held by somebody else.
-    pub fn turn(&mut self) -> Turned {
-        let turned = self.run();
-        if let Some(noted) = &self.noted {
-            self.owed |= noted.woken.swap(false, Ordering::AcqRel);
-            if turned == Turned::Idle && core::mem::take(&mut self.owed) {
-                noted.bell.wake_by_ref();
+    /// When the backend has completed or panicked; when it is exclusive and held by another party.
+    #[doc(alias = "turn")]
+    pub fn tick(&mut self) -> Tick {
+        let tick = self.drive();
+        if let Some(futures) = &self.futures {
+            self.owed |= futures.woken.swap(false, Ordering::AcqRel);
+            if tick == Tick::Idle && core::mem::take(&mut self.owed) {
+                futures.handle.wake_by_ref();
             }
         }
-        turned
+        tick
     }
 
-    fn run(&mut self) -> Turned {
+    fn drive(&mut self) -> Tick {
         let mut cx = Context::from_waker(&self.waker);
-        let (Some(sharing), Some(seat)) = (self.backend.sharing(), &mut self.seat) else {
+        let (Some(sharing), Some(waiter)) = (self.backend.sharing(), &mut self.waiter) else {
             let (both, _) = self.backend.with_backend(pending::<()>());
             let _ = pin!(both).poll(&mut cx);
-            return Turned::Idle;
+            return Tick::Idle;
         };
-        let (runner, swallowed) = (sharing.runner(), &sharing.hub().swallowed);
-        // What woke the handle before the turn is not told again: it made the loop look. What the
-        // backend's waker does within it is, in case that somebody else's copy of it woke a future.
-        let _ = runner.consume_wake();
-        swallowed.store(false, Ordering::Relaxed);
-        let ran = runner.run(Ask::Always);
-        self.owed |= swallowed.swap(false, Ordering::Relaxed);
-        seat.sit(&cx);
-        match ran {
-            Ran::Dead(why) => panic!("{}", explain(why)),
-            Ran::Unneeded | Ran::Idle if !sharing.hub().turn.look() => Turned::Idle,
-            Ran::Unneeded | Ran::Idle | Ran::Again => Turned::Again,
+        let waiters = sharing.waiters();
+        // A wake of the handle before the tick has made the loop look. A wake within it is repeated, as it may come from
+        // a clone of the handle's waker that woke a future.
+        let _ = sharing.runner().consume_wake();
+        waiters.wake_consumed.store(false, Ordering::Relaxed);
+        let progress = sharing.drive(When::Always);
+        self.owed |= waiters.wake_consumed.swap(false, Ordering::Relaxed);
+        waiter.wait(&cx);
+        match progress {
+            Progress::Dead(why) => panic!("{}", explain(why)),
+            Progress::Unneeded | Progress::Idle if !waiters.drive_lock().recheck() => Tick::Idle,
+            Progress::Unneeded | Progress::Idle | Progress::Again => Tick::Again,
         }
     }
 }

@@ -1,49 +1,59 @@
-//! Who drives: backends, and everything that resolves a future by driving one.
+//! Backends, and the ways to drive them.
 //!
 //! A *backend* is a future that makes progress on I/O: it submits what was queued and completes what has ended. An object
-//! that has one implements [`IoBackend`]; whoever waits for a future of that object drives the backend along:
+//! with a backend implements [`IoBackend`]. A future of that object completes while the backend is driven:
 //!
-//! * plain synchronous code: [`IoBackendExt::block_on`];
-//! * a task of an async executor: the [`integrations`], or one spawned `drive` future for all tasks;
-//! * somebody else's event loop: [`ForeignLoop`];
-//! * anything else: [`IoBackendExt::with_backend`], a future that polls both.
-//!
-//! # Map
-//!
-//! | file | what |
-//! |---|---|
-//! | `turn` | the state word: who may poll the backend, and who must next |
-//! | `seats` | who waits: the bell, parked threads, tasks, registrations with reactors |
-//! | `tasks` | the wakers of tasks that wait for the same thing |
-//! | `reactor` | registrations with reactors, which run the turn where readiness is delivered |
-//! | `cell` | the heap block of a container: turn, seats and the backend itself |
-//! | `sharing` | [`Sharing`], what a shared backend gives to drivers and senders |
-//! | `container` | [`BackendContainer`], [`BackendHandle`], [`Busy`] |
-//! | `with_backend` | [`WithBackend`]: a future and a backend held exclusively |
-//! | `shared` | [`SharedWithBackend`], the state machine of every task on a shared backend |
-//! | `block_on` | the same for a thread |
-//! | `attendance`, `fallback` | what happens to operations that nobody drives: an error, or a thread |
-//! | `foreign` | the same for a foreign event loop |
-//! | `polling`, `wake_flags`, `fd`, `handle`, `windows` | handles, interests, and wakers that write to descriptors |
-//! | `io_backend` | the traits |
-//! | `integrations` | executors |
+//! * by plain synchronous code: [`IoBackendExt::block_on`];
+//! * by a task of an async executor: the [`integrations`], or one spawned `drive` future for all tasks;
+//! * by the event loop of another library: [`ForeignLoop`];
+//! * by other code: [`IoBackendExt::with_backend`], a future that polls both.
+
+// Each file depends on those above it only.
+//
+// | file | contents |
+// |---|---|
+// | `wake_flags`, `closing` | the byte between a descriptor's waker and the poll loop; a value that any thread may close |
+// | `polling`, `fd`, `handle`, `windows` | handles, interests, and wakers that write to descriptors |
+// | `registration` | a handle registered with an executor's reactor |
+// | `reentry` | detection of `block_on` within `block_on` |
+// | `drive_lock` | the state word: which party may poll the backend, and which one must next |
+// | `attendance` | whether a backend is driven, and the policy for operations that nobody drives |
+// | `task_wakers` | the wakers of tasks that wait for the same thing |
+// | `waiters` | threads and tasks that wait for a backend, and how each is woken |
+// | `runner` | a shared backend as its drivers see it; the guard of the drive lock; the budget of rounds |
+// | `reactor` | registrations with reactors, which drive the backend where readiness is delivered |
+// | `cell` | the heap block of a container: drive lock, waiters, reactors and the backend itself |
+// | `sharing` | the interface of a shared backend to drivers and senders |
+// | `fallback` | a thread that drives while nobody else does |
+// | `container` | containers of backends, and the exclusive handle to one |
+// | `io_backend`, `links` | the traits of objects with a backend |
+// | `with_backend` | a future and a backend held exclusively |
+// | `shared` | the state machine of a task on a shared backend |
+// | `block_on` | the same for a thread |
+// | `ext` | the methods of every object with a backend |
+// | `foreign` | the same for a foreign event loop |
+// | `integrations` | the same for each executor |
 
 mod attendance;
 mod block_on;
 mod cell;
 mod container;
+mod drive_lock;
+mod ext;
 #[cfg(all(feature = "std", unix, not(mfio_loom)))]
 mod fallback;
 mod foreign;
 mod io_backend;
+mod links;
 mod polling;
 mod reactor;
 mod reentry;
-mod seats;
+mod registration;
+mod runner;
 mod shared;
 mod sharing;
-mod tasks;
-mod turn;
+mod task_wakers;
+mod waiters;
 mod wake_flags;
 mod with_backend;
 
@@ -61,12 +71,14 @@ pub mod windows;
 
 pub use block_on::block_on;
 pub use container::{BackendContainer, BackendHandle, Busy, DynBackend};
-pub use foreign::{ForeignLoop, Turned};
+pub use ext::IoBackendExt;
+pub use foreign::{ForeignLoop, Tick};
 pub use integrations::{
     Integration,
     null::{Null, NullImpl},
 };
-pub use io_backend::{IoBackend, IoBackendExt, LinksIoBackend, RefLink};
+pub use io_backend::IoBackend;
+pub use links::{LinksIoBackend, RefLink};
 pub use polling::{DefaultHandle, Pollable, PollingFlags, PollingHandle};
 pub use shared::SharedWithBackend;
 pub use sharing::Sharing;

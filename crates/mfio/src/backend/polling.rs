@@ -1,35 +1,35 @@
-//! Handles that a thread can wait on: what to wait for, and the wait itself.
+//! Handles that a thread can wait on, their interests, and the waits.
 //!
-//! The waits here end when the handle becomes *readable*, whatever the interests are, because that is how a backend's
-//! own waker speaks (see `fd` and `handle`): a backend that is interested in nothing, or only in writing,
-//! must still hear that it was woken.
+//! The waits here end when the handle becomes *readable*, whatever the interests are, because a backend's own waker makes
+//! it readable (see `fd` and `handle`): a wake must reach a backend that is interested in nothing, or only in writing.
 #![cfg_attr(
     all(feature = "std", any(unix, target_os = "wasi", windows)),
     allow(unsafe_code)
 )]
 
+use crate::poller::ParkHandle;
 use core::sync::atomic::{AtomicU8, Ordering};
 use core::task::Waker;
 use core::time::Duration;
 
-/// What this platform's operating system waits on: a descriptor on Unix and WASI, a `HANDLE` on Windows.
+/// The type that this platform's operating system waits on: a descriptor on Unix and WASI, a `HANDLE` on Windows.
 ///
 /// Without the feature `std`, and on other platforms, it is [`Infallible`](core::convert::Infallible): a backend
 /// then exports no handle, or one of its own type that implements [`Pollable`].
 #[cfg(all(feature = "std", any(unix, target_os = "wasi")))]
 pub type DefaultHandle = std::os::fd::RawFd;
 
-/// What this platform's operating system waits on: a `HANDLE`.
+/// The type that this platform's operating system waits on: a `HANDLE`.
 #[cfg(all(feature = "std", windows))]
 pub type DefaultHandle = std::os::windows::io::RawHandle;
 
-/// Without an operating system there is nothing to wait on by default.
+/// The default without an operating system: there is nothing to wait on.
 #[cfg(not(all(feature = "std", any(unix, target_os = "wasi", windows))))]
 pub type DefaultHandle = core::convert::Infallible;
 
 /// Readiness that a backend is interested in: reading, writing, both or none.
 ///
-/// The interests can change while others look at them, through [`set_read`](Self::set_read) and
+/// The interests can change while other threads read them, through [`set_read`](Self::set_read) and
 /// [`set_write`](Self::set_write). They are advice about readiness and synchronise nothing else.
 ///
 /// ```
@@ -49,25 +49,25 @@ impl PollingFlags {
     const READ: u8 = 0b01;
     const WRITE: u8 = 0b10;
 
-    /// No interests.
+    /// Creates flags without interests.
     #[must_use]
     pub const fn new() -> Self {
         Self(AtomicU8::new(0))
     }
 
-    /// Reading and writing.
+    /// Creates flags with interest in reading and writing.
     #[must_use]
     pub const fn all() -> Self {
         Self(AtomicU8::new(Self::READ | Self::WRITE))
     }
 
-    /// The same flags with interest in reading as told.
+    /// Sets the interest in reading, and returns the flags.
     #[must_use]
     pub const fn read(self, interested: bool) -> Self {
         self.with(Self::READ, interested)
     }
 
-    /// The same flags with interest in writing as told.
+    /// Sets the interest in writing, and returns the flags.
     #[must_use]
     pub const fn write(self, interested: bool) -> Self {
         self.with(Self::WRITE, interested)
@@ -83,14 +83,14 @@ impl PollingFlags {
         self.set(Self::WRITE, interested);
     }
 
-    /// The interests: (read, write).
+    /// Returns the interests: (read, write).
     #[must_use]
     pub fn get(&self) -> (bool, bool) {
         let bits = self.0.load(Ordering::Relaxed);
         (bits & Self::READ != 0, bits & Self::WRITE != 0)
     }
 
-    /// The interests as bits of poll(2): `POLLIN` for reading, `POLLOUT` for writing.
+    /// Returns the interests as bits of poll(2): `POLLIN` for reading, `POLLOUT` for writing.
     #[cfg(all(feature = "std", any(unix, target_os = "wasi")))]
     #[must_use]
     pub fn to_posix(&self) -> core::ffi::c_short {
@@ -123,37 +123,49 @@ impl Clone for PollingFlags {
     }
 }
 
-/// What a backend exports so that others can wait for it.
+/// The handle that a backend exports, on which its drivers wait.
+///
+/// It is a [`ParkHandle`]: parking waits on the handle, unparking wakes the waker.
 #[derive(Debug)]
 pub struct PollingHandle<'a, Handle = DefaultHandle> {
-    /// What to wait on. It stays valid while the backend that exported it lives.
+    /// The handle to wait on. It stays valid while the backend that exported it lives.
     pub handle: Handle,
-    /// What the backend waits for at the moment; it may change between waits.
+    /// The interests of the backend at the moment; they may change between waits.
     pub cur_flags: &'a PollingFlags,
-    /// The most that `cur_flags` will ever say, for reactors that register once.
+    /// All interests that `cur_flags` will ever have, for reactors that register once.
     pub max_flags: PollingFlags,
     /// Makes the handle ready, from any thread. Futures driven by a thread that waits on the handle are polled with it.
     pub waker: Waker,
 }
 
-/// Something that a thread can wait on.
+impl<Handle: Pollable> ParkHandle for PollingHandle<'_, Handle> {
+    fn park(&self) {
+        self.handle.poll(self.cur_flags);
+    }
+
+    fn unpark(&self) {
+        self.waker.wake_by_ref();
+    }
+}
+
+/// A primitive that a thread can wait on.
 ///
 /// It is implemented for [`DefaultHandle`]; implement it for a wait primitive of your own to use that instead.
 pub trait Pollable {
     /// Waits until the handle is ready for one of `flags`, or its backend's waker has made it readable.
     ///
-    /// It may return early: callers look again and wait again.
+    /// It may return early: callers check and wait again.
     ///
     /// # Panics
     ///
-    /// Where the handle cannot be waited on: returning would make the caller spin.
+    /// When the handle cannot be waited on: returning would make the caller spin.
     fn poll(&self, flags: &PollingFlags);
 
     /// Like [`poll`](Self::poll), but ends, too, when `timeout` is over. `None` waits without limit.
     ///
-    /// The provided implementation **ignores the timeout**: it is correct only for callers that need no deadline.
-    /// [`DefaultHandle`] implements it properly; it rounds up to what the system can tell apart (milliseconds), and
-    /// ends a timeout that is longer than the system can express (24 days at least) early.
+    /// The provided implementation **ignores the time-out**: it is correct only for callers that need none.
+    /// [`DefaultHandle`] implements it properly: it rounds up to the system's resolution (milliseconds), and ends a time-out
+    /// longer than the system can express (24 days at least) early.
     fn poll_timeout(&self, flags: &PollingFlags, timeout: Option<Duration>) {
         let _ = timeout;
         self.poll(flags);
@@ -167,7 +179,7 @@ impl Pollable for core::convert::Infallible {
     }
 }
 
-/// Milliseconds, rounded up (so that a deadline is over when the wait is), at most `max`.
+/// Returns the milliseconds, rounded up (so that the time-out is over when the wait is), at most `max`.
 #[cfg(all(feature = "std", any(unix, target_os = "wasi", windows)))]
 fn millis(timeout: Duration, max: u32) -> u32 {
     let millis = timeout.as_nanos().div_ceil(1_000_000);
@@ -193,7 +205,7 @@ mod posix {
         }
 
         fn poll_timeout(&self, flags: &PollingFlags, timeout: Option<Duration>) {
-            // The waker speaks through readability.
+            // A wake makes the descriptor readable.
             let events = flags.to_posix() | libc::POLLIN;
             let timeout = timeout.map_or(-1, |t| millis(t, i32::MAX as u32) as c_int);
             wait(*self, events, timeout);

@@ -1,35 +1,37 @@
-//! `block_on` within `block_on` of the same backend on the same thread, told by the thread's identity; and within a poll of
-//! that backend, or of a future that holds it.
+//! Detection of re-entry: `block_on` within `block_on` of the same backend on the same thread, within a poll of that
+//! backend, or within a future that holds it. The thread's identity tells, not the drive lock.
+//!
+//! A backend is known by its number, `Attendance::id`, which is never 0.
 
 #[cfg(all(feature = "std", not(mfio_loom)))]
 mod imp {
     use core::cell::{Cell, RefCell};
 
     thread_local! {
-        /// The hub that the innermost `block_on` of this thread waits for; 0: there is none.
+        /// The backend of the innermost `block_on` of this thread; 0: there is none.
         static INNERMOST: Cell<usize> = const { Cell::new(0) };
-        /// The hubs of the calls around it, outermost first. Hardly ever used.
+        /// The backends of the calls around it, outermost first. Rarely used.
         static AROUND: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
-        /// The hub whose turn this thread runs as soon as the task that it polls returns; 0: there is none.
+        /// The backend that this thread drives as soon as the task that it polls returns; 0: there is none.
         static POLLING_FOR: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// Whether this thread runs the hub's turn as soon as the future that it polls returns.
+    /// Returns whether this thread drives the backend as soon as the future that it polls returns.
     #[inline]
-    pub(crate) fn is_inside(hub: usize) -> bool {
-        INNERMOST.get() == hub || POLLING_FOR.get() == hub
+    pub(crate) fn is_inside(backend: usize) -> bool {
+        INNERMOST.get() == backend || POLLING_FOR.get() == backend
     }
 
-    /// A poll of a task's future after which this thread runs the hub's turn.
+    /// A poll of a task's future after which this thread drives the backend.
     #[derive(Debug)]
     pub(crate) struct Inside {
         around: usize,
     }
 
     impl Inside {
-        pub(crate) fn enter(hub: usize) -> Self {
+        pub(crate) fn enter(backend: usize) -> Self {
             Self {
-                around: POLLING_FOR.replace(hub),
+                around: POLLING_FOR.replace(backend),
             }
         }
     }
@@ -40,45 +42,45 @@ mod imp {
         }
     }
 
-    /// This thread is in `block_on` of a hub.
+    /// A call of `block_on` on this thread, or a poll of a backend.
     #[derive(Debug)]
     pub(crate) struct Blocked {
         around: usize,
-        hub: usize,
+        backend: usize,
     }
 
     impl Blocked {
-        /// `None`: it is already.
+        /// Enters `block_on` of a backend. Returns `None` when this thread is within one already.
         #[inline]
-        pub(crate) fn enter(hub: usize) -> Option<Self> {
+        pub(crate) fn enter(backend: usize) -> Option<Self> {
             let around = INNERMOST.get();
-            if around != 0 && !Self::nest(hub, around) {
+            if around != 0 && !Self::nest(backend, around) {
                 return None;
             }
-            INNERMOST.set(hub);
-            Some(Self { around, hub })
+            INNERMOST.set(backend);
+            Some(Self { around, backend })
         }
 
-        /// This thread polls the hub's backend, or a future that holds it: `block_on` in there could never end.
+        /// Enters a poll of a backend, or of a future that holds it: `block_on` in there could never end.
         #[inline]
-        pub(crate) fn polling(hub: usize) -> Self {
+        pub(crate) fn polling(backend: usize) -> Self {
             let around = INNERMOST.get();
-            if around != 0 && around != hub {
-                let _ = AROUND.try_with(|hubs| hubs.borrow_mut().push(around));
+            if around != 0 && around != backend {
+                let _ = AROUND.try_with(|backends| backends.borrow_mut().push(around));
             }
-            INNERMOST.set(hub);
-            Self { around, hub }
+            INNERMOST.set(backend);
+            Self { around, backend }
         }
 
         #[cold]
-        fn nest(hub: usize, around: usize) -> bool {
-            // Gone in the destructors of thread-locals, where nesting is not told.
+        fn nest(backend: usize, around: usize) -> bool {
+            // Gone in the destructors of thread-locals, where nesting is not detected.
             AROUND
-                .try_with(|hubs| {
-                    let mut hubs = hubs.borrow_mut();
-                    let fresh = hub != around && !hubs.contains(&hub);
+                .try_with(|backends| {
+                    let mut backends = backends.borrow_mut();
+                    let fresh = backend != around && !backends.contains(&backend);
                     if fresh {
-                        hubs.push(around);
+                        backends.push(around);
                     }
                     fresh
                 })
@@ -90,8 +92,8 @@ mod imp {
         #[inline]
         fn drop(&mut self) {
             INNERMOST.set(self.around);
-            if self.around != 0 && self.around != self.hub {
-                let _ = AROUND.try_with(|hubs| hubs.borrow_mut().pop());
+            if self.around != 0 && self.around != self.backend {
+                let _ = AROUND.try_with(|backends| backends.borrow_mut().pop());
             }
         }
     }
@@ -99,7 +101,7 @@ mod imp {
 
 #[cfg(any(not(feature = "std"), mfio_loom))]
 mod imp {
-    /// Without threads that have an identity, re-entry shows as the user's parker parking for good.
+    /// Detects nothing: without threads that have an identity, re-entry shows as the user's parker parking for good.
     #[derive(Debug)]
     pub(crate) struct Blocked(());
 
@@ -108,16 +110,16 @@ mod imp {
             clippy::unnecessary_wraps,
             reason = "the same signature as with threads"
         )]
-        pub(crate) fn enter(_hub: usize) -> Option<Self> {
+        pub(crate) fn enter(_backend: usize) -> Option<Self> {
             Some(Self(()))
         }
 
-        pub(crate) fn polling(_hub: usize) -> Self {
+        pub(crate) fn polling(_backend: usize) -> Self {
             Self(())
         }
     }
 
-    pub(crate) fn is_inside(_hub: usize) -> bool {
+    pub(crate) fn is_inside(_backend: usize) -> bool {
         false
     }
 
@@ -125,7 +127,7 @@ mod imp {
     pub(crate) struct Inside(());
 
     impl Inside {
-        pub(crate) fn enter(_hub: usize) -> Self {
+        pub(crate) fn enter(_backend: usize) -> Self {
             Self(())
         }
     }

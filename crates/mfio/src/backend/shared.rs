@@ -1,134 +1,114 @@
-//! Tasks on a shared backend: one state machine, whatever the executor.
+//! Tasks on a shared backend: one state machine for all executors.
 //!
-//! A poll runs the user's future first, without the turn; then the turn, if there is reason to; then, still pending, it makes
-//! sure that somebody will notice the next event, and looks once more.
+//! A poll polls the user's future first, without the drive lock; then it drives the backend, if there is reason to. If the
+//! future is still pending, it registers the task for the next event, and looks once more.
 
 use super::attendance::Present;
-use super::cell::{Ask, ROUNDS, Ran, explain};
 use super::reentry::Inside;
+use super::runner::{Progress, Rounds, When, explain};
 use super::sharing::Sharing;
+use super::waiters::TaskWaiter;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
-/// Polls `future`, then the backend, then `sit`s down to wait.
+/// Polls `future`, then drives the backend, then calls `wait` to register the task for the next event.
 ///
 /// # Panics
 ///
 /// When the backend has completed or panicked and the future is not ready.
 pub(crate) fn poll_shared<F: Future + ?Sized>(
     sharing: &Sharing,
-    ask: Ask,
-    seated: bool,
+    when: When,
+    is_waiting: bool,
     future: Pin<&mut F>,
     cx: &mut Context<'_>,
-    mut sit: impl FnMut(&mut Context<'_>),
+    mut wait: impl FnMut(&mut Context<'_>),
 ) -> Poll<F::Output> {
-    let mut attends = (!seated).then(|| Attends::new(sharing));
+    let mut first_poll = (!is_waiting).then(|| FirstPoll::new(sharing));
+    let mut rounds = Rounds::new();
     let output = future.poll(cx);
-    let mut ran = sharing.runner().run(ask);
+    let mut progress = sharing.runner().drive(when, &mut rounds);
     if output.is_ready() {
-        if ran == Ran::Again {
-            // What was sent may have come behind the bounded run; it must not wait for a driver that never comes.
-            sharing.run_owed();
+        if progress == Progress::Again {
+            // An operation may have been queued after the last round; it must not wait for a driver that never comes.
+            sharing.drive_owed();
         }
         return output;
     }
-    for _ in 0..ROUNDS {
-        match ran {
-            Ran::Unneeded | Ran::Idle => {}
-            Ran::Again => break,
-            Ran::Dead(why) => panic!("{}", explain(why)),
+    loop {
+        match progress {
+            Progress::Unneeded | Progress::Idle => {}
+            Progress::Again => break wait(cx),
+            Progress::Dead(why) => panic!("{}", explain(why)),
         }
-        sit(cx);
-        // It has a seat now, at which senders see it.
-        drop(attends.take());
-        if !sharing.hub().turn.look() {
+        wait(cx);
+        // It is registered now, so senders find it.
+        drop(first_poll.take());
+        if !sharing.waiters().drive_lock().recheck() {
             return Poll::Pending;
         }
-        ran = sharing.runner().run(Ask::IfSignalled);
+        if rounds.are_spent() {
+            break;
+        }
+        progress = sharing.runner().drive(When::Signalled, &mut rounds);
     }
     // The backend keeps waking itself: let the executor do something else in between.
-    sit(cx);
     cx.waker().wake_by_ref();
     Poll::Pending
 }
 
-/// A poll of a task that has no seat yet: a sender within it need not look for a driver (A1).
-struct Attends<'a> {
+/// A poll of a task that is not registered yet: a sender within it need not look for a driver (A1).
+struct FirstPoll<'a> {
     inside: Option<Inside>,
     sharing: &'a Sharing,
     _present: Present<'a>,
 }
 
-impl<'a> Attends<'a> {
+impl<'a> FirstPoll<'a> {
     fn new(sharing: &'a Sharing) -> Self {
         Self {
-            inside: Some(Inside::enter(sharing.hub().id())),
+            inside: Some(Inside::enter(sharing.waiters().id())),
             sharing,
-            _present: Present::new(sharing.hub()),
+            _present: Present::new(&sharing.waiters().attendance),
         }
     }
 }
 
-impl Drop for Attends<'_> {
+impl Drop for FirstPoll<'_> {
     fn drop(&mut self) {
         self.inside = None;
-        self.sharing.hub().left();
-    }
-}
-
-/// A waiting task's place among those that an event wakes; given up when dropped.
-#[derive(Debug)]
-pub(crate) struct TaskSeat<'a> {
-    sharing: &'a Sharing,
-    at: Option<usize>,
-}
-
-impl<'a> TaskSeat<'a> {
-    pub(crate) fn new(sharing: &'a Sharing) -> Self {
-        Self { sharing, at: None }
-    }
-
-    pub(crate) fn sit(&mut self, cx: &Context<'_>) {
-        let hub = self.sharing.hub();
-        let at = *self.at.get_or_insert_with(|| hub.seat_task());
-        hub.arm_task(at, cx.waker());
-    }
-}
-
-impl Drop for TaskSeat<'_> {
-    fn drop(&mut self) {
-        if let Some(at) = self.at {
-            self.sharing.hub().unseat_task(at);
-        }
+        self.sharing.waiters().attendance.left();
     }
 }
 
 pin_project! {
     /// A future that drives a shared backend along with itself, holding the backend only within a poll.
     ///
-    /// Made by [`IoBackendExt::share_with_backend`](super::IoBackendExt::share_with_backend). Cancel safe: dropping it stalls
-    /// nobody, and what its future sent goes on.
+    /// [`IoBackendExt::share_with_backend`](super::IoBackendExt::share_with_backend) makes it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it stalls no other task, and operations that its future sent go on.
     ///
     /// # Panics
     ///
     /// The poll panics when the backend has completed or panicked and the user's future is not ready.
     pub struct SharedWithBackend<'a, F: ?Sized> {
         sharing: &'a Sharing,
-        seat: TaskSeat<'a>,
+        waiter: TaskWaiter<'a>,
         #[pin]
         future: F,
     }
 }
 
 impl<'a, F> SharedWithBackend<'a, F> {
-    pub(crate) fn unwatched(sharing: &'a Sharing, future: F) -> Self {
+    pub(crate) fn new(sharing: &'a Sharing, future: F) -> Self {
         Self {
             sharing,
-            seat: TaskSeat::new(sharing),
+            waiter: TaskWaiter::new(sharing.waiters()),
             future,
         }
     }
@@ -139,11 +119,11 @@ impl<F: Future + ?Sized> Future for SharedWithBackend<'_, F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let seat = this.seat;
-        // Being polled may be the only way in which the handle's readiness is told, so the turn is always run.
-        let seated = seat.at.is_some();
-        poll_shared(this.sharing, Ask::Always, seated, this.future, cx, |cx| {
-            seat.sit(cx)
+        let waiter = this.waiter;
+        // Being polled may be the only way to learn that the handle is ready, so the backend is always driven.
+        let waits = waiter.is_waiting();
+        poll_shared(this.sharing, When::Always, waits, this.future, cx, |cx| {
+            waiter.wait(cx)
         })
     }
 }
@@ -151,7 +131,7 @@ impl<F: Future + ?Sized> Future for SharedWithBackend<'_, F> {
 impl<F: ?Sized> fmt::Debug for SharedWithBackend<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedWithBackend")
-            .field("seat", &self.seat)
+            .field("waiter", &self.waiter)
             .finish_non_exhaustive()
     }
 }

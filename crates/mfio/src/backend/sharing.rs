@@ -1,89 +1,127 @@
-//! What a shared backend gives to those who drive it and to those who send to it.
+//! [`Sharing`]: the interface of a shared backend to its drivers and senders.
 
-use super::cell::{Ask, Core, Runner};
-use super::seats::Hub;
+use super::cell::Core;
+use super::reactor::Reactors;
+use super::runner::{Progress, Rounds, Runner, When};
+use super::waiters::Waiters;
 use crate::error::Cause;
 use alloc::sync::Arc;
 use core::fmt;
 use core::future::Future;
 
+pub(crate) const NOT_SHARED: &str =
+    "this backend is not shared: return its container's `sharing()` from `IoBackend::sharing`";
+
 /// A backend that any number of tasks and threads drive at once.
 ///
-/// Got from [`BackendContainer::sharing`](super::BackendContainer::sharing), returned from
+/// [`BackendContainer::sharing`](super::BackendContainer::sharing) returns it, and an object returns it from
 /// [`IoBackend::sharing`](super::IoBackend::sharing).
 #[derive(Clone)]
 pub struct Sharing {
     runner: Arc<dyn Runner>,
     /// The runner's, at hand without a virtual call.
-    hub: Arc<Hub>,
+    waiters: Arc<Waiters>,
+    reactors: Arc<Reactors>,
 }
 
 impl Sharing {
     pub(crate) fn new<B: Future<Output = ()> + Send + ?Sized + 'static>(
         core: Arc<Core<B>>,
     ) -> Self {
-        Self::from_runner(core)
+        Self {
+            waiters: core.waiters.clone(),
+            reactors: core.reactors.clone(),
+            runner: core,
+        }
     }
 
-    pub(crate) fn from_runner(runner: Arc<dyn Runner>) -> Self {
-        let hub = runner.hub().clone();
-        Self { runner, hub }
-    }
-
-    /// Says that the backend has something to do.
+    /// Signals that the backend has something to do.
     ///
-    /// For whoever queued work for it; the same as waking the waker that the backend is polled with. Returns at once: if
-    /// the backend is being polled it is polled again, otherwise whoever watches it is told, once for any number of
-    /// signals. Where nobody waits for this backend, the next one who does will see it.
+    /// For a sender that has queued work; it is the same as waking the waker that the backend is polled with. Returns at
+    /// once: if the backend is being polled it is polled again, otherwise its waiters are woken, once for any number of
+    /// signals. If nobody waits for this backend, the next driver will see the signal.
     pub fn signal(&self) {
-        self.hub.signal();
+        self.waiters.signal();
     }
 
-    /// Sees to it that somebody drives this backend: starts its fallback thread where nobody does.
+    /// Sees to it that this backend is driven: starts its fallback thread if nobody drives it.
     ///
-    /// For whoever is about to queue work, where the container was told what to do without a driver
+    /// For a sender that is about to queue work, where the container has a policy for operations that nobody drives
     /// ([`with_fallback_thread`](super::BackendContainer::with_fallback_thread),
-    /// [`refuse_without_driver`](super::BackendContainer::refuse_without_driver)). Where it was not, this does nothing.
+    /// [`refuse_without_driver`](super::BackendContainer::refuse_without_driver)). Without a policy this does nothing.
     /// [`signal`](Self::signal) looks for a driver as well, but reports nothing.
     ///
     /// # Errors
     ///
-    /// `NotDriven` where nobody drives and nobody may; `LimitReached` with the system's number where no thread is to be had.
+    /// `NotDriven` if nobody drives and the policy forbids the thread; `LimitReached` with the system's error number if
+    /// the system gives no thread.
     #[inline]
     pub fn attend(&self) -> Result<(), Cause> {
-        self.hub.attend()
+        self.waiters.attendance.attend()
     }
 
-    /// Runs the turn for an event that nobody else may ever come for.
-    pub(crate) fn run_owed(&self) {
+    /// Drives the backend with a budget of its own.
+    pub(crate) fn drive(&self, when: When) -> Progress {
+        self.runner.drive(when, &mut Rounds::new())
+    }
+
+    /// Drives the backend for a pending event that nobody else may ever come for.
+    pub(crate) fn drive_owed(&self) {
         #[cfg(feature = "std")]
         if std::thread::panicking() {
-            // Whoever drives next sees the event.
+            // The next driver sees the event.
             return;
         }
-        let _ = self.runner.run(Ask::IfSignalled);
+        let _ = self.drive(When::Signalled);
     }
 
-    pub(crate) fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+    pub(crate) fn waiters(&self) -> &Arc<Waiters> {
+        &self.waiters
+    }
+
+    pub(crate) fn reactors(&self) -> &Reactors {
+        &self.reactors
     }
 
     pub(crate) fn runner(&self) -> &Arc<dyn Runner> {
         &self.runner
     }
 
-    /// Whether a round runs the turn after the user's future was polled, signalled or not.
-    pub(crate) fn ask_after_poll(&self) -> Ask {
+    /// Returns the condition under which a poll drives after it has polled the user's future.
+    pub(crate) fn when_polled(&self) -> When {
         if self.runner.eager() {
-            Ask::Always
+            When::Always
         } else {
-            Ask::IfSignalled
+            When::Signalled
         }
     }
 }
 
 impl fmt::Debug for Sharing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sharing").field("hub", self.hub()).finish()
+        f.debug_struct("Sharing")
+            .field("waiters", self.waiters())
+            .finish()
+    }
+}
+
+/// The intent to drive a backend: a `drive` future that was made, whether or not it has been polled.
+pub(crate) struct DriveIntent(Option<Arc<Waiters>>);
+
+impl DriveIntent {
+    pub(crate) fn new(sharing: Option<&Sharing>) -> Self {
+        let waiters = sharing.map(|sharing| sharing.waiters.clone());
+        if let Some(waiters) = &waiters {
+            waiters.attendance.expect_driver();
+        }
+        Self(waiters)
+    }
+}
+
+impl Drop for DriveIntent {
+    fn drop(&mut self) {
+        if let Some(waiters) = &self.0 {
+            waiters.attendance.unexpect_driver();
+        }
     }
 }

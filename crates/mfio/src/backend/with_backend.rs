@@ -1,9 +1,9 @@
 //! A future and a backend, held exclusively, polled together.
 
-use super::cell::{ROUNDS, explain};
 use super::container::BackendHandle;
+use super::drive_lock::LockError;
 use super::reentry::Blocked;
-use super::turn::Refused;
+use super::runner::{Rounds, explain};
 use super::wake_flags::{Entered, Leave, abandon, consume_wake, enter_round, leave_round};
 use alloc::sync::Arc;
 use core::fmt;
@@ -16,12 +16,16 @@ use pin_project_lite::pin_project;
 pin_project! {
     /// A future that drives a backend along with itself. It holds the backend until it is dropped.
     ///
-    /// Made by [`IoBackendExt::with_backend`](super::IoBackendExt::with_backend). A round polls the user's future, then the
-    /// backend, then nested backends. Rounds repeat while wakes are recorded in the wake flags, at most
-    /// a bounded number of times; then the future wakes itself and yields to the executor.
+    /// [`IoBackendExt::with_backend`](super::IoBackendExt::with_backend) makes it. A round polls the user's future, then the
+    /// backend, then nested backends. Rounds repeat while wakes are recorded in the wake flags, up to a limit; then the
+    /// future wakes itself and yields to the executor.
     ///
-    /// When the user's future is ready, the backend is polled once more before the output is returned, so that what was
-    /// sent is submitted. Cancel safe: dropping it releases the backend.
+    /// When the user's future is ready, the backend is polled once more before the output is returned, so that operations
+    /// that it sent are submitted.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it releases the backend.
     ///
     /// # Panics
     ///
@@ -52,7 +56,7 @@ where
     type Output = Fut::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_rounds(cx, ROUNDS)
+        self.poll_rounds(cx, &mut Rounds::new())
     }
 }
 
@@ -61,11 +65,11 @@ where
     Backend: Future<Output = ()> + ?Sized,
     Fut: Future + ?Sized,
 {
-    /// At most so many rounds, then a wake of its own.
+    /// Polls until nothing is left to do, or `rounds` are spent; then the future wakes itself.
     pub(crate) fn poll_rounds(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        rounds: u32,
+        rounds: &mut Rounds,
     ) -> Poll<Fut::Output> {
         let this = self.project();
         let backend = this.backend;
@@ -75,16 +79,17 @@ where
         }
         let _polling = Blocked::polling(backend.id());
         let mut round = Round::enter(this.wake_flags.as_deref());
-        for _ in 0..rounds {
+        while !rounds.are_spent() {
+            rounds.spend();
             let output = future.as_mut().poll(cx);
             let finished = backend.poll_layers(cx);
             if output.is_ready() {
                 return output;
             }
             if finished {
-                panic!("{}", explain(Refused::Finished));
+                panic!("{}", explain(LockError::Finished));
             }
-            if !round.again() {
+            if !round.leave_or_repeat() {
                 return Poll::Pending;
             }
         }
@@ -98,7 +103,7 @@ where
     }
 }
 
-/// Wakes are only recorded while this lives. Leaving, unwinding included, clears our own bit and nobody else's.
+/// A round, in which wakes are only recorded. Its end, unwinding included, clears its own bit of the wake flags only.
 struct Round<'a>(Option<(&'a AtomicU8, Entered)>);
 
 impl<'a> Round<'a> {
@@ -106,7 +111,8 @@ impl<'a> Round<'a> {
         Self(flags.map(|byte| (byte, enter_round(byte))))
     }
 
-    fn again(&mut self) -> bool {
+    /// Ends the round if no wake was recorded. Returns whether it goes on.
+    fn leave_or_repeat(&mut self) -> bool {
         self.0
             .as_mut()
             .is_some_and(|(byte, entered)| leave_round(*byte, entered) == Leave::Again)
@@ -116,7 +122,7 @@ impl<'a> Round<'a> {
 impl Drop for Round<'_> {
     fn drop(&mut self) {
         if let Some((byte, entered)) = &mut self.0 {
-            // A wake recorded meanwhile stays in the byte: whoever holds the backend next begins with a round.
+            // A wake recorded meanwhile stays in the byte: the next holder of the backend begins with a round.
             let _ = abandon(*byte, entered);
         }
     }

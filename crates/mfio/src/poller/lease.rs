@@ -1,24 +1,27 @@
-//! The parker of a call. Calls on a thread use the same one again, one after the other; nested ones make their own.
+//! The parker of a call. Consecutive calls on a thread reuse one parker; nested calls make their own.
 //!
-//! A parker and its waker are taken out of the thread's cache for the call and put back at its end, and only if nobody
-//! else holds them by then. So a call of which no waker is left allocates nothing, and a late wake of an earlier call
-//! reaches nobody.
+//! A call takes a parker and its waker out of the thread's cache and puts them back at its end, unless clones of the waker
+//! are left. So a call that leaves no waker behind allocates nothing, and a late wake of an earlier call reaches no later
+//! one.
 
-use super::Parker;
+use super::park_handle::ParkHandle;
+#[cfg(feature = "std")]
+use super::parker::thread;
+use super::parker::{Handle, Parker};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::marker::PhantomData;
 use core::ops::Deref;
 use core::task::Waker;
 
-/// A parker for the time of one call, with the waker of the call's future.
+/// A parker on lease for one call, with the waker of the call's future.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// Always there until the drop. Boxed: a cache access then moves one word.
+    /// `Some` until the drop. Boxed, so that a cache access moves one word.
     pair: Option<Box<Pair>>,
     #[cfg(feature = "std")]
     cached: bool,
-    /// It parks the thread that made it, and goes back to that one's cache.
+    /// Not `Send`: it parks the thread that made it, and returns to the cache of that thread.
     _stays: PhantomData<*const ()>,
 }
 
@@ -39,16 +42,20 @@ impl Pair {
 }
 
 impl Lease {
-    pub(super) fn new(parker: Parker) -> Self {
+    /// Makes a parker on the user's handle.
+    pub(crate) fn with_handle<P>(handle: Arc<P>) -> Self
+    where
+        P: ParkHandle + Send + Sync + 'static,
+    {
         Self {
-            pair: Some(Pair::new(parker)),
+            pair: Some(Pair::new(Parker::new(Handle::User(handle)))),
             #[cfg(feature = "std")]
             cached: false,
             _stays: PhantomData,
         }
     }
 
-    /// The waker of the call's future.
+    /// Returns the waker of the call's future.
     pub(crate) fn waker(&self) -> &Waker {
         &self.pair().waker
     }
@@ -56,7 +63,7 @@ impl Lease {
     fn pair(&self) -> &Pair {
         match &self.pair {
             Some(pair) => pair,
-            None => unreachable!("a lease gives its parker up only when it is dropped"),
+            None => unreachable!("the parker is taken out only when the lease is dropped"),
         }
     }
 }
@@ -76,7 +83,7 @@ impl Drop for Lease {
         pair.parker.reset();
         #[cfg(feature = "std")]
         if self.cached && Arc::strong_count(&pair.parker) == 2 {
-            // Ours and our waker's.
+            // Held by the pair and its waker only.
             cache::put(pair);
         }
     }
@@ -84,10 +91,11 @@ impl Drop for Lease {
 
 #[cfg(feature = "std")]
 impl Lease {
-    /// The thread's own parker, or a new one where that is in use.
+    /// Takes the calling thread's cached parker, or makes one where calls are nested or left wakers behind.
     #[inline]
-    pub(super) fn of_this_thread(new: impl FnOnce() -> Parker) -> Self {
-        let pair = cache::take().unwrap_or_else(|| Pair::new(new()));
+    pub(crate) fn of_this_thread() -> Self {
+        let new = || Pair::new(Parker::new(Handle::Thread(thread::current())));
+        let pair = cache::take().unwrap_or_else(new);
         Self {
             pair: Some(pair),
             cached: true,
@@ -105,18 +113,18 @@ mod cache {
         static PAIR: Cell<Option<Box<Pair>>> = const { Cell::new(None) };
     }
 
-    /// Nothing, too, while the thread's locals are being destroyed.
+    /// Returns `None` when the parker is in use, and while the thread's locals are being destroyed.
     pub(super) fn take() -> Option<Box<Pair>> {
         PAIR.try_with(Cell::take).ok().flatten()
     }
 
     pub(super) fn put(pair: Box<Pair>) {
-        // What cannot be kept is dropped.
+        // While the locals are being destroyed, the pair is dropped instead.
         let _ = PAIR.try_with(|cell| drop(cell.replace(Some(pair))));
     }
 }
 
-/// Loom's types live for one run of a model.
+/// No cache: loom's types live for one run of a model.
 #[cfg(all(feature = "std", mfio_loom))]
 mod cache {
     use super::{Box, Pair};

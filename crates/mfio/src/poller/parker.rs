@@ -1,20 +1,20 @@
-//! The state word of a thread that waits for something: why it is to look again, and how it is reached.
+//! The state word of a blocked thread: the reasons to look again, and how the thread is reached.
 //!
-//! Two parties reach it: wakers of the future that it blocks on ([`NOTIFIED`]), and whoever hands it the turn of a backend
-//! ([`PROMOTED`]). It waits in one of two ways: parked ([`PARKED`]), or watching a backend's handle ([`WATCHING`]), where
-//! only the handle's own waker, the *bell*, gets through.
+//! Two parties reach it: wakers of the future that it blocks on ([`WOKEN`]), and parties that ask it to drive a backend
+//! ([`DRIVE`]). It waits in one of two ways: parked ([`PARKED`]), or on a backend's handle ([`AT_HANDLE`]), where only the
+//! waker of that handle reaches it.
 //!
 //! What must hold:
 //!
-//! 1. Who gives a reason sets it before it looks how the thread waits; the thread says how it waits before it looks for
-//!    reasons. Both are one read-modify-write of the same word, so one of them always sees the other: nothing is lost.
-//! 2. Of several reasons, only the first one reaches the thread: N wakes make one unpark or ring one bell, and none
-//!    where the thread is awake.
-//! 3. The bell is stored before `WATCHING` is set. It is rung without the lock.
-//! 4. An unpark or a ring may come late, when the thread waits for something else already: every wait looks at the word
-//!    and waits again.
+//! 1. A party that gives a reason sets it before it looks how the thread waits; the thread says how it waits before it
+//!    looks for reasons. Both are one read-modify-write of the same word, so one of them always sees the other.
+//! 2. Of several reasons only the first one reaches the thread: N wakes make one unpark or one wake of the handle, and
+//!    none while the thread is awake.
+//! 3. The handle's waker is stored before `AT_HANDLE` is set. It is woken without the lock.
+//! 4. An unpark may come late, when the thread waits for something else already: every wait looks at the word and waits
+//!    again.
 
-use super::{Lease, ParkHandle};
+use super::park_handle::ParkHandle;
 use crate::lock::Lock;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use alloc::sync::Arc;
@@ -23,33 +23,33 @@ use core::fmt;
 use core::task::Waker;
 
 /// The thread's own future was woken.
-const NOTIFIED: u32 = 1 << 0;
-/// The thread is to look at the turn.
-const PROMOTED: u32 = 1 << 1;
+const WOKEN: u32 = 1 << 0;
+/// The thread is asked to drive: to look at the drive lock.
+const DRIVE: u32 = 1 << 1;
 /// The thread is parked, or just about to be or awake again.
 const PARKED: u32 = 1 << 2;
-/// The thread watches a handle: the bell reaches it.
-const WATCHING: u32 = 1 << 3;
-/// A bell is stored.
-const BELL: u32 = 1 << 4;
+/// The thread waits on a backend's handle: the handle's waker reaches it.
+const AT_HANDLE: u32 = 1 << 3;
+/// The waker of a handle is stored.
+const HAS_WAKER: u32 = 1 << 4;
 
-const REASONS: u32 = NOTIFIED | PROMOTED;
+const REASONS: u32 = WOKEN | DRIVE;
 
-/// Why a thread is to look again; both may be true.
+/// The reasons for which a thread looks again; both may be true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "taking a reason obliges to act on it"]
 pub(crate) struct Reason {
     /// Its future was woken.
-    pub(crate) notified: bool,
-    /// It was promoted.
-    pub(crate) promoted: bool,
+    pub(crate) woken: bool,
+    /// It was asked to drive.
+    pub(crate) drive: bool,
 }
 
 impl Reason {
     const fn of(state: u32) -> Self {
         Self {
-            notified: state & NOTIFIED != 0,
-            promoted: state & PROMOTED != 0,
+            woken: state & WOKEN != 0,
+            drive: state & DRIVE != 0,
         }
     }
 }
@@ -57,11 +57,11 @@ impl Reason {
 /// See the module. As a [`Wake`], it is the waker of the thread's future.
 pub(crate) struct Parker {
     state: AtomicU32,
-    bell: Lock<Option<Arc<Waker>>>,
+    handle_waker: Lock<Option<Arc<Waker>>>,
     handle: Handle,
 }
 
-/// What parks.
+/// The primitive that parks.
 pub(super) enum Handle {
     #[cfg(feature = "std")]
     Thread(thread::Thread),
@@ -69,35 +69,20 @@ pub(super) enum Handle {
 }
 
 #[cfg(all(feature = "std", mfio_loom))]
-use loom::thread;
+pub(super) use loom::thread;
 #[cfg(all(feature = "std", not(mfio_loom)))]
-use std::thread;
+pub(super) use std::thread;
 
 impl Parker {
     pub(super) fn new(handle: Handle) -> Self {
         Self {
             state: AtomicU32::new(0),
-            bell: Lock::new(None),
+            handle_waker: Lock::new(None),
             handle,
         }
     }
 
-    /// A parker of this call, on the user's handle.
-    pub(crate) fn with_handle<P>(handle: Arc<P>) -> Lease
-    where
-        P: ParkHandle + Send + Sync + 'static,
-    {
-        Lease::new(Self::new(Handle::User(handle)))
-    }
-
-    /// A parker of this call, on the calling thread. It allocates only where calls are nested or left wakers behind.
-    #[cfg(feature = "std")]
-    #[inline]
-    pub(crate) fn of_this_thread() -> Lease {
-        Lease::of_this_thread(|| Self::new(Handle::Thread(thread::current())))
-    }
-
-    /// Waits, on the thread whose parker this is, until there is a reason, and takes all there are.
+    /// Parks the calling thread, whose parker this is, until there is a reason, and takes all there are.
     pub(crate) fn park(&self) -> Reason {
         loop {
             let before = self.state.fetch_or(PARKED, Ordering::AcqRel);
@@ -111,49 +96,49 @@ impl Parker {
         }
     }
 
-    /// Takes the notification of the future, if there is one.
-    pub(crate) fn take_notified(&self) -> bool {
-        self.take(NOTIFIED)
+    /// Takes the wake of the future, if there is one.
+    pub(crate) fn take_woken(&self) -> bool {
+        self.take(WOKEN)
     }
 
-    /// Takes the promotion, if there is one.
-    pub(crate) fn take_promoted(&self) -> bool {
-        self.take(PROMOTED)
+    /// Takes the request to drive, if there is one.
+    pub(crate) fn take_drive(&self) -> bool {
+        self.take(DRIVE)
     }
 
-    /// The thread is to look at the turn.
-    pub(crate) fn promote(&self) {
-        self.reach(PROMOTED);
+    /// Asks the thread to look at the drive lock.
+    pub(crate) fn request_drive(&self) {
+        self.set_reason(DRIVE);
     }
 
-    /// From now on, `bell` reaches the thread. The caller waits for the handle of that bell, and then calls
-    /// [`end_watch`](Self::end_watch).
+    /// Has `waker` reach the thread, which waits on that waker's handle next, and then calls
+    /// [`end_handle_wait`](Self::end_handle_wait).
     ///
-    /// False: there is a reason to look again already, nothing has begun, and the caller must not wait.
+    /// Returns `false` when there is a reason to look again already: nothing has begun, and the caller must not wait.
     #[must_use = "waiting in spite of a reason loses a wake"]
-    pub(crate) fn begin_watch(&self, bell: &Waker) -> bool {
-        self.set_bell(bell);
-        let before = self.state.fetch_or(WATCHING | BELL, Ordering::AcqRel);
+    pub(crate) fn begin_handle_wait(&self, waker: &Waker) -> bool {
+        self.set_handle_waker(waker);
+        let before = self.state.fetch_or(AT_HANDLE | HAS_WAKER, Ordering::AcqRel);
         if before & REASONS != 0 {
-            self.end_watch();
+            self.end_handle_wait();
             return false;
         }
         true
     }
 
-    /// The thread no longer waits for the handle. Reasons stay to be taken.
-    pub(crate) fn end_watch(&self) {
-        self.state.fetch_and(!WATCHING, Ordering::AcqRel);
+    /// Ends the wait on the handle. Reasons stay to be taken.
+    pub(crate) fn end_handle_wait(&self) {
+        self.state.fetch_and(!AT_HANDLE, Ordering::AcqRel);
     }
 
-    /// Back to the beginning, for the next call. Wakers of this call that are left may set a reason again: the next
-    /// call then polls once in vain.
+    /// Resets the state for the next call. Wakers of this call that are left may set a reason again: the next call then
+    /// polls once in vain.
     #[inline]
     pub(super) fn reset(&self) {
         let state = self.state.load(Ordering::Relaxed);
-        if state & BELL != 0 {
-            let bell = self.bell.lock().take();
-            drop(bell);
+        if state & HAS_WAKER != 0 {
+            let waker = self.handle_waker.lock().take();
+            drop(waker);
         }
         if state != 0 {
             self.state.store(0, Ordering::Release);
@@ -161,32 +146,32 @@ impl Parker {
     }
 
     fn take(&self, reason: u32) -> bool {
-        // A look is enough to see that there is none yet: whoever parks or watches looks again.
+        // A load suffices to see that there is none yet: a thread looks again before it parks or waits on a handle.
         self.state.load(Ordering::Relaxed) & reason != 0
             && self.state.fetch_and(!reason, Ordering::AcqRel) & reason != 0
     }
 
-    fn reach(&self, reason: u32) {
+    fn set_reason(&self, reason: u32) {
         let before = self.state.fetch_or(reason, Ordering::AcqRel);
         if before & REASONS != 0 {
             return;
         }
         if before & PARKED != 0 {
             self.handle.unpark();
-        } else if before & WATCHING != 0 {
-            let bell = self.bell.lock().clone();
-            if let Some(bell) = bell {
-                bell.wake_by_ref();
+        } else if before & AT_HANDLE != 0 {
+            let waker = self.handle_waker.lock().clone();
+            if let Some(waker) = waker {
+                waker.wake_by_ref();
             }
         }
     }
 
     /// No user code runs under the lock: comparing wakers compares pointers.
-    fn set_bell(&self, bell: &Waker) {
-        let is_set = |old: &Arc<Waker>| old.will_wake(bell);
-        if !self.bell.lock().as_ref().is_some_and(is_set) {
-            let bell = Arc::new(bell.clone());
-            let old = self.bell.lock().replace(bell);
+    fn set_handle_waker(&self, waker: &Waker) {
+        let is_set = |old: &Arc<Waker>| old.will_wake(waker);
+        if !self.handle_waker.lock().as_ref().is_some_and(is_set) {
+            let waker = Arc::new(waker.clone());
+            let old = self.handle_waker.lock().replace(waker);
             drop(old);
         }
     }
@@ -194,11 +179,11 @@ impl Parker {
 
 impl Wake for Parker {
     fn wake(self: Arc<Self>) {
-        self.reach(NOTIFIED);
+        self.set_reason(WOKEN);
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.reach(NOTIFIED);
+        self.set_reason(WOKEN);
     }
 }
 
@@ -226,7 +211,7 @@ impl fmt::Debug for Parker {
         f.debug_struct("Parker")
             .field("reason", &Reason::of(state))
             .field("parked", &(state & PARKED != 0))
-            .field("watching", &(state & WATCHING != 0))
+            .field("at_handle", &(state & AT_HANDLE != 0))
             .finish_non_exhaustive()
     }
 }
@@ -262,7 +247,7 @@ mod loom_models {
         }
     }
 
-    /// As a bell: ringing it makes the token available, too.
+    /// Stands for the waker of a handle.
     impl Wake for Token {
         fn wake(self: Arc<Self>) {
             self.unpark();
@@ -295,7 +280,7 @@ mod loom_models {
                 })
                 .collect();
             while ready.load(Ordering::Relaxed) < 2 {
-                assert!(parker.park().notified);
+                assert!(parker.park().woken);
             }
             wakers.into_iter().for_each(|waker| waker.join().unwrap());
         });
@@ -319,15 +304,18 @@ mod loom_models {
     #[test]
     fn a_promotion_and_a_notification_are_both_seen() {
         model(|_, parker| {
-            let others = [Parker::promote, |parker: &Parker| parker.reach(NOTIFIED)].map(|tell| {
+            let others = [Parker::request_drive, |parker: &Parker| {
+                parker.set_reason(WOKEN)
+            }]
+            .map(|tell| {
                 let parker = parker.clone();
                 thread::spawn(move || tell(&parker))
             });
-            let (mut notified, mut promoted) = (parker.take_notified(), false);
-            while !(notified && promoted) {
+            let (mut woken, mut drive) = (parker.take_woken(), false);
+            while !(woken && drive) {
                 let reason = parker.park();
-                notified |= reason.notified;
-                promoted |= reason.promoted;
+                woken |= reason.woken;
+                drive |= reason.drive;
             }
             others.into_iter().for_each(|other| other.join().unwrap());
         });
@@ -340,11 +328,11 @@ mod loom_models {
                 let parker = parker.clone();
                 thread::spawn(move || parker.wake())
             };
-            let bell = Waker::from(descriptor.clone());
-            while !parker.take_notified() {
-                if parker.begin_watch(&bell) {
+            let handle_waker = Waker::from(descriptor.clone());
+            while !parker.take_woken() {
+                if parker.begin_handle_wait(&handle_waker) {
                     descriptor.park();
-                    parker.end_watch();
+                    parker.end_handle_wait();
                 }
             }
             waker.join().unwrap();

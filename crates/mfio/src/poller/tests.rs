@@ -21,7 +21,7 @@ async fn after_wake(first: impl FnOnce(Waker)) {
 }
 
 fn parker_address() -> usize {
-    Arc::as_ptr(&Parker::of_this_thread()).addr()
+    Arc::as_ptr(&Lease::of_this_thread()).addr()
 }
 
 #[test]
@@ -33,8 +33,8 @@ fn calls_one_after_the_other_share_a_parker() {
 
 #[test]
 fn a_nested_call_has_its_own() {
-    let outer = Parker::of_this_thread();
-    let inner = Parker::of_this_thread();
+    let outer = Lease::of_this_thread();
+    let inner = Lease::of_this_thread();
     assert!(!Arc::ptr_eq(&outer, &inner));
 }
 
@@ -77,22 +77,22 @@ fn a_thread_that_watches_is_reached_by_its_bell() {
     }
     let (bell, rung) = mpsc::channel();
     let bell = Waker::from(Arc::new(Bell(bell)));
-    let lease = Parker::of_this_thread();
-    assert!(lease.begin_watch(&bell));
-    lease.promote();
+    let lease = Lease::of_this_thread();
+    assert!(lease.begin_handle_wait(&bell));
+    lease.request_drive();
     lease.waker().wake_by_ref();
     assert_eq!(rung.try_iter().count(), 1);
-    lease.end_watch();
-    assert!(!lease.begin_watch(&bell), "there are reasons");
-    assert!(lease.take_notified() && !lease.take_notified());
-    assert!(!lease.begin_watch(&bell), "there is a reason");
-    assert!(lease.take_promoted());
-    assert!(lease.begin_watch(&bell));
-    lease.end_watch();
+    lease.end_handle_wait();
+    assert!(!lease.begin_handle_wait(&bell), "there are reasons");
+    assert!(lease.take_woken() && !lease.take_woken());
+    assert!(!lease.begin_handle_wait(&bell), "there is a reason");
+    assert!(lease.take_drive());
+    assert!(lease.begin_handle_wait(&bell));
+    lease.end_handle_wait();
     lease.waker().wake_by_ref();
     assert_eq!(rung.try_iter().count(), 0, "nobody watches any more");
     let reason = lease.park();
-    assert_eq!((reason.notified, reason.promoted), (true, false));
+    assert_eq!((reason.woken, reason.drive), (true, false));
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn the_bell_is_not_kept_after_the_call() {
         fn wake(self: Arc<Self>) {}
     }
     let bell = Arc::new(Bell);
-    let lease = Parker::of_this_thread();
-    assert!(lease.begin_watch(&Waker::from(bell.clone())));
+    let lease = Lease::of_this_thread();
+    assert!(lease.begin_handle_wait(&Waker::from(bell.clone())));
     drop(lease);
     assert_eq!(Arc::strong_count(&bell), 1);
 }

@@ -146,7 +146,7 @@ fn a_foreign_loop_drives_with_a_descriptor_and_turns() {
             if let Poll::Ready(sum) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
                 break sum;
             }
-            while driver.turn() == Turned::Again {}
+            while driver.tick() == Tick::Again {}
             while !woken.0.swap(false, Ordering::AcqRel) {
                 let mut poll = libc::pollfd {
                     fd: driver.handle().unwrap().handle,
@@ -155,7 +155,7 @@ fn a_foreign_loop_drives_with_a_descriptor_and_turns() {
                 };
                 // SAFETY: one valid entry.
                 assert_eq!(unsafe { libc::poll(&mut poll, 1, 10_000) }, 1);
-                let _ = driver.turn();
+                let _ = driver.tick();
             }
         };
         assert_eq!(sum, 100);

@@ -297,7 +297,7 @@ fn block_on_refuses_to_wait_for_a_raw_handle() {
         std::mem::forget(echo.get_backend());
         let message = panics(|| echo.block_on(echo.add(0, 1)));
         assert!(
-            message.contains("a raw handle holds the backend"),
+            message.contains("a `BackendHandle` holds the backend"),
             "{message}"
         );
     });

@@ -23,7 +23,7 @@ fn is_ready<B: IoBackend>(driver: &ForeignLoop<'_, B>) -> bool {
 }
 
 fn turn<B: IoBackend>(driver: &mut ForeignLoop<'_, B>) {
-    while driver.turn() == Turned::Again {}
+    while driver.tick() == Tick::Again {}
 }
 
 /// Which of the handle's wakers a future is polled with.

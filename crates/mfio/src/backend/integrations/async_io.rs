@@ -1,7 +1,8 @@
-//! async-io: smol, and every executor beside which its reactor thread runs.
+//! The integration of async-io: smol, and every executor beside which its reactor thread runs.
 
 use super::duplicate::duplicate;
-use super::{Integration, PollingFlags, PollingHandle, ReactorError, Registration};
+use super::{Integration, ReactorError, Registration};
+use crate::backend::polling::{PollingFlags, PollingHandle};
 use alloc::boxed::Box;
 use alloc::format;
 use async_io::Async;
@@ -9,13 +10,13 @@ use core::task::{Context, Poll};
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// Drives backends from tasks of smol, or of any executor: async-io's reactor has a thread of its own where needed.
+/// Drives backends from tasks of smol, or of any executor: async-io's reactor has a thread of its own if needed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AsyncIo;
 
 impl Integration for AsyncIo {
     fn register(handle: &PollingHandle<'_>) -> Result<Box<dyn Registration>, ReactorError> {
-        // `new_nonblocking` leaves the file status flags alone; they are shared with a descriptor that is not ours.
+        // `new_nonblocking` leaves the file status flags alone; they are shared with the backend's descriptor.
         let fd = Async::new_nonblocking(duplicate(handle.handle)?)
             .map_err(|error| failed("registering", &error))?;
         Ok(Box::new(Registered(fd)))
@@ -25,7 +26,7 @@ impl Integration for AsyncIo {
 struct Registered(Async<OwnedFd>);
 
 impl Registration for Registered {
-    /// There is one reactor in a process.
+    /// A process has one reactor.
     fn is_current(&self) -> bool {
         true
     }

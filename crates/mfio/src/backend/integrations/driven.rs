@@ -1,17 +1,18 @@
-//! The state machine behind every integration: a backend's object, and a future that is driven along with it.
+//! The future behind every integration: an object with a backend, and a future that is driven along with it.
 
 #![allow(
     clippy::multiple_bound_locations,
     reason = "pin-project-lite takes one bound inline"
 )]
 
-use super::{Integration, ReactorError, Registration};
-use crate::backend::cell::ROUNDS;
 use crate::backend::io_backend::IoBackend;
 use crate::backend::polling::PollingHandle;
-use crate::backend::reactor::ReactorTicket;
-use crate::backend::shared::{TaskSeat, poll_shared};
+use crate::backend::reactor::ReactorWaiter;
+use crate::backend::registration::{Register, Registration};
+use crate::backend::runner::Rounds;
+use crate::backend::shared::poll_shared;
 use crate::backend::sharing::Sharing;
+use crate::backend::waiters::TaskWaiter;
 use crate::backend::with_backend::WithBackend;
 use alloc::boxed::Box;
 use core::fmt;
@@ -22,7 +23,7 @@ use core::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// A future of an [`Integration`].
+    /// A future of an [`Integration`](super::Integration).
     #[must_use = "futures do nothing unless polled"]
     pub struct Running<I, F> {
         #[pin]
@@ -56,14 +57,14 @@ impl<I, F> fmt::Debug for Running<I, F> {
 
 pin_project! {
     /// A future driven along with the backend of `object`.
-    pub(super) struct Driven<'a, I, B: ?Sized, F>
+    pub(super) struct Driven<'a, B: ?Sized, F>
     where
         B: IoBackend,
     {
         object: &'a B,
         #[pin]
         state: State<'a, B::Backend, F>,
-        integration: PhantomData<fn() -> I>,
+        register: Register,
     }
 }
 
@@ -72,57 +73,59 @@ pin_project! {
     #[project_replace = StateReplaced]
     enum State<'a, B: ?Sized, F> {
         Fresh { future: F },
-        Shared { sharing: &'a Sharing, seat: Seat<'a>, #[pin] future: F },
+        Shared { sharing: &'a Sharing, waiter: Waiter<'a>, #[pin] future: F },
         Exclusive { #[pin] both: WithBackend<'a, B, F>, registration: Option<Box<dyn Registration>> },
         Empty,
     }
 }
 
-/// Where a task on a shared backend waits.
-enum Seat<'a> {
-    Standing,
-    Task(TaskSeat<'a>),
-    Reactor(ReactorTicket<'a>),
+/// The registration of a task on a shared backend for the next event.
+enum Waiter<'a> {
+    /// None: the task has not been polled yet.
+    Unregistered,
+    Task(TaskWaiter<'a>),
+    Reactor(ReactorWaiter<'a>),
 }
 
-impl<'a, I: Integration, B: IoBackend + ?Sized, F: Future> Driven<'a, I, B, F> {
-    pub(super) fn new(object: &'a B, future: F) -> Self {
+impl<'a, B: IoBackend + ?Sized, F: Future> Driven<'a, B, F> {
+    /// Drives the backend of `object` along with `future`; `register` registers its handle with a reactor.
+    pub(super) fn new(object: &'a B, future: F, register: Register) -> Self {
         Self {
             object,
             state: State::Fresh { future },
-            integration: PhantomData,
+            register,
         }
     }
 }
 
-impl<'a, I: Integration, B: IoBackend + ?Sized, F: Future> Future for Driven<'a, I, B, F> {
+impl<B: IoBackend + ?Sized, F: Future> Future for Driven<'_, B, F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        let object: &'a B = this.object;
+        let (object, register) = (*this.object, *this.register);
         if let StateProjection::Fresh { .. } = this.state.as_mut().project() {
             let StateReplaced::Fresh { future } = this.state.as_mut().project_replace(State::Empty)
             else {
-                unreachable!("looked at just now");
+                unreachable!("the state was looked at just now");
             };
-            let begun = begin::<I, B, F>(object, future);
+            let begun = begin(object, future, register);
             this.state.set(begun);
         }
         match this.state.project() {
             StateProjection::Shared {
                 sharing,
-                seat,
+                waiter,
                 future,
             } => {
-                let ask = sharing.ask_after_poll();
-                let seated = !matches!(seat, Seat::Standing);
-                poll_shared(sharing, ask, seated, future, cx, |cx| {
-                    sit::<I, B>(object, sharing, seat, cx)
+                let when = sharing.when_polled();
+                let is_waiting = !matches!(waiter, Waiter::Unregistered);
+                poll_shared(sharing, when, is_waiting, future, cx, |cx| {
+                    wait(object, sharing, waiter, register, cx)
                 })
             }
             StateProjection::Exclusive { both, registration } => {
-                poll_exclusive::<I, B, F>(object, both, registration, cx)
+                poll_exclusive(object, both, registration, register, cx)
             }
             StateProjection::Fresh { .. } | StateProjection::Empty => {
                 panic!("a future of an integration was polled after it panicked")
@@ -131,61 +134,61 @@ impl<'a, I: Integration, B: IoBackend + ?Sized, F: Future> Future for Driven<'a,
     }
 }
 
-fn begin<'a, I: Integration, B: IoBackend + ?Sized, F: Future>(
+fn begin<'a, B: IoBackend + ?Sized, F: Future>(
     object: &'a B,
     future: F,
+    register: Register,
 ) -> State<'a, B::Backend, F> {
     if let Some(sharing) = object.sharing() {
         return State::Shared {
             sharing,
-            seat: Seat::Standing,
+            waiter: Waiter::Unregistered,
             future,
         };
     }
     let registration = object
         .polling_handle()
-        .map(|handle| registered::<I>(&handle));
+        .map(|handle| registered(register, &handle));
     State::Exclusive {
         both: WithBackend::new(object.get_backend(), future),
         registration,
     }
 }
 
-/// Tells one integration's registrations from another's: they may be of different reactors on one thread.
-fn of<I: Integration>() -> usize {
-    let register: fn(&PollingHandle<'_>) -> Result<Box<dyn Registration>, ReactorError> =
-        I::register;
-    register as usize
+fn registered(register: Register, handle: &PollingHandle<'_>) -> Box<dyn Registration> {
+    register(handle).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn registered<I: Integration>(handle: &PollingHandle<'_>) -> Box<dyn Registration> {
-    I::register(handle).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// Makes sure that somebody will notice the next event.
-fn sit<'a, I: Integration, B: IoBackend + ?Sized>(
+/// Registers the task for the next event.
+fn wait<'a, B: IoBackend + ?Sized>(
     object: &'a B,
     sharing: &'a Sharing,
-    seat: &mut Seat<'a>,
+    waiter: &mut Waiter<'a>,
+    register: Register,
     cx: &mut Context<'_>,
 ) {
     let Some(handle) = object.polling_handle() else {
-        if !matches!(seat, Seat::Task(_)) {
-            *seat = Seat::Task(TaskSeat::new(sharing));
+        if !matches!(waiter, Waiter::Task(_)) {
+            *waiter = Waiter::Task(TaskWaiter::new(sharing.waiters()));
         }
-        if let Seat::Task(seat) = seat {
-            seat.sit(cx);
+        if let Waiter::Task(task) = waiter {
+            task.wait(cx);
         }
         return;
     };
-    let renewed = match seat {
-        Seat::Reactor(ticket) if ticket.is_current() => ticket.renew(cx.waker(), handle.cur_flags),
+    let renewed = match waiter {
+        Waiter::Reactor(task) if task.is_current() => task.renew(cx.waker(), handle.cur_flags),
         _ => {
-            sharing.hub().set_handle_bell(&handle.waker);
-            ReactorTicket::join(sharing, cx.waker(), handle.cur_flags, of::<I>(), || {
-                I::register(&handle)
-            })
-            .map(|ticket| *seat = Seat::Reactor(ticket))
+            sharing.waiters().set_handle_waker(&handle.waker);
+            ReactorWaiter::join(
+                sharing.runner(),
+                sharing.reactors(),
+                cx.waker(),
+                handle.cur_flags,
+                register,
+                || register(&handle),
+            )
+            .map(|task| *waiter = Waiter::Reactor(task))
         }
     };
     if let Err(error) = renewed {
@@ -193,19 +196,20 @@ fn sit<'a, I: Integration, B: IoBackend + ?Sized>(
     }
 }
 
-fn poll_exclusive<I, B, F>(
+fn poll_exclusive<B, F>(
     object: &B,
     mut both: Pin<&mut WithBackend<'_, B::Backend, F>>,
     registration: &mut Option<Box<dyn Registration>>,
+    register: Register,
     cx: &mut Context<'_>,
 ) -> Poll<F::Output>
 where
-    I: Integration,
     B: IoBackend + ?Sized,
     F: Future,
 {
-    for _ in 0..ROUNDS {
-        if let Poll::Ready(output) = both.as_mut().poll(cx) {
+    let mut rounds = Rounds::new();
+    while !rounds.are_spent() {
+        if let Poll::Ready(output) = both.as_mut().poll_rounds(cx, &mut rounds) {
             return Poll::Ready(output);
         }
         let Some(handle) = object.polling_handle() else {
@@ -213,8 +217,8 @@ where
         };
         let registration = match &mut *registration {
             Some(registration) if registration.is_current() => registration,
-            // The task has moved, and nobody may ever look at the reactor where it was.
-            elsewhere => elsewhere.insert(registered::<I>(&handle)),
+            // The task has moved to another reactor; the one where it was may not run any more.
+            elsewhere => elsewhere.insert(registered(register, &handle)),
         };
         if let Err(error) = ready!(registration.poll_ready(handle.cur_flags, cx)) {
             panic!("{error}");
@@ -225,10 +229,10 @@ where
     Poll::Pending
 }
 
-impl fmt::Debug for Seat<'_> {
+impl fmt::Debug for Waiter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Standing => "Standing",
+            Self::Unregistered => "Unregistered",
             Self::Task(_) => "Task",
             Self::Reactor(_) => "Reactor",
         })

@@ -17,6 +17,6 @@ pub(super) fn duplicate(fd: RawFd) -> Result<OwnedFd, ReactorError> {
             "duplicating the polling handle, descriptor {fd}, failed: {error}"
         )));
     }
-    // SAFETY: the kernel has just made it for us, and nobody else knows of it.
+    // SAFETY: the kernel has just made it, and no other code knows of it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }

@@ -1,9 +1,10 @@
-//! tokio.
+//! The integration of tokio.
 
 #![allow(unsafe_code)]
 
 use super::duplicate::duplicate;
-use super::{Integration, PollingFlags, PollingHandle, ReactorError, Registration};
+use super::{Integration, ReactorError, Registration};
+use crate::backend::polling::{PollingFlags, PollingHandle};
 use alloc::boxed::Box;
 use alloc::format;
 use core::future::{Future, poll_fn};
@@ -61,7 +62,7 @@ impl Registration for Registered {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), ReactorError>> {
         let (_, write) = interests.get();
-        // Outside of the calling task's budget: an exhausted one would have tokio wake us at once, again and again.
+        // Outside of the calling task's budget: with an exhausted one tokio would wake this waker at once, again and again.
         let polled = pin!(unconstrained(poll_fn(|cx| {
             let mut ready = consume(self.fd.poll_read_ready(cx))?;
             if write {

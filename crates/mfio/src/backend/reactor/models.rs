@@ -1,11 +1,18 @@
 //! Two tasks that join at the same instant.
 
-use super::*;
+use super::ReactorWaiter;
 use crate::backend::BackendContainer;
+use crate::backend::polling::{PollingFlags, PollingHandle};
+use crate::backend::registration::{ReactorError, Registration};
+use crate::backend::sharing::Sharing;
+use crate::sync::atomic::Ordering;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::task::{Context, Poll, Waker};
 use loom::sync::atomic::AtomicUsize;
 use loom::thread;
 
-/// Counts how many there are.
+/// A registration that counts how many there are.
 struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
@@ -31,11 +38,20 @@ impl Registration for Counted {
     }
 }
 
-fn join<'a>(sharing: &'a Sharing, live: &Arc<AtomicUsize>) -> ReactorTicket<'a> {
+fn never(_: &PollingHandle<'_>) -> Result<Box<dyn Registration>, ReactorError> {
+    Err(ReactorError::new("registrations are made by the closure"))
+}
+
+fn join<'a>(sharing: &'a Sharing, live: &Arc<AtomicUsize>) -> ReactorWaiter<'a> {
     let interests = PollingFlags::new().read(true);
-    ReactorTicket::join(sharing, Waker::noop(), &interests, 1, || {
-        Counted::register(live)
-    })
+    ReactorWaiter::join(
+        sharing.runner(),
+        sharing.reactors(),
+        Waker::noop(),
+        &interests,
+        never,
+        || Counted::register(live),
+    )
     .unwrap()
 }
 
@@ -51,7 +67,7 @@ fn loom_tasks_that_join_at_once_make_one_watch() {
         let other = {
             let (sharing, live) = (sharing.clone(), live.clone());
             thread::spawn(move || {
-                // Kept: the first to come must not leave before the second has joined.
+                // Kept: the first task must not leave before the second has joined.
                 core::mem::forget(join(&sharing, &live));
                 drop(sharing);
             })
@@ -59,8 +75,7 @@ fn loom_tasks_that_join_at_once_make_one_watch() {
         let ticket = join(&sharing, &live);
         other.join().unwrap();
         assert_eq!(live.load(Ordering::Relaxed), 1, "registrations");
-        let seats = sharing.hub().watches().iter().count();
-        assert_eq!(seats, 1);
+        assert_eq!(sharing.reactors().look().0.iter().count(), 1);
         drop(ticket);
     });
 }

@@ -1,63 +1,63 @@
-//! The wakers of waiting tasks, and waking all of them in a loop.
+//! The wakers of waiting tasks, and the loop that wakes all of them.
 
 use crate::contain::wake_all;
 use crate::slab::Slab;
 use core::iter::from_fn;
 use core::task::Waker;
 
-/// Tasks that wait for the same thing, each with a number and, while it is armed, a waker.
+/// The tasks that wait for the same thing, each with a number and, while it is armed, a waker.
 ///
-/// Joining, leaving and arming take a constant number of steps. It is guarded by a lock of its
-/// owner, under which no waker is cloned, woken or dropped.
+/// Joining, leaving and arming take a constant number of steps. The owner guards it by a lock, under which no waker is
+/// cloned, woken or dropped.
 #[derive(Debug, Default)]
-pub(super) struct Tasks {
-    seats: Slab<Option<Waker>>,
-    /// How many of them have a waker.
+pub(super) struct TaskWakers {
+    slots: Slab<Option<Waker>>,
+    /// The number of tasks that have a waker.
     armed: usize,
 }
 
-impl Tasks {
+impl TaskWakers {
     pub(super) fn is_empty(&self) -> bool {
-        self.seats.is_empty()
+        self.slots.is_empty()
     }
 
     /// Adds a task, and returns its number.
     pub(super) fn join(&mut self) -> usize {
-        self.seats.insert(None)
+        self.slots.insert(None)
     }
 
     /// Removes a task, and returns its waker.
     pub(super) fn leave(&mut self, task: usize) -> Option<Waker> {
-        let waker = self.seats.remove(task).flatten();
+        let waker = self.slots.remove(task).flatten();
         self.armed -= usize::from(waker.is_some());
         waker
     }
 
-    /// Returns whether `waker` would be woken for a task.
-    pub(super) fn is_armed(&mut self, task: usize, waker: &Waker) -> bool {
-        let armed = self.seats.get_mut(task).and_then(|seat| seat.as_ref());
+    /// Returns whether a task is armed with `waker`.
+    pub(super) fn is_armed(&self, task: usize, waker: &Waker) -> bool {
+        let armed = self.slots.get(task).and_then(|slot| slot.as_ref());
         armed.is_some_and(|armed| armed.will_wake(waker))
     }
 
-    /// Has `waker` woken for a task. Returns the waker that is to be dropped instead, if any.
+    /// Arms a task with `waker`. Returns the waker that it replaces, which the caller drops outside of the lock.
     pub(super) fn arm(&mut self, task: usize, waker: Waker) -> Option<Waker> {
-        let Some(seat) = self.seats.get_mut(task) else {
+        let Some(slot) = self.slots.get_mut(task) else {
             return Some(waker);
         };
-        let before = seat.replace(waker);
+        let before = slot.replace(waker);
         self.armed += usize::from(before.is_none());
         before
     }
 
-    /// Takes wakers into `batch`, as many as fit, beginning with the task `next`, which is moved
-    /// on. Returns whether that were all of those below `end`.
+    /// Moves wakers of the tasks from `next` to `end` into `batch`, as many as fit, and advances `next`. Returns whether
+    /// none is left.
     fn take(&mut self, next: &mut usize, end: usize, batch: &mut Batch) -> bool {
-        let end = end.min(self.seats.bound());
+        let end = end.min(self.slots.bound());
         while self.armed != 0 && *next < end {
             if batch.is_full() {
                 return false;
             }
-            if let Some(waker) = self.seats.get_mut(*next).and_then(Option::take) {
+            if let Some(waker) = self.slots.get_mut(*next).and_then(Option::take) {
                 self.armed -= 1;
                 batch.push(waker);
             }
@@ -67,8 +67,8 @@ impl Tasks {
     }
 }
 
-/// The wakers of all tasks that were armed at some moment, a batch of which has been taken out.
-/// Tasks keep their numbers.
+/// The wakers of all tasks that were armed at some moment, of which a batch has been taken out. Each task keeps its
+/// number.
 #[must_use = "wakers that were taken out are to be woken"]
 pub(super) struct Taken {
     batch: Batch,
@@ -79,8 +79,8 @@ pub(super) struct Taken {
 
 impl Taken {
     /// Takes the first batch, under the lock of the tasks.
-    pub(super) fn begin(tasks: &mut Tasks) -> Self {
-        let (mut batch, mut next, end) = (Batch::default(), 0, tasks.seats.bound());
+    pub(super) fn begin(tasks: &mut TaskWakers) -> Self {
+        let (mut batch, mut next, end) = (Batch::default(), 0, tasks.slots.bound());
         let complete = tasks.take(&mut next, end, &mut batch);
         Self {
             batch,
@@ -90,12 +90,10 @@ impl Taken {
         }
     }
 
-    /// Wakes them all, in order. `with` calls a function with the tasks, under their lock, once for
-    /// each further batch.
+    /// Wakes them all, in order. `with` calls a function with the tasks, under their lock, once for each further batch.
     ///
-    /// A task that joins or arms itself meanwhile may be woken too, each number at most once, so
-    /// that this ends.
-    pub(super) fn wake(mut self, with: impl Fn(&mut dyn FnMut(&mut Tasks))) {
+    /// A task that joins or arms itself meanwhile may be woken too, but each number at most once, so the loop ends.
+    pub(super) fn wake(mut self, with: impl Fn(&mut dyn FnMut(&mut TaskWakers))) {
         wake_all(from_fn(|| {
             if self.batch.is_empty() && !self.complete {
                 with(&mut |tasks| {
@@ -107,7 +105,7 @@ impl Taken {
     }
 }
 
-/// A few wakers, in order.
+/// A queue of a few wakers.
 #[derive(Default)]
 struct Batch {
     wakers: [Option<Waker>; Self::SIZE],
@@ -162,8 +160,8 @@ mod tests {
         }
     }
 
-    fn armed(n: usize, waker: &Waker) -> Lock<Tasks> {
-        let mut tasks = Tasks::default();
+    fn armed(n: usize, waker: &Waker) -> Lock<TaskWakers> {
+        let mut tasks = TaskWakers::default();
         for _ in 0..n {
             let task = tasks.join();
             assert!(tasks.arm(task, waker.clone()).is_none());
@@ -171,7 +169,7 @@ mod tests {
         Lock::new(tasks)
     }
 
-    fn wake(tasks: &Lock<Tasks>) {
+    fn wake(tasks: &Lock<TaskWakers>) {
         let taken = Taken::begin(&mut tasks.lock());
         taken.wake(|f| f(&mut tasks.lock()));
     }
@@ -197,7 +195,7 @@ mod tests {
     /// A task that arms itself again as it is woken does not keep the loop going.
     #[test]
     fn waking_ends_though_tasks_arm_themselves_again() {
-        struct Again(Arc<Lock<Tasks>>, AtomicUsize);
+        struct Again(Arc<Lock<TaskWakers>>, AtomicUsize);
         impl Wake for Again {
             fn wake(self: Arc<Self>) {
                 self.1.fetch_add(1, Ordering::Relaxed);
@@ -220,7 +218,7 @@ mod tests {
         wake(&tasks);
         assert_eq!(again.1.load(Ordering::Relaxed), 100);
         // They own each other.
-        *tasks.lock() = Tasks::default();
+        *tasks.lock() = TaskWakers::default();
     }
 
     #[test]
@@ -232,6 +230,6 @@ mod tests {
             assert!(tasks.leave(task).is_some());
         }
         assert!(tasks.is_empty() && tasks.armed == 0);
-        assert!(tasks.seats.capacity() <= 128, "{}", tasks.seats.capacity());
+        assert!(tasks.slots.capacity() <= 128, "{}", tasks.slots.capacity());
     }
 }

@@ -1,4 +1,4 @@
-//! Two or three threads, at most three preemptions. The queue and the registry are what the turn protects in earnest.
+//! Two or three threads, at most three preemptions. Relaxed variables stand for the memory that the drive lock protects.
 
 use super::*;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,33 +11,37 @@ fn model(f: impl Fn() + Send + Sync + 'static) {
     builder.check(f);
 }
 
-/// A backend that counts what it was given, with `queued` standing for what senders queue (no lock of its own).
+/// A backend that counts the operations that senders queue, which are marked in `queued` (no lock of its own).
 struct World {
-    turn: Turn,
+    lock: DriveLock,
     queued: [AtomicUsize; 2],
     done: AtomicUsize,
     inside: AtomicUsize,
-    bell: Mutex<bool>,
-    rung: Condvar,
+    token: Mutex<bool>,
+    unparked: Condvar,
 }
 
 impl World {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            turn: Turn::new(),
+            lock: DriveLock::new(),
             queued: [AtomicUsize::new(0), AtomicUsize::new(0)],
             done: AtomicUsize::new(0),
             inside: AtomicUsize::new(0),
-            bell: Mutex::new(false),
-            rung: Condvar::new(),
+            token: Mutex::new(false),
+            unparked: Condvar::new(),
         })
     }
 
-    /// The backend's poll: exclusive, and takes everything that was queued before.
+    /// Polls the backend: exclusive, and takes all operations that were queued before.
     fn poll(&self) {
-        assert_eq!(self.inside.fetch_add(1, Relaxed), 0, "two hold the turn");
+        assert_eq!(
+            self.inside.fetch_add(1, Relaxed),
+            0,
+            "two parties hold the lock"
+        );
         for place in &self.queued {
-            // Loads, which may see an old value unless the turn orders them.
+            // Loads, which may see an old value unless the drive lock orders them.
             if place.load(Relaxed) == 1 {
                 place.store(0, Relaxed);
                 self.done.fetch_add(1, Relaxed);
@@ -46,40 +50,40 @@ impl World {
         self.inside.fetch_sub(1, Relaxed);
     }
 
-    /// Queues without ordering of its own, so that only the turn's transitions order it.
+    /// Queues without ordering of its own, so that only the lock's transitions order it.
     fn send(&self, sender: usize) -> Signalled {
         self.queued[sender].store(1, Relaxed);
-        self.turn.signal()
+        self.lock.signal()
     }
 
-    fn run(&self) {
-        if self.turn.try_take_for_event() != Ok(true) {
+    fn drive(&self) {
+        if self.lock.try_lock_for_event() != Ok(true) {
             return;
         }
         loop {
             self.poll();
-            match self.turn.release(true) {
-                Released::Again => {}
+            match self.lock.unlock(true) {
+                Unlocked::Again => {}
                 _ => return,
             }
         }
     }
 
-    fn ring(&self) {
-        *self.bell.lock().unwrap() = true;
-        self.rung.notify_one();
+    fn unpark(&self) {
+        *self.token.lock().unwrap() = true;
+        self.unparked.notify_one();
     }
 
-    fn sleep(&self) {
-        let mut bell = self.bell.lock().unwrap();
-        while !*bell {
-            bell = self.rung.wait(bell).unwrap();
+    fn park(&self) {
+        let mut token = self.token.lock().unwrap();
+        while !*token {
+            token = self.unparked.wait(token).unwrap();
         }
-        *bell = false;
+        *token = false;
     }
 }
 
-/// Two senders that each run the turn when told to: nothing stays queued, and the turn is exclusive.
+/// Two senders that each drive when told to: nothing stays queued, and the lock is exclusive.
 #[test]
 fn loom_a_signal_is_served_by_its_sender_or_by_the_holder() {
     model(|| {
@@ -87,20 +91,20 @@ fn loom_a_signal_is_served_by_its_sender_or_by_the_holder() {
         let other = {
             let world = world.clone();
             thread::spawn(move || {
-                if world.send(1) == Signalled::Notify {
-                    world.run();
+                if world.send(1) == Signalled::WakeWaiters {
+                    world.drive();
                 }
             })
         };
-        if world.send(0) == Signalled::Notify {
-            world.run();
+        if world.send(0) == Signalled::WakeWaiters {
+            world.drive();
         }
         other.join().unwrap();
         assert_eq!(world.done.load(Relaxed), 2);
     });
 }
 
-/// A thread that waits with the turn is rung for every event that it has not seen.
+/// A thread that is parked with the lock is unparked for every event that it has not seen.
 #[test]
 fn loom_a_waiting_thread_is_rung() {
     model(|| {
@@ -108,17 +112,17 @@ fn loom_a_waiting_thread_is_rung() {
         let sender = {
             let world = world.clone();
             thread::spawn(move || match world.send(0) {
-                Signalled::Ring => world.ring(),
-                // Nobody waited yet: the waiter finds the event when it takes the turn.
-                Signalled::Notify | Signalled::Seen => {}
+                Signalled::UnparkHolder => world.unpark(),
+                // No thread was parked yet: the waiter finds the event when it locks.
+                Signalled::WakeWaiters | Signalled::Seen => {}
             })
         };
-        world.turn.try_take().unwrap();
+        world.lock.try_lock().unwrap();
         world.poll();
         while world.done.load(Relaxed) == 0 {
-            if world.turn.begin_wait() {
-                world.sleep();
-                world.turn.end_wait();
+            if world.lock.begin_park() {
+                world.park();
+                world.lock.end_park();
             }
             world.poll();
         }
@@ -126,7 +130,7 @@ fn loom_a_waiting_thread_is_rung() {
     });
 }
 
-/// A task that registers and looks again misses no event; one that finds the turn held need not.
+/// A task that registers and looks again misses no event.
 #[test]
 fn loom_who_registers_and_looks_misses_nothing() {
     model(|| {
@@ -135,47 +139,47 @@ fn loom_who_registers_and_looks_misses_nothing() {
         let sender = {
             let (world, registered) = (world.clone(), registered.clone());
             thread::spawn(move || {
-                if world.send(0) == Signalled::Notify && registered.load(Relaxed) != 0 {
-                    world.ring();
+                if world.send(0) == Signalled::WakeWaiters && registered.load(Relaxed) != 0 {
+                    world.unpark();
                 }
             })
         };
         registered.store(1, Relaxed);
-        if world.turn.look() {
-            world.run();
+        if world.lock.recheck() {
+            world.drive();
         } else if world.done.load(Relaxed) == 0 {
-            world.sleep();
-            world.run();
+            world.park();
+            world.drive();
         }
         sender.join().unwrap();
         assert_eq!(world.done.load(Relaxed), 1);
     });
 }
 
-/// Who queues for a held turn is promoted by the one who lets go of it, or sees that it is free.
+/// A thread that queues for a held lock is woken by the unlock, or sees that the lock is free.
 #[test]
 fn loom_a_queued_thread_is_promoted() {
     model(|| {
         let world = World::new();
         let queue = Arc::new(AtomicUsize::new(0));
-        world.turn.try_take().unwrap();
+        world.lock.try_lock().unwrap();
         let follower = {
             let (world, queue) = (world.clone(), queue.clone());
             thread::spawn(move || {
                 queue.store(1, Relaxed);
-                if world.turn.want() {
-                    world.sleep();
+                if world.lock.contend() {
+                    world.park();
                 }
-                world.turn.try_take().unwrap();
+                world.lock.try_lock().unwrap();
                 world.poll();
             })
         };
         world.poll();
-        let Released::Free { wanted, .. } = world.turn.release(false) else {
+        let Unlocked::Free { contended, .. } = world.lock.unlock(false) else {
             unreachable!()
         };
-        if wanted && queue.load(Relaxed) == 1 {
-            world.ring();
+        if contended && queue.load(Relaxed) == 1 {
+            world.unpark();
         }
         follower.join().unwrap();
     });
@@ -190,43 +194,43 @@ fn loom_a_death_is_seen_by_who_registers() {
         let holder = {
             let (world, registered) = (world.clone(), registered.clone());
             thread::spawn(move || {
-                world.turn.try_take().unwrap();
-                world.turn.panicked();
-                let _ = world.turn.release(false);
+                world.lock.try_lock().unwrap();
+                world.lock.set_panicked();
+                let _ = world.lock.unlock(false);
                 if registered.load(Relaxed) != 0 {
-                    world.ring();
+                    world.unpark();
                 }
             })
         };
         registered.store(1, Relaxed);
-        if !world.turn.look() {
-            world.sleep();
+        if !world.lock.recheck() {
+            world.park();
         }
         holder.join().unwrap();
-        assert_eq!(world.turn.check(), Err(Refused::Panicked));
+        assert_eq!(world.lock.check(), Err(LockError::Panicked));
     });
 }
 
-/// A reactor's watch that leaves arming to the holder of the turn is armed by exactly one of the two.
+/// A watch that leaves arming to the holder of the lock is armed by exactly one of the two.
 #[test]
 fn loom_a_watch_left_unarmed_is_armed() {
     model(|| {
         let world = World::new();
         let (unarmed, armed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        world.turn.try_take().unwrap();
+        world.lock.try_lock().unwrap();
         let reactor = {
             let (world, unarmed, armed) = (world.clone(), unarmed.clone(), armed.clone());
             thread::spawn(move || {
-                if world.turn.ready() == Ready::Held {
+                if world.lock.handle_ready() == HandleReady::Locked {
                     let _ = unarmed.swap(1, AcqRel);
-                    if world.turn.still_held() || unarmed.swap(0, AcqRel) == 0 {
+                    if world.lock.still_locked() || unarmed.swap(0, AcqRel) == 0 {
                         return;
                     }
                 }
                 armed.fetch_add(1, Relaxed);
             })
         };
-        let Released::Free { .. } = world.turn.release(false) else {
+        let Unlocked::Free { .. } = world.lock.unlock(false) else {
             unreachable!()
         };
         if unarmed.swap(0, AcqRel) == 1 {
@@ -237,7 +241,7 @@ fn loom_a_watch_left_unarmed_is_armed() {
     });
 }
 
-/// The container goes away while a reactor runs the turn: exactly one of them gets the backend.
+/// The container goes away while a reactor drives: exactly one of them gets the backend.
 #[test]
 fn loom_a_closed_turn_gives_the_backend_to_one() {
     model(|| {
@@ -246,15 +250,15 @@ fn loom_a_closed_turn_gives_the_backend_to_one() {
         let reactor = {
             let (world, dropped) = (world.clone(), dropped.clone());
             thread::spawn(move || {
-                if world.turn.try_take().is_ok() {
+                if world.lock.try_lock().is_ok() {
                     world.poll();
-                    if world.turn.release(false) == Released::Closed {
+                    if world.lock.unlock(false) == Unlocked::Closed {
                         dropped.fetch_add(1, Relaxed);
                     }
                 }
             })
         };
-        if world.turn.close() {
+        if world.lock.close() {
             assert_eq!(world.inside.load(Relaxed), 0);
             dropped.fetch_add(1, Relaxed);
         }

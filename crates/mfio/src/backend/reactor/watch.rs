@@ -1,0 +1,256 @@
+//! [`Watch`]: a registration of the handle with one reactor.
+
+use crate::backend::drive_lock::HandleReady;
+use crate::backend::polling::PollingFlags;
+use crate::backend::registration::{ReactorError, Register, Registration};
+use crate::backend::runner::{Rounds, Runner, When};
+use crate::backend::task_wakers::{Taken, TaskWakers};
+use crate::backend::waiters::Waiters;
+use crate::contain::contained;
+use crate::lock::Lock;
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use alloc::boxed::Box;
+use alloc::sync::{Arc, Weak};
+use alloc::task::Wake;
+use core::fmt;
+use core::task::{Context, Poll, Waker};
+
+/// A handle watched by one reactor.
+pub(crate) struct Watch {
+    runner: Weak<dyn Runner>,
+    registration: Box<dyn Registration>,
+    /// The address of the function that made the registration: it tells integrations apart, which may use different
+    /// reactors on one thread.
+    integration: usize,
+    pub(super) interests: Arc<PollingFlags>,
+    /// The interests for which it was armed last.
+    armed: PollingFlags,
+    /// Left unarmed (R4); counted in [`Waiters::unarmed`].
+    unarmed: AtomicBool,
+    /// [`ARMING`] and [`AGAIN`].
+    arming: AtomicU8,
+    failed: AtomicBool,
+    error: Lock<Option<ReactorError>>,
+    trigger: Waker,
+    pub(super) tasks: Lock<WatchTasks>,
+}
+
+/// A thread is arming the registration.
+const ARMING: u8 = 1;
+/// The trigger fired meanwhile.
+const AGAIN: u8 = 2;
+/// Upper bound on attempts to arm in a row, for a registration that fires whenever it is armed.
+const ARMS: u32 = 16;
+
+struct Trigger(Weak<Watch>);
+
+impl Wake for Trigger {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(watch) = self.0.upgrade() {
+            // A reactor must not be unwound. A panic of the backend has been recorded, and is raised in the waiters.
+            contained(|| watch.on_ready());
+        }
+    }
+}
+
+impl Watch {
+    pub(super) fn new(
+        runner: &Arc<dyn Runner>,
+        registration: Box<dyn Registration>,
+        register: Register,
+        interests: &PollingFlags,
+    ) -> Arc<Self> {
+        let interests = match runner.interests() {
+            Some(shared) => shared.clone(),
+            None => Arc::new(interests.clone()),
+        };
+        Arc::new_cyclic(|watch| Self {
+            runner: Arc::downgrade(runner),
+            registration,
+            integration: register as usize,
+            interests,
+            armed: PollingFlags::new(),
+            unarmed: AtomicBool::new(false),
+            arming: AtomicU8::new(0),
+            failed: AtomicBool::new(false),
+            error: Lock::new(None),
+            trigger: Waker::from(Arc::new(Trigger(watch.clone()))),
+            tasks: Lock::new(WatchTasks::default()),
+        })
+    }
+
+    /// Drives the backend: the reactor reports that the handle is ready.
+    fn on_ready(&self) {
+        if self.arming.fetch_or(AGAIN, Ordering::AcqRel) & ARMING != 0 {
+            // The thread that is arming sees it. A reactor that fires within `poll_ready` would recurse here.
+            return;
+        }
+        let Some(runner) = self.runner.upgrade() else {
+            return;
+        };
+        let waiters = runner.waiters();
+        match waiters.drive_lock().handle_ready() {
+            HandleReady::Dead => return runner.wake_all(),
+            HandleReady::Locked if self.leave_unarmed(waiters) => return,
+            HandleReady::Locked | HandleReady::Free => {}
+        }
+        let _ = self.arm();
+        let _ = runner.drive(When::Always, &mut Rounds::new());
+    }
+
+    /// Leaves arming to the holder of the drive lock (R4). Returns `false` when there is no holder any more.
+    fn leave_unarmed(&self, waiters: &Waiters) -> bool {
+        self.mark_unarmed(waiters);
+        waiters.drive_lock().still_locked() || !self.take_unarmed(waiters)
+    }
+
+    fn mark_unarmed(&self, waiters: &Waiters) {
+        if !self.unarmed.swap(true, Ordering::AcqRel) {
+            waiters.unarmed.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    fn take_unarmed(&self, waiters: &Waiters) -> bool {
+        let unarmed = self.unarmed.swap(false, Ordering::AcqRel);
+        if unarmed {
+            waiters.unarmed.fetch_sub(1, Ordering::AcqRel);
+        }
+        unarmed
+    }
+
+    /// Arms again if it was left unarmed, or if the interests have changed. Returns whether the handle is ready.
+    pub(super) fn rearm(&self, waiters: &Waiters) -> bool {
+        let due = self.take_unarmed(waiters) || self.armed.get() != self.interests.get();
+        due && !self.failed.load(Ordering::Acquire) && self.arm()
+    }
+
+    /// Drives the backend if an event is pending.
+    pub(super) fn drive_signalled(&self) {
+        if let Some(runner) = self.runner.upgrade() {
+            let _ = runner.drive(When::Signalled, &mut Rounds::new());
+        }
+    }
+
+    /// Asks the reactor to fire once more. Returns whether the handle is ready already.
+    pub(super) fn arm(&self) -> bool {
+        if self.arming.fetch_or(ARMING | AGAIN, Ordering::AcqRel) & ARMING != 0 {
+            return false;
+        }
+        let mut ready = false;
+        let mut first = true;
+        for _ in 0..ARMS {
+            // Clears the events before this attempt, and the requests of other threads that found this one here.
+            self.arming.fetch_and(!AGAIN, Ordering::AcqRel);
+            ready |= self.attempt() || !first;
+            first = false;
+            if self
+                .arming
+                .compare_exchange(ARMING, 0, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+            {
+                return ready;
+            }
+        }
+        self.arming.store(0, Ordering::Release);
+        // It has fired since the last attempt, so it is not armed now (R4).
+        if let Some(runner) = self.runner.upgrade() {
+            self.mark_unarmed(runner.waiters());
+        }
+        true
+    }
+
+    fn attempt(&self) -> bool {
+        let mut cx = Context::from_waker(&self.trigger);
+        let mut ready = false;
+        let (read, write) = self.interests.get();
+        self.armed.set_read(read);
+        self.armed.set_write(write);
+        // Each "ready" consumes an event of the reactor (the contract of `Registration`), so this ends.
+        loop {
+            match self.poll_ready(&mut cx) {
+                Poll::Pending => return ready,
+                Poll::Ready(Ok(())) => ready = true,
+                Poll::Ready(Err(error)) => {
+                    self.fail(error);
+                    return ready;
+                }
+            }
+        }
+    }
+
+    /// Polls the registration, which is user code, on behalf of other tasks: one that panics has failed.
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), ReactorError>> {
+        let mut polled = None;
+        contained(|| polled = Some(self.registration.poll_ready(&self.armed, cx)));
+        polled.unwrap_or_else(|| {
+            let error = "a registration with a reactor panicked when it was polled";
+            Poll::Ready(Err(ReactorError::new(error)))
+        })
+    }
+
+    fn fail(&self, error: ReactorError) {
+        *self.error.lock() = Some(error);
+        self.failed.store(true, Ordering::Release);
+        self.wake_tasks();
+    }
+
+    /// Wakes all tasks that wait here, to report an error.
+    pub(super) fn wake_tasks(&self) {
+        let taken = Taken::begin(&mut self.tasks.lock().wakers);
+        taken.wake(|f| f(&mut self.tasks.lock().wakers));
+    }
+
+    /// Returns whether the calling task runs on the reactor of this watch.
+    pub(super) fn is_current(&self) -> bool {
+        self.registration.is_current()
+    }
+
+    /// Returns whether a task of the calling thread's reactor can wait here.
+    pub(super) fn suits(&self, register: Register) -> bool {
+        self.integration == register as usize && self.check().is_ok() && self.is_current()
+    }
+
+    /// Returns the error with which the registration has failed, if it has.
+    pub(super) fn check(&self) -> Result<(), ReactorError> {
+        if !self.failed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let error = self.error.lock().clone();
+        error.map_or(Ok(()), Err)
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("interests", &self.interests)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The tasks of a watch. Their wakers are woken only to report that the reactor failed or the backend died.
+#[derive(Debug, Default)]
+pub(super) struct WatchTasks {
+    pub(super) wakers: TaskWakers,
+    /// The last task has left: none joins any more, and the watch leaves the list (R6).
+    ended: bool,
+}
+
+impl WatchTasks {
+    /// Adds a task, and returns its number, unless the watch has ended.
+    pub(super) fn join(&mut self) -> Option<usize> {
+        (!self.ended).then(|| self.wakers.join())
+    }
+
+    /// Ends the watch if the last task has left. Returns whether it ended now.
+    #[must_use]
+    pub(super) fn end_if_last(&mut self) -> bool {
+        let last = !self.ended && self.wakers.is_empty();
+        self.ended |= last;
+        last
+    }
+}

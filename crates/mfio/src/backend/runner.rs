@@ -1,0 +1,157 @@
+//! [`Runner`]: a shared backend as its drivers see it; [`DriveGuard`]: the drive lock, held.
+
+#![allow(unsafe_code)]
+
+use super::drive_lock::LockError;
+use super::polling::PollingFlags;
+use super::waiters::Waiters;
+use alloc::sync::Arc;
+use core::fmt;
+
+/// The budget of backend polls in one go: one poll of a task, one event of a reactor, one tick of a foreign loop, or one
+/// step of a thread. When it is spent, other tasks and events get their chance.
+///
+/// Two things exceed it, both bounded: a future that is ready with an event pending, which drives once more, and events
+/// left with a registration that cannot be armed (see [`UNARMED_RUNS`]).
+#[derive(Debug)]
+pub(crate) struct Rounds(u32);
+
+impl Rounds {
+    const BUDGET: u32 = 16;
+
+    pub(crate) fn new() -> Self {
+        Self(Self::BUDGET)
+    }
+
+    /// A budget for a thread that has no other task to be fair to.
+    pub(crate) fn unlimited() -> Self {
+        Self(u32::MAX)
+    }
+
+    /// Takes one round out of the budget.
+    pub(crate) fn spend(&mut self) {
+        self.0 = self.0.saturating_sub(1);
+    }
+
+    pub(crate) fn are_spent(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Upper bound on further runs, of one budget each, for a registration that cannot be armed because its handle is ready
+/// again each time. An event that is left after them waits for the next driver, so the bound is high; it exists for
+/// reactors that fire without a reason.
+pub(crate) const UNARMED_RUNS: u32 = 4096;
+
+/// The result of [`Runner::drive`].
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// There was no event to drive for.
+    Unneeded,
+    /// Nothing is left to do, or the holder of the drive lock will do it.
+    Idle,
+    /// The budget is spent with an event pending. Waiters have been woken; a task wakes itself.
+    Again,
+    /// The backend cannot be used any more.
+    Dead(LockError),
+}
+
+/// The condition under which to drive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    Always,
+    /// If an event is pending.
+    Signalled,
+}
+
+/// A shared backend as its drivers see it, its type erased.
+pub(crate) trait Runner: Send + Sync {
+    fn waiters(&self) -> &Arc<Waiters>;
+    /// Returns whether the backend is polled after each poll of a user's future, signalled or not.
+    fn eager(&self) -> bool;
+    /// Locks, polls the backend until it has nothing to do or `rounds` are spent, and unlocks. Polls at least once if it
+    /// gets the lock; takes a round also if it does not.
+    fn drive(&self, when: When, rounds: &mut Rounds) -> Progress;
+    /// Polls the backend once with the drive lock held.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the drive lock.
+    unsafe fn poll_once(&self);
+    /// Unlocks, and wakes the parties that are next.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the drive lock, and holds it no more afterwards.
+    unsafe fn unlock(&self);
+    /// Consumes a wake of the descriptor, before and after the poll that answers it.
+    fn consume_wake(&self) -> bool;
+    /// Returns the interests of the handle, where the backend changes them as it goes.
+    fn interests(&self) -> Option<&Arc<PollingFlags>>;
+    /// Wakes everything that waits: the backend is dead.
+    fn wake_all(&self);
+}
+
+/// The drive lock, held; unlocked when dropped, unwinding included.
+pub(crate) struct DriveGuard<'a>(Option<&'a dyn Runner>);
+
+impl<'a> DriveGuard<'a> {
+    /// # Safety
+    ///
+    /// The caller has just locked the drive lock of `runner` and gives it up to this guard.
+    pub(crate) unsafe fn of_locked(runner: &'a dyn Runner) -> Self {
+        Self(Some(runner))
+    }
+
+    /// Locks the drive lock if it is free and the backend alive.
+    pub(crate) fn try_lock(runner: &'a dyn Runner) -> Result<Self, LockError> {
+        runner.waiters().drive_lock().try_lock()?;
+        // SAFETY: locked just now.
+        Ok(unsafe { Self::of_locked(runner) })
+    }
+
+    pub(crate) fn poll_once(&mut self) {
+        if let Some(runner) = self.0 {
+            // SAFETY: this guard holds the lock.
+            unsafe { runner.poll_once() }
+        }
+    }
+
+    /// Ends the guard without unlocking: the lock was unlocked by other means.
+    pub(crate) fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for DriveGuard<'_> {
+    fn drop(&mut self) {
+        if let Some(runner) = self.0.take() {
+            // SAFETY: this guard holds the lock, and ends here.
+            unsafe { runner.unlock() }
+        }
+    }
+}
+
+impl fmt::Debug for dyn Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner")
+            .field("waiters", self.waiters())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns the message of the panic that reports why a backend cannot be used.
+pub(crate) fn explain(error: LockError) -> &'static str {
+    match error {
+        LockError::Locked => {
+            "this backend is acquired already: a backend is held by one handle at a time \
+             (share it through `IoBackend::sharing`, or drop the other handle first)"
+        }
+        LockError::Finished => {
+            "the backend has completed and cannot be used any more: a backend must run for as long as its object lives"
+        }
+        LockError::Panicked => "the backend has panicked and cannot be used any more",
+        LockError::Closed => "the backend's container is gone",
+    }
+}

@@ -1,0 +1,316 @@
+//! The parties that wait for a backend, and how each is woken.
+//!
+//! A *waiter* is a thread that queues for the drive lock ([`ThreadWaiter`]), a task ([`TaskWaiter`]), or a task at a
+//! reactor. Three calls wake them: [`Waiters::unpark_holder`] the thread that is parked with the lock,
+//! [`Waiters::wake_waiters`] those that may take a free lock, [`Waiters::wake_all`] all of them, when the backend is dead.
+//!
+//! Invariants
+//!
+//! * **W1** No user code runs under the lock: wakers are cloned before it is taken, and taken out, woken and dropped after.
+//! * **W2** [`Attendance::waiting`] counts what [`Waiters::wake_waiters`] could reach. A waiter raises it before it looks at
+//!   the drive lock ([`DriveLock::recheck`], [`DriveLock::contend`]); a party that signals changes the drive lock before it
+//!   reads the count. So one of the two sees the other, and a signal that nobody could hear costs no lock.
+//! * **W3** A waiting thread is in `threads` or was asked to drive, never neither. A thread that another party removed from
+//!   the queue must poll the backend once, or wake the next thread.
+//! * **W4** Wakers and parkers are called through [`contain`](crate::contain), so a panic in one keeps nobody else asleep
+//!   and unwinds no party that signals.
+
+use super::attendance::Attendance;
+use super::drive_lock::{DriveLock, Signalled};
+use super::task_wakers::{Taken, TaskWakers};
+use crate::contain::contained;
+use crate::lock::Lock;
+use crate::poller::Parker;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use core::fmt;
+use core::task::{Context, Waker};
+
+/// The part of a container that outlives it in wakers. As a [`Wake`], it is the waker that a shared backend is polled with.
+pub(crate) struct Waiters {
+    pub(crate) attendance: Attendance,
+    lists: Lock<Lists>,
+    /// The number of waiters that are woken by way of the handle: tasks at reactors, and foreign loops.
+    at_handle: AtomicUsize,
+    /// The number of registrations with reactors that are to be armed by the next unlock.
+    pub(crate) unarmed: AtomicUsize,
+    /// A wake of the handle was consumed, and with it perhaps the handle's readiness. Read by foreign loops only.
+    pub(crate) wake_consumed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Lists {
+    /// Makes the exported handle ready.
+    handle: Option<Arc<Waker>>,
+    /// The holder of the drive lock, where it is parked on its parker because there is no handle.
+    holder: Option<Arc<Parker>>,
+    /// Threads that queue for the drive lock.
+    threads: VecDeque<Arc<Parker>>,
+    /// Tasks without a reactor.
+    tasks: TaskWakers,
+}
+
+impl Waiters {
+    pub(crate) fn new() -> Self {
+        Self {
+            attendance: Attendance::new(),
+            lists: Lock::new(Lists::default()),
+            at_handle: AtomicUsize::new(0),
+            unarmed: AtomicUsize::new(0),
+            wake_consumed: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns a number that tells this backend from others while both live.
+    pub(crate) fn id(&self) -> usize {
+        self.attendance.id()
+    }
+
+    pub(crate) fn drive_lock(&self) -> &DriveLock {
+        &self.attendance.drive_lock
+    }
+
+    /// Records that the backend has something to do, and wakes a party that will poll it.
+    pub(crate) fn signal(&self) {
+        match self.drive_lock().signal() {
+            Signalled::Seen => {}
+            Signalled::UnparkHolder => self.unpark_holder(),
+            Signalled::WakeWaiters => self.wake_waiters(),
+        }
+    }
+
+    /// Unparks the thread that is parked with the drive lock.
+    pub(crate) fn unpark_holder(&self) {
+        let (handle, thread) = {
+            let lists = self.lists.lock();
+            (lists.handle.clone(), lists.holder.clone())
+        };
+        let _ = match (thread, handle) {
+            (Some(thread), _) => contained(|| thread.request_drive()),
+            (None, Some(handle)) => contained(|| handle.wake_by_ref()),
+            (None, None) => false,
+        };
+    }
+
+    /// Wakes waiters for an event that is pending on a free drive lock: one thread, those at the handle, and the tasks.
+    pub(crate) fn wake_waiters(&self) {
+        // W2.
+        if self.attendance.waiting() == 0 {
+            // An operation that could not be attended to was refused before it was sent.
+            let _ = self.attendance.attend();
+            return;
+        }
+        let (thread, handle, tasks) = {
+            let mut lists = self.lists.lock();
+            let thread = lists.threads.pop_front();
+            let at_handle = self.at_handle.load(Ordering::Acquire) != 0;
+            let handle = if at_handle {
+                lists.handle.clone()
+            } else {
+                None
+            };
+            (thread, handle, Taken::begin(&mut lists.tasks))
+        };
+        if let Some(thread) = thread {
+            self.ask_to_drive(&thread);
+        }
+        if let Some(handle) = handle {
+            contained(|| handle.wake_by_ref());
+        }
+        tasks.wake(|f| f(&mut self.lists.lock().tasks));
+    }
+
+    /// Wakes everything that waits, tasks at reactors excepted: the backend is dead.
+    pub(crate) fn wake_all(&self) {
+        while self.wake_thread() {}
+        self.unpark_holder();
+        self.wake_waiters();
+    }
+
+    /// Asks one queued thread to drive. Returns `false` when there was none.
+    pub(crate) fn wake_thread(&self) -> bool {
+        if self.attendance.waiting() == 0 {
+            return false;
+        }
+        let thread = self.lists.lock().threads.pop_front();
+        thread.is_some_and(|thread| self.ask_to_drive(&thread))
+    }
+
+    /// Asks a thread to drive that was just taken off the queue. If its parker, which may be the user's, panics, the next
+    /// thread is asked instead. Returns `false` when none was left.
+    fn ask_to_drive(&self, thread: &Parker) -> bool {
+        self.attendance.remove_thread();
+        contained(|| thread.request_drive()) || self.ask_next()
+    }
+
+    #[cold]
+    fn ask_next(&self) -> bool {
+        loop {
+            let thread = self.lists.lock().threads.pop_front();
+            let Some(thread) = thread else { return false };
+            self.attendance.remove_thread();
+            if contained(|| thread.request_drive()) {
+                return true;
+            }
+        }
+    }
+
+    /// Returns whether threads are queued for the drive lock.
+    pub(crate) fn has_threads(&self) -> bool {
+        self.attendance.waiting() != 0 && !self.lists.lock().threads.is_empty()
+    }
+
+    /// Sets the waker that makes the handle ready. Called before the first waiter at the handle looks at the drive lock.
+    pub(crate) fn set_handle_waker(&self, waker: &Waker) {
+        let is_set = |old: &Arc<Waker>| old.will_wake(waker);
+        let same = self.lists.lock().handle.as_ref().is_some_and(is_set);
+        if !same {
+            let waker = Arc::new(waker.clone());
+            let old = self.lists.lock().handle.replace(waker);
+            drop(old);
+        }
+    }
+
+    /// Sets the parker on which the holder of the drive lock waits, where there is no handle.
+    pub(crate) fn set_holder(&self, parker: Option<Arc<Parker>>) {
+        let old = core::mem::replace(&mut self.lists.lock().holder, parker);
+        drop(old);
+    }
+
+    /// Returns whether an event is pending that a registration left to the party that unlocks, because it could not be
+    /// armed.
+    pub(crate) fn has_undelivered_event(&self) -> bool {
+        self.unarmed.load(Ordering::Acquire) != 0
+            && self.drive_lock().has_event()
+            && !self.drive_lock().still_locked()
+    }
+
+    /// Counts a waiter that is woken by way of the handle. Being a task does not suffice: another driver may drain the
+    /// handle before this one looks, and the task's waker is used up then.
+    pub(crate) fn add_at_handle(&self) {
+        self.at_handle.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ends what [`add_at_handle`](Self::add_at_handle) began.
+    pub(crate) fn remove_at_handle(&self) {
+        self.at_handle.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A thread in the queue for the drive lock, until this is dropped.
+pub(crate) struct ThreadWaiter<'a> {
+    waiters: &'a Waiters,
+    parker: &'a Arc<Parker>,
+    left: bool,
+}
+
+impl<'a> ThreadWaiter<'a> {
+    pub(crate) fn new(waiters: &'a Waiters, parker: &'a Arc<Parker>) -> Self {
+        waiters.attendance.add_thread();
+        waiters.lists.lock().threads.push_back(parker.clone());
+        Self {
+            waiters,
+            parker,
+            left: false,
+        }
+    }
+
+    /// Leaves the queue. Returns whether the thread was asked to drive (W3).
+    #[must_use]
+    pub(crate) fn leave(mut self) -> bool {
+        self.left = true;
+        !self.dequeue()
+    }
+
+    /// Removes the thread from the queue. Returns `false` when another party has done so (W3).
+    fn dequeue(&self) -> bool {
+        let found = {
+            let threads = &mut self.waiters.lists.lock().threads;
+            let at = threads.iter().position(|p| Arc::ptr_eq(p, self.parker));
+            at.and_then(|at| threads.remove(at))
+        };
+        if found.is_some() {
+            self.waiters.attendance.remove_thread();
+        }
+        found.is_some()
+    }
+}
+
+/// For a user's parker that panics: a request to drive is passed on.
+impl Drop for ThreadWaiter<'_> {
+    fn drop(&mut self) {
+        if !self.left && !self.dequeue() {
+            self.waiters.wake_thread();
+        }
+    }
+}
+
+/// A waiting task without a reactor; leaves when dropped.
+#[derive(Debug)]
+pub(crate) struct TaskWaiter<'a> {
+    waiters: &'a Waiters,
+    task: Option<usize>,
+}
+
+impl<'a> TaskWaiter<'a> {
+    pub(crate) fn new(waiters: &'a Waiters) -> Self {
+        Self {
+            waiters,
+            task: None,
+        }
+    }
+
+    /// Returns whether the task waits, so that senders find it.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.task.is_some()
+    }
+
+    /// Has the next event wake the task. The caller looks at the drive lock afterwards ([`DriveLock::recheck`]).
+    pub(crate) fn wait(&mut self, cx: &Context<'_>) {
+        let Waiters {
+            lists, attendance, ..
+        } = self.waiters;
+        let task = *self.task.get_or_insert_with(|| {
+            let task = lists.lock().tasks.join();
+            attendance.add_task();
+            task
+        });
+        if lists.lock().tasks.is_armed(task, cx.waker()) {
+            return;
+        }
+        let waker = cx.waker().clone();
+        let old = lists.lock().tasks.arm(task, waker);
+        drop(old);
+    }
+}
+
+impl Drop for TaskWaiter<'_> {
+    fn drop(&mut self) {
+        if let Some(task) = self.task {
+            let old = self.waiters.lists.lock().tasks.leave(task);
+            contained(|| drop(old));
+            self.waiters.attendance.remove_task();
+        }
+    }
+}
+
+/// Not through the lock: the formatter is user code.
+impl fmt::Debug for Waiters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiters")
+            .field("attendance", &self.attendance)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Wake for Waiters {
+    fn wake(self: Arc<Self>) {
+        self.signal();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.signal();
+    }
+}
