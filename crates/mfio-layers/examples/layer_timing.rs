@@ -9,8 +9,8 @@ use mfio::packet::{BufferFor, Packet, View};
 use mfio::traits::IoRead;
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{
-    Cache, Concat, Driven, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry, RetryPolicy,
-    Stripe, Timeout, Trace, Window,
+    AttachBackend, Cache, Concat, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry,
+    RetryPolicy, Stripe, Timeout, Trace, Window,
 };
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -172,14 +172,14 @@ fn main() {
     let memory = Memory::new(vec![7; 1 << 16]);
     let driven = RefLink::new(&memory);
     let window = Window::new(&memory, 64, 4096);
-    let window = Driven::new(window, driven);
+    let window = AttachBackend::new(window, driven);
     report(
         "Window, one piece",
         1,
         read(&memory, 0, LEN),
         read(&window, 0, LEN),
     );
-    let remap = Driven::new(mapped(&memory, 1000, UNIT), driven);
+    let remap = AttachBackend::new(mapped(&memory, 1000, UNIT), driven);
     report(
         "Remap, one piece",
         1,
@@ -192,7 +192,7 @@ fn main() {
         read(&memory, 0, long),
         read(&remap, 32_000, long),
     );
-    let stripe = Driven::new(stripe([&memory, &memory, &memory]), driven);
+    let stripe = AttachBackend::new(stripe([&memory, &memory, &memory]), driven);
     report(
         "Stripe, 16 parts",
         PARTS,

@@ -11,7 +11,7 @@ use common::{Scratch, noise, runtime};
 use mfio::backend::IoBackendExt;
 use mfio::error::Result;
 use mfio::traits::{BlockingIo, IoRead, IoWrite};
-use mfio_layers::{Driven, Stripe, Trace, Window};
+use mfio_layers::{AttachBackend, Stripe, Trace, Window};
 
 const UNIT: usize = 4096;
 const SIZE: usize = 3 << 20;
@@ -29,7 +29,7 @@ pub(crate) fn main() -> Result<()> {
     })?;
 
     // All files are driven by one runtime, which is said once.
-    let volume = Driven::new(Stripe::new(disks, UNIT as u64)?, rt);
+    let volume = AttachBackend::new(Stripe::new(disks, UNIT as u64)?, rt);
     let bytes = noise(SIZE, 2);
     volume.block_on(async {
         volume.write_all_at(&bytes, 0).await?;

@@ -17,7 +17,7 @@ use mfio::error::{ErrorKind, Result};
 use mfio::io::{PacketIo, Read, Write};
 use mfio::packet::Batch;
 use mfio::traits::{BlockingIo, IoRead, IoWrite};
-use mfio_layers::{Cache, Driven, Fault, Mirror, Overlay, Rule, Stripe, Trace};
+use mfio_layers::{AttachBackend, Cache, Fault, Mirror, Overlay, Rule, Stripe, Trace};
 use mfio_rt::native::{File, NativeRt};
 
 const SIZE: usize = 4 << 20;
@@ -118,7 +118,7 @@ pub(crate) fn main() -> Result<()> {
         let top = scratch.file(&rt, "changes", &[]).await?;
         Overlay::new(base, top, SIZE as u64, 16 << 10)
     })?;
-    let io = Driven::new(Trace::new(Cache::new(disk, 1 << 20, 4096)?), rt);
+    let io = AttachBackend::new(Trace::new(Cache::new(disk, 1 << 20, 4096)?), rt);
 
     io.block_on(exercise(&io, &mut model, 12))?;
     blocking(&io, &mut model)?;

@@ -5,8 +5,8 @@ mod fetch;
 mod set;
 
 use crate::blocks;
-use crate::delegate::{delegate, drive_below};
-use crate::pieces::{addressable, within_space};
+use crate::forward::{forward, forward_backend};
+use crate::route::{addressable, within_space};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -41,7 +41,7 @@ const IN_FLIGHT: usize = 256;
 /// * The block that was not used for the longest time goes first, among those that could be in the same place: 8 where the
 ///   number of blocks is a power of two, 5 to 8 otherwise. Runs of neighbouring blocks fill all places alike.
 ///
-/// Whoever changes the object below otherwise says so to [`forget`](Self::forget).
+/// Whoever changes the object below otherwise says so to [`invalidate`](Self::invalidate).
 ///
 /// An object whose bytes come in order, wherever they are asked for (a socket, a terminal), gives each once: nothing of it is
 /// kept, and reads go below as they are.
@@ -95,9 +95,11 @@ pub struct CacheStats {
     /// Fetched from the object below.
     pub misses: u64,
     /// Answered by a fetch that was on its way already.
-    pub joined: u64,
+    #[doc(alias = "joined")]
+    pub coalesced: u64,
     /// Sent below as they were: behind the end of the data, or where no place was free.
-    pub around: u64,
+    #[doc(alias = "around")]
+    pub bypassed: u64,
     /// Blocks that had to go to make room.
     pub evictions: u64,
 }
@@ -144,7 +146,7 @@ impl<Io> Cache<Io> {
         })
     }
 
-    /// The object below. What is written to it directly must be [forgotten](Self::forget).
+    /// The object below. What is written to it directly must be [invalidated](Self::invalidate).
     pub fn inner(&self) -> &Io {
         &self.inner
     }
@@ -176,8 +178,8 @@ impl<Io> Cache<Io> {
             let set = set.lock().counts;
             all.hits += set.hits;
             all.misses += set.misses;
-            all.joined += set.joined;
-            all.around += set.around;
+            all.coalesced += set.coalesced;
+            all.bypassed += set.bypassed;
             all.evictions += set.evictions;
         }
         all
@@ -185,9 +187,10 @@ impl<Io> Cache<Io> {
 
     /// Forgets the blocks of these addresses, because the object below was changed there. Requests that begin after it get
     /// what is there then.
-    pub fn forget(&self, addresses: Range<u64>) {
+    #[doc(alias = "forget")]
+    pub fn invalidate(&self, addresses: Range<u64>) {
         let len = addresses.end.saturating_sub(addresses.start);
-        self.core.forget(addresses.start, len);
+        self.core.invalidate(addresses.start, len);
     }
 }
 
@@ -205,7 +208,7 @@ impl Core {
         (number.wrapping_add(spread) & mask) as usize
     }
 
-    fn forget(&self, at: u64, len: u64) {
+    fn invalidate(&self, at: u64, len: u64) {
         let Some(more) = len.checked_sub(1) else {
             return;
         };
@@ -213,10 +216,12 @@ impl Core {
         if last - first >= self.sets.len() as u64 {
             self.sets
                 .iter()
-                .for_each(|set| set.lock().forget(first, last));
+                .for_each(|set| set.lock().invalidate(first, last));
         } else {
             (first..=last).for_each(|number| {
-                self.sets[self.set_of(number)].lock().forget(number, number);
+                self.sets[self.set_of(number)]
+                    .lock()
+                    .invalidate(number, number);
             });
         }
     }
@@ -240,7 +245,7 @@ struct Touched<'a> {
 
 impl Drop for Touched<'_> {
     fn drop(&mut self) {
-        self.core.forget(self.at, self.len);
+        self.core.invalidate(self.at, self.len);
     }
 }
 
@@ -314,7 +319,7 @@ where
         (copied > 0 || bytes.is_empty()).then_some(Ok(copied))
     }
 
-    delegate!(PacketIo<Read, P> for Io, inner: pool, identity, explain, appends_at, locate);
+    forward!(PacketIo<Read, P> for Io, inner: pool, identity, explain, appends_at, locate);
 }
 
 impl<P, Io> PacketIo<Write, P> for Cache<Io>
@@ -351,10 +356,10 @@ where
         result
     }
 
-    delegate!(PacketIo<Write, P> for Io, inner: pool, identity, explain, alignment, appends_at, locate);
+    forward!(PacketIo<Write, P> for Io, inner: pool, identity, explain, alignment, appends_at, locate);
 }
 
-drive_below!([Io] Cache<Io>, Io, |layer| &layer.inner);
+forward_backend!([Io] Cache<Io>, Io, |layer| &layer.inner);
 
 impl<Io> fmt::Debug for Cache<Io> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -365,4 +370,4 @@ impl<Io> fmt::Debug for Cache<Io> {
     }
 }
 
-crate::delegate::len_below!([Io] Cache<Io>, Io, |layer| &layer.inner);
+crate::forward::forward_len!([Io] Cache<Io>, Io, |layer| &layer.inner);

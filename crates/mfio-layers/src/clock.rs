@@ -29,7 +29,7 @@ pub use timers::Timer;
 /// struct Count(AtomicUsize);
 ///
 /// impl Alarm for Count {
-///     fn ring(self: Arc<Self>) {
+///     fn fire(self: Arc<Self>) {
 ///         self.0.fetch_add(1, Ordering::Relaxed);
 ///     }
 /// }
@@ -62,7 +62,8 @@ pub trait Clock: Send + Sync + 'static {
 /// Who is rung.
 pub trait Alarm: Send + Sync {
     /// The time has come. Runs on the clock's thread, or within the call that moved a [`ManualClock`]: it must not block.
-    fn ring(self: Arc<Self>);
+    #[doc(alias = "ring")]
+    fn fire(self: Arc<Self>);
 }
 
 impl<C: Clock + ?Sized> Clock for Arc<C> {

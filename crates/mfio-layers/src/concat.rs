@@ -1,8 +1,8 @@
 //! [`Concat`]: objects one after another.
 
 use crate::blocks;
-use crate::naming::{explain_by, layer_of_many, pool_of, strictest};
-use crate::pieces::{self, Piece};
+use crate::identity::{first_explanation, first_pool, identity_over_many, strictest};
+use crate::route::{self, Segment};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::future::{Ready, ready};
@@ -20,21 +20,21 @@ use mfio::traits::HasLen;
 ///
 /// Under a [`Remap`](crate::Remap) it makes ranges of several objects: [`start`](Self::start) says where each begins.
 ///
-/// It has no backend of its own, because its objects may have many: [`Driven`](crate::Driven) adds the one that all share,
-/// and [`Together`](crate::Together) makes one of many.
+/// It has no backend of its own, because its objects may have many: [`AttachBackend`](crate::AttachBackend) adds the one that all share,
+/// and [`BackendSet`](crate::BackendSet) makes one of many.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
 /// use mfio::memory::Memory;
 /// use mfio::traits::IoRead;
-/// use mfio_layers::{Concat, Driven, Together};
+/// use mfio_layers::{Concat, AttachBackend, BackendSet};
 /// use std::sync::Arc;
 ///
 /// let parts = ["Hello, ", "world"].map(|text| Arc::new(Memory::new(text)));
 /// let concat = Concat::new(parts.clone().map(|part| (part.clone(), part.len() as u64)))?;
 /// assert_eq!(concat.start(1), Some(7));
 ///
-/// let io = Driven::new(concat, Together::new(parts)?);
+/// let io = AttachBackend::new(concat, BackendSet::new(parts)?);
 /// assert_eq!(io.block_on(io.read_vec_at(3, 100))?, b"lo, world");
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
@@ -115,12 +115,12 @@ impl<Io> Concat<Io> {
     }
 
     #[inline]
-    fn route<Q: Address>(&self, at: u64, wanted: u64) -> Piece<'_, Io, Q> {
+    fn segment<Q: Address>(&self, at: u64, wanted: u64) -> Segment<'_, Io, Q> {
         // Objects without bytes end where they begin, so none of them is the first to end beyond `at`.
         let index = self.parts.partition_point(|part| part.end <= at);
         match self.parts.get(index) {
-            Some(part) => Piece::of(&part.io, at - part.start, part.end - at),
-            None => Piece::missing(ErrorKind::UnexpectedEof, wanted),
+            Some(part) => Segment::of(&part.io, at - part.start, part.end - at),
+            None => Segment::missing(ErrorKind::UnexpectedEof, wanted),
         }
     }
 }
@@ -128,7 +128,7 @@ impl<Io> Concat<Io> {
 impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Concat<Io> {
     #[inline]
     fn send_io(&self, pos: P, view: View<D>) {
-        pieces::send(pos, view, |at, wanted| self.route::<P>(at, wanted));
+        route::split_and_send(pos, view, |at, wanted| self.segment::<P>(at, wanted));
     }
 
     /// Moves the part in the first object.
@@ -138,11 +138,11 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Concat<Io>
         pos: P,
         bytes: D::Slice<'_>,
     ) -> Option<core::result::Result<usize, Cause>> {
-        pieces::transfer::<D, P, P, Io>(pos, bytes, |at, wanted| self.route(at, wanted))
+        route::transfer_first::<D, P, P, Io>(pos, bytes, |at, wanted| self.segment(at, wanted))
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
-        pieces::expose::<D, P, P, Io>(pos, len, |at, wanted| self.route(at, wanted))
+        route::expose_first::<D, P, P, Io>(pos, len, |at, wanted| self.segment(at, wanted))
     }
 
     fn alignment(&self) -> Alignment {
@@ -151,12 +151,12 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Concat<Io>
 
     #[inline]
     fn pool(&self) -> Option<&PacketPool> {
-        pool_of(self.members())
+        first_pool(self.members())
     }
 
     fn identity(&self) -> Identity<'_> {
         let first = self.members().next().map(PacketIo::identity);
-        layer_of_many(
+        identity_over_many(
             "a concatenation",
             self.parts.len(),
             first.unwrap_or_default(),
@@ -164,7 +164,7 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Concat<Io>
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
-        explain_by(self.members(), cause)
+        first_explanation(self.members(), cause)
     }
 }
 
@@ -184,7 +184,13 @@ mod tests {
     #[test]
     fn empty_parts_are_passed_over_and_the_end_is_the_end() {
         let concat = Concat::join([('a', 0), ('b', 3), ('c', 0), ('d', 2), ('e', 0)]).unwrap();
-        let at = |at| concat.route::<u64>(at, 9).to.map(|(io, at)| (*io, at)).ok();
+        let at = |at| {
+            concat
+                .segment::<u64>(at, 9)
+                .to
+                .map(|(io, at)| (*io, at))
+                .ok()
+        };
         assert_eq!(
             [at(0), at(2), at(3), at(4), at(5)],
             [

@@ -3,9 +3,9 @@
 mod rule;
 
 use crate::clock::{Alarm, Clock};
-use crate::delegate::{drive_below, len_below};
-use crate::later::Later;
-use crate::ways::{Parked, Resume, Way, both_ways};
+use crate::deferred::Deferred;
+use crate::directions::{DirectionExt, Parked, Resume, impl_packet_io};
+use crate::forward::{forward_backend, forward_len};
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -56,7 +56,7 @@ pub struct Fault<Io, P: Position = u64> {
 struct Core<Io, P: Position> {
     inner: Weak<Io>,
     rules: Vec<Rule>,
-    later: Option<Later<Waiting<Io, P>>>,
+    deferred: Option<Deferred<Waiting<Io, P>>>,
     state: Lock<State<Waiting<Io, P>>>,
 }
 
@@ -92,11 +92,11 @@ impl<Io, P: Position> Fault<Io, P> {
         Self::assemble(
             inner,
             rules.into_iter().collect(),
-            Some(Later::new(Arc::new(clock))),
+            Some(Deferred::new(Arc::new(clock))),
         )
     }
 
-    fn assemble(inner: Io, rules: Vec<Rule>, later: Option<Later<Waiting<Io, P>>>) -> Self {
+    fn assemble(inner: Io, rules: Vec<Rule>, deferred: Option<Deferred<Waiting<Io, P>>>) -> Self {
         let inner = Arc::new(inner);
         let core = Core {
             inner: Arc::downgrade(&inner),
@@ -106,7 +106,7 @@ impl<Io, P: Position> Fault<Io, P> {
                 closed: false,
             }),
             rules,
-            later,
+            deferred,
         };
         Self {
             inner,
@@ -119,7 +119,7 @@ impl<Io, P: Position> Fault<Io, P> {
         &self.inner
     }
 
-    fn send_on<D: Way>(&self, pos: P, view: View<D>)
+    fn send_on<D: DirectionExt>(&self, pos: P, view: View<D>)
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
@@ -136,7 +136,7 @@ impl<Io: Send + Sync + 'static, P: Position> Fault<Io, P> {
 
 impl<Io, P: Position> Core<Io, P> {
     /// Asks the rules from `first` on. Nests no deeper than there are rules.
-    fn apply<D: Way>(self: &Arc<Self>, io: &Io, first: usize, pos: P, view: View<D>)
+    fn apply<D: DirectionExt>(self: &Arc<Self>, io: &Io, first: usize, pos: P, view: View<D>)
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
@@ -176,11 +176,11 @@ impl<Io, P: Position> Core<Io, P> {
         hits
     }
 
-    fn hit<D: Way>(self: &Arc<Self>, io: &Io, action: Action, pos: P, view: View<D>)
+    fn hit<D: DirectionExt>(self: &Arc<Self>, io: &Io, action: Action, pos: P, view: View<D>)
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
-        match (action, &self.later) {
+        match (action, &self.deferred) {
             (Action::Fail(cause), _) => view.fail(cause),
             (Action::Drop, _) => drop(view),
             (Action::Short(bytes), _) => {
@@ -193,8 +193,8 @@ impl<Io, P: Position> Core<Io, P> {
                 }
                 cut.fail(Rule::cut(D::READS));
             }
-            (Action::Delay(by), Some(later)) => {
-                drop(later.keep(by, Parked::new(pos, view, ()), self));
+            (Action::Delay(by), Some(deferred)) => {
+                drop(deferred.keep(by, Parked::new(pos, view, ()), self));
             }
             (Action::Delay(_), None) => drop(view),
             (Action::Hold, _) => self.hold(Parked::new(pos, view, ())),
@@ -214,7 +214,7 @@ impl<Io, P: Position> Core<Io, P> {
 
 impl<D, P, Io> Resume<D, P, ()> for Core<Io, P>
 where
-    D: Way,
+    D: DirectionExt,
     P: Position,
     Io: PacketIo<D, P> + Send + Sync + 'static,
 {
@@ -226,17 +226,17 @@ where
 }
 
 impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {
-    fn ring(self: Arc<Self>) {
-        if let Some(later) = &self.later {
-            later.due(&self, |waiting| waiting.resume(&self));
+    fn fire(self: Arc<Self>) {
+        if let Some(deferred) = &self.deferred {
+            deferred.due(&self, |waiting| waiting.resume(&self));
         }
     }
 }
 
 impl<Io, P: Position> Drop for Fault<Io, P> {
     fn drop(&mut self) {
-        if let Some(later) = &self.core.later {
-            later.close(drop);
+        if let Some(deferred) = &self.core.deferred {
+            deferred.close(drop);
         }
         let held = {
             let mut state = self.core.state.lock();
@@ -247,10 +247,10 @@ impl<Io, P: Position> Drop for Fault<Io, P> {
     }
 }
 
-both_ways!(Fault<Io, P>);
+impl_packet_io!(Fault<Io, P>);
 
-drive_below!([Io, P: Position] Fault<Io, P>, Io, |layer| &layer.inner);
-len_below!([Io, P: Position] Fault<Io, P>, Io, |layer| &layer.inner);
+forward_backend!([Io, P: Position] Fault<Io, P>, Io, |layer| &layer.inner);
+forward_len!([Io, P: Position] Fault<Io, P>, Io, |layer| &layer.inner);
 
 impl<Io: fmt::Debug, P: Position> fmt::Debug for Fault<Io, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,7 +14,7 @@
 //! # Who drives
 //!
 //! A layer over one object is driven by the backend of that object, and has `block_on` and `blocking` as it has. A layer
-//! over many objects has no backend: only the user knows which one drives them all. [`Driven`] adds it.
+//! over many objects has no backend: only the user knows which one drives them all. [`AttachBackend`] adds it.
 //!
 //! # How long they are
 //!
@@ -37,7 +37,7 @@
 //! | [`Cache`] | blocks of an object kept in memory |
 //! | [`Concat`] | objects one after another |
 //! | [`clock`] | what time it is, for layers that wait |
-//! | [`Driven`] | an object, and the object whose backend drives it |
+//! | [`AttachBackend`] | an object, and the object whose backend drives it |
 //! | [`Fault`] | failures by a script, for tests |
 //! | [`Limit`] | operations and bytes at once, and how many begin in a second |
 //! | [`Mirror`] | several objects that hold the same bytes |
@@ -47,7 +47,7 @@
 //! | [`Retry`] | tries again what failed, and only that |
 //! | [`Stripe`] | an address space dealt out to several objects, unit by unit |
 //! | [`Timeout`] | who waits for too long is told so |
-//! | [`Together`] | the backends of many objects as one |
+//! | [`BackendSet`] | the backends of many objects as one |
 //! | [`Trace`] | counts and times what goes through; spans of `tracing` |
 //! | [`Window`] | a part of an object as an object |
 //!
@@ -55,12 +55,12 @@
 //! use mfio::backend::IoBackendExt;
 //! use mfio::memory::Memory;
 //! use mfio::traits::{IoRead, IoWrite};
-//! use mfio_layers::{Driven, Stripe, Together, Window};
+//! use mfio_layers::{AttachBackend, Stripe, BackendSet, Window};
 //! use std::sync::Arc;
 //!
 //! // A partition of a disk that is striped over three others.
 //! let disks = [(); 3].map(|()| Arc::new(Memory::new(vec![0; 1 << 16])));
-//! let disk = Driven::new(Stripe::new(disks.clone(), 4096)?, Together::new(disks)?);
+//! let disk = AttachBackend::new(Stripe::new(disks.clone(), 4096)?, BackendSet::new(disks)?);
 //! let partition = Window::new(disk, 1 << 14, 1 << 16);
 //! partition.block_on(async {
 //!     partition.write_all_at(&[7; 5000], 4000).await?;
@@ -75,48 +75,48 @@
 
 extern crate alloc;
 
-mod bell;
+mod attach_backend;
+mod backend_set;
 mod blocks;
 mod cache;
 pub mod clock;
 mod concat;
-mod delegate;
-mod driven;
+mod deferred;
+mod directions;
 mod fault;
-mod later;
-mod lengths;
+mod forward;
+mod hash;
+mod identity;
+mod layer_alarm;
+mod len;
 mod limit;
 mod mirror;
-mod mix;
-mod naming;
 mod overlay;
-mod pieces;
 mod remap;
 mod retry;
+mod route;
 mod steps;
 mod stripe;
 mod timeout;
-mod together;
 #[cfg(target_has_atomic = "64")]
 mod trace;
-mod ways;
 mod window;
 
 pub use mfio;
 
+pub use attach_backend::AttachBackend;
+pub use backend_set::BackendSet;
 pub use cache::{Cache, CacheStats};
 pub use concat::Concat;
-pub use driven::Driven;
 pub use fault::{Fault, FaultHandle, Rule};
-pub use lengths::{MirrorLen, PartLen, StripeLen};
+pub use len::{MirrorLen, PartLen, StripeLen};
 pub use limit::{Limit, Limits, Rate};
-pub use mirror::{MOST_REPLICAS, Mirror, WritePolicy};
+pub use mirror::{MAX_REPLICAS, Mirror, WritePolicy};
 pub use overlay::Overlay;
 pub use remap::Remap;
 pub use retry::{Retry, RetryPolicy};
 pub use stripe::Stripe;
 pub use timeout::{Timeout, TimeoutLimits};
-pub use together::Together;
 #[cfg(all(feature = "std", target_has_atomic = "64"))]
 pub use trace::SystemNow;
 #[cfg(target_has_atomic = "64")]

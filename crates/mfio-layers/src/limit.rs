@@ -3,11 +3,14 @@
 mod admission;
 mod bucket;
 
-use crate::bell::Bell;
 use crate::clock::{Alarm, Clock};
-use crate::delegate::{drive_below, len_below};
+use crate::directions::{
+    AnyView, DirectionExt, Directions, Parked, PerDirection, Resume, front_of_stream,
+    impl_packet_io,
+};
+use crate::forward::{forward_backend, forward_len};
+use crate::layer_alarm::LayerAlarm;
 use crate::steps::{OnPanic, Steps};
-use crate::ways::{AnyView, Both, Family, Parked, Resume, Way, both_ways, front_of_stream};
 use admission::{Admission, Next, Queued};
 use alloc::sync::{Arc, Weak};
 use core::fmt;
@@ -58,15 +61,15 @@ pub struct Limit<Io, P: Position = u64> {
 struct Core<Io, P: Position> {
     inner: Weak<Io>,
     /// Where there is a rate.
-    bell: Option<Bell>,
+    alarm: Option<LayerAlarm>,
     admission: Lock<Admission<Waiting<Io, P>>>,
-    pools: Both<Pools<Io, P>>,
+    pools: Directions<Pools<Io, P>>,
 }
 
 struct Pools<Io, P>(PhantomData<(Io, P)>);
 
-impl<Io, P: Position> Family for Pools<Io, P> {
-    type Of<D: Way> = RelayPool<View<D>, Running<Io, P>>;
+impl<Io, P: Position> PerDirection for Pools<Io, P> {
+    type Of<D: DirectionExt> = RelayPool<View<D>, Running<Io, P>>;
 }
 
 /// Notes the block that the object wants requests to be whole multiples of.
@@ -106,18 +109,18 @@ impl<Io, P: Position> Limit<Io, P> {
     /// As [`new`](Self::new), with the clock by which rates are measured.
     pub fn with_clock(inner: Io, limits: Limits, clock: impl Clock) -> Self {
         let rate = limits.operation_rate.or(limits.byte_rate);
-        let bell = rate.map(|_| Bell::new(Arc::new(clock)));
-        Self::assemble(inner, limits, bell)
+        let alarm = rate.map(|_| LayerAlarm::new(Arc::new(clock)));
+        Self::assemble(inner, limits, alarm)
     }
 
-    fn assemble(inner: Io, limits: Limits, bell: Option<Bell>) -> Self {
+    fn assemble(inner: Io, limits: Limits, alarm: Option<LayerAlarm>) -> Self {
         let inner = Arc::new(inner);
-        let now = bell.as_ref().map_or(Duration::ZERO, Bell::now);
+        let now = alarm.as_ref().map_or(Duration::ZERO, LayerAlarm::now);
         let core = Core {
             inner: Arc::downgrade(&inner),
-            bell,
+            alarm,
             admission: Lock::new(Admission::new(limits, now)),
-            pools: Both {
+            pools: Directions {
                 read: RelayPool::new(KEPT),
                 write: RelayPool::new(KEPT),
             },
@@ -150,7 +153,7 @@ impl<Io, P: Position> Limit<Io, P> {
     }
 
     #[inline]
-    fn send_on<D: Way>(&self, pos: P, view: View<D>)
+    fn send_on<D: DirectionExt>(&self, pos: P, view: View<D>)
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
@@ -186,7 +189,7 @@ impl<Io, P: Position> Limit<Io, P> {
 impl<Io, P: Position> Core<Io, P> {
     #[inline]
     fn now(&self) -> Duration {
-        self.bell.as_ref().map_or(Duration::ZERO, Bell::now)
+        self.alarm.as_ref().map_or(Duration::ZERO, LayerAlarm::now)
     }
 
     /// Ends the reads that wait and that nobody wants any more, so that they take nobody's place.
@@ -201,7 +204,7 @@ impl<Io, P: Position> Core<Io, P> {
 
     /// Sends what was counted.
     #[inline]
-    fn dispatch<D: Way>(self: &Arc<Self>, io: &Io, pos: P, view: View<D>)
+    fn dispatch<D: DirectionExt>(self: &Arc<Self>, io: &Io, pos: P, view: View<D>)
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
@@ -243,8 +246,8 @@ impl<Io: Send + Sync + 'static, P: Position> Core<Io, P> {
             }
         };
         core::mem::forget(left);
-        if let (Some(when), Some(bell)) = (later, &self.bell) {
-            bell.ring_by(when, self);
+        if let (Some(when), Some(alarm)) = (later, &self.alarm) {
+            alarm.arm_by(when, self);
         }
         steps.over();
     }
@@ -257,7 +260,7 @@ impl<Io: Send + Sync + 'static, P: Position> Core<Io, P> {
 
 impl<D, P, Io> Resume<D, P, usize> for Core<Io, P>
 where
-    D: Way,
+    D: DirectionExt,
     P: Position,
     Io: PacketIo<D, P> + Send + Sync + 'static,
 {
@@ -274,7 +277,7 @@ where
 
 impl<D, P, Io> OnEnd<View<D>> for Running<Io, P>
 where
-    D: Way,
+    D: DirectionExt,
     P: Position,
     Io: PacketIo<D, P> + Send + Sync + 'static,
 {
@@ -294,9 +297,9 @@ where
 }
 
 impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {
-    fn ring(self: Arc<Self>) {
-        if let Some(bell) = &self.bell {
-            bell.rang();
+    fn fire(self: Arc<Self>) {
+        if let Some(alarm) = &self.alarm {
+            alarm.fired();
             self.pump();
         }
     }
@@ -304,8 +307,8 @@ impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {
 
 impl<Io, P: Position> Drop for Limit<Io, P> {
     fn drop(&mut self) {
-        if let Some(bell) = &self.core.bell {
-            bell.close();
+        if let Some(alarm) = &self.core.alarm {
+            alarm.close();
         }
         // The lock is released at the end of this line.
         let left = self.core.admission.lock().close();
@@ -313,10 +316,10 @@ impl<Io, P: Position> Drop for Limit<Io, P> {
     }
 }
 
-both_ways!(Limit<Io, P>, help: help);
+impl_packet_io!(Limit<Io, P>, help: help);
 
-drive_below!([Io, P: Position] Limit<Io, P>, Io, |layer| &layer.inner);
-len_below!([Io, P: Position] Limit<Io, P>, Io, |layer| &layer.inner);
+forward_backend!([Io, P: Position] Limit<Io, P>, Io, |layer| &layer.inner);
+forward_len!([Io, P: Position] Limit<Io, P>, Io, |layer| &layer.inner);
 
 impl<Io: fmt::Debug, P: Position> fmt::Debug for Limit<Io, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,9 +7,9 @@ mod replicas;
 mod writes;
 
 use crate::blocks;
-use crate::lengths::MirrorLen;
-use crate::naming::{explain_by, layer_of_many, pool_of, strictest};
-use crate::ways::is_stream;
+use crate::directions::is_stream;
+use crate::identity::{first_explanation, first_pool, identity_over_many, strictest};
+use crate::len::MirrorLen;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
@@ -21,7 +21,7 @@ use mfio::traits::HasLen;
 use replicas::{InOrder, Replicas};
 use writes::{Parked, Writing};
 
-pub use replicas::MOST_REPLICAS;
+pub use replicas::MAX_REPLICAS;
 
 /// How many blocks of each direction are kept.
 const KEPT: usize = 256;
@@ -65,8 +65,8 @@ pub enum WritePolicy {
 /// not cut it, nor does one that cannot tell. They are asked at the same time, which allocates once.
 ///
 /// Nothing is copied, and in the steady state nothing allocated. Blocking reads use the short cut of a replica; where it
-/// does not read everything, packets do. It has no backend of its own: [`Driven`](crate::Driven) adds the one that all
-/// replicas share, and [`Together`](crate::Together) makes one of many.
+/// does not read everything, packets do. It has no backend of its own: [`AttachBackend`](crate::AttachBackend) adds the one that all
+/// replicas share, and [`BackendSet`](crate::BackendSet) makes one of many.
 ///
 /// [`clear_stale`]: Self::clear_stale
 ///
@@ -74,12 +74,12 @@ pub enum WritePolicy {
 /// use mfio::backend::IoBackendExt;
 /// use mfio::memory::Memory;
 /// use mfio::traits::{IoRead, IoWrite};
-/// use mfio_layers::{Driven, Mirror, Together, WritePolicy};
+/// use mfio_layers::{AttachBackend, Mirror, BackendSet, WritePolicy};
 /// use std::sync::Arc;
 ///
 /// let disks = [8, 4].map(|len| Arc::new(Memory::new(vec![0; len])));
 /// let mirror: Mirror<_> = Mirror::with_policy(disks.clone(), WritePolicy::Any)?;
-/// let io = Driven::new(mirror, Together::new(disks.clone())?);
+/// let io = AttachBackend::new(mirror, BackendSet::new(disks.clone())?);
 /// io.block_on(io.write_all_at(b"abcd", 2))?;
 /// assert!(io.inner().is_stale(1), "it ends after two of the bytes");
 /// assert_eq!(io.block_on(io.read_vec_at(2, 4))?, b"abcd");
@@ -119,7 +119,7 @@ impl<Io, P: Position> Mirror<Io, P> {
     /// Mirrors these, which hold the same bytes, under [`WritePolicy::All`].
     ///
     /// # Errors
-    /// `InvalidInput` where there are none, or more than [`MOST_REPLICAS`].
+    /// `InvalidInput` where there are none, or more than [`MAX_REPLICAS`].
     pub fn new(replicas: impl Into<Vec<Io>>) -> Result<Self> {
         Self::with_policy(replicas, WritePolicy::All)
     }
@@ -215,7 +215,7 @@ where
 
     #[inline]
     fn pool(&self) -> Option<&PacketPool> {
-        pool_of::<Read, P, Io>(self.replicas.iter())
+        first_pool::<Read, P, Io>(self.replicas.iter())
     }
 
     fn appends_at(&self) -> Option<P> {
@@ -223,11 +223,11 @@ where
     }
 
     fn identity(&self) -> Identity<'_> {
-        layer_of_many("a mirror", self.replicas.len(), self.replicas[0].identity())
+        identity_over_many("a mirror", self.replicas.len(), self.replicas[0].identity())
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
-        explain_by::<Read, P, Io>(self.replicas.iter(), cause)
+        first_explanation::<Read, P, Io>(self.replicas.iter(), cause)
     }
 }
 
@@ -259,7 +259,7 @@ where
 
     #[inline]
     fn pool(&self) -> Option<&PacketPool> {
-        pool_of::<Write, P, Io>(self.replicas.iter())
+        first_pool::<Write, P, Io>(self.replicas.iter())
     }
 
     fn appends_at(&self) -> Option<P> {
@@ -267,7 +267,7 @@ where
     }
 
     fn identity(&self) -> Identity<'_> {
-        layer_of_many("a mirror", self.replicas.len(), self.replicas[0].identity())
+        identity_over_many("a mirror", self.replicas.len(), self.replicas[0].identity())
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
@@ -278,7 +278,7 @@ where
                 "too many writes that overlap wait for each other in a mirror: send fewer at once",
             )
         };
-        explain_by::<Write, P, Io>(self.replicas.iter(), cause).or_else(refused)
+        first_explanation::<Write, P, Io>(self.replicas.iter(), cause).or_else(refused)
     }
 }
 

@@ -5,8 +5,8 @@ mod state;
 mod work;
 
 use crate::blocks;
-use crate::naming::layer_of;
-use crate::pieces::{self, missing, within_space};
+use crate::identity::identity_over;
+use crate::route::{self, missing, within_space};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
@@ -47,19 +47,19 @@ const GRANULES: core::ops::RangeInclusive<usize> = 1..=1 << 30;
 /// The set of present granules is in memory: keep what [`present`](Self::present) gives, and give it to
 /// [`with_present`](Self::with_present), to go on with the same top later.
 ///
-/// As every layer over several objects it has no backend; see [`Driven`](crate::Driven).
+/// As every layer over several objects it has no backend; see [`AttachBackend`](crate::AttachBackend).
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
 /// use mfio::memory::Memory;
 /// use mfio::traits::{IoRead, IoWrite};
-/// use mfio_layers::{Driven, Overlay, Together};
+/// use mfio_layers::{AttachBackend, Overlay, BackendSet};
 /// use std::sync::Arc;
 ///
 /// let base = Arc::new(Memory::new(b"never changed".to_vec()));
 /// let top = Arc::new(Memory::new(vec![0; 13]));
 /// let overlay = Overlay::<_, _>::new(base.clone(), top.clone(), 13, 4)?;
-/// let io = Driven::new(overlay, Together::new([base.clone(), top])?);
+/// let io = AttachBackend::new(overlay, BackendSet::new([base.clone(), top])?);
 /// io.block_on(async {
 ///     io.write_all_at(b"Al", 0).await?;
 ///     io.write_all_at(b"ays ", 4).await?;
@@ -217,7 +217,9 @@ where
     fn send_io(&self, pos: P, view: View<Read>) {
         let (base, tail, top) = (&self.objects.base, &Tail(self), &self.objects.top);
         let sides = Sides { base, tail, top };
-        pieces::send(pos, view, |at, wanted| sides.route(&self.core, at, wanted));
+        route::split_and_send(pos, view, |at, wanted| {
+            sides.segment(&self.core, at, wanted)
+        });
     }
 
     fn transfer_blocking(
@@ -227,15 +229,17 @@ where
     ) -> Option<core::result::Result<usize, Cause>> {
         let (base, tail, top) = (&self.objects.base, &Tail(self), &self.objects.top);
         let sides = Sides { base, tail, top };
-        pieces::transfer::<Read, P, P, _>(pos, bytes, |at, wanted| {
-            sides.route(&self.core, at, wanted)
+        route::transfer_first::<Read, P, P, _>(pos, bytes, |at, wanted| {
+            sides.segment(&self.core, at, wanted)
         })
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
         let (base, tail, top) = (&self.objects.base, &Tail(self), &self.objects.top);
         let sides = Sides { base, tail, top };
-        pieces::expose::<Read, P, P, _>(pos, len, |at, wanted| sides.route(&self.core, at, wanted))
+        route::expose_first::<Read, P, P, _>(pos, len, |at, wanted| {
+            sides.segment(&self.core, at, wanted)
+        })
     }
 
     fn alignment(&self) -> Alignment {
@@ -249,7 +253,7 @@ where
     }
 
     fn identity(&self) -> Identity<'_> {
-        layer_of("a copy on write", self.objects.base.identity())
+        identity_over("a copy on write", self.objects.base.identity())
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
@@ -280,7 +284,8 @@ where
         if view.is_empty() {
             view.done();
         } else {
-            self.core.write(&self.objects, state::Piece { at, view });
+            self.core
+                .write(&self.objects, state::PendingWrite { at, view });
         }
     }
 
@@ -317,7 +322,7 @@ where
     }
 
     fn identity(&self) -> Identity<'_> {
-        layer_of("a copy on write", self.objects.base.identity())
+        identity_over("a copy on write", self.objects.base.identity())
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {

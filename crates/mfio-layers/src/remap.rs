@@ -3,9 +3,9 @@
 mod table;
 
 use crate::blocks;
-use crate::delegate::{delegate, drive_below};
-use crate::naming::layer_of;
-use crate::pieces;
+use crate::forward::{forward, forward_backend};
+use crate::identity::identity_over;
+use crate::route;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{RangeBounds, RangeInclusive};
@@ -162,8 +162,8 @@ where
     #[inline]
     fn send_io(&self, pos: P, view: View<D>) {
         let mut walk = self.table.walk(pos.to_u64());
-        pieces::send(pos, view, |at, wanted| {
-            walk.piece::<Io, Q>(&self.inner, at, wanted)
+        route::split_and_send(pos, view, |at, wanted| {
+            walk.segment::<Io, Q>(&self.inner, at, wanted)
         });
     }
 
@@ -174,19 +174,19 @@ where
         pos: P,
         bytes: D::Slice<'_>,
     ) -> Option<core::result::Result<usize, Cause>> {
-        pieces::transfer::<D, P, Q, Io>(pos, bytes, |at, wanted| {
-            self.table.walk(at).piece(&self.inner, at, wanted)
+        route::transfer_first::<D, P, Q, Io>(pos, bytes, |at, wanted| {
+            self.table.walk(at).segment(&self.inner, at, wanted)
         })
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
-        pieces::expose::<D, P, Q, Io>(pos, len, |at, wanted| {
-            self.table.walk(at).piece(&self.inner, at, wanted)
+        route::expose_first::<D, P, Q, Io>(pos, len, |at, wanted| {
+            self.table.walk(at).segment(&self.inner, at, wanted)
         })
     }
 
     fn identity(&self) -> Identity<'_> {
-        layer_of("a remapping", self.inner.identity())
+        identity_over("a remapping", self.inner.identity())
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
@@ -201,10 +201,10 @@ where
         cut.or_else(|| self.inner.explain(cause)).or(hole)
     }
 
-    delegate!(PacketIo<D, Q> for Io, inner: pool, alignment);
+    forward!(PacketIo<D, Q> for Io, inner: pool, alignment);
 }
 
-drive_below!([Io, P, Q] Remap<Io, P, Q>, Io, |layer| &layer.inner);
+forward_backend!([Io, P, Q] Remap<Io, P, Q>, Io, |layer| &layer.inner);
 
 impl<Io: fmt::Debug, P, Q> fmt::Debug for Remap<Io, P, Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

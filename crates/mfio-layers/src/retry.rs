@@ -4,10 +4,12 @@ mod policy;
 
 use crate::blocks;
 use crate::clock::Alarm;
-use crate::delegate::{drive_below, len_below};
-use crate::later::Later;
+use crate::deferred::Deferred;
+use crate::directions::{
+    DirectionExt, Directions, Parked, PerDirection, Resume, impl_packet_io, is_stream, is_unwanted,
+};
+use crate::forward::{forward_backend, forward_len};
 use crate::steps::{OnPanic, Steps};
-use crate::ways::{Both, Family, Parked, Resume, Way, both_ways, is_stream, is_unwanted};
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use core::fmt;
@@ -66,15 +68,15 @@ pub struct Retry<Io, P: Position = u64> {
 struct Core<Io, P: Position> {
     inner: Weak<Io>,
     policy: RetryPolicy,
-    later: Option<Later<Waiting<Io, P>>>,
+    deferred: Option<Deferred<Waiting<Io, P>>>,
     at_once: Lock<AtOnce<Waiting<Io, P>>>,
-    pools: Both<Pools<Io, P>>,
+    pools: Directions<Pools<Io, P>>,
 }
 
 struct Pools<Io, P>(PhantomData<(Io, P)>);
 
-impl<Io, P: Position> Family for Pools<Io, P> {
-    type Of<D: Way> = RelayPool<View<D>, Attempt<Io, P>>;
+impl<Io, P: Position> PerDirection for Pools<Io, P> {
+    type Of<D: DirectionExt> = RelayPool<View<D>, Attempt<Io, P>>;
 }
 
 type Waiting<Io, P> = Parked<Core<Io, P>, P, Failed>;
@@ -108,13 +110,13 @@ impl<Io, P: Position> Retry<Io, P> {
         let inner = Arc::new(inner);
         let core = Core {
             inner: Arc::downgrade(&inner),
-            later: policy.clock().map(Later::new),
+            deferred: policy.clock().map(Deferred::new),
             policy,
             at_once: Lock::new(AtOnce {
                 queue: VecDeque::new(),
                 busy: false,
             }),
-            pools: Both {
+            pools: Directions {
                 read: RelayPool::new(KEPT),
                 write: RelayPool::new(KEPT),
             },
@@ -131,25 +133,25 @@ impl<Io, P: Position> Retry<Io, P> {
     }
 
     #[inline]
-    fn send_on<D: Way>(&self, pos: P, view: View<D>)
+    fn send_on<D: DirectionExt>(&self, pos: P, view: View<D>)
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
         self.core.attempt(&self.inner, pos, view, 0);
     }
 
-    fn transfer<D: Way>(&self, pos: P, bytes: D::Slice<'_>) -> Option<Result<usize, Cause>>
+    fn transfer<D: DirectionExt>(&self, pos: P, bytes: D::Slice<'_>) -> Option<Result<usize, Cause>>
     where
         Io: PacketIo<D, P>,
     {
         let tried = self.inner.transfer_blocking(pos, bytes);
         tried.filter(|tried| {
-            let again = |cause: &Cause| self.core.policy.again(*cause, 1).is_some();
+            let again = |cause: &Cause| self.core.policy.next_delay(*cause, 1).is_some();
             !tried.as_ref().is_err_and(again)
         })
     }
 
-    fn expose<D: Way>(&self, pos: P, len: usize) -> Option<Exposed>
+    fn expose<D: DirectionExt>(&self, pos: P, len: usize) -> Option<Exposed>
     where
         Io: PacketIo<D, P>,
     {
@@ -159,7 +161,7 @@ impl<Io, P: Position> Retry<Io, P> {
 
 impl<Io, P: Position> Core<Io, P> {
     #[inline]
-    fn attempt<D: Way>(self: &Arc<Self>, io: &Io, pos: P, view: View<D>, before: u8)
+    fn attempt<D: DirectionExt>(self: &Arc<Self>, io: &Io, pos: P, view: View<D>, before: u8)
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
@@ -174,20 +176,20 @@ impl<Io, P: Position> Core<Io, P> {
 
     /// A range failed: it is tried again, now or later, or fails.
     #[cold]
-    fn failed<D: Way>(self: &Arc<Self>, pos: Option<P>, view: View<D>, failed: Failed)
+    fn failed<D: DirectionExt>(self: &Arc<Self>, pos: Option<P>, view: View<D>, failed: Failed)
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
-        let again = self.policy.again(failed.cause, failed.attempts);
+        let again = self.policy.next_delay(failed.cause, failed.attempts);
         let (Some(delay), Some(pos), false) = (again, pos, is_unwanted(&view)) else {
             return view.fail(failed.cause);
         };
-        match &self.later {
-            Some(later) if delay > Duration::ZERO => {
-                for unwanted in later.sweep(|waiting| waiting.view.is_unwanted()) {
+        match &self.deferred {
+            Some(deferred) if delay > Duration::ZERO => {
+                for unwanted in deferred.sweep(|waiting| waiting.view.is_unwanted()) {
                     unwanted.view.fail(unwanted.note.cause);
                 }
-                if let Err(late) = later.keep(delay, Parked::new(pos, view, failed), self) {
+                if let Err(late) = deferred.keep(delay, Parked::new(pos, view, failed), self) {
                     late.view.fail(failed.cause);
                 }
             }
@@ -226,7 +228,7 @@ impl<Io, P: Position> Core<Io, P> {
 
 impl<D, P, Io> Resume<D, P, Failed> for Core<Io, P>
 where
-    D: Way,
+    D: DirectionExt,
     P: Position,
     Io: PacketIo<D, P> + Send + Sync + 'static,
 {
@@ -242,7 +244,7 @@ where
 
 impl<D, P, Io> OnEnd<View<D>> for Attempt<Io, P>
 where
-    D: Way,
+    D: DirectionExt,
     P: Position,
     Io: PacketIo<D, P> + Send + Sync + 'static,
 {
@@ -257,7 +259,7 @@ where
         }
         let gave = core.stream_gave::<D>(&outcome);
         let attempts = attempt.before.saturating_add(1);
-        let again = |cause| !gave && core.policy.again(cause, attempts).is_some();
+        let again = |cause| !gave && core.policy.next_delay(cause, attempts).is_some();
         let alignment = core.inner.upgrade().map(|io| io.alignment());
         let alignment = alignment.unwrap_or_default();
         blocks::each_part(
@@ -280,7 +282,7 @@ where
 impl<Io, P: Position> Core<Io, P> {
     /// Whether a read has brought bytes of a stream: then it is over, as another attempt would wait for others.
     #[cold]
-    fn stream_gave<D: Way>(&self, outcome: &Outcome) -> bool
+    fn stream_gave<D: DirectionExt>(&self, outcome: &Outcome) -> bool
     where
         Io: PacketIo<D, P>,
     {
@@ -295,7 +297,7 @@ impl<Io, P: Position> Core<Io, P> {
     /// What is said of the bytes that a stream did not give. Where it might give them next time that is no failure.
     #[cold]
     fn rest_of_stream(&self, outcome: &Outcome, cause: Cause) -> Cause {
-        let passes = outcome.good_prefix() > 0 && self.policy.again(cause, 1).is_some();
+        let passes = outcome.good_prefix() > 0 && self.policy.next_delay(cause, 1).is_some();
         match passes {
             true => Cause::new(ErrorKind::WouldBlock),
             false => cause,
@@ -304,25 +306,25 @@ impl<Io, P: Position> Core<Io, P> {
 }
 
 impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {
-    fn ring(self: Arc<Self>) {
-        if let Some(later) = &self.later {
-            later.due(&self, |waiting| waiting.resume(&self));
+    fn fire(self: Arc<Self>) {
+        if let Some(deferred) = &self.deferred {
+            deferred.due(&self, |waiting| waiting.resume(&self));
         }
     }
 }
 
 impl<Io, P: Position> Drop for Retry<Io, P> {
     fn drop(&mut self) {
-        if let Some(later) = &self.core.later {
-            later.close(|waiting| waiting.view.fail(waiting.note.cause));
+        if let Some(deferred) = &self.core.deferred {
+            deferred.close(|waiting| waiting.view.fail(waiting.note.cause));
         }
     }
 }
 
-both_ways!(Retry<Io, P>, transfer: transfer, expose: expose);
+impl_packet_io!(Retry<Io, P>, transfer: transfer, expose: expose);
 
-drive_below!([Io, P: Position] Retry<Io, P>, Io, |layer| &layer.inner);
-len_below!([Io, P: Position] Retry<Io, P>, Io, |layer| &layer.inner);
+forward_backend!([Io, P: Position] Retry<Io, P>, Io, |layer| &layer.inner);
+forward_len!([Io, P: Position] Retry<Io, P>, Io, |layer| &layer.inner);
 
 impl<Io: fmt::Debug, P: Position> fmt::Debug for Retry<Io, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

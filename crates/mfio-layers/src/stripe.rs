@@ -1,9 +1,9 @@
 //! [`Stripe`]: one address space dealt out to several objects, unit by unit.
 
 use crate::blocks;
-use crate::lengths::{StripeLen, first_missing};
-use crate::naming::{explain_by, layer_of_many, pool_of, strictest};
-use crate::pieces::{self, Piece};
+use crate::identity::{first_explanation, first_pool, identity_over_many, strictest};
+use crate::len::{StripeLen, first_missing};
+use crate::route::{self, Segment};
 use alloc::boxed::Box;
 use core::num::NonZeroU64;
 use mfio::error::{Cause, Error, ErrorKind, Result};
@@ -20,19 +20,19 @@ use mfio::traits::HasLen;
 /// The length ([`HasLen`]) is that of the bytes before the first one that is missing, where a read comes short. The objects
 /// are asked at the same time, which allocates once; it is not known where one of them cannot tell.
 ///
-/// A stripe has no backend of its own, because its objects may have many: [`Driven`](crate::Driven) adds the one that all
-/// share, and [`Together`](crate::Together) makes one of many.
+/// A stripe has no backend of its own, because its objects may have many: [`AttachBackend`](crate::AttachBackend) adds the one that all
+/// share, and [`BackendSet`](crate::BackendSet) makes one of many.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
 /// use mfio::memory::Memory;
 /// use mfio::traits::IoRead;
-/// use mfio_layers::{Driven, Stripe, Together};
+/// use mfio_layers::{AttachBackend, Stripe, BackendSet};
 /// use std::sync::Arc;
 ///
 /// let halves = [b"ABEFI", b"CDGHJ"].map(|bytes| Arc::new(Memory::new(bytes.to_vec())));
 /// let stripe = Stripe::new(halves.clone(), 2)?;
-/// let io = Driven::new(stripe, Together::new(halves)?);
+/// let io = AttachBackend::new(stripe, BackendSet::new(halves)?);
 ///
 /// assert_eq!(io.block_on(io.read_vec_at(0, 8))?, b"ABCDEFGH");
 /// // The first object ends within its third unit.
@@ -106,10 +106,10 @@ struct Deal<'a, Io> {
 impl<'a, Io> Deal<'a, Io> {
     /// Divides once for each request, not for each part.
     #[inline]
-    fn piece<Q: Address>(&mut self, at: u64) -> Piece<'a, Io, Q> {
+    fn segment<Q: Address>(&mut self, at: u64) -> Segment<'a, Io, Q> {
         let Stripe { members, unit } = self.stripe;
         if let [only] = &**members {
-            return Piece::of(only, at, u64::MAX);
+            return Segment::of(only, at, u64::MAX);
         }
         let (member, row, within) = match self.next {
             Some((member, row)) => (member, row, 0),
@@ -130,7 +130,7 @@ impl<'a, Io> Deal<'a, Io> {
             // Not needed beyond the end of the address space, so it may be anything there.
             (0, row.wrapping_add(unit.get()))
         });
-        Piece::of(&members[member], row + within, unit.get() - within)
+        Segment::of(&members[member], row + within, unit.get() - within)
     }
 }
 
@@ -138,7 +138,7 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Stripe<Io>
     #[inline]
     fn send_io(&self, pos: P, view: View<D>) {
         let mut deal = self.deal();
-        pieces::send(pos, view, |at, _| deal.piece::<P>(at));
+        route::split_and_send(pos, view, |at, _| deal.segment::<P>(at));
     }
 
     /// Moves the part in the first unit.
@@ -148,11 +148,11 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Stripe<Io>
         pos: P,
         bytes: D::Slice<'_>,
     ) -> Option<core::result::Result<usize, Cause>> {
-        pieces::transfer::<D, P, P, Io>(pos, bytes, |at, _| self.deal().piece(at))
+        route::transfer_first::<D, P, P, Io>(pos, bytes, |at, _| self.deal().segment(at))
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
-        pieces::expose::<D, P, P, Io>(pos, len, |at, _| self.deal().piece(at))
+        route::expose_first::<D, P, P, Io>(pos, len, |at, _| self.deal().segment(at))
     }
 
     fn alignment(&self) -> Alignment {
@@ -161,15 +161,15 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Stripe<Io>
 
     #[inline]
     fn pool(&self) -> Option<&PacketPool> {
-        pool_of(self.members.iter())
+        first_pool(self.members.iter())
     }
 
     fn identity(&self) -> Identity<'_> {
-        layer_of_many("a stripe", self.members.len(), self.members[0].identity())
+        identity_over_many("a stripe", self.members.len(), self.members[0].identity())
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
-        explain_by(self.members.iter(), cause)
+        first_explanation(self.members.iter(), cause)
     }
 }
 
@@ -200,10 +200,10 @@ mod tests {
         let mut deal = stripe.deal();
         let mut places = vec![];
         for _ in 0..parts {
-            let piece = deal.piece::<u64>(at);
-            let (member, place) = piece.to.unwrap();
-            places.push((*member, place, piece.len));
-            at = at.saturating_add(piece.len);
+            let segment = deal.segment::<u64>(at);
+            let (member, place) = segment.to.unwrap();
+            places.push((*member, place, segment.len));
+            at = at.saturating_add(segment.len);
         }
         places
     }

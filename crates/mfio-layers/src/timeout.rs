@@ -2,10 +2,12 @@
 
 mod table;
 
-use crate::bell::Bell;
 use crate::clock::{Alarm, Clock};
-use crate::delegate::drive_below;
-use crate::ways::{Both, Family, Way, answer, both_ways, front_of_stream, is_stream};
+use crate::directions::{
+    DirectionExt, Directions, PerDirection, answer, front_of_stream, impl_packet_io, is_stream,
+};
+use crate::forward::forward_backend;
+use crate::layer_alarm::LayerAlarm;
 use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::marker::PhantomData;
@@ -77,14 +79,14 @@ pub struct Timeout<Io> {
 struct Core {
     timeout: Duration,
     limits: TimeoutLimits,
-    bell: Bell,
-    tables: Both<Tables>,
+    alarm: LayerAlarm,
+    tables: Directions<Tables>,
 }
 
 struct Tables;
 
-impl Family for Tables {
-    type Of<D: Way> = Lock<Table<D>>;
+impl PerDirection for Tables {
+    type Of<D: DirectionExt> = Lock<Table<D>>;
 }
 
 /// A request of the layer, in memory of its own. What is kept for the next one has no `core`, and so does not keep it.
@@ -107,7 +109,7 @@ struct Mark<D> {
     way: PhantomData<fn(D)>,
 }
 
-impl<D: Way> Recalled for Mark<D> {
+impl<D: DirectionExt> Recalled for Mark<D> {
     /// Takes the lock of the table, under which nothing is sent or ended.
     fn is_recalled(&self) -> bool {
         let core = self.core.upgrade();
@@ -135,8 +137,8 @@ impl<Io> Timeout<Io> {
         let core = Core {
             timeout,
             limits,
-            bell: Bell::new(Arc::new(clock)),
-            tables: Both {
+            alarm: LayerAlarm::new(Arc::new(clock)),
+            tables: Directions {
                 read: Lock::new(Table::default()),
                 write: Lock::new(Table::default()),
             },
@@ -154,23 +156,23 @@ impl<Io> Timeout<Io> {
 
     /// How many requests have timed out and are still with the object.
     pub fn overdue(&self) -> usize {
-        let Both { read, write } = &self.core.tables;
+        let Directions { read, write } = &self.core.tables;
         read.lock().overdue() + write.lock().overdue()
     }
 
     /// How many requests have timed out so far; of a long one each chunk counts.
     pub fn timed_out(&self) -> u64 {
-        let Both { read, write } = &self.core.tables;
+        let Directions { read, write } = &self.core.tables;
         read.lock().timed_out() + write.lock().timed_out()
     }
 
     fn refused(&self) -> u64 {
-        let Both { read, write } = &self.core.tables;
+        let Directions { read, write } = &self.core.tables;
         read.lock().refused() + write.lock().refused()
     }
 
     #[inline]
-    fn send_on<D: Way, P: Position>(&self, pos: P, view: View<D>)
+    fn send_on<D: DirectionExt, P: Position>(&self, pos: P, view: View<D>)
     where
         Memory<D>: BufferFor<D>,
         Io: PacketIo<D, P>,
@@ -182,7 +184,7 @@ impl<Io> Timeout<Io> {
         }
     }
 
-    fn ask_for_chunks<D: Way, P: Position>(&self, mut pos: P, mut view: View<D>)
+    fn ask_for_chunks<D: DirectionExt, P: Position>(&self, mut pos: P, mut view: View<D>)
     where
         Memory<D>: BufferFor<D>,
         Io: PacketIo<D, P>,
@@ -208,7 +210,7 @@ impl<Io> Timeout<Io> {
     }
 
     #[inline]
-    fn ask<D: Way, P: Position>(&self, pos: P, view: View<D>)
+    fn ask<D: DirectionExt, P: Position>(&self, pos: P, view: View<D>)
     where
         Memory<D>: BufferFor<D>,
         Io: PacketIo<D, P>,
@@ -240,7 +242,7 @@ impl<Io> Timeout<Io> {
 impl Core {
     /// Copies what is to be written. From then on the view waits for its end, or for its time.
     #[inline]
-    fn begin<D: Way>(
+    fn begin<D: DirectionExt>(
         self: &Arc<Self>,
         view: View<D>,
         alignment: Alignment,
@@ -275,8 +277,8 @@ impl Core {
 
     /// Gives its time to request `number`, and sees to it that those who come next are given theirs.
     #[cold]
-    fn look_at_the_clock<D: Way>(self: &Arc<Self>, number: u64) {
-        let now = self.bell.now();
+    fn look_at_the_clock<D: DirectionExt>(self: &Arc<Self>, number: u64) {
+        let now = self.alarm.now();
         let due = now.saturating_add(self.timeout);
         let table = D::pick(&self.tables);
         let ticks = {
@@ -286,15 +288,15 @@ impl Core {
         };
         let slack = self.limits.slack;
         if slack.is_zero() {
-            return self.bell.ring_by(due, self);
+            return self.alarm.arm_by(due, self);
         }
         // Others rely on it only when it is done.
-        self.bell.ring_by(now.saturating_add(slack), self);
+        self.alarm.arm_by(now.saturating_add(slack), self);
         table.lock().armed(ticks);
     }
 
     /// Ends those whose time is over, and says when to look again. `newest` had begun before it was `now`.
-    fn expire<D: Way>(&self, newest: u64, now: Duration) -> Option<Duration> {
+    fn expire<D: DirectionExt>(&self, newest: u64, now: Duration) -> Option<Duration> {
         let table = D::pick(&self.tables);
         loop {
             // The lock is released at the end of this line.
@@ -310,7 +312,7 @@ impl Core {
 
     /// The object has ended a request that is long, or of which some bytes failed.
     #[cold]
-    fn end_any<D: Way>(&self, own: Own<D>, outcome: &Outcome) {
+    fn end_any<D: DirectionExt>(&self, own: Own<D>, outcome: &Outcome) {
         // The lock is released at the end of this line.
         let waiting = D::pick(&self.tables).lock().end(own.state().slot);
         if let Some(view) = waiting {
@@ -319,12 +321,12 @@ impl Core {
         self.keep(own);
     }
 
-    fn keep<D: Way>(&self, own: Own<D>) {
+    fn keep<D: DirectionExt>(&self, own: Own<D>) {
         // What is not kept is dropped when the lock is released.
         let _spare = D::pick(&self.tables).lock().keep(own);
     }
 
-    fn abandon<D: Way>(&self) {
+    fn abandon<D: DirectionExt>(&self) {
         loop {
             // The lock is released at the end of this line.
             let left: Option<View<D>> = D::pick(&self.tables).lock().abandon();
@@ -337,9 +339,9 @@ impl Core {
 }
 
 /// A request that waits and was not sent yet: a clock that panics takes nobody's time away, and leaves nobody waiting.
-struct Unsent<'a, D: Way>(&'a Core, usize, PhantomData<D>);
+struct Unsent<'a, D: DirectionExt>(&'a Core, usize, PhantomData<D>);
 
-impl<D: Way> Drop for Unsent<'_, D> {
+impl<D: DirectionExt> Drop for Unsent<'_, D> {
     fn drop(&mut self) {
         let mut table = D::pick(&self.0.tables).lock();
         let waiting = table.end(self.1);
@@ -349,7 +351,7 @@ impl<D: Way> Drop for Unsent<'_, D> {
     }
 }
 
-impl<D: Way> OnEnd<Memory<D>> for Asked<D> {
+impl<D: DirectionExt> OnEnd<Memory<D>> for Asked<D> {
     #[inline]
     fn on_end(mut own: Own<D>, outcome: Outcome) {
         let Some(core) = own.state_mut().core.take() else {
@@ -375,32 +377,32 @@ impl<D: Way> OnEnd<Memory<D>> for Asked<D> {
 }
 
 impl Alarm for Core {
-    fn ring(self: Arc<Self>) {
+    fn fire(self: Arc<Self>) {
         // Who begins later has more time than the clock will say.
-        let Both { read, write } = &self.tables;
+        let Directions { read, write } = &self.tables;
         let (reads, writes) = (read.lock().newest(), write.lock().newest());
-        let now = self.bell.rang();
+        let now = self.alarm.fired();
         let nexts = [
             self.expire::<Read>(reads, now),
             self.expire::<Write>(writes, now),
         ];
         if let Some(next) = nexts.into_iter().flatten().min() {
-            self.bell.ring_by(next, &self);
+            self.alarm.arm_by(next, &self);
         }
     }
 }
 
 impl<Io> Drop for Timeout<Io> {
     fn drop(&mut self) {
-        self.core.bell.close();
+        self.core.alarm.close();
         self.core.abandon::<Read>();
         self.core.abandon::<Write>();
     }
 }
 
-both_ways!(Timeout<Io>, help: help);
+impl_packet_io!(Timeout<Io>, help: help);
 
-drive_below!([Io] Timeout<Io>, Io, |layer| &layer.inner);
+forward_backend!([Io] Timeout<Io>, Io, |layer| &layer.inner);
 
 impl<Io: fmt::Debug> fmt::Debug for Timeout<Io> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -412,4 +414,4 @@ impl<Io: fmt::Debug> fmt::Debug for Timeout<Io> {
     }
 }
 
-crate::delegate::len_below!([Io] Timeout<Io>, Io, |layer| &layer.inner);
+crate::forward::forward_len!([Io] Timeout<Io>, Io, |layer| &layer.inner);

@@ -8,9 +8,9 @@ mod span;
 #[cfg(feature = "std")]
 use crate::clock::ThreadClock;
 use crate::clock::{Clock, ManualClock};
-use crate::delegate::{delegate, drive_below, len_below};
+use crate::directions::{DirectionExt, Directions, PerDirection};
+use crate::forward::{forward, forward_backend, forward_len};
 use crate::steps::OnPanic;
-use crate::ways::{Both, Family, Way};
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
@@ -122,13 +122,13 @@ struct Core<N> {
     sampler: Sampler,
     /// How many were on their way at once, at most.
     deepest: AtomicU64,
-    lanes: Both<Lanes<N>>,
+    lanes: Directions<Lanes<N>>,
 }
 
 struct Lanes<N>(PhantomData<fn(N)>);
 
-impl<N> Family for Lanes<N> {
-    type Of<D: Way> = Lane<D, N>;
+impl<N> PerDirection for Lanes<N> {
+    type Of<D: DirectionExt> = Lane<D, N>;
 }
 
 /// What belongs to one direction.
@@ -177,7 +177,7 @@ impl<Io, N: Now> Trace<Io, N> {
                 now,
                 sampler,
                 deepest: AtomicU64::new(0),
-                lanes: Both {
+                lanes: Directions {
                     read: Lane::new(),
                     write: Lane::new(),
                 },
@@ -232,7 +232,7 @@ struct Began {
     weight: u64,
 }
 
-impl<D: Way, N: Now> OnEnd<View<D>> for Timed<N> {
+impl<D: DirectionExt, N: Now> OnEnd<View<D>> for Timed<N> {
     fn on_end(mut relay: Relay<View<D>, Self>, outcome: Outcome) {
         let Some(core) = relay.state_mut().core.take() else {
             return;
@@ -254,7 +254,7 @@ impl<N> Core<N> {
 
 impl<N: Now> Core<N> {
     #[inline]
-    fn begin<D: Way>(&self, span: &Span) -> Began {
+    fn begin<D: DirectionExt>(&self, span: &Span) -> Began {
         let number = D::pick(&self.lanes).counters.begin();
         let depth = self.depth();
         // Most often it is not the most, and then only read.
@@ -273,7 +273,14 @@ impl<N: Now> Core<N> {
     }
 
     #[inline]
-    fn end<D: Way>(&self, began: Began, span: &Span, len: usize, failed: usize, good: bool) {
+    fn end<D: DirectionExt>(
+        &self,
+        began: Began,
+        span: &Span,
+        len: usize,
+        failed: usize,
+        good: bool,
+    ) {
         let counters = &D::pick(&self.lanes).counters;
         if began.weight > 0 {
             let took = self.now.now().saturating_sub(began.at);
@@ -290,7 +297,7 @@ impl<N: Now> Core<N> {
 
 impl<Io, N: Now> Trace<Io, N> {
     #[inline]
-    fn send<D: Way, P: Position>(&self, pos: P, view: View<D>)
+    fn send<D: DirectionExt, P: Position>(&self, pos: P, view: View<D>)
     where
         View<D>: BufferFor<D>,
         Io: PacketIo<D, P>,
@@ -306,7 +313,7 @@ impl<Io, N: Now> Trace<Io, N> {
         span.within(|| self.inner.send_io(pos, relay.send()));
     }
 
-    fn transfer<D: Way, P: Position>(
+    fn transfer<D: DirectionExt, P: Position>(
         &self,
         pos: P,
         bytes: D::Slice<'_>,
@@ -355,14 +362,14 @@ macro_rules! traced {
                 self.transfer::<$direction, P>(pos, bytes)
             }
 
-            delegate!(PacketIo<$direction, P> for Io, inner: pool, identity, explain, alignment, appends_at, locate);
+            forward!(PacketIo<$direction, P> for Io, inner: pool, identity, explain, alignment, appends_at, locate);
         }
     )*};
 }
 traced!(Read, Write);
 
-drive_below!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);
-len_below!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);
+forward_backend!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);
+forward_len!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);
 
 impl<Io, N> fmt::Debug for Trace<Io, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,10 +1,10 @@
 //! [`Offset`] and [`Window`]: an object seen from another place, and a part of it.
 
 use crate::blocks;
-use crate::delegate::{delegate, drive_below};
-use crate::lengths::{PartLen, part_len};
-use crate::naming::layer_of;
-use crate::pieces::{self, Piece, missing};
+use crate::forward::{forward, forward_backend};
+use crate::identity::identity_over;
+use crate::len::{PartLen, part_len};
+use crate::route::{self, Segment, missing};
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo, Place, Position, Read};
 use mfio::packet::View;
@@ -114,7 +114,7 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
     }
 
     fn identity(&self) -> Identity<'_> {
-        layer_of(
+        identity_over(
             format_args!("the part from byte {}", self.base),
             self.inner.identity(),
         )
@@ -130,10 +130,10 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
         cut.then_some(CUT).or_else(|| self.inner.explain(cause))
     }
 
-    delegate!(PacketIo<D, P> for Io, inner: pool, alignment);
+    forward!(PacketIo<D, P> for Io, inner: pool, alignment);
 }
 
-drive_below!([Io] Offset<Io>, Io, |layer| &layer.inner);
+forward_backend!([Io] Offset<Io>, Io, |layer| &layer.inner);
 
 /// Returns the end of an object as a part that begins at `base` counts; `None` where the end is before the part.
 fn end_within<P: Address>(end: P, base: u64) -> Option<P> {
@@ -239,10 +239,10 @@ impl<Io> Window<Io> {
     }
 
     #[inline]
-    fn route<P: Address>(&self, at: u64, wanted: u64) -> Piece<'_, Io, P> {
+    fn segment<P: Address>(&self, at: u64, wanted: u64) -> Segment<'_, Io, P> {
         match (self.len.checked_sub(at), self.base.checked_add(at)) {
-            (Some(left @ 1..), Some(place)) => Piece::of(&self.inner, place, left),
-            _ => Piece::missing(ErrorKind::UnexpectedEof, wanted),
+            (Some(left @ 1..), Some(place)) => Segment::of(&self.inner, place, left),
+            _ => Segment::missing(ErrorKind::UnexpectedEof, wanted),
         }
     }
 }
@@ -250,16 +250,16 @@ impl<Io> Window<Io> {
 impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io> {
     #[inline]
     fn send_io(&self, pos: P, view: View<D>) {
-        pieces::send(pos, view, |at, wanted| self.route::<P>(at, wanted));
+        route::split_and_send(pos, view, |at, wanted| self.segment::<P>(at, wanted));
     }
 
     #[inline]
     fn transfer_blocking(&self, pos: P, bytes: D::Slice<'_>) -> Option<Result<usize, Cause>> {
-        pieces::transfer::<D, P, P, Io>(pos, bytes, |at, wanted| self.route(at, wanted))
+        route::transfer_first::<D, P, P, Io>(pos, bytes, |at, wanted| self.segment(at, wanted))
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
-        pieces::expose::<D, P, P, Io>(pos, len, |at, wanted| self.route(at, wanted))
+        route::expose_first::<D, P, P, Io>(pos, len, |at, wanted| self.segment(at, wanted))
     }
 
     fn locate(&self, pos: P) -> Place {
@@ -270,7 +270,7 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io>
 
     fn identity(&self) -> Identity<'_> {
         let Self { base, len, .. } = self;
-        layer_of(
+        identity_over(
             format_args!("a window of {len} bytes at byte {base}"),
             self.inner.identity(),
         )
@@ -286,10 +286,10 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io>
         cut.then_some(CUT).or_else(|| self.inner.explain(cause))
     }
 
-    delegate!(PacketIo<D, P> for Io, inner: pool, alignment);
+    forward!(PacketIo<D, P> for Io, inner: pool, alignment);
 }
 
-drive_below!([Io] Window<Io>, Io, |layer| &layer.inner);
+forward_backend!([Io] Window<Io>, Io, |layer| &layer.inner);
 
 impl<Io: HasLen> HasLen for Window<Io> {
     type Len = PartLen<Io::Len>;

@@ -109,7 +109,7 @@ fn hazard_a_read_that_is_refused_where_a_cache_has_no_room() {
     assert_eq!(failures(&around), []);
     let there: Vec<_> = (189..198).collect();
     assert_eq!(around.packet.buffer(), &there);
-    assert_eq!(cache.stats().around, 2);
+    assert_eq!(cache.stats().bypassed, 2);
     handle.release_all();
     assert_eq!(ended(first).packet.buffer(), &[1, 2]);
 }

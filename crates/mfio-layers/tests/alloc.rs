@@ -9,8 +9,8 @@ use mfio::io::{PacketIo, Read, Write};
 use mfio::packet::{BufferFor, Packet};
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{
-    Concat, Driven, Fault, Limit, Limits, Mirror, Offset, Remap, Retry, RetryPolicy, Rule, Stripe,
-    Timeout, Window,
+    AttachBackend, Concat, Fault, Limit, Limits, Mirror, Offset, Remap, Retry, RetryPolicy, Rule,
+    Stripe, Timeout, Window,
 };
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ fn what_is_in_one_piece_goes_on_whole_and_parts_are_not_allocated() {
     assert_eq!(sent(&concat, 50, 50), 1);
     assert_eq!(sent(&concat, 0, 100), 2);
 
-    let driven = Driven::new(Sink, mfio::memory::Memory::new([]));
+    let driven = AttachBackend::new(Sink, mfio::memory::Memory::new([]));
     assert_eq!(sent(&driven, 0, 100), 1);
 }
 

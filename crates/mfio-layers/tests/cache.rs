@@ -73,7 +73,7 @@ fn a_miss_that_many_wait_for_is_fetched_once() {
         assert_eq!(bytes_of(read).len(), 16 - n);
     }
     let stats = cache.stats();
-    assert_eq!((stats.misses, stats.joined, stats.hits), (1, 15, 0));
+    assert_eq!((stats.misses, stats.coalesced, stats.hits), (1, 15, 0));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_block_that_is_waited_for_is_not_evicted() {
     let joined = read(&cache, 8, 4);
     // There is no room for another one.
     let second = read(&cache, 16, 4);
-    assert_eq!(cache.stats().around, 1);
+    assert_eq!(cache.stats().bypassed, 1);
     inner.step(1);
     inner.step(1);
     assert_eq!(bytes_of(second), [0; 4]);
@@ -190,7 +190,7 @@ fn the_last_addresses_are_read_like_others() {
     let last = read(&cache, u64::MAX - 3, 10);
     assert_eq!(failures_of(last), [(4..10, ErrorKind::UnexpectedEof)]);
     assert_eq!(bytes_of(read(&cache, u64::MAX - 20, 21)), [3; 21]);
-    cache.forget(0..u64::MAX);
+    cache.invalidate(0..u64::MAX);
     assert_eq!(cache.ready(), 0);
 }
 

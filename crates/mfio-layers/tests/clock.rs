@@ -25,7 +25,7 @@ fn say<C: Clock + Clone>(clock: &C, name: u32, to: &Sender<(u32, Duration)>) -> 
 }
 
 impl<C: Clock> Alarm for Say<C> {
-    fn ring(self: Arc<Self>) {
+    fn fire(self: Arc<Self>) {
         let now = self.clock.now();
         self.to.lock().unwrap().send((self.name, now)).unwrap();
     }
@@ -70,7 +70,7 @@ fn what_is_late_rings_when_the_clock_moves_and_not_when_it_is_armed() {
 struct Again(ManualClock, Mutex<u32>);
 
 impl Alarm for Again {
-    fn ring(self: Arc<Self>) {
+    fn fire(self: Arc<Self>) {
         let mut left = self.1.lock().unwrap();
         if *left > 0 {
             *left -= 1;
@@ -144,7 +144,7 @@ fn a_thread_rings_no_earlier_than_it_was_asked_to() {
 struct Panics;
 
 impl Alarm for Panics {
-    fn ring(self: Arc<Self>) {
+    fn fire(self: Arc<Self>) {
         panic!("meant: an alarm panics");
     }
 }

@@ -8,7 +8,7 @@ use mfio::backend::{
 };
 use mfio::error::ErrorKind;
 use mfio::traits::{IoRead, IoWrite};
-use mfio_layers::{Driven, Remap, Stripe, Together, Window};
+use mfio_layers::{AttachBackend, BackendSet, Remap, Stripe, Window};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -18,7 +18,7 @@ use std::thread;
 fn a_backend_driven_together_that_is_never_polled() {
     // Each of them has to be driven, the last one too, and again after it was idle.
     let members = [1, 2, 3].map(|seed| memory(64, seed));
-    let together = Together::new(members.clone()).unwrap();
+    let together = BackendSet::new(members.clone()).unwrap();
     for _ in 0..3 {
         for (member, seed) in members.iter().zip(1..) {
             let bytes = together.block_on(member.read_vec_at(0, 64)).unwrap();
@@ -31,7 +31,7 @@ fn a_backend_driven_together_that_is_never_polled() {
 fn many_threads_drive_what_others_drive_too() {
     let members = [1, 2, 3].map(|seed| memory(1 << 12, seed));
     let stripe = Stripe::new(members.clone(), 16).unwrap();
-    let io = Driven::new(stripe, Together::new(members.clone()).unwrap());
+    let io = AttachBackend::new(stripe, BackendSet::new(members.clone()).unwrap());
     thread::scope(|threads| {
         for n in 0..4u64 {
             let (io, members) = (&io, &members);
@@ -83,6 +83,6 @@ impl IoBackend for Alone {
 #[test]
 fn what_cannot_be_driven_together_is_refused() {
     let alone = Alone(BackendContainer::new_dyn(std::future::pending()));
-    let error = Together::new([Arc::new(alone)]).unwrap_err();
+    let error = BackendSet::new([Arc::new(alone)]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotSupported);
 }

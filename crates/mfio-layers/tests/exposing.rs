@@ -3,7 +3,9 @@
 use mfio::io::{Alignment, PacketIo, Read, Write};
 use mfio::memory::{Frozen, Memory};
 use mfio::packet::View;
-use mfio_layers::{Cache, Concat, Driven, Mirror, Offset, Overlay, Remap, Stripe, Trace, Window};
+use mfio_layers::{
+    AttachBackend, Cache, Concat, Mirror, Offset, Overlay, Remap, Stripe, Trace, Window,
+};
 use std::sync::Arc;
 
 static BYTES: &[u8] = b"abcdefghijklmnop";
@@ -47,7 +49,10 @@ fn memory_is_exposed_where_it_is_as_far_as_it_is_in_one_piece() {
         "what is changed is not shown"
     );
     assert_eq!(shown(&overlay, 4, 1), None);
-    assert_eq!(shown(&Driven::new(frozen(), top), 7, 1), Some(&b"h"[..]));
+    assert_eq!(
+        shown(&AttachBackend::new(frozen(), top), 7, 1),
+        Some(&b"h"[..])
+    );
 }
 
 /// Wants whole blocks in aligned memory.

@@ -7,7 +7,7 @@ use mfio::error::ErrorKind;
 use mfio::io::{Read, Write};
 use mfio::memory::Memory;
 use mfio::traits::BlockingIo;
-use mfio_layers::{Driven, Fault, FaultHandle, Mirror, Rule, Together, WritePolicy};
+use mfio_layers::{AttachBackend, BackendSet, Fault, FaultHandle, Mirror, Rule, WritePolicy};
 use objects::{Bytes, ended, failures, read, send, write};
 use std::sync::Arc;
 
@@ -168,7 +168,7 @@ fn wrong_numbers_of_replicas_are_refused() {
 fn blocking_reads_fall_back_to_packets_and_writes_go_everywhere() {
     let disks = [4, 8].map(|len| Arc::new(Memory::new(vec![7; len])));
     let mirror: Mirror<_> = Mirror::with_policy(disks.clone(), WritePolicy::Any).unwrap();
-    let io = Driven::new(mirror, Together::new(disks.clone()).unwrap());
+    let io = AttachBackend::new(mirror, BackendSet::new(disks.clone()).unwrap());
     for _ in 0..4 {
         let mut bytes = [0; 8];
         io.blocking().read_exact_at(&mut bytes, 0).unwrap();

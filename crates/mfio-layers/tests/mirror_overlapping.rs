@@ -10,7 +10,7 @@ use mfio::io::{Alignment, NoPos, PacketIo, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::{Packet, View};
 use mfio::traits::BlockingIo;
-use mfio_layers::{Driven, Fault, Mirror, Rule, WritePolicy};
+use mfio_layers::{AttachBackend, Fault, Mirror, Rule, WritePolicy};
 use objects::{Bytes, ended, failures, send};
 use proptest::prelude::*;
 use std::sync::{Arc, Mutex};
@@ -112,7 +112,7 @@ fn a_hundred_thousand_writes_that_wait_end_without_recursion() {
 #[test]
 fn blocking_writes_keep_the_order_too() {
     let (io, replicas) = mirror::<2>();
-    let io = Driven::new(io, Arc::new(Memory::new([])));
+    let io = AttachBackend::new(io, Arc::new(Memory::new([])));
     let first = later::write(io.inner(), 0, &[1; 8]);
     std::thread::scope(|scope| {
         let second = scope.spawn(|| io.blocking().write_all_at(&[2; 8], 4).unwrap());

@@ -9,7 +9,7 @@ use mfio::io::{PacketIo, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::View;
 use mfio::traits::{BlockingIo, IoRead};
-use mfio_layers::{Concat, Driven, Remap};
+use mfio_layers::{AttachBackend, Concat, Remap};
 use proptest::prelude::*;
 use std::ops::Range;
 
@@ -207,7 +207,7 @@ fn ranges_of_several_objects() {
     let parts = [(below.clone(), 8), (below.clone(), 4)];
     let concat = Concat::new(parts).unwrap();
     let second = concat.start(1).unwrap();
-    let mut io = Remap::new(Driven::new(concat, below));
+    let mut io = Remap::new(AttachBackend::new(concat, below));
     io.map(0u64..2, second + 2).unwrap();
     io.map(2..4, 6).unwrap();
     let expected = [2, 3, 6, 7].map(|at| noise(8, 7)[at]);

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Model, cases, memory, noise, ops, run, run_blocking};
 use mfio::error::ErrorKind;
-use mfio_layers::{Concat, Driven, Stripe, Together};
+use mfio_layers::{AttachBackend, BackendSet, Concat, Stripe};
 use proptest::prelude::*;
 
 /// What a stripe over members of these bytes shows: what a member does not have fails.
@@ -32,7 +32,7 @@ proptest! {
         let bytes: Vec<_> = sizes.iter().zip(0..).map(|(size, seed)| noise(*size, seed)).collect();
         let members: Vec<_> = sizes.iter().zip(0..).map(|(size, seed)| memory(*size, seed)).collect();
         let stripe = Stripe::new(members.clone(), unit as u64).unwrap();
-        let io = Driven::new(stripe, Together::new(members.clone()).unwrap());
+        let io = AttachBackend::new(stripe, BackendSet::new(members.clone()).unwrap());
         let mut model = dealt(&bytes, unit);
         run(&io, &mut model, &packets)?;
         run_blocking(&io, &mut model, &calls)?;
@@ -55,7 +55,7 @@ proptest! {
             bytes
         }));
         let concat = Concat::new(pairs().map(|(member, len)| (member, len as u64))).unwrap();
-        let io = Driven::new(concat, Together::new(members.clone()).unwrap());
+        let io = AttachBackend::new(concat, BackendSet::new(members.clone()).unwrap());
         let mut model = shown();
         run(&io, &mut model, &packets)?;
         run_blocking(&io, &mut model, &calls)?;

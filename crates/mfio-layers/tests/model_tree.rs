@@ -11,8 +11,8 @@ use mfio::packet::Packet;
 use mfio::traits::{BlockingIo, IoRead, IoWrite};
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{
-    Cache, Concat, Driven, Fault, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry,
-    RetryPolicy, Rule, Stripe, Timeout, TimeoutLimits, Together, Trace, Window,
+    AttachBackend, BackendSet, Cache, Concat, Fault, Limit, Limits, Mirror, Offset, Overlay, Remap,
+    Retry, RetryPolicy, Rule, Stripe, Timeout, TimeoutLimits, Trace, Window,
 };
 use proptest::prelude::*;
 use std::ops::RangeInclusive;
@@ -240,8 +240,8 @@ proptest! {
     ) {
         let mut leaves = Vec::new();
         tree.leaves(&mut leaves);
-        let driver = Together::new(leaves.iter().map(|leaf| leaf.memory.clone())).unwrap();
-        let io = Driven::new(tree.build(), driver);
+        let driver = BackendSet::new(leaves.iter().map(|leaf| leaf.memory.clone())).unwrap();
+        let io = AttachBackend::new(tree.build(), driver);
         for (n, op) in requests.into_iter().enumerate() {
             match op {
                 Op::Read { pos, len } => {

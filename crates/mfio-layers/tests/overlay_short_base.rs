@@ -14,7 +14,7 @@ use mfio::io::{PacketIo, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::Batch;
 use mfio::traits::{BlockingIo, HasLen, IoRead, IoWrite};
-use mfio_layers::{Driven, Overlay, Stripe, Together};
+use mfio_layers::{AttachBackend, BackendSet, Overlay, Stripe};
 use std::io::{Read as _, Seek, SeekFrom, Write as _};
 use std::sync::Arc;
 
@@ -134,9 +134,9 @@ fn a_blocking_read_makes_zeros_of_no_byte_that_the_base_has() {
     let members = [(1, 4), (2, 8)].map(|(value, len)| Arc::new(Memory::new(vec![value; len])));
     let top = Arc::new(Memory::new(vec![9; 32]));
     let objects = members.iter().chain([&top]).cloned();
-    let together = Together::new(objects.collect::<Vec<_>>()).unwrap();
+    let together = BackendSet::new(objects.collect::<Vec<_>>()).unwrap();
     let stripe = Stripe::new(members, 4).unwrap();
-    let io = Driven::new(Overlay::<_, _>::new(stripe, top, 32, 16).unwrap(), together);
+    let io = AttachBackend::new(Overlay::<_, _>::new(stripe, top, 32, 16).unwrap(), together);
     let mut bytes = [7; 24];
     let failed = io.blocking().read_exact_at(&mut bytes, 8).unwrap_err();
     assert_eq!(failed.kind(), ErrorKind::UnexpectedEof);
@@ -189,7 +189,10 @@ fn zeros_behind_a_base_in_every_form() {
     let base = Arc::new(Memory::new(vec![5; BASE]));
     let top = Arc::new(Memory::new(vec![9; LEN]));
     let io = Overlay::<_, _>::new(base.clone(), top.clone(), LEN as u64, 4096).unwrap();
-    every_form(Driven::new(io, Together::new([base, top]).unwrap()));
+    every_form(AttachBackend::new(
+        io,
+        BackendSet::new([base, top]).unwrap(),
+    ));
 }
 
 #[test]
@@ -202,6 +205,6 @@ fn zeros_behind_a_base_that_is_a_file_on_every_driver() {
         let base = rt.block_on(rt.open_read(&base)).unwrap();
         let top = rt.block_on(rt.create(&top)).unwrap();
         let io = Overlay::<_, _>::new(base, top, LEN as u64, 4096).unwrap();
-        every_form(Driven::new(io, rt.clone()));
+        every_form(AttachBackend::new(io, rt.clone()));
     }
 }

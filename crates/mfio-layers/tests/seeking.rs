@@ -11,8 +11,8 @@ use mfio::memory::Memory;
 use mfio::traits::{HasLen, IoRead};
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{
-    Cache, Concat, Driven, Fault, Limit, Limits, Mirror, Offset, Overlay, Retry, RetryPolicy,
-    Stripe, Timeout, Together, Trace, Window,
+    AttachBackend, BackendSet, Cache, Concat, Fault, Limit, Limits, Mirror, Offset, Overlay, Retry,
+    RetryPolicy, Stripe, Timeout, Trace, Window,
 };
 use std::future::poll_fn;
 use std::io::{Read as _, Seek, SeekFrom};
@@ -48,8 +48,8 @@ fn holds(io: impl PacketIo<Read> + HasLen + IoBackend, bytes: &[u8]) {
 fn driven<Io>(
     io: Io,
     objects: impl IntoIterator<Item = Arc<Memory>>,
-) -> Driven<Io, impl mfio::backend::LinksIoBackend> {
-    Driven::new(io, Together::new(objects).unwrap())
+) -> AttachBackend<Io, impl mfio::backend::LinksIoBackend> {
+    AttachBackend::new(io, BackendSet::new(objects).unwrap())
 }
 
 #[test]

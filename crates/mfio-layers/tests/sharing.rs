@@ -4,7 +4,7 @@
 use mfio::backend::IoBackendExt;
 use mfio::memory::Memory;
 use mfio::traits::{BlockingIo, IoRead, IoWrite};
-use mfio_layers::{Cache, Driven, Overlay, Together, Trace};
+use mfio_layers::{AttachBackend, BackendSet, Cache, Overlay, Trace};
 use std::sync::Arc;
 use std::thread;
 
@@ -23,7 +23,7 @@ fn who_reads_finds_what_it_wrote() {
     let below = Cache::new(base.clone(), 1024, 64).unwrap();
     let overlay = Overlay::<_, _>::new(below, top.clone(), SIZE as u64, 32).unwrap();
     let cache = Cache::new(Trace::new(overlay), 2048, 128).unwrap();
-    let io = Driven::new(cache, Together::new([base, top]).unwrap());
+    let io = AttachBackend::new(cache, BackendSet::new([base, top]).unwrap());
     let io = &io;
     thread::scope(|scope| {
         for thread in 0..THREADS {

@@ -11,8 +11,8 @@ use mfio::packet::View;
 use mfio::traits::{BlockingIo, IoRead, StreamRead};
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{
-    Cache, Concat, Driven, Fault, Limit, Limits, Mirror, Offset, Remap, Retry, RetryPolicy, Rule,
-    Stripe, Timeout, TimeoutLimits, Trace, Window,
+    AttachBackend, Cache, Concat, Fault, Limit, Limits, Mirror, Offset, Remap, Retry, RetryPolicy,
+    Rule, Stripe, Timeout, TimeoutLimits, Trace, Window,
 };
 use mfio_rt::native::File;
 use std::io::Write as _;
@@ -97,7 +97,7 @@ where
     P: Position,
     Io: PacketIo<Read, P>,
 {
-    let io = Driven::new(io, Arc::new(Memory::new([])));
+    let io = AttachBackend::new(io, Arc::new(Memory::new([])));
     let come = |bytes: &[u8]| below.there.lock().unwrap().extend_from_slice(bytes);
     let nobody_waits = || assert!(below.waiting.lock().unwrap().is_empty(), "{name}");
     let mut bytes = [0; 10];
@@ -268,7 +268,7 @@ fn layers_over_a_socket_give_what_comes() {
         check(&Retry::<_, NoPos>::new(ours, policy), theirs, "Retry");
         let (ours, theirs) = stream();
         let mirror = Mirror::<_, NoPos>::new([ours, stream().0]).unwrap();
-        check(&Driven::new(mirror, rt.clone()), theirs, "Mirror");
+        check(&AttachBackend::new(mirror, rt.clone()), theirs, "Mirror");
         let (ours, theirs) = stream();
         check(
             &Fault::<_, NoPos>::new(ours, [Rule::hold().writes()]),

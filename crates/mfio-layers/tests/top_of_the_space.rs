@@ -9,7 +9,7 @@ use mfio::packet::{Batch, Packet, View};
 use mfio::traits::{BlockingIo, HasLen, IoRead, IoWrite};
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{
-    Cache, Concat, Driven, Fault, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry,
+    AttachBackend, Cache, Concat, Fault, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry,
     RetryPolicy, Stripe, Timeout, TimeoutLimits, Trace, Window,
 };
 use std::collections::BTreeMap;
@@ -220,7 +220,7 @@ where
     P: Address,
     Io: PacketIo<Read, P> + PacketIo<Write, P>,
 {
-    let io = Driven::new(io, Arc::new(Memory::new([])));
+    let io = AttachBackend::new(io, Arc::new(Memory::new([])));
     reads_end::<P, _>(&io, name);
     writes_end::<P, _>(&io, below, name);
 }
@@ -295,7 +295,7 @@ fn lengths_end<P: Address>() {
         let overlay = Overlay::<_, _, P>::with_present(io(), io(), all, 1, present).unwrap();
         ends::<P, _>(&below, overlay, "Overlay");
         let overlay = Overlay::<_, _, P>::new(io(), io(), all, 1).unwrap();
-        let io = Driven::new(overlay, Arc::new(Memory::new([])));
+        let io = AttachBackend::new(overlay, Arc::new(Memory::new([])));
         reads_end::<P, _>(&io, "Overlay, the base");
         writes_end::<P, _>(&io, &below, "Overlay, the base");
     }
@@ -359,7 +359,7 @@ fn a_block_that_is_cut_by_short_addresses_is_whole_for_long_ones() {
 #[test]
 fn a_cursor_over_a_cache_ends_at_the_last_address() {
     let cache = Cache::new::<u64>(Full::default(), 1 << 12, 16).unwrap();
-    let io = Driven::new(cache, Arc::new(Memory::new([])));
+    let io = AttachBackend::new(cache, Arc::new(Memory::new([])));
     let mut front = [0; 8];
     io.blocking().read_exact_at(&mut front, 0u64).unwrap();
     let mut cursor = BlockingCursor::new(io);

@@ -6,7 +6,7 @@ mod common;
 use common::{Dir, runtimes};
 use mfio::backend::IoBackendExt;
 use mfio::cursor::{BlockingCursor, Cursor};
-use mfio_layers::{Cache, Driven, Mirror, Trace, Window};
+use mfio_layers::{Cache, AttachBackend, Mirror, Trace, Window};
 use mfio_rt::fs::OpenOptions;
 use mfio_rt::native::{File, NativeRt};
 use std::future::poll_fn;
@@ -59,7 +59,7 @@ fn a_cursor_over_an_append_file_is_where_std_is() {
         assert_eq!(std::fs::read(&path).unwrap(), b"0123456789newer");
         let paths = ["left", "right"].map(|name| dir.path(name));
         let replicas = paths.each_ref().map(|path| open(&rt, path));
-        let mirror = Driven::new(Mirror::<_>::new(replicas).unwrap(), rt.clone());
+        let mirror = AttachBackend::new(Mirror::<_>::new(replicas).unwrap(), rt.clone());
         assert_eq!(observe(BlockingCursor::new(mirror)), std);
         for path in paths {
             assert_eq!(std::fs::read(path).unwrap(), b"0123456789newer");

@@ -19,7 +19,7 @@ use mfio::error::ErrorKind;
 use mfio::io::{PacketIo, Read};
 use mfio::packet::{Batch, InFlight, Packet};
 use mfio::traits::{IoRead, IoWrite};
-use mfio_layers::{Driven, Stripe};
+use mfio_layers::{AttachBackend, Stripe};
 use mfio_rt::native::{File, NativeRt};
 
 /// Runtimes of all drivers with room for very little.
@@ -162,7 +162,7 @@ fn one_request_in_more_pieces_than_there_is_room_for() {
     for rt in tight() {
         let members = ["left", "right"].map(|name| create(&rt, &dir, name));
         let stripe = Stripe::new(members, 16).unwrap();
-        let io = Driven::new(stripe, rt.clone());
+        let io = AttachBackend::new(stripe, rt.clone());
         let bytes: Vec<u8> = (0..64 * 1024).map(byte_at).collect();
         io.block_on(io.write_all_at(&bytes, 0)).unwrap();
         let mut read = vec![0; bytes.len()];

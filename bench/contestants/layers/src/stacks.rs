@@ -8,7 +8,7 @@ use mfio::io::{PacketIo, Read};
 use mfio::memory::Memory;
 use mfio_layers::clock::ThreadClock;
 use mfio_layers::{
-    Cache, Concat, Driven, Fault, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry,
+    Cache, Concat, AttachBackend, Fault, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry,
     RetryPolicy, Rule, Stripe, Timeout, Trace, Window,
 };
 use std::sync::Arc;
@@ -82,7 +82,7 @@ pub(crate) fn run(a: &Args) -> Option<Outcome> {
 
 /// All of them are driven in the same way, whatever they could do by themselves.
 fn driven(a: &Args, memory: &Memory, layer: impl PacketIo<Read>) -> Option<Outcome> {
-    object::run(a, &Driven::new(layer, RefLink::new(memory)))
+    object::run(a, &AttachBackend::new(layer, RefLink::new(memory)))
 }
 
 /// A thousand mappings, none of which continues another, which are the identity on what is read.

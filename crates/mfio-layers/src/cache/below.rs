@@ -3,7 +3,7 @@
 use super::fetch::{Detour, Fetch};
 use super::set::{Miss, Waiting};
 use super::{Cache, Core};
-use crate::pieces::addressable;
+use crate::route::addressable;
 use alloc::vec::Vec;
 use mfio::error::ErrorKind;
 use mfio::io::{Address, Alignment, PacketIo, Read};
@@ -53,12 +53,12 @@ impl<Io> Cache<Io> {
         let miss = core.sets[set].lock().miss(number, part, spare);
         match miss {
             Miss::Copied(view) => view.done(),
-            Miss::Joined(unwanted) => {
+            Miss::Coalesced(unwanted) => {
                 let cancel = |part: Waiting| part.view.fail(ErrorKind::Cancelled);
                 unwanted.into_iter().for_each(cancel);
             }
             Miss::Fetch(way, memory) => self.fetch::<P>(number, set, way, memory),
-            Miss::Around(view) => self.around::<P>(at, view),
+            Miss::Bypass(view) => self.bypass::<P>(at, view),
         }
     }
 
@@ -82,7 +82,7 @@ impl<Io> Cache<Io> {
         let (Some(Ok(memory)), Some(pos)) = (memory, pos) else {
             let waiting = core.give_up(set, way);
             core.end(waiting, |Waiting { view, within }| {
-                self.around::<P>(start + within as u64, view);
+                self.bypass::<P>(start + within as u64, view);
             });
             return;
         };
@@ -96,7 +96,7 @@ impl<Io> Cache<Io> {
     }
 
     /// Has the object below answer a part of a block.
-    fn around<P: Address>(&self, at: u64, view: View<Read>)
+    fn bypass<P: Address>(&self, at: u64, view: View<Read>)
     where
         Io: PacketIo<Read, P>,
     {

@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::set::Waiting;
-use crate::ways::answer;
+use crate::directions::answer;
 use alloc::sync::Arc;
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Read, Write};
@@ -96,7 +96,7 @@ impl OnEnd<View<Write>> for Through {
         };
         let (view, Self { at, .. }) = core.writes.reclaim(relay);
         // Before the initiator learns of it, and even if it failed: how far it came is not known.
-        core.forget(at, view.len() as u64);
+        core.invalidate(at, view.len() as u64);
         view.resolve(&outcome);
     }
 }

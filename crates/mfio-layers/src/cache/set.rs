@@ -3,7 +3,7 @@
 //! A block number belongs to one set, so that a look-up compares at most [`WAYS`] numbers, whatever numbers somebody asks
 //! for. Locks are held for that, and for copying within one block; never while a view ends.
 
-use crate::ways::is_unwanted;
+use crate::directions::is_unwanted;
 use alloc::vec::Vec;
 use mfio::io::Read;
 use mfio::packet::{AlignedBuf, View};
@@ -36,12 +36,12 @@ pub(super) enum Miss {
     /// It could, by now: end it.
     Copied(View<Read>),
     /// It waits for a fetch that is on its way. These waited for it too, and nobody wants them any more: end them.
-    Joined(Vec<Waiting>),
+    Coalesced(Vec<Waiting>),
     /// It waits for the fetch that the caller begins with this memory, and ends with [`Set::settle`] or
     /// [`Set::withdraw`] of this way.
     Fetch(usize, Option<AlignedBuf>),
     /// The object below must answer.
-    Around(View<Read>),
+    Bypass(View<Read>),
 }
 
 /// What happened to the blocks of a set.
@@ -49,8 +49,8 @@ pub(super) enum Miss {
 pub(super) struct Counts {
     pub(super) hits: u64,
     pub(super) misses: u64,
-    pub(super) joined: u64,
-    pub(super) around: u64,
+    pub(super) coalesced: u64,
+    pub(super) bypassed: u64,
     pub(super) evictions: u64,
 }
 
@@ -131,8 +131,8 @@ impl Set {
                 Content::Coming(waiting) => {
                     let unwanted = make_room_to_wait(waiting);
                     waiting.push(part);
-                    self.counts.joined += 1;
-                    return Miss::Joined(unwanted);
+                    self.counts.coalesced += 1;
+                    return Miss::Coalesced(unwanted);
                 }
                 Content::Ready { good, .. } if *within + wanted <= *good as usize => {
                     self.copy(number, *within, view.bytes_mut());
@@ -152,8 +152,8 @@ impl Set {
                 }
             }
         }
-        self.counts.around += 1;
-        Miss::Around(part.view)
+        self.counts.bypassed += 1;
+        Miss::Bypass(part.view)
     }
 
     /// The place of the block that was not used for the longest time, or one without any. `None` where all are coming.
@@ -231,7 +231,7 @@ impl Set {
 
     /// Forgets the blocks with these numbers. What is coming still goes to those who wait for it, but is not kept, and who
     /// comes now does not get it.
-    pub(super) fn forget(&mut self, first: u64, last: u64) {
+    pub(super) fn invalidate(&mut self, first: u64, last: u64) {
         for way in self.places() {
             let number = self.numbers[way];
             if number == NONE || number < first || number > last {

@@ -48,7 +48,7 @@ impl ManualClock {
                 Some((due, alarm)) => {
                     state.now = state.now.max(due);
                     drop(state);
-                    alarm.ring();
+                    alarm.fire();
                 }
                 None => {
                     state.now = state.now.max(until);

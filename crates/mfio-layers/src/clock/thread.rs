@@ -86,7 +86,7 @@ impl Shared {
             let now = self.now();
             if let Some((_, alarm)) = timers.pop(now) {
                 drop(timers);
-                contained(|| alarm.ring());
+                contained(|| alarm.fire());
                 timers = self.timers();
                 continue;
             }

@@ -145,7 +145,7 @@ mod tests {
 
     struct Silent;
     impl Alarm for Silent {
-        fn ring(self: Arc<Self>) {}
+        fn fire(self: Arc<Self>) {}
     }
 
     #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Who is let through, and who waits: the state of a [`Limit`](super::Limit), and nothing that runs code of others.
 
 use super::bucket::{Bucket, Rate};
-use crate::ways::AnyView;
+use crate::directions::AnyView;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;

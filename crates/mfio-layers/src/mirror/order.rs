@@ -14,7 +14,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// How many writes wait at most, for others to end.
-pub(super) const MOST_WAITING: usize = 1 << 20;
+pub(super) const MAX_WAITING: usize = 1 << 20;
 
 /// How many writes there may have been at once whose memory is kept when there are none.
 const KEPT: usize = 1 << 16;
@@ -169,7 +169,7 @@ impl<W> Order<W> {
     /// A write comes that overlaps others, of which the span at `index` is the first.
     #[cold]
     fn enter_overlapping(&mut self, index: usize, first: u64, last: u64) -> Entry {
-        if self.waiting >= MOST_WAITING {
+        if self.waiting >= MAX_WAITING {
             self.refused = true;
             return Entry::Refused;
         }

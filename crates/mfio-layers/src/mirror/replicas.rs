@@ -7,7 +7,8 @@ use core::fmt;
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 /// How many replicas a mirror has at most.
-pub const MOST_REPLICAS: usize = 32;
+#[doc(alias = "MOST_REPLICAS")]
+pub const MAX_REPLICAS: usize = 32;
 
 /// Whether requests of one direction must follow each other. The objects are asked once.
 pub(super) struct InOrder(AtomicU8);
@@ -48,7 +49,7 @@ pub(super) struct Replicas {
 
 impl Replicas {
     pub(super) fn new(number: usize) -> Option<Self> {
-        (1..=MOST_REPLICAS).contains(&number).then(|| Self {
+        (1..=MAX_REPLICAS).contains(&number).then(|| Self {
             number,
             turn: AtomicUsize::new(0),
             stale: AtomicU32::new(0),
@@ -101,7 +102,7 @@ impl Replicas {
     /// A write of a range has ended, and these replicas have failed it. Those of them become stale, if one that is not
     /// has the range. Returns which of the others are not stale: if there are none, nobody has the range.
     pub(super) fn mark(&self, failed: Mask) -> Mask {
-        let all = Mask::MAX >> (MOST_REPLICAS - self.number);
+        let all = Mask::MAX >> (MAX_REPLICAS - self.number);
         let good = |stale: Mask| all & !stale & !failed;
         let marked = self
             .stale

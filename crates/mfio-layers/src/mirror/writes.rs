@@ -3,9 +3,9 @@
 use super::order::{Entry, Number};
 use super::replicas::Mask;
 use super::{Core, WritePolicy};
-use crate::naming::strictest;
+use crate::directions::is_stream;
+use crate::identity::strictest;
 use crate::steps::{OnPanic, Steps};
-use crate::ways::is_stream;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;

@@ -4,7 +4,7 @@
 //! have data goes to it as it is. Any other is a relay, whose end tells how far the data reaches.
 
 use super::{Core, Overlay};
-use crate::pieces::Piece;
+use crate::route::Segment;
 use alloc::sync::Arc;
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Address, Exposed, PacketIo, Read};
@@ -21,15 +21,15 @@ pub(super) struct Sides<'a, P> {
 impl<'a, P: Address> Sides<'a, P> {
     /// Finds the next bytes of a read.
     #[inline]
-    pub(super) fn route<B, T>(
+    pub(super) fn segment<B, T>(
         &'a self,
         core: &Core<B, T, P>,
         at: u64,
         wanted: u64,
-    ) -> Piece<'a, &'a dyn PacketIo<Read, P>, P> {
+    ) -> Segment<'a, &'a dyn PacketIo<Read, P>, P> {
         let extent = core.extent;
         if at >= extent.len {
-            return Piece::missing(ErrorKind::UnexpectedEof, wanted);
+            return Segment::missing(ErrorKind::UnexpectedEof, wanted);
         }
         let state = core.state.lock();
         let (present, end) = state.run(extent.granule_of(at));
@@ -39,7 +39,7 @@ impl<'a, P: Address> Sides<'a, P> {
             false if state.base_reaches(at + len.min(wanted)) => &self.base,
             false => &self.tail,
         };
-        Piece::of(side, at, len)
+        Segment::of(side, at, len)
     }
 }
 

@@ -54,7 +54,7 @@ impl Extent {
 }
 
 /// A write, or a part of one.
-pub(super) struct Piece {
+pub(super) struct PendingWrite {
     pub(super) at: u64,
     pub(super) view: View<Write>,
 }
@@ -62,17 +62,17 @@ pub(super) struct Piece {
 /// Granules that are on their way to the top, and what waits for them.
 struct Busy {
     granules: Range<u64>,
-    waiting: Vec<Piece>,
+    waiting: Vec<PendingWrite>,
 }
 
 /// What is to be done with the first bytes of a write.
 pub(super) enum Step {
     /// They are in the top.
-    Through(Piece),
+    Through(PendingWrite),
     /// They are all of these granules, which are busy from now on.
     Whole(Range<u64>, View<Write>),
     /// They are a part of this granule, which is busy from now on.
-    Part(u64, Piece, Option<AlignedBuf>),
+    Part(u64, PendingWrite, Option<AlignedBuf>),
     /// They wait.
     Queued,
 }
@@ -85,9 +85,9 @@ pub(super) struct State {
     /// By granule; none of them is present.
     busy: Vec<Busy>,
     /// What waited for a granule that is not busy any more.
-    ready: VecDeque<Piece>,
+    ready: VecDeque<PendingWrite>,
     /// What waits for a buffer.
-    starved: VecDeque<Piece>,
+    starved: VecDeque<PendingWrite>,
     /// Whether somebody sees to those who wait.
     draining: bool,
     idle: Vec<AlignedBuf>,
@@ -143,38 +143,42 @@ impl State {
     }
 
     /// Decides about the first bytes of a write that lies within the extent; the rest of it is given back.
-    pub(super) fn plan(&mut self, extent: Extent, piece: Piece) -> (Step, Option<Piece>) {
-        let granule = extent.granule_of(piece.at);
+    pub(super) fn plan(
+        &mut self,
+        extent: Extent,
+        write: PendingWrite,
+    ) -> (Step, Option<PendingWrite>) {
+        let granule = extent.granule_of(write.at);
         let (present, end) = self.run(granule);
         if present {
-            let (piece, rest) = split(piece, extent.start(end));
-            return (Step::Through(piece), rest);
+            let (write, rest) = split(write, extent.start(end));
+            return (Step::Through(write), rest);
         }
         let index = self.busy_at(granule);
         let free = match self.busy.get_mut(index) {
             Some(busy) if busy.granules.start <= granule => {
-                let (piece, rest) = split(piece, extent.start(busy.granules.end));
-                busy.waiting.push(piece);
+                let (write, rest) = split(write, extent.start(busy.granules.end));
+                busy.waiting.push(write);
                 return (Step::Queued, rest);
             }
             Some(busy) => end.min(busy.granules.start),
             None => end,
         };
-        let whole = granule..whole_until(extent, &piece).min(free);
-        if piece.at == extent.start(granule) && !whole.is_empty() {
-            let (piece, rest) = split(piece, extent.start(whole.end));
+        let whole = granule..whole_until(extent, &write).min(free);
+        if write.at == extent.start(granule) && !whole.is_empty() {
+            let (write, rest) = split(write, extent.start(whole.end));
             self.mark_busy(index, whole.clone());
-            return (Step::Whole(whole, piece.view), rest);
+            return (Step::Whole(whole, write.view), rest);
         }
-        let (piece, rest) = split(piece, extent.start(granule + 1));
+        let (write, rest) = split(write, extent.start(granule + 1));
         if self.idle.is_empty() && self.lent == COPIES {
-            self.starved.push_back(piece);
+            self.starved.push_back(write);
             return (Step::Queued, rest);
         }
         let buffer = self.idle.pop();
         self.lent += 1;
         self.mark_busy(index, granule..granule + 1);
-        (Step::Part(granule, piece, buffer), rest)
+        (Step::Part(granule, write, buffer), rest)
     }
 
     fn mark_busy(&mut self, index: usize, granules: Range<u64>) {
@@ -209,20 +213,20 @@ impl State {
     }
 
     /// The next one who need not wait any more.
-    pub(super) fn next(&mut self) -> Option<Piece> {
+    pub(super) fn next(&mut self) -> Option<PendingWrite> {
         let has_buffer = !self.idle.is_empty() || self.lent < COPIES;
-        let piece = self.ready.pop_front().or_else(|| {
+        let write = self.ready.pop_front().or_else(|| {
             let starved = &mut self.starved;
             has_buffer.then(|| starved.pop_front()).flatten()
         });
-        self.draining = piece.is_some();
-        piece
+        self.draining = write.is_some();
+        write
     }
 }
 
-/// The first granule, from that where the piece begins, of which the piece does not have the end.
-fn whole_until(extent: Extent, piece: &Piece) -> u64 {
-    let end = piece.at + piece.view.len() as u64;
+/// The first granule, from that where the write begins, of which the write does not have the end.
+fn whole_until(extent: Extent, write: &PendingWrite) -> u64 {
+    let end = write.at + write.view.len() as u64;
     if end == extent.len {
         extent.granules()
     } else {
@@ -230,19 +234,19 @@ fn whole_until(extent: Extent, piece: &Piece) -> u64 {
     }
 }
 
-/// Splits a piece at an address.
-fn split(piece: Piece, at: u64) -> (Piece, Option<Piece>) {
-    let len = at - piece.at;
-    if len >= piece.view.len() as u64 {
-        return (piece, None);
+/// Splits a write at an address.
+fn split(write: PendingWrite, at: u64) -> (PendingWrite, Option<PendingWrite>) {
+    let len = at - write.at;
+    if len >= write.view.len() as u64 {
+        return (write, None);
     }
     // Less than the length of the view, so it fits.
-    let (head, tail) = piece.view.split_at(len as usize);
-    let head = Piece {
-        at: piece.at,
+    let (head, tail) = write.view.split_at(len as usize);
+    let head = PendingWrite {
+        at: write.at,
         view: head,
     };
-    (head, Some(Piece { at, view: tail }))
+    (head, Some(PendingWrite { at, view: tail }))
 }
 
 /// What became of whole granules, of which `failures` failed, in order of their offsets from the first granule: one failed

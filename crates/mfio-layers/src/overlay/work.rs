@@ -1,6 +1,6 @@
 //! The writes of an [`Overlay`](super::Overlay), and what it does when the objects below have answered.
 
-use super::state::{Piece, Step, by_granule};
+use super::state::{PendingWrite, Step, by_granule};
 use super::{Core, Objects};
 use crate::steps::{OnPanic, Steps};
 use alloc::sync::Arc;
@@ -23,7 +23,7 @@ pub(super) struct Part<B, T, P> {
     core: Arc<Core<B, T, P>>,
     granule: u64,
     pos: P,
-    piece: Piece,
+    write: PendingWrite,
     /// Whether it has come from the base.
     fetched: bool,
 }
@@ -35,18 +35,18 @@ where
     T: PacketIo<Write, P> + Send + Sync + 'static,
 {
     /// Sees to a write that lies within the extent.
-    pub(super) fn write(self: &Arc<Self>, objects: &Objects<B, T>, piece: Piece) {
-        let mut next = Some(piece);
-        while let Some(piece) = next {
-            let (step, rest) = self.state.lock().plan(self.extent, piece);
+    pub(super) fn write(self: &Arc<Self>, objects: &Objects<B, T>, write: PendingWrite) {
+        let mut next = Some(write);
+        while let Some(write) = next {
+            let (step, rest) = self.state.lock().plan(self.extent, write);
             next = rest;
             match step {
-                Step::Through(piece) => match P::from_u64(piece.at) {
-                    Some(pos) => objects.top.send_io(pos, piece.view),
-                    None => piece.view.fail(ErrorKind::UnexpectedEof),
+                Step::Through(write) => match P::from_u64(write.at) {
+                    Some(pos) => objects.top.send_io(pos, write.view),
+                    None => write.view.fail(ErrorKind::UnexpectedEof),
                 },
                 Step::Whole(granules, view) => self.store(objects, granules, view),
-                Step::Part(granule, piece, buffer) => self.fetch(objects, granule, piece, buffer),
+                Step::Part(granule, write, buffer) => self.fetch(objects, granule, write, buffer),
                 Step::Queued => {}
             }
         }
@@ -67,7 +67,7 @@ where
         self: &Arc<Self>,
         objects: &Objects<B, T>,
         granule: u64,
-        piece: Piece,
+        write: PendingWrite,
         buffer: Option<AlignedBuf>,
     ) {
         let size = 1 << self.extent.shift;
@@ -86,17 +86,17 @@ where
         core::mem::forget(begun);
         let (buffer, pos) = match (buffer, start) {
             (Ok(buffer), Some(pos)) => (buffer, pos),
-            (Err(cause), _) => return self.give_up(granule, piece.view, None, cause),
+            (Err(cause), _) => return self.give_up(granule, write.view, None, cause),
             (Ok(buffer), None) => {
                 let cause = Cause::new(ErrorKind::UnexpectedEof);
-                return self.give_up(granule, piece.view, Some(buffer), cause);
+                return self.give_up(granule, write.view, Some(buffer), cause);
             }
         };
         let part = Part {
             core: self.clone(),
             granule,
             pos,
-            piece,
+            write,
             fetched: false,
         };
         let relay = self.parts.relay(buffer, part);
@@ -137,8 +137,8 @@ where
         loop {
             let next = self.state.lock().next();
             match (next, &objects) {
-                (Some(piece), Some(objects)) => steps.run(|| self.write(objects, piece)),
-                (Some(piece), None) => drop(piece),
+                (Some(write), Some(objects)) => steps.run(|| self.write(objects, write)),
+                (Some(write), None) => drop(write),
                 (None, _) => break,
             }
         }
@@ -219,12 +219,12 @@ where
                     core::iter::once(part.granule..part.granule + 1),
                 );
                 drop(state);
-                part.piece.view.done();
+                part.write.view.done();
                 core.drain();
             }
             (_, Some(cause)) => {
                 let (buffer, part) = core.parts.reclaim(relay);
-                core.give_up(part.granule, part.piece.view, Some(buffer), cause);
+                core.give_up(part.granule, part.write.view, Some(buffer), cause);
             }
         }
     }
@@ -238,8 +238,8 @@ where
 {
     /// Which bytes of the granule are overwritten.
     fn bytes(&self) -> Range<usize> {
-        let start = (self.piece.at - self.core.extent.start(self.granule)) as usize;
-        start..start + self.piece.view.len()
+        let start = (self.write.at - self.core.extent.start(self.granule)) as usize;
+        start..start + self.write.view.len()
     }
 
     /// Why something is missing that is needed: of what comes from the base, all that is not overwritten. Zeros come from
@@ -275,9 +275,9 @@ where
         let (mut buffer, mut part) = core.parts.reclaim(relay);
         let Some(objects) = core.objects.upgrade() else {
             let cause = Cause::new(ErrorKind::Dropped);
-            return core.give_up(part.granule, part.piece.view, Some(buffer), cause);
+            return core.give_up(part.granule, part.write.view, Some(buffer), cause);
         };
-        buffer[part.bytes()].copy_from_slice(part.piece.view.bytes());
+        buffer[part.bytes()].copy_from_slice(part.write.view.bytes());
         part.fetched = true;
         let (granule, pos) = (part.granule, part.pos);
         let relay = core.parts.relay(buffer, part);

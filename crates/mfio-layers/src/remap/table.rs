@@ -1,6 +1,6 @@
 //! The mappings of a [`Remap`](super::Remap), in numbers.
 
-use crate::pieces::Piece;
+use crate::route::Segment;
 use core::fmt;
 use core::ops::{Bound, RangeBounds, RangeInclusive};
 use mfio::error::ErrorKind;
@@ -73,12 +73,12 @@ pub(super) struct Walk<'m> {
 impl Walk<'_> {
     /// The piece from `at` on. Addresses ascend.
     #[inline]
-    pub(super) fn piece<'a, Io, Q: Address>(
+    pub(super) fn segment<'a, Io, Q: Address>(
         &mut self,
         inner: &'a Io,
         at: u64,
         wanted: u64,
-    ) -> Piece<'a, Io, Q> {
+    ) -> Segment<'a, Io, Q> {
         if self.current.is_none_or(|(_, last, _)| last < at) {
             self.current = self
                 .ranges
@@ -88,10 +88,10 @@ impl Walk<'_> {
         match self.current {
             Some((first, last, shift)) if first <= at => {
                 // All 2^64 addresses in one mapping are one more than can be counted.
-                Piece::of(inner, shift.apply(at), (last - at).saturating_add(1))
+                Segment::of(inner, shift.apply(at), (last - at).saturating_add(1))
             }
-            Some((first, ..)) => Piece::missing(ErrorKind::NotFound, first - at),
-            None => Piece::missing(ErrorKind::NotFound, wanted),
+            Some((first, ..)) => Segment::missing(ErrorKind::NotFound, first - at),
+            None => Segment::missing(ErrorKind::NotFound, wanted),
         }
     }
 }

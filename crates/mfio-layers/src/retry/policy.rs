@@ -1,7 +1,7 @@
 //! [`RetryPolicy`]: what is worth another attempt, how many there are, and the pauses between them.
 
 use crate::clock::Clock;
-use crate::mix::mix;
+use crate::hash::hash;
 use alloc::sync::Arc;
 use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -21,9 +21,9 @@ use mfio::error::{Cause, ErrorKind};
 ///     .when(|cause| cause.errno() == Some(5))
 ///     .backoff(ManualClock::new(), ms(10), ms(25));
 /// let eio = Cause::with_errno(ErrorKind::Other, 5);
-/// let pauses = [1, 2, 3, 4].map(|attempts| policy.again(eio, attempts));
+/// let pauses = [1, 2, 3, 4].map(|attempts| policy.next_delay(eio, attempts));
 /// assert_eq!(pauses, [Some(ms(10)), Some(ms(20)), Some(ms(25)), None]);
-/// assert_eq!(policy.again(Cause::new(ErrorKind::Busy), 1), None);
+/// assert_eq!(policy.next_delay(Cause::new(ErrorKind::Busy), 1), None);
 /// ```
 #[derive(Clone)]
 pub struct RetryPolicy {
@@ -87,9 +87,9 @@ impl RetryPolicy {
     /// let pause = Duration::from_millis(10);
     /// let policy = RetryPolicy::new(2).backoff(ManualClock::new(), pause, pause).jitter(7);
     /// let busy = Cause::new(ErrorKind::Busy);
-    /// let first = policy.again(busy, 1).unwrap();
+    /// let first = policy.next_delay(busy, 1).unwrap();
     /// assert!(pause / 2 <= first && first <= pause);
-    /// assert_ne!(policy.again(busy, 1), Some(first));
+    /// assert_ne!(policy.next_delay(busy, 1), Some(first));
     /// ```
     #[must_use]
     pub fn jitter(mut self, seed: u64) -> Self {
@@ -99,7 +99,8 @@ impl RetryPolicy {
     }
 
     /// Whether a range is tried again that failed for this reason, after so many attempts, and how long to wait before.
-    pub fn again(&self, cause: Cause, attempts: u8) -> Option<Duration> {
+    #[doc(alias = "again")]
+    pub fn next_delay(&self, cause: Cause, attempts: u8) -> Option<Duration> {
         if attempts >= self.attempts || !(self.when)(cause) {
             return None;
         }
@@ -120,7 +121,7 @@ impl Jitter {
         let number = self.drawn.fetch_add(1, Relaxed) as u64;
         let half = pause / 2;
         // 32 bits of chance.
-        let share = mix(mix(self.seed).wrapping_add(number)) >> 32;
+        let share = hash(hash(self.seed).wrapping_add(number)) >> 32;
         let nanos = (half.as_nanos() * u128::from(share)) >> 32;
         // Less than half of it. More nanoseconds than fit into 64 bits are 500 years.
         pause - half + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(half)
@@ -159,7 +160,7 @@ mod tests {
             plain.jitter(seed)
         };
         let draw = |policy: &RetryPolicy, attempts| {
-            policy.again(ErrorKind::Busy.into(), attempts).unwrap()
+            policy.next_delay(ErrorKind::Busy.into(), attempts).unwrap()
         };
         let one = policy(1);
         let mut eighths = [0; 8];

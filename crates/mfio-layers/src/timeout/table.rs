@@ -2,7 +2,7 @@
 //! code of others.
 
 use super::{Asked, Core, Mark, Memory, Own};
-use crate::ways::Way;
+use crate::directions::DirectionExt;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -49,7 +49,7 @@ const NONE: usize = usize::MAX;
 /// As a time: not known yet.
 const UNTIMED: Duration = Duration::MAX;
 
-pub(super) struct Table<D: Way> {
+pub(super) struct Table<D: DirectionExt> {
     /// Each belongs to one request, idle ones included, or is `vacant`.
     slots: Vec<Slot<D>>,
     vacant: Vec<usize>,
@@ -73,7 +73,7 @@ pub(super) struct Table<D: Way> {
     large: Vec<Own<D>>,
 }
 
-struct Slot<D: Way> {
+struct Slot<D: DirectionExt> {
     /// `None`: no longer waited for.
     view: Option<View<D>>,
     number: u64,
@@ -82,7 +82,7 @@ struct Slot<D: Way> {
     after: usize,
 }
 
-impl<D: Way> Default for Table<D> {
+impl<D: DirectionExt> Default for Table<D> {
     fn default() -> Self {
         Self {
             slots: Vec::new(),
@@ -103,7 +103,7 @@ impl<D: Way> Default for Table<D> {
     }
 }
 
-impl<D: Way> Table<D> {
+impl<D: DirectionExt> Table<D> {
     /// A request of `len` bytes, whose slot is not waited for yet.
     #[inline]
     pub(super) fn take(

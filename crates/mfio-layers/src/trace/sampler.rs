@@ -1,6 +1,6 @@
 //! Which requests a [`Trace`](super::Trace) times: reading a clock twice can take longer than the request does.
 
-use crate::mix::mix;
+use crate::hash::hash;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use core::time::Duration;
 
@@ -43,7 +43,7 @@ impl Sampler {
         }
         // A sequence with even gaps would not do: after one that was timed others would certainly not be, so that those which
         // are timed because it was slow would count too much.
-        match mix(number) >> (64 - ONE_IN) {
+        match hash(number) >> (64 - ONE_IN) {
             0 => 1 << ONE_IN,
             _ => 0,
         }

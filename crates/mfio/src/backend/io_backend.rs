@@ -42,7 +42,7 @@ use core::time::Duration;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no backend of its own",
     note = "layers over several objects have none: call `block_on` of the runtime that drives \
-            them, or add it by `mfio_layers::Driven`"
+            them, or add it by `mfio_layers::AttachBackend`"
 )]
 pub trait IoBackend<Handle: Pollable = DefaultHandle> {
     /// The type of the backend.

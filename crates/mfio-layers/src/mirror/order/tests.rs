@@ -120,7 +120,7 @@ fn too_many_that_wait_are_refused() {
     let Entry::Begins(first) = order.enter(0, 9) else {
         panic!("it is alone");
     };
-    for _ in 0..MOST_WAITING {
+    for _ in 0..MAX_WAITING {
         let Entry::Waits(number) = order.enter(5, 5) else {
             panic!("there is room");
         };

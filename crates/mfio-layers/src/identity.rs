@@ -9,7 +9,7 @@ use mfio::packet::PacketPool;
 
 /// `layer` made of one object: "a window of 512 bytes at byte 4096 of /tmp/x".
 #[cold]
-pub(crate) fn layer_of(layer: impl Display, below: Identity<'_>) -> Identity<'_> {
+pub(crate) fn identity_over(layer: impl Display, below: Identity<'_>) -> Identity<'_> {
     let name = match below.object {
         Some(object) => format!("{layer} of {object}"),
         None => format!("{layer}"),
@@ -22,7 +22,11 @@ pub(crate) fn layer_of(layer: impl Display, below: Identity<'_>) -> Identity<'_>
 
 /// `layer` made of several objects: "a stripe of 3 objects, the first of which is /tmp/x".
 #[cold]
-pub(crate) fn layer_of_many<'a>(layer: &str, number: usize, first: Identity<'a>) -> Identity<'a> {
+pub(crate) fn identity_over_many<'a>(
+    layer: &str,
+    number: usize,
+    first: Identity<'a>,
+) -> Identity<'a> {
     let mut name = format!("{layer} of {number} objects");
     if let Some(object) = first.object {
         name = format!("{name}, the first of which is {object}");
@@ -35,7 +39,7 @@ pub(crate) fn layer_of_many<'a>(layer: &str, number: usize, first: Identity<'a>)
 
 /// The pool of the first object that has one: packets are good for any object.
 #[inline]
-pub(crate) fn pool_of<'a, D, P, Io>(
+pub(crate) fn first_pool<'a, D, P, Io>(
     mut objects: impl Iterator<Item = &'a Io>,
 ) -> Option<&'a PacketPool>
 where
@@ -48,7 +52,7 @@ where
 
 /// The help of the first object that has any.
 #[cold]
-pub(crate) fn explain_by<'a, D, P, Io>(
+pub(crate) fn first_explanation<'a, D, P, Io>(
     mut objects: impl Iterator<Item = &'a Io>,
     cause: Cause,
 ) -> Option<&'static str>

@@ -6,11 +6,11 @@ use mfio::io::{Alignment, Direction, Position, Read, Write};
 use mfio::packet::{OnEnd, Outcome, Relay, View};
 
 /// Something for each direction.
-pub(crate) trait Family {
-    type Of<D: Way>;
+pub(crate) trait PerDirection {
+    type Of<D: DirectionExt>;
 }
 
-pub(crate) struct Both<F: Family> {
+pub(crate) struct Directions<F: PerDirection> {
     pub(crate) read: F::Of<Read>,
     pub(crate) write: F::Of<Write>,
 }
@@ -58,8 +58,8 @@ impl AnyView {
 }
 
 /// [`Direction`], as seen by code that is written once for both.
-pub(crate) trait Way: Direction {
-    fn pick<F: Family>(both: &Both<F>) -> &F::Of<Self>;
+pub(crate) trait DirectionExt: Direction {
+    fn pick<F: PerDirection>(both: &Directions<F>) -> &F::Of<Self>;
 
     fn erase(view: View<Self>) -> AnyView;
 
@@ -76,9 +76,9 @@ pub(crate) trait Way: Direction {
     fn copy_in(view: &mut View<Self>, own: &[u8]);
 }
 
-impl Way for Read {
+impl DirectionExt for Read {
     #[inline]
-    fn pick<F: Family>(both: &Both<F>) -> &F::Of<Self> {
+    fn pick<F: PerDirection>(both: &Directions<F>) -> &F::Of<Self> {
         &both.read
     }
 
@@ -107,9 +107,9 @@ impl Way for Read {
     }
 }
 
-impl Way for Write {
+impl DirectionExt for Write {
     #[inline]
-    fn pick<F: Family>(both: &Both<F>) -> &F::Of<Self> {
+    fn pick<F: PerDirection>(both: &Directions<F>) -> &F::Of<Self> {
         &both.write
     }
 
@@ -153,7 +153,7 @@ pub(crate) trait Resume<D: Direction, P, X>: Sized {
 }
 
 impl<C, P: Copy, X> Parked<C, P, X> {
-    pub(crate) fn new<D: Way>(pos: P, view: View<D>, note: X) -> Self
+    pub(crate) fn new<D: DirectionExt>(pos: P, view: View<D>, note: X) -> Self
     where
         C: Resume<D, P, X>,
     {
@@ -195,7 +195,7 @@ impl<C, P: Copy, X> Parked<C, P, X> {
 /// Ends a view for which a layer has asked with memory of its own, with this outcome; its bytes begin at `within` there. Copies
 /// what was read.
 #[cold]
-pub(crate) fn answer<D: Way>(view: View<D>, own: &[u8], within: usize, outcome: &Outcome) {
+pub(crate) fn answer<D: DirectionExt>(view: View<D>, own: &[u8], within: usize, outcome: &Outcome) {
     let outcome = outcome.part(within..within + view.len());
     let mut at = within;
     for (mut part, result) in view.parts(&outcome) {
@@ -240,10 +240,10 @@ pub(crate) fn front_of_stream<D: Direction, P: Position>(
 /// Implements `PacketIo` for a layer over one object, once for each direction, by methods of the layer that are written for
 /// both: `send_on`, and as they are named `help`, which explains failures of the layer itself, and the two short cuts, which
 /// others leave out: they would miss what the layer is for.
-macro_rules! both_ways {
+macro_rules! impl_packet_io {
     ($layer:ty $(, help: $help:ident)? $(, transfer: $transfer:ident, expose: $expose:ident)?) => {
-        $crate::ways::both_ways!(@one mfio::io::Read, $layer, [$($help)?], [$($transfer, $expose)?]);
-        $crate::ways::both_ways!(@one mfio::io::Write, $layer, [$($help)?], [$($transfer, $expose)?]);
+        $crate::directions::impl_packet_io!(@one mfio::io::Read, $layer, [$($help)?], [$($transfer, $expose)?]);
+        $crate::directions::impl_packet_io!(@one mfio::io::Write, $layer, [$($help)?], [$($transfer, $expose)?]);
     };
     (@one $d:ty, $layer:ty, [$($help:ident)?], [$($transfer:ident, $expose:ident)?]) => {
         impl<P: mfio::io::Position, Io> mfio::io::PacketIo<$d, P> for $layer
@@ -281,9 +281,9 @@ macro_rules! both_ways {
                 self.$expose::<$d>(pos, len)
             })?
 
-            $crate::delegate::delegate!(PacketIo<$d, P> for Io, inner: pool, identity, locate);
+            $crate::forward::forward!(PacketIo<$d, P> for Io, inner: pool, identity, locate);
         }
     };
 }
 
-pub(crate) use both_ways;
+pub(crate) use impl_packet_io;

@@ -1,7 +1,7 @@
-//! [`Later`]: what a layer goes on with at a given time.
+//! [`Deferred`]: what a layer goes on with at a given time.
 
-use crate::bell::Bell;
 use crate::clock::{Alarm, Clock};
+use crate::layer_alarm::LayerAlarm;
 use crate::steps::{OnPanic, Steps};
 use alloc::collections::BinaryHeap;
 use alloc::sync::Arc;
@@ -11,8 +11,8 @@ use core::time::Duration;
 use mfio::lock::Lock;
 
 /// Things by the time when they are due; those of the same time in the order in which they came. The memory stays.
-pub(crate) struct Later<T> {
-    bell: Bell,
+pub(crate) struct Deferred<T> {
+    alarm: LayerAlarm,
     queue: Lock<Queue<T>>,
 }
 
@@ -53,10 +53,10 @@ impl<T> PartialEq for Due<T> {
 
 impl<T> Eq for Due<T> {}
 
-impl<T> Later<T> {
+impl<T> Deferred<T> {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
-            bell: Bell::new(clock),
+            alarm: LayerAlarm::new(clock),
             queue: Lock::new(Queue {
                 heap: BinaryHeap::new(),
                 swept_at: SWEPT_AT,
@@ -74,7 +74,7 @@ impl<T> Later<T> {
         what: T,
         layer: &Arc<A>,
     ) -> Result<(), T> {
-        let at = self.bell.now().saturating_add(delay);
+        let at = self.alarm.now().saturating_add(delay);
         let mut queue = self.queue.lock();
         if queue.closed {
             return Err(what);
@@ -83,7 +83,7 @@ impl<T> Later<T> {
         let number = queue.number;
         queue.heap.push(Reverse(Due { at, number, what }));
         drop(queue);
-        self.bell.ring_by(at, layer);
+        self.alarm.arm_by(at, layer);
         Ok(())
     }
 
@@ -103,14 +103,14 @@ impl<T> Later<T> {
 
     /// The layer was rung: gives what is due to `go_on`, one after another and without a lock.
     pub(crate) fn due<A: Alarm + 'static>(&self, layer: &Arc<A>, mut go_on: impl FnMut(T)) {
-        let now = self.bell.rang();
-        let rest = OnPanic(|| self.ring_for_next(layer));
+        let now = self.alarm.fired();
+        let rest = OnPanic(|| self.arm_for_next(layer));
         let mut steps = Steps::default();
         while let Some(what) = self.pop(now) {
             steps.run(|| go_on(what));
         }
         core::mem::forget(rest);
-        self.ring_for_next(layer);
+        self.arm_for_next(layer);
         steps.over();
     }
 
@@ -124,17 +124,17 @@ impl<T> Later<T> {
         queue.heap.pop().map(|Reverse(due)| due.what)
     }
 
-    fn ring_for_next<A: Alarm + 'static>(&self, layer: &Arc<A>) {
+    fn arm_for_next<A: Alarm + 'static>(&self, layer: &Arc<A>) {
         // The lock is released at the end of this line.
         let next = self.queue.lock().heap.peek().map(|Reverse(next)| next.at);
         if let Some(at) = next {
-            self.bell.ring_by(at, layer);
+            self.alarm.arm_by(at, layer);
         }
     }
 
     /// The layer goes: nothing will be due any more. Gives what is left to `end`.
     pub(crate) fn close(&self, mut end: impl FnMut(T)) {
-        self.bell.close();
+        self.alarm.close();
         let left = {
             let mut queue = self.queue.lock();
             queue.closed = true;

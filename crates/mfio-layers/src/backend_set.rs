@@ -1,4 +1,4 @@
-//! [`Together`]: one backend of many.
+//! [`BackendSet`]: one backend of many.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -13,11 +13,11 @@ use mfio::backend::{
 };
 use mfio::error::{Error, ErrorKind, Result};
 
-/// Drives the backends of many objects as one: for [`Driven`](crate::Driven), or to be spawned.
+/// Drives the backends of many objects as one: for [`AttachBackend`](crate::AttachBackend), or to be spawned.
 ///
 /// It is for backends without a polling handle, such as that of [`Memory`](mfio::memory::Memory), which wake by other
 /// means. Each wake polls all of them, so it is for a few. Objects of one runtime have one backend among them, and need no
-/// `Together`; several runtimes are driven by a `drive` of an executor's integration for each.
+/// `BackendSet`; several runtimes are driven by a `drive` of an executor's integration for each.
 ///
 /// Everything else that drives those backends may go on doing so.
 ///
@@ -25,11 +25,11 @@ use mfio::error::{Error, ErrorKind, Result};
 /// use mfio::backend::IoBackendExt;
 /// use mfio::memory::Memory;
 /// use mfio::traits::{IoRead, IoWrite};
-/// use mfio_layers::Together;
+/// use mfio_layers::BackendSet;
 /// use std::sync::Arc;
 ///
 /// let [from, to] = ["source", "target"].map(|text| Arc::new(Memory::new(text)));
-/// let both = Together::new([from.clone(), to.clone()])?;
+/// let both = BackendSet::new([from.clone(), to.clone()])?;
 /// both.block_on(async {
 ///     let bytes = from.read_vec_at(0, 6).await?;
 ///     to.write_all_at(&bytes, 0).await
@@ -37,11 +37,12 @@ use mfio::error::{Error, ErrorKind, Result};
 /// assert_eq!(to.to_vec(), b"source");
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
-pub struct Together {
+#[doc(alias = "Together")]
+pub struct BackendSet {
     backend: BackendContainer<DynBackend>,
 }
 
-impl Together {
+impl BackendSet {
     /// Drives the backends of these.
     ///
     /// # Errors
@@ -53,7 +54,7 @@ impl Together {
         let drive = |link: L| {
             let object = link.get_mut();
             if object.polling_handle().is_some() || object.sharing().is_none() {
-                return Err(Error::new(ErrorKind::NotSupported, "driving together")
+                return Err(Error::new(ErrorKind::NotSupported, "driving a set of backends")
                     .help("one of the backends has a polling handle, or is not shared: spawn a `drive` for each"));
             }
             let drive: Pin<Box<dyn Future<Output = Infallible> + Send>> =
@@ -67,7 +68,7 @@ impl Together {
     }
 }
 
-impl IoBackend for Together {
+impl IoBackend for BackendSet {
     type Backend = DynBackend;
 
     fn polling_handle(&self) -> Option<PollingHandle<'_>> {
@@ -83,7 +84,7 @@ impl IoBackend for Together {
     }
 }
 
-impl fmt::Debug for Together {
+impl fmt::Debug for BackendSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Together").finish_non_exhaustive()
     }

@@ -6,10 +6,10 @@
 /// ```text
 /// impl<D: Direction, P: Position, Io: PacketIo<D, P>> PacketIo<D, P> for Layer<Io> {
 ///     fn send_io(&self, pos: P, view: View<D>) { … }
-///     delegate!(PacketIo<D, P> for Io, inner: pool, identity, explain);
+///     forward!(PacketIo<D, P> for Io, inner: pool, identity, explain);
 /// }
 /// ```
-macro_rules! delegate {
+macro_rules! forward {
     (@pool $d:ty, $p:ty, $io:ty, $field:ident) => {
         #[inline]
         fn pool(&self) -> Option<&mfio::packet::PacketPool> {
@@ -57,18 +57,18 @@ macro_rules! delegate {
         }
     };
     (PacketIo<$d:ty, $p:ty> for $io:ty, $field:ident: $($method:ident),+) => {
-        $($crate::delegate::delegate!(@$method $d, $p, $io, $field);)+
+        $($crate::forward::forward!(@$method $d, $p, $io, $field);)+
     };
 }
 
 /// Implements `IoBackend` for a layer: whoever drives it drives the backend of the object below.
 ///
 /// ```text
-/// drive_below!([Io] Layer<Io>, Io, |layer| &layer.inner);
+/// forward_backend!([Io] Layer<Io>, Io, |layer| &layer.inner);
 /// ```
 ///
 /// In brackets the generic parameters; then the layer, the type below, and how to get there.
-macro_rules! drive_below {
+macro_rules! forward_backend {
     ([$($generics:tt)*] $layer:ty, $below:ty, |$this:ident| $object:expr) => {
         impl<$($generics)*, Handle: mfio::backend::Pollable> mfio::backend::IoBackend<Handle> for $layer
         where
@@ -111,11 +111,11 @@ macro_rules! drive_below {
 /// Implements `HasLen` for a layer that is as long as the object below.
 ///
 /// ```text
-/// len_below!([Io] Layer<Io>, Io, |layer| &layer.inner);
+/// forward_len!([Io] Layer<Io>, Io, |layer| &layer.inner);
 /// ```
 ///
-/// As for [`drive_below!`].
-macro_rules! len_below {
+/// As for [`forward_backend!`].
+macro_rules! forward_len {
     ([$($generics:tt)*] $layer:ty, $below:ty, |$this:ident| $object:expr) => {
         impl<$($generics)*> mfio::traits::HasLen for $layer
         where
@@ -136,4 +136,4 @@ macro_rules! len_below {
     };
 }
 
-pub(crate) use {delegate, drive_below, len_below};
+pub(crate) use {forward, forward_backend, forward_len};

@@ -8,14 +8,14 @@ use mfio::io::{Address, Direction, Exposed, PacketIo, Position};
 use mfio::packet::View;
 
 /// The next bytes of a request.
-pub(crate) struct Piece<'a, Io, Q> {
+pub(crate) struct Segment<'a, Io, Q> {
     /// How many there are, at least 1. More than are wanted is the same as all.
     pub(crate) len: u64,
     /// Where they are, or why they are nowhere.
     pub(crate) to: Result<(&'a Io, Q), Cause>,
 }
 
-impl<'a, Io, Q: Address> Piece<'a, Io, Q> {
+impl<'a, Io, Q: Address> Segment<'a, Io, Q> {
     /// So many bytes of `io` from this address on.
     #[inline]
     pub(crate) fn of(io: &'a Io, at: u64, len: u64) -> Self {
@@ -40,10 +40,10 @@ impl<'a, Io, Q: Address> Piece<'a, Io, Q> {
 ///
 /// What lies beyond the last address of `P` fails with `UnexpectedEof`. A view without bytes asks for nothing, and ends.
 #[inline]
-pub(crate) fn send<'a, D, P, Q, Io>(
+pub(crate) fn split_and_send<'a, D, P, Q, Io>(
     pos: P,
     mut view: View<D>,
-    mut route: impl FnMut(u64, u64) -> Piece<'a, Io, Q>,
+    mut route: impl FnMut(u64, u64) -> Segment<'a, Io, Q>,
 ) where
     D: Direction,
     P: Address,
@@ -55,7 +55,7 @@ pub(crate) fn send<'a, D, P, Q, Io>(
     if view.is_empty() {
         return view.done();
     }
-    let Piece { mut len, mut to } = route(at, view.len() as u64);
+    let Segment { mut len, mut to } = route(at, view.len() as u64);
     if len >= view.len() as u64 {
         return forward(to, view);
     }
@@ -70,7 +70,7 @@ pub(crate) fn send<'a, D, P, Q, Io>(
         // Less than what is left, so it fits.
         forward(to, left.take(len as usize));
         at += len;
-        Piece { len, to } = route(at, left.len() as u64);
+        Segment { len, to } = route(at, left.len() as u64);
     }
     forward(to, left.into_rest());
 }
@@ -90,10 +90,10 @@ where
 
 /// [`transfer_blocking`](PacketIo::transfer_blocking) of the first piece.
 #[inline]
-pub(crate) fn transfer<'a, D, P, Q, Io>(
+pub(crate) fn transfer_first<'a, D, P, Q, Io>(
     pos: P,
     bytes: D::Slice<'_>,
-    route: impl FnOnce(u64, u64) -> Piece<'a, Io, Q>,
+    route: impl FnOnce(u64, u64) -> Segment<'a, Io, Q>,
 ) -> Option<Result<usize, Cause>>
 where
     D: Direction,
@@ -106,7 +106,7 @@ where
     if wanted == 0 {
         return Some(Ok(0));
     }
-    let Piece { len, to } = route(at, wanted as u64);
+    let Segment { len, to } = route(at, wanted as u64);
     let len = usize::try_from(len).map_or(wanted, |len| len.min(wanted));
     match to {
         Ok((io, at)) => io.transfer_blocking(at, D::split_at(bytes, len).0),
@@ -115,10 +115,10 @@ where
 }
 
 /// [`expose`](PacketIo::expose) of the first piece.
-pub(crate) fn expose<'a, D, P, Q, Io>(
+pub(crate) fn expose_first<'a, D, P, Q, Io>(
     pos: P,
     len: usize,
-    route: impl FnOnce(u64, u64) -> Piece<'a, Io, Q>,
+    route: impl FnOnce(u64, u64) -> Segment<'a, Io, Q>,
 ) -> Option<Exposed>
 where
     D: Direction,
@@ -131,7 +131,7 @@ where
     if wanted == 0 {
         return None;
     }
-    let Piece { len, to } = route(at, wanted as u64);
+    let Segment { len, to } = route(at, wanted as u64);
     let (io, pos) = to.ok()?;
     let len = usize::try_from(len).map_or(wanted, |len| len.min(wanted));
     io.expose(pos, len)
@@ -229,8 +229,8 @@ mod tests {
     #[test]
     fn bytes_without_an_address_are_not_served() {
         let (in_flight, view) = Packet::new([0; 10]).start::<Read>();
-        send(u32::MAX - 2, view, |at, wanted| {
-            Piece::<_, u32>::of(&Endless, at, wanted)
+        split_and_send(u32::MAX - 2, view, |at, wanted| {
+            Segment::<_, u32>::of(&Endless, at, wanted)
         });
         let outcome = in_flight.try_end().unwrap().outcome;
         assert_eq!(outcome.good_prefix(), 3);

@@ -1,7 +1,7 @@
-//! [`Bell`]: the one alarm of a layer, however many requests wait in it.
+//! [`LayerAlarm`]: the one alarm of a layer, however many requests wait in it.
 //!
-//! Who adds something that is due says so ([`Bell::ring_by`]) after it was added; who is rung says so first
-//! ([`Bell::rang`]), does what is due, and says when the next thing is. So the layer is rung no later than the first thing
+//! Who adds something that is due says so ([`LayerAlarm::arm_by`]) after it was added; who is rung says so first
+//! ([`LayerAlarm::fired`]), does what is due, and says when the next thing is. So the layer is rung no later than the first thing
 //! is due, and sometimes for nothing.
 
 use crate::clock::{Alarm, Clock, Timer};
@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 use mfio::lock::Lock;
 
-pub(crate) struct Bell {
+pub(crate) struct LayerAlarm {
     clock: Arc<dyn Clock>,
     state: Lock<State>,
 }
@@ -22,7 +22,7 @@ struct State {
     closed: bool,
 }
 
-impl Bell {
+impl LayerAlarm {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
@@ -35,7 +35,7 @@ impl Bell {
     }
 
     /// Sees to it that the layer is rung at that time, or before.
-    pub(crate) fn ring_by<A: Alarm + 'static>(&self, due: Duration, layer: &Arc<A>) {
+    pub(crate) fn arm_by<A: Alarm + 'static>(&self, due: Duration, layer: &Arc<A>) {
         let older = {
             let mut state = self.state.lock();
             if state.closed || state.due.is_some_and(|earlier| earlier <= due) {
@@ -59,7 +59,7 @@ impl Bell {
     }
 
     /// The layer is being rung. Returns the time.
-    pub(crate) fn rang(&self) -> Duration {
+    pub(crate) fn fired(&self) -> Duration {
         let now = self.now();
         let mut state = self.state.lock();
         // One that rings for nothing does not make the layer forget a later one, or there would be more and more of them.
