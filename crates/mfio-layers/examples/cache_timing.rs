@@ -1,5 +1,5 @@
-//! What a hit of a `Cache` costs beside a plain copy of the same bytes: random places of 64 MiB, more than caches of
-//! processors hold, medians of several rounds.
+//! What a hit of a `Cache` costs beside a plain copy of the same bytes: random places of 64 MiB,
+//! more than caches of processors hold, medians of several rounds.
 //!
 //! `cargo run --release -p mfio-layers --example cache_timing`
 

@@ -1,7 +1,8 @@
 //! A mirror of two files, of which one begins to fail.
 //!
-//! Reads are shared between the replicas; of what one fails only that is read from the other, so that nobody notices. A
-//! replica that misses a write is not read from any more, until it was made whole again.
+//! Reads are shared between the replicas; of what one fails only that is read from the other, so
+//! that nobody notices. A replica that misses a write is not read from any more, until it was made
+//! whole again.
 //!
 //! `cargo run -p mfio-layers --example failing_replica`
 

@@ -1,4 +1,5 @@
-//! What layers add to in-memory packets: medians of several rounds, one line each, beside the object without them.
+//! What layers add to in-memory packets: medians of several rounds, one line each, beside the
+//! object without them.
 //!
 //! `cargo run --release -p mfio-layers --example layer_timing`
 
@@ -34,8 +35,8 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// What `layer` takes, and how much more that is than `without`, for each of `parts`: in turns, so that what else the
-/// machine does hits both.
+/// What `layer` takes, and how much more that is than `without`, for each of `parts`: in turns, so
+/// that what else the machine does hits both.
 fn report(name: &str, parts: usize, mut without: impl FnMut(), mut layer: impl FnMut()) {
     let pairs: Vec<_> = (0..ROUNDS)
         .map(|_| (time(&mut without), time(&mut layer)))

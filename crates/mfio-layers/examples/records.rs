@@ -1,8 +1,8 @@
 //! Records that are scattered over a file, seen as if they lay one behind the other.
 //!
-//! The file has pages of 4 KiB, and in each of some pages one record of 64 bytes. `Remap` maps a dense address space to them,
-//! so that record number `n` is at byte `64 * n`, wherever it is in the file. A record that was deleted is a hole: reading it
-//! fails, and its neighbours do not.
+//! The file has pages of 4 KiB, and in each of some pages one record of 64 bytes. `Remap` maps a
+//! dense address space to them, so that record number `n` is at byte `64 * n`, wherever it is in
+//! the file. A record that was deleted is a hole: reading it fails, and its neighbours do not.
 //!
 //! `cargo run -p mfio-layers --example records`
 
@@ -40,7 +40,8 @@ pub(crate) fn main() -> Result<()> {
             table.map(start..start + RECORD as u64, place(n) as u64)?;
         }
 
-        // One request for all of them: the layer sends each part where it belongs, into the one buffer.
+        // One request for all of them: the layer sends each part where it belongs, into the one
+        // buffer.
         let all = table
             .read_packet_at(Packet::new(vec![0; RECORDS * RECORD]), 0)
             .await;

@@ -1,4 +1,5 @@
-//! Copy on write over an image: what changed is kept in a file of its own, told, carried on with later, and merged.
+//! Copy on write over an image: what changed is kept in a file of its own, told, carried on with
+//! later, and merged.
 //!
 //! `cargo run -p mfio-layers --example snapshot`
 

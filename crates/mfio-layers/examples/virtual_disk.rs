@@ -1,5 +1,6 @@
-//! Everything at once: a virtual disk with a cache, whose changes go to a file of their own, over an image that is striped
-//! over mirrors, one replica of which is bad. What goes in and out is traced, and every byte compared with a model.
+//! Everything at once: a virtual disk with a cache, whose changes go to a file of their own, over
+//! an image that is striped over mirrors, one replica of which is bad. What goes in and out is
+//! traced, and every byte compared with a model.
 //!
 //! ```text
 //!  Trace ─ Cache ─ Overlay ─┬─ base: Trace ─ Stripe ─┬─ Mirror ─┬─ Fault ─ file

@@ -1,16 +1,17 @@
-//! [`AttachBackend`]: an object, and what drives it.
+//! [`AttachBackend`]: an object with a backend of another one.
 
 use crate::forward::{forward, forward_backend, forward_len};
 use mfio::backend::LinksIoBackend;
 use mfio::io::{Direction, PacketIo, Position};
 use mfio::packet::View;
 
-/// An object together with the object whose backend drives it: for layers over several objects, which have none of their
-/// own, so that they can `block_on` and be spawned like a file.
+/// Attaches the backend of one object to another, so that a layer over several objects, which has
+/// none of its own, can `block_on` and be spawned like a file.
 ///
-/// `B` is what has the backend: a runtime, an `Arc` of an object, a [`RefLink`](mfio::backend::RefLink), or
-/// [`BackendSet`](crate::BackendSet) where there are several. It is the user who knows that it is the right one: what nobody
-/// drives does not end.
+/// `B` is the object with the backend: a runtime, an `Arc` of an object, a
+/// [`RefLink`](mfio::backend::RefLink), or a [`BackendSet`](crate::BackendSet) of several. It has
+/// to be the backend that drives the members of the layer: requests that no thread drives do not
+/// end.
 ///
 /// ```
 /// use mfio::backend::{IoBackendExt, RefLink};
@@ -33,25 +34,25 @@ pub struct AttachBackend<Io, B> {
 }
 
 impl<Io, B: LinksIoBackend> AttachBackend<Io, B> {
-    /// Drives `inner` by the backend of `link`.
+    /// Attaches the backend of `link` to `inner`.
     pub const fn new(inner: Io, link: B) -> Self {
         Self { inner, link }
     }
 }
 
 impl<Io, B> AttachBackend<Io, B> {
-    /// The object.
+    /// Returns the object.
     pub const fn inner(&self) -> &Io {
         &self.inner
     }
 
-    /// The object whose backend drives it.
+    /// Returns the object with the backend.
     #[doc(alias = "driver")]
     pub const fn link(&self) -> &B {
         &self.link
     }
 
-    /// Gives both back.
+    /// Returns both objects.
     pub fn into_parts(self) -> (Io, B) {
         (self.inner, self.link)
     }

@@ -1,4 +1,4 @@
-//! [`BackendSet`]: one backend of many.
+//! [`BackendSet`]: several backends as one.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -13,13 +13,15 @@ use mfio::backend::{
 };
 use mfio::error::{Error, ErrorKind, Result};
 
-/// Drives the backends of many objects as one: for [`AttachBackend`](crate::AttachBackend), or to be spawned.
+/// Drives the backends of several objects as one, for [`AttachBackend`](crate::AttachBackend) or to
+/// be spawned.
 ///
-/// It is for backends without a polling handle, such as that of [`Memory`](mfio::memory::Memory), which wake by other
-/// means. Each wake polls all of them, so it is for a few. Objects of one runtime have one backend among them, and need no
-/// `BackendSet`; several runtimes are driven by a `drive` of an executor's integration for each.
+/// It takes backends without a polling handle, such as that of [`Memory`](mfio::memory::Memory),
+/// which notify by other means. Each wake polls all of them, so it suits a few. The objects of one
+/// runtime share one backend, and need no `BackendSet`. For several runtimes, spawn a `drive` of an
+/// executor's integration for each.
 ///
-/// Everything else that drives those backends may go on doing so.
+/// Other tasks and threads may drive the same backends.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -43,10 +45,11 @@ pub struct BackendSet {
 }
 
 impl BackendSet {
-    /// Drives the backends of these.
+    /// Drives the backends of `links`.
     ///
     /// # Errors
-    /// `NotSupported` where one of them has a polling handle, or can be driven by one task at a time only.
+    /// `NotSupported` where one of them has a polling handle, or is not shared, so that one task at
+    /// a time may drive it.
     pub fn new<L>(links: impl IntoIterator<Item = L>) -> Result<Self>
     where
         L: LinksIoBackend<Link: Sync> + Send + 'static,
@@ -55,7 +58,10 @@ impl BackendSet {
             let object = link.get_mut();
             if object.polling_handle().is_some() || object.sharing().is_none() {
                 return Err(Error::new(ErrorKind::NotSupported, "driving a set of backends")
-                    .help("one of the backends has a polling handle, or is not shared: spawn a `drive` for each"));
+                    .help(
+                        "one of the backends has a polling handle, or is not shared: spawn a `drive` \
+                         for each",
+                    ));
             }
             let drive: Pin<Box<dyn Future<Output = Infallible> + Send>> =
                 Box::pin(Null::drive(link));
@@ -90,7 +96,7 @@ impl fmt::Debug for BackendSet {
     }
 }
 
-/// Polls every backend.
+/// A future that polls every backend.
 struct All {
     drives: Vec<Pin<Box<dyn Future<Output = Infallible> + Send>>>,
 }

@@ -1,14 +1,14 @@
-//! Whether a layer begins and ends where blocks of the object below do.
+//! Checks that the parts of a layer begin and end where blocks of the objects below do.
 //!
-//! A layer reports the alignment of what is below it, and splits requests where its parts end. So a request that keeps to the
-//! alignment stays aligned only where each part begins and ends with a block. A layer that would not keep that is refused
-//! when it is built: there is no alignment by which it could be used.
+//! A layer reports the alignment of the objects below, and splits requests where its parts end. So
+//! an aligned request stays aligned only where each part begins and ends with a block. A layer
+//! where that is not so is refused when it is built, as no request to it could be aligned.
 
 use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Alignment, Direction};
 use mfio::packet::{Outcome, View};
 
-/// Ends that no object reaches: a part with such an end is not cut there.
+/// No object reaches this address, so a part may end behind it within a block.
 const FAR: u64 = i64::MAX as u64;
 
 /// Whether a part may begin, or end, at this address below.
@@ -21,7 +21,7 @@ pub(crate) fn is_end(at: u64, alignment: Alignment) -> bool {
     at >= FAR || is_edge(at, alignment)
 }
 
-/// Refuses a layer unless its parts are as they must be; `help` says how.
+/// Refuses a layer whose parts are not aligned; `help` says how they have to be.
 pub(crate) fn check(aligned: bool, operation: &'static str, help: &'static str) -> Result<()> {
     match aligned {
         true => Ok(()),
@@ -29,8 +29,18 @@ pub(crate) fn check(aligned: bool, operation: &'static str, help: &'static str) 
     }
 }
 
-/// Gives `each` the parts of a request that succeeded and those that failed, in order, with their distances from its start.
-/// What is to be asked for `again` is whole blocks, with bytes around the failed ones: less could not be aligned.
+/// Explains a request that was refused because the parts of its layer are not aligned.
+pub(crate) fn explain(
+    cause: Cause,
+    help: &'static str,
+    aligned: impl FnOnce() -> bool,
+) -> Option<&'static str> {
+    (cause.kind() == ErrorKind::InvalidInput && !aligned()).then_some(help)
+}
+
+/// Passes the parts of a request that succeeded or failed to `each`, in order, with their offsets
+/// from its start. Failed parts that are to be read `again` are whole blocks, with the bytes around
+/// the failed ones: less could not be aligned.
 pub(crate) fn each_part<D: Direction>(
     view: View<D>,
     outcome: &Outcome,
@@ -53,7 +63,7 @@ pub(crate) fn each_part<D: Direction>(
             first = alignment.round_down(first);
             end = alignment.round_up(end).min(len);
         }
-        // An earlier one may have taken the front of it, or all.
+        // The part before may cover the front of it, or all.
         let first = first.max(at);
         if first >= end {
             continue;

@@ -1,56 +1,52 @@
 //! [`Cache`]: blocks of an object kept in memory.
 
-mod below;
 mod fetch;
+mod miss;
 mod set;
+mod shared;
 
 use crate::blocks;
-use crate::forward::{forward, forward_backend};
+use crate::forward::{forward, forward_backend, forward_len};
 use crate::route::{addressable, within_space};
-use alloc::boxed::Box;
+use crate::sent;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Range;
-use fetch::{Fetch, Through};
+use core::ops::{Range, RangeInclusive};
 use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Address, PacketIo, Read, Write};
-use mfio::lock::Lock;
-use mfio::packet::{AlignedBuf, RelayPool, View};
-use set::{Set, WAYS, Waiting};
+use mfio::packet::View;
+use shared::{CacheShared, WriteThrough};
 
-/// How large a block can be.
-const BLOCKS: core::ops::RangeInclusive<usize> = 2..=1 << 30;
+/// The sizes that a block can have, in bytes.
+const BLOCKS: RangeInclusive<usize> = 2..=1 << 30;
 
-/// How many blocks on their way, and writes, are prepared for without allocating.
-const IN_FLIGHT: usize = 256;
-
-/// Keeps blocks of an object in memory: up to a number of bytes, those that were used most lately.
+/// Keeps the most recently used blocks of an object in memory, up to a number of bytes.
 ///
-/// * A read is answered from blocks that are there, and copied once. For others one fetch goes below, of a whole block,
-///   however many requests wait for it. It is one request for each block, so that the block is also what the object below
-///   is asked for at a time. Where every place that a block may have is being filled, requests go below as they are.
-/// * An object that is read in whole blocks only, into aligned memory ([`PacketIo::alignment`]), is read so, whatever reads
-///   come. That takes a block here that is one there, or several.
-/// * Writes go through, uncopied, and what they touched is forgotten when they end: the next read fetches it. A fetch that
-///   was on its way meanwhile is still good for those who had asked before the write ended, but is not kept. (The bytes of
-///   the write are not put into blocks: of two writes at the same time only the object below knows which one came last.)
-/// * What failed is not kept. Of a block that was not read whole only those bytes fail that did. Of the last block, in
-///   which the data ends, the bytes that are there are kept; for those behind the object below is asked each time, because
-///   data may grow.
-/// * The block that was not used for the longest time goes first, among those that could be in the same place: 8 where the
-///   number of blocks is a power of two, 5 to 8 otherwise. Runs of neighbouring blocks fill all places alike.
+/// * A hit is copied once. A miss fetches the whole block in one request, and later reads of that
+///   block wait for the same fetch. So the block is also the size of requests to the object. Where
+///   every way of a set is being filled, reads bypass the cache.
+/// * An object that takes aligned requests only ([`PacketIo::alignment`]) is read in whole blocks
+///   into aligned memory, however its readers ask. A block of the cache must be one of the object's
+///   blocks, or several.
+/// * Writes go through uncopied, and invalidate the blocks that they touch when they end. A fetch
+///   that was under way at that time still serves the reads that wait for it, but is not kept.
+///   Blocks are not updated by writes: of two concurrent writes only the object knows the order.
+/// * Failures are not kept. Of a block that was read in part only the bytes that failed fail. Of
+///   the last block, within which the data ends, the bytes that exist are kept; reads behind them
+///   ask the object each time, as the data may grow.
+/// * The least recently used block of a set is evicted. A set has 8 ways where the number of blocks
+///   is a power of two, and 5 to 8 otherwise. Runs of neighbouring blocks fill all sets evenly.
 ///
-/// Whoever changes the object below otherwise says so to [`invalidate`](Self::invalidate).
+/// A program that changes the object in another way calls [`invalidate`](Self::invalidate).
 ///
-/// An object whose bytes come in order, wherever they are asked for (a socket, a terminal), gives each once: nothing of it is
-/// kept, and reads go below as they are.
+/// Of an object whose bytes come in order (a socket, a terminal) nothing is kept, because it gives
+/// each byte once: reads go below as they are.
 ///
-/// The memory of a block is allocated when it is first needed, aligned to 512 or its size, or to more where the object below
-/// asks for it, and used again. A table of
-/// about 50 bytes for each block is there from the beginning.
+/// The memory of a block is allocated at its first use, aligned to 512 bytes or its size, or to
+/// more where the object asks for it, and reused. The table of blocks is allocated at the
+/// beginning, and takes about 50 bytes for each.
 ///
-/// Driving it drives the object below.
+/// The backend of the object drives the cache too.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -72,45 +68,35 @@ const IN_FLIGHT: usize = 256;
 /// ```
 pub struct Cache<Io> {
     inner: Io,
-    core: Arc<Core>,
+    shared: Arc<CacheShared>,
 }
 
-/// Without the object below: fetches that it has keep this, and must not keep it.
-struct Core {
-    sets: Box<[Lock<Set>]>,
-    /// The size of a block is two to this power.
-    shift: u32,
-    blocks: usize,
-    fetches: RelayPool<AlignedBuf, Fetch>,
-    writes: RelayPool<View<Write>, Through>,
-    /// Empty lists to wait in.
-    spares: Lock<Vec<Vec<Waiting>>>,
-}
-
-/// What came of the requests so far, counted by block: a request that touches three blocks counts three times.
+/// Counts of a [`Cache`], by block: a request that touches three blocks counts three times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheStats {
-    /// Answered from memory.
+    /// Reads that were answered from memory.
     pub hits: u64,
-    /// Fetched from the object below.
+    /// Fetches from the object.
     pub misses: u64,
-    /// Answered by a fetch that was on its way already.
+    /// Reads that waited for a fetch of another one.
     #[doc(alias = "joined")]
     pub coalesced: u64,
-    /// Sent below as they were: behind the end of the data, or where no place was free.
+    /// Reads that were forwarded as they were: behind the end of the data, or where every way of
+    /// the set was being filled.
     #[doc(alias = "around")]
     pub bypassed: u64,
-    /// Blocks that had to go to make room.
+    /// Blocks that were dropped to make room for others.
     pub evictions: u64,
 }
 
 impl<Io> Cache<Io> {
-    /// Keeps at most `capacity` bytes of `inner`, in blocks of `block` bytes. `P` is the type of its positions: to be named
-    /// (`Cache::new::<u64>`) only where it has several.
+    /// Keeps at most `capacity` bytes of `inner`, in blocks of `block` bytes. `P` is the type of
+    /// positions; name it (`Cache::new::<u64>`) where the object has several.
     ///
     /// # Errors
-    /// `InvalidInput` where `block` is not a power of two from 2 to 2^30, or less than a block that the object asks for
-    /// ([`alignment`](PacketIo::alignment)), or where `capacity` does not hold one block; `OutOfMemory`.
+    /// `InvalidInput` where `block` is not a power of two from 2 to 2^30, or less than a block that
+    /// the object asks for ([`alignment`](PacketIo::alignment)), or where `capacity` does not hold
+    /// one block; `OutOfMemory`.
     pub fn new<P: Address>(inner: Io, capacity: usize, block: usize) -> Result<Self>
     where
         Io: PacketIo<Read, P>,
@@ -121,144 +107,72 @@ impl<Io> Cache<Io> {
             ));
         }
         let aligned = blocks::is_edge(block as u64, inner.alignment());
-        let help = "the object takes whole blocks only (`PacketIo::alignment`): a block of the cache must be one, or several";
+        let help = "the object takes whole blocks only (`PacketIo::alignment`): a block of the cache \
+                    must be one, or several";
         blocks::check(aligned, "making a cache", help)?;
-        let blocks = capacity / block;
-        // A power of two, so that a set is found without a division.
-        let sets = blocks.div_ceil(WAYS).next_power_of_two();
-        let ways = |set| blocks / sets + usize::from(set < blocks % sets);
-        let mut table = Vec::new();
-        if table.try_reserve_exact(sets).is_err() {
-            let error = Error::new(ErrorKind::OutOfMemory, "making a cache");
-            return Err(error.help("the table of its blocks takes about 50 bytes for each"));
-        }
-        table.extend((0..sets).map(|set| Lock::new(Set::new(ways(set)))));
-        Ok(Self {
-            inner,
-            core: Arc::new(Core {
-                sets: table.into_boxed_slice(),
-                shift: block.trailing_zeros(),
-                blocks,
-                fetches: RelayPool::new(IN_FLIGHT),
-                writes: RelayPool::new(IN_FLIGHT),
-                spares: Lock::new(Vec::new()),
-            }),
-        })
+        let shared = Arc::new(CacheShared::new(capacity, block)?);
+        Ok(Self { inner, shared })
     }
 
-    /// The object below. What is written to it directly must be [invalidated](Self::invalidate).
+    /// Returns the object. After a write to it, [invalidate](Self::invalidate) its range.
     pub fn inner(&self) -> &Io {
         &self.inner
     }
 
-    /// Gives the object back. What is kept is forgotten; requests that are on their way end as they would.
+    /// Returns the object, and drops what is cached. Requests under way end as usual.
     pub fn into_inner(self) -> Io {
         self.inner
     }
 
-    /// How many bytes a block has.
+    /// Returns the size of a block in bytes.
     pub fn block(&self) -> usize {
-        1 << self.core.shift
+        self.shared.block()
     }
 
-    /// How many bytes are kept at most.
+    /// Returns how many bytes are kept at most.
     pub fn capacity(&self) -> usize {
-        self.core.blocks << self.core.shift
+        self.shared.blocks << self.shared.shift
     }
 
-    /// How many blocks are kept now.
+    /// Returns how many blocks are cached now.
     pub fn ready(&self) -> usize {
-        self.core.sets.iter().map(|set| set.lock().ready()).sum()
+        self.shared.sets.iter().map(|set| set.lock().ready()).sum()
     }
 
-    /// What came of the requests so far.
+    /// Returns the counts since the cache was created.
     pub fn stats(&self) -> CacheStats {
         let mut all = CacheStats::default();
-        for set in &self.core.sets {
-            let set = set.lock().counts;
-            all.hits += set.hits;
-            all.misses += set.misses;
-            all.coalesced += set.coalesced;
-            all.bypassed += set.bypassed;
-            all.evictions += set.evictions;
+        for set in &self.shared.sets {
+            let counts = set.lock().counts;
+            all.hits += counts.hits;
+            all.misses += counts.misses;
+            all.coalesced += counts.coalesced;
+            all.bypassed += counts.bypassed;
+            all.evictions += counts.evictions;
         }
         all
     }
 
-    /// Forgets the blocks of these addresses, because the object below was changed there. Requests that begin after it get
-    /// what is there then.
+    /// Drops the blocks of these addresses, because the object was changed there. Reads that begin
+    /// afterwards ask the object.
     #[doc(alias = "forget")]
     pub fn invalidate(&self, addresses: Range<u64>) {
         let len = addresses.end.saturating_sub(addresses.start);
-        self.core.invalidate(addresses.start, len);
+        self.shared.invalidate(addresses.start, len);
     }
 }
 
-impl Core {
-    fn block(&self) -> usize {
-        1 << self.shift
-    }
-
-    /// Which set a block belongs to. Neighbours are in different ones; what lies further apart by a power of two is, too.
-    #[inline]
-    fn set_of(&self, number: u64) -> usize {
-        let mask = self.sets.len() as u64 - 1;
-        let above = number >> mask.count_ones().min(63);
-        let spread = above.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        (number.wrapping_add(spread) & mask) as usize
-    }
-
-    fn invalidate(&self, at: u64, len: u64) {
-        let Some(more) = len.checked_sub(1) else {
-            return;
-        };
-        let (first, last) = (at >> self.shift, at.saturating_add(more) >> self.shift);
-        if last - first >= self.sets.len() as u64 {
-            self.sets
-                .iter()
-                .for_each(|set| set.lock().invalidate(first, last));
-        } else {
-            (first..=last).for_each(|number| {
-                self.sets[self.set_of(number)]
-                    .lock()
-                    .invalidate(number, number);
-            });
-        }
-    }
-
-    /// Ends the views of a list, and keeps the list.
-    fn end(&self, mut waiting: Vec<Waiting>, each: impl FnMut(Waiting)) {
-        waiting.drain(..).for_each(each);
-        let mut spares = self.spares.lock();
-        if spares.len() < IN_FLIGHT {
-            spares.push(waiting);
-        }
-    }
-}
-
-/// A blocking write on its way: what it touches is forgotten at its end, a panic included.
+/// A blocking write that is under way: the blocks that it touches are invalidated at its end, or
+/// when it panics.
 struct Touched<'a> {
-    core: &'a Core,
+    shared: &'a CacheShared,
     at: u64,
     len: u64,
 }
 
 impl Drop for Touched<'_> {
     fn drop(&mut self) {
-        self.core.invalidate(self.at, self.len);
-    }
-}
-
-impl<Io> Cache<Io> {
-    #[inline]
-    fn copy(&self, at: u64, into: &mut [u8]) -> Option<usize> {
-        let core = &*self.core;
-        let number = at >> core.shift;
-        let within = at as usize & (core.block() - 1);
-        let len = into.len().min(core.block() - within);
-        core.sets[core.set_of(number)]
-            .lock()
-            .copy(number, within, &mut into[..len])
+        self.shared.invalidate(self.at, self.len);
     }
 }
 
@@ -269,12 +183,13 @@ where
 {
     #[inline]
     fn send_io(&self, pos: P, view: View<Read>) {
+        let Self { inner, shared } = self;
         let mut at = pos.to_u64();
         let mut view = within_space::<P, Read>(at, view);
         let mut copied = 0;
         while copied < view.len() {
             let place = at + copied as u64;
-            if let Some(len) = self.copy(place, &mut view.bytes_mut()[copied..]) {
+            if let Some(len) = shared.copy(place, &mut view.bytes_mut()[copied..]) {
                 copied += len;
                 continue;
             }
@@ -285,21 +200,21 @@ where
                 there.done();
                 missing
             };
-            if self.inner.alignment().is_in_order() {
-                return self.pass_on::<P>(place, missing);
+            if inner.alignment().is_in_order() {
+                return miss::forward::<P, Io>(inner, place, missing);
             }
-            let wanted = self.block() - (place as usize & (self.block() - 1));
+            let wanted = shared.block() - (place as usize & (shared.block() - 1));
             if wanted >= missing.len() {
-                return self.miss::<P>(place, missing);
+                return shared.miss::<P, Io>(inner, place, missing);
             }
             let (part, rest) = missing.split_at(wanted);
-            self.miss::<P>(place, part);
+            shared.miss::<P, Io>(inner, place, part);
             (at, copied, view) = (place + wanted as u64, 0, rest);
         }
         view.done();
     }
 
-    /// Answers what is there; `None` where the first byte is not.
+    /// Copies what is cached; `None` where the first byte is not.
     #[inline]
     fn transfer_blocking(
         &self,
@@ -307,11 +222,14 @@ where
         bytes: &mut [u8],
     ) -> Option<core::result::Result<usize, Cause>> {
         let at = pos.to_u64();
-        // Behind the last address of `P` there is nothing, whatever the cache has there or at address 0.
+        // Not beyond the last address of `P`, where the cache may have bytes for wider types.
         let room = addressable::<P>(at, bytes.len());
         let mut copied = 0;
         while copied < room {
-            match self.copy(at + copied as u64, &mut bytes[copied..room]) {
+            match self
+                .shared
+                .copy(at + copied as u64, &mut bytes[copied..room])
+            {
                 Some(len) => copied += len,
                 None => break,
             }
@@ -329,11 +247,8 @@ where
 {
     #[inline]
     fn send_io(&self, pos: P, view: View<Write>) {
-        let state = Through {
-            core: Some(self.core.clone()),
-            at: pos.to_u64(),
-        };
-        let relay = self.core.writes.relay(view, state);
+        let at = pos.to_u64();
+        let relay = sent::relay(&self.shared, view, WriteThrough { at });
         self.inner.send_io(pos, relay.send());
     }
 
@@ -343,7 +258,7 @@ where
         bytes: &[u8],
     ) -> Option<core::result::Result<usize, Cause>> {
         let touched = Touched {
-            core: &self.core,
+            shared: &self.shared,
             at: pos.to_u64(),
             len: bytes.len() as u64,
         };
@@ -360,6 +275,7 @@ where
 }
 
 forward_backend!([Io] Cache<Io>, Io, |layer| &layer.inner);
+forward_len!([Io] Cache<Io>, Io, |layer| &layer.inner);
 
 impl<Io> fmt::Debug for Cache<Io> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -369,5 +285,3 @@ impl<Io> fmt::Debug for Cache<Io> {
             .finish_non_exhaustive()
     }
 }
-
-crate::forward::forward_len!([Io] Cache<Io>, Io, |layer| &layer.inner);

@@ -1,9 +1,10 @@
-//! Clocks: what time it is, and who is to be rung when.
+//! Clocks: time, and alarms.
 //!
-//! Layers that wait are given a [`Clock`]: [`ThreadClock`] in programs, [`ManualClock`] in tests, simulators, and where
-//! there is no std. An alarm is an `Arc`, so that arming it allocates nothing once the clock has room for it, and a
-//! layer has one alarm however many requests wait in it.
+//! Layers that wait take a [`Clock`]: [`ThreadClock`] in programs, [`ManualClock`] in tests,
+//! simulators, and without std. An alarm is an `Arc`, so that arming one does not allocate once the
+//! clock has room for it. A layer has one alarm, however many requests wait in it.
 
+mod alarm;
 mod manual;
 #[cfg(feature = "std")]
 mod thread;
@@ -12,12 +13,13 @@ mod timers;
 use alloc::sync::Arc;
 use core::time::Duration;
 
+pub use alarm::Alarm;
 pub use manual::ManualClock;
 #[cfg(feature = "std")]
 pub use thread::ThreadClock;
 pub use timers::Timer;
 
-/// What knows the time and can ring.
+/// A monotonic clock with one-shot alarms.
 ///
 /// ```
 /// use mfio_layers::clock::{Alarm, Clock, ManualClock};
@@ -44,26 +46,19 @@ pub use timers::Timer;
 /// assert_eq!(count.0.load(Ordering::Relaxed), 1);
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The time since an epoch of the clock's own. Never runs backwards, and never panics: a layer that was rung would not be
-    /// rung again.
+    /// Returns the time since an epoch of the clock. Never decreases, and never panics: the next
+    /// alarm of a layer would not be armed.
     fn now(&self) -> Duration;
 
-    /// Rings `alarm` once: not before [`now`](Self::now) says that it is `at`, and as soon as possible then. The clock holds no
-    /// lock while it rings, so that an alarm may arm and cancel.
+    /// Fires `alarm` once, as soon as possible after [`now`](Self::now) has reached `at`. The clock
+    /// holds no lock while an alarm fires, so that it may arm and cancel.
     ///
-    /// Never rings within this call: who arms may hold what the alarm needs.
+    /// Never fires within this call: the caller may hold a lock that the alarm takes.
     fn arm(&self, at: Duration, alarm: Arc<dyn Alarm>) -> Timer;
 
-    /// Takes an armed alarm back. `true`: it was armed, and will not ring. `false`: it has rung, is about to, or was
-    /// cancelled before.
+    /// Cancels an alarm. Returns `true` if it was armed, and so will not fire; `false` if it has
+    /// fired, is about to, or was cancelled before.
     fn cancel(&self, timer: Timer) -> bool;
-}
-
-/// Who is rung.
-pub trait Alarm: Send + Sync {
-    /// The time has come. Runs on the clock's thread, or within the call that moved a [`ManualClock`]: it must not block.
-    #[doc(alias = "ring")]
-    fn fire(self: Arc<Self>);
 }
 
 impl<C: Clock + ?Sized> Clock for Arc<C> {

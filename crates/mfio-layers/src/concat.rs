@@ -2,7 +2,7 @@
 
 use crate::blocks;
 use crate::identity::{first_explanation, first_pool, identity_over_many, strictest};
-use crate::route::{self, Segment};
+use crate::route::{self, Destination};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::future::{Ready, ready};
@@ -11,17 +11,21 @@ use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo, Posit
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 
-/// Puts objects one after another: each has a length, and the next one begins where it ends.
+/// Concatenates objects of given lengths: each begins where the one before ends.
 ///
-/// Requests are split where one object ends and the next one begins. What reaches beyond the last one fails with
-/// [`UnexpectedEof`](ErrorKind::UnexpectedEof), and the rest goes on. An object that is longer than was said is cut; of
-/// one that is shorter the missing part fails alone. That is `UnexpectedEof` too, so calls that end with the data
-/// (`read_at`, `read_vec_at`, cursors) end there, before the objects behind it: give lengths that the objects have.
+/// Requests are split where one object ends and the next one begins. The part of a request beyond
+/// the last one fails with [`UnexpectedEof`](ErrorKind::UnexpectedEof). An object that is longer
+/// than its given length is cut. Of one that is shorter the missing part fails, and the next object
+/// still begins at the given place. That is `UnexpectedEof` too, so calls that end with the data
+/// (`read_at`, `read_vec_at`, cursors) end there, before the objects behind it: give the real
+/// lengths.
 ///
-/// Under a [`Remap`](crate::Remap) it makes ranges of several objects: [`start`](Self::start) says where each begins.
+/// Under a [`Remap`](crate::Remap) it maps ranges of several objects: [`start`](Self::start)
+/// returns where each begins.
 ///
-/// It has no backend of its own, because its objects may have many: [`AttachBackend`](crate::AttachBackend) adds the one that all share,
-/// and [`BackendSet`](crate::BackendSet) makes one of many.
+/// It has no backend of its own, because its objects may have several:
+/// [`AttachBackend`](crate::AttachBackend) adds the one that all share, and
+/// [`BackendSet`](crate::BackendSet) makes one of many.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -47,17 +51,18 @@ pub struct Concat<Io> {
 struct Part<Io> {
     io: Io,
     start: u64,
-    /// Where the next one begins.
+    /// The start of the next part.
     end: u64,
 }
 
 impl<Io> Concat<Io> {
-    /// Puts objects with their lengths in bytes one after another. `P` is the type of their positions: to be named
-    /// (`Concat::new::<u64>`) only where they have several.
+    /// Concatenates objects with their lengths in bytes. `P` is the type of positions; name it
+    /// (`Concat::new::<u64>`) where the objects have several.
     ///
     /// # Errors
-    /// `InvalidInput` where the lengths add up to more than 2^64 - 1, or one of them is no multiple of the largest block that
-    /// an object asks for ([`alignment`](PacketIo::alignment)). The last object may be said to be longer than it is.
+    /// `InvalidInput` where the sum of the lengths exceeds 2^64 - 1, or one of them is no multiple
+    /// of the largest block that an object asks for ([`alignment`](PacketIo::alignment)). The given
+    /// length of the last object may be greater than the real one.
     pub fn new<P: Position>(parts: impl IntoIterator<Item = (Io, u64)>) -> Result<Self>
     where
         Io: PacketIo<Read, P>,
@@ -68,8 +73,9 @@ impl<Io> Concat<Io> {
             .parts
             .iter()
             .all(|part| blocks::is_end(part.end, alignment));
-        let help = "an object takes whole blocks only (`PacketIo::alignment`): the length of each must be a multiple of the \
-                    largest block (round that of the last one up: where it ends it says so itself)";
+        let help = "an object takes whole blocks only (`PacketIo::alignment`): the length of each must \
+                    be a multiple of the largest block (round that of the last one up: where it ends \
+                    it says so itself)";
         blocks::check(aligned, "concatenating", help)?;
         Ok(concat)
     }
@@ -94,33 +100,34 @@ impl<Io> Concat<Io> {
         }
     }
 
-    /// How many bytes there are.
+    /// Returns the length in bytes.
     pub fn len(&self) -> u64 {
         self.parts.last().map_or(0, |last| last.end)
     }
 
-    /// Whether there are none.
+    /// Whether the length is 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Where an object begins; `None` where there is no such object.
+    /// Returns the address where an object begins; `None` where there is no such object.
     pub fn start(&self, index: usize) -> Option<u64> {
         self.parts.get(index).map(|part| part.start)
     }
 
-    /// The objects, in their order.
+    /// Returns the objects, in their order.
     pub fn members(&self) -> impl ExactSizeIterator<Item = &Io> {
         self.parts.iter().map(|part| &part.io)
     }
 
     #[inline]
-    fn segment<Q: Address>(&self, at: u64, wanted: u64) -> Segment<'_, Io, Q> {
-        // Objects without bytes end where they begin, so none of them is the first to end beyond `at`.
+    fn route<Q: Address>(&self, at: u64, wanted: u64) -> Destination<'_, Io, Q> {
+        // Objects without bytes end where they begin, so none of them is the first to end beyond
+        // `at`.
         let index = self.parts.partition_point(|part| part.end <= at);
         match self.parts.get(index) {
-            Some(part) => Segment::of(&part.io, at - part.start, part.end - at),
-            None => Segment::missing(ErrorKind::UnexpectedEof, wanted),
+            Some(part) => Destination::of(&part.io, at - part.start, part.end - at),
+            None => Destination::missing(ErrorKind::UnexpectedEof, wanted),
         }
     }
 }
@@ -128,21 +135,21 @@ impl<Io> Concat<Io> {
 impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Concat<Io> {
     #[inline]
     fn send_io(&self, pos: P, view: View<D>) {
-        route::split_and_send(pos, view, |at, wanted| self.segment::<P>(at, wanted));
+        route::split_and_send(pos, view, |at, wanted| self.route::<P>(at, wanted));
     }
 
-    /// Moves the part in the first object.
+    /// Transfers the part in the first object.
     #[inline]
     fn transfer_blocking(
         &self,
         pos: P,
         bytes: D::Slice<'_>,
     ) -> Option<core::result::Result<usize, Cause>> {
-        route::transfer_first::<D, P, P, Io>(pos, bytes, |at, wanted| self.segment(at, wanted))
+        route::transfer_first::<D, P, P, Io>(pos, bytes, |at, wanted| self.route(at, wanted))
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
-        route::expose_first::<D, P, P, Io>(pos, len, |at, wanted| self.segment(at, wanted))
+        route::expose_first::<D, P, P, Io>(pos, len, |at, wanted| self.route(at, wanted))
     }
 
     fn alignment(&self) -> Alignment {
@@ -171,7 +178,7 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Concat<Io>
 impl<Io> HasLen for Concat<Io> {
     type Len = Ready<Result<u64>>;
 
-    /// As was said: no object is asked.
+    /// Returns the given length: no object is asked.
     fn io_len(&self) -> Self::Len {
         ready(Ok(self.len()))
     }
@@ -184,13 +191,7 @@ mod tests {
     #[test]
     fn empty_parts_are_passed_over_and_the_end_is_the_end() {
         let concat = Concat::join([('a', 0), ('b', 3), ('c', 0), ('d', 2), ('e', 0)]).unwrap();
-        let at = |at| {
-            concat
-                .segment::<u64>(at, 9)
-                .to
-                .map(|(io, at)| (*io, at))
-                .ok()
-        };
+        let at = |at| concat.route::<u64>(at, 9).to.map(|(io, at)| (*io, at)).ok();
         assert_eq!(
             [at(0), at(2), at(3), at(4), at(5)],
             [

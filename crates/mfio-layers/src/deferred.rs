@@ -1,4 +1,4 @@
-//! [`Deferred`]: what a layer goes on with at a given time.
+//! [`Deferred`]: values that a layer continues with at a given time.
 
 use crate::clock::{Alarm, Clock};
 use crate::layer_alarm::LayerAlarm;
@@ -10,18 +10,19 @@ use core::cmp::{Ordering, Reverse};
 use core::time::Duration;
 use mfio::lock::Lock;
 
-/// Things by the time when they are due; those of the same time in the order in which they came. The memory stays.
+/// Values in the order of the time at which they are due, and of their arrival. Keeps its memory.
 pub(crate) struct Deferred<T> {
     alarm: LayerAlarm,
     queue: Lock<Queue<T>>,
 }
 
-/// A queue that grew to this length since it was swept last is swept again.
+/// The length at which a queue is swept first.
 const SWEPT_AT: usize = 64;
 
 struct Queue<T> {
     heap: BinaryHeap<Reverse<Due<T>>>,
-    /// Twice what the last sweep left, so that a sweep costs each thing that comes a look at two others.
+    /// The length at which the queue is swept next: twice what the last sweep left, so that
+    /// sweeping costs each value a look at two others.
     swept_at: usize,
     number: u64,
     closed: bool,
@@ -30,7 +31,7 @@ struct Queue<T> {
 struct Due<T> {
     at: Duration,
     number: u64,
-    what: T,
+    value: T,
 }
 
 impl<T> Ord for Due<T> {
@@ -66,73 +67,75 @@ impl<T> Deferred<T> {
         }
     }
 
-    /// Keeps `what` until `delay` has passed; then `layer` is rung, and calls [`due`](Self::due). A layer that has gone gets
-    /// it back.
+    /// Keeps `value` until `delay` has passed. Then the alarm of `layer` fires, which calls
+    /// [`due`](Self::due). Returns the value where the layer is dropped.
     pub(crate) fn keep<A: Alarm + 'static>(
         &self,
         delay: Duration,
-        what: T,
+        value: T,
         layer: &Arc<A>,
     ) -> Result<(), T> {
         let at = self.alarm.now().saturating_add(delay);
         let mut queue = self.queue.lock();
         if queue.closed {
-            return Err(what);
+            return Err(value);
         }
         queue.number += 1;
         let number = queue.number;
-        queue.heap.push(Reverse(Due { at, number, what }));
+        queue.heap.push(Reverse(Due { at, number, value }));
         drop(queue);
         self.alarm.arm_by(at, layer);
         Ok(())
     }
 
-    /// Takes out what is unwanted, where the queue has grown much since that was done last. The caller ends it.
+    /// Takes out unwanted values, where the queue has grown to twice its length since the last
+    /// sweep. The caller ends them.
     pub(crate) fn sweep(&self, is_unwanted: impl Fn(&T) -> bool) -> Vec<T> {
         let mut queue = self.queue.lock();
         if queue.heap.len() < queue.swept_at {
             return Vec::new();
         }
         let mut all = core::mem::take(&mut queue.heap).into_vec();
-        let unwanted = all.extract_if(.., |Reverse(due)| is_unwanted(&due.what));
-        let unwanted = unwanted.map(|Reverse(due)| due.what).collect();
+        let unwanted = all.extract_if(.., |Reverse(due)| is_unwanted(&due.value));
+        let unwanted = unwanted.map(|Reverse(due)| due.value).collect();
         queue.swept_at = SWEPT_AT.max(2 * all.len());
         queue.heap = all.into();
         unwanted
     }
 
-    /// The layer was rung: gives what is due to `go_on`, one after another and without a lock.
+    /// Passes the values that are due to `go_on`, one after another and without a lock. Called by
+    /// the alarm of the layer.
     pub(crate) fn due<A: Alarm + 'static>(&self, layer: &Arc<A>, mut go_on: impl FnMut(T)) {
         let now = self.alarm.fired();
         let rest = OnPanic(|| self.arm_for_next(layer));
         let mut steps = Steps::default();
-        while let Some(what) = self.pop(now) {
-            steps.run(|| go_on(what));
+        while let Some(value) = self.pop(now) {
+            steps.run(|| go_on(value));
         }
         core::mem::forget(rest);
         self.arm_for_next(layer);
         steps.over();
     }
 
-    /// Takes out the first thing that is due.
+    /// Takes out the first value that is due.
     fn pop(&self, now: Duration) -> Option<T> {
         let mut queue = self.queue.lock();
         let Reverse(first) = queue.heap.peek()?;
         if first.at > now {
             return None;
         }
-        queue.heap.pop().map(|Reverse(due)| due.what)
+        queue.heap.pop().map(|Reverse(due)| due.value)
     }
 
     fn arm_for_next<A: Alarm + 'static>(&self, layer: &Arc<A>) {
-        // The lock is released at the end of this line.
+        // Takes the lock for this line only.
         let next = self.queue.lock().heap.peek().map(|Reverse(next)| next.at);
         if let Some(at) = next {
             self.alarm.arm_by(at, layer);
         }
     }
 
-    /// The layer goes: nothing will be due any more. Gives what is left to `end`.
+    /// Passes all values to `end`, as the layer is dropped.
     pub(crate) fn close(&self, mut end: impl FnMut(T)) {
         self.alarm.close();
         let left = {
@@ -140,6 +143,6 @@ impl<T> Deferred<T> {
             queue.closed = true;
             core::mem::take(&mut queue.heap)
         };
-        left.into_iter().for_each(|Reverse(due)| end(due.what));
+        left.into_iter().for_each(|Reverse(due)| end(due.value));
     }
 }

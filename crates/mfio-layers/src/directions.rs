@@ -1,15 +1,15 @@
-//! What layers need to know of the two directions, and requests that are kept without saying which way they go.
+//! Code of layers that is written once for reads and writes.
 
-use alloc::sync::Arc;
 use mfio::error::ErrorKind;
 use mfio::io::{Alignment, Direction, Position, Read, Write};
 use mfio::packet::{OnEnd, Outcome, Relay, View};
 
-/// Something for each direction.
+/// A family of types with one for each direction.
 pub(crate) trait PerDirection {
     type Of<D: DirectionExt>;
 }
 
+/// A value for each direction.
 pub(crate) struct Directions<F: PerDirection> {
     pub(crate) read: F::Of<Read>,
     pub(crate) write: F::Of<Write>,
@@ -57,22 +57,24 @@ impl AnyView {
     }
 }
 
-/// [`Direction`], as seen by code that is written once for both.
+/// Extends [`Direction`] for code that is written once for both.
 pub(crate) trait DirectionExt: Direction {
+    /// Returns the value for this direction.
     fn pick<F: PerDirection>(both: &Directions<F>) -> &F::Of<Self>;
 
+    /// Forgets the direction in the type.
     fn erase(view: View<Self>) -> AnyView;
 
-    /// The view, if it goes this way.
+    /// Returns the view, if it has this direction.
     fn restore(view: AnyView) -> Option<View<Self>>;
 
-    /// [`Relay::send`], which cannot be called where the direction is not known.
+    /// Calls [`Relay::send`], which generic code cannot: it does not know that the buffer suits.
     fn send<S: OnEnd<View<Self>>>(relay: Relay<View<Self>, S>) -> View<Self>;
 
-    /// A write: copies the bytes to the front of `own`.
+    /// Copies the bytes of a write to the front of `own`. Does nothing for a read.
     fn copy_out(view: &View<Self>, own: &mut [u8]);
 
-    /// A read: fills the view from `own`, of which there are as many bytes.
+    /// Fills the view of a read from `own`, which has the same length. Does nothing for a write.
     fn copy_in(view: &mut View<Self>, own: &[u8]);
 }
 
@@ -87,6 +89,7 @@ impl DirectionExt for Read {
         relay.send()
     }
 
+    /// Forgets the direction in the type.
     fn erase(view: View<Self>) -> AnyView {
         AnyView::Read(view)
     }
@@ -118,6 +121,7 @@ impl DirectionExt for Write {
         relay.send()
     }
 
+    /// Forgets the direction in the type.
     fn erase(view: View<Self>) -> AnyView {
         AnyView::Write(view)
     }
@@ -138,62 +142,8 @@ impl DirectionExt for Write {
     fn copy_in(_: &mut View<Self>, _: &[u8]) {}
 }
 
-/// A request that waits in a layer `C`, with what the layer notes beside it. It does not keep the layer, nor the object
-/// below, so that what waits ends when the layer goes.
-pub(crate) struct Parked<C, P, X = ()> {
-    pub(crate) pos: P,
-    pub(crate) view: AnyView,
-    pub(crate) note: X,
-    resume: fn(&Arc<C>, P, AnyView, X),
-}
-
-/// How a layer goes on with a request.
-pub(crate) trait Resume<D: Direction, P, X>: Sized {
-    fn resume(self: &Arc<Self>, pos: P, view: View<D>, note: X);
-}
-
-impl<C, P: Copy, X> Parked<C, P, X> {
-    pub(crate) fn new<D: DirectionExt>(pos: P, view: View<D>, note: X) -> Self
-    where
-        C: Resume<D, P, X>,
-    {
-        Self {
-            pos,
-            view: D::erase(view),
-            note,
-            resume: |core, pos, view, note| {
-                if let Some(view) = D::restore(view) {
-                    core.resume(pos, view, note);
-                }
-            },
-        }
-    }
-
-    pub(crate) fn resume(self, core: &Arc<C>) {
-        (self.resume)(core, self.pos, self.view, self.note);
-    }
-
-    /// Splits the first `len` bytes off. The others are at `next`; where there is no such position they are given back.
-    pub(crate) fn split(self, len: usize, next: Option<P>) -> (Self, Result<Self, AnyView>)
-    where
-        X: Copy,
-    {
-        let (head, tail) = self.view.split_at(len);
-        let first = Self { view: head, ..self };
-        let rest = match next {
-            Some(pos) => Ok(Self {
-                pos,
-                view: tail,
-                ..first
-            }),
-            None => Err(tail),
-        };
-        (first, rest)
-    }
-}
-
-/// Ends a view for which a layer has asked with memory of its own, with this outcome; its bytes begin at `within` there. Copies
-/// what was read.
+/// Ends a view that a layer served through its own memory `own`, where the bytes of the view begin
+/// at `within`, and copies the bytes that were read. `outcome` is that of `own`.
 #[cold]
 pub(crate) fn answer<D: DirectionExt>(view: View<D>, own: &[u8], within: usize, outcome: &Outcome) {
     let outcome = outcome.part(within..within + view.len());
@@ -211,19 +161,20 @@ pub(crate) fn answer<D: DirectionExt>(view: View<D>, own: &[u8], within: usize, 
     }
 }
 
-/// Whether it is a read that nobody wants. A write that was sent is carried out, whoever still looks.
+/// Whether a view is an abandoned read. A write that was sent is carried out in any case.
 pub(crate) fn is_unwanted<D: Direction>(view: &View<D>) -> bool {
     D::READS && view.is_abandoned()
 }
 
-/// Whether requests must follow each other, as the positions, or what the object asks for, say.
+/// Whether requests must follow each other, as the type of positions or the object demands.
 pub(crate) fn is_stream<P: Position>(alignment: Alignment) -> bool {
     P::SEQUENTIAL || alignment.is_in_order()
 }
 
-/// What a layer that sends `most` bytes at once is to send of a request: all, but of a read of a stream only the first ones.
-/// That ends with those, as with what there is, and who wants more asks again. A second part would wait for bytes that may
-/// never come, and two at once would get them in any order.
+/// Cuts a read of a stream to `most` bytes, for a layer that splits requests of more; other
+/// requests are returned as they are. The rest fails with `WouldBlock`, so that the read comes
+/// short. A second part would wait for bytes that may never come, and two parts at once would get
+/// them in any order.
 pub(crate) fn front_of_stream<D: Direction, P: Position>(
     view: View<D>,
     most: usize,
@@ -237,9 +188,9 @@ pub(crate) fn front_of_stream<D: Direction, P: Position>(
     front
 }
 
-/// Implements `PacketIo` for a layer over one object, once for each direction, by methods of the layer that are written for
-/// both: `send_on`, and as they are named `help`, which explains failures of the layer itself, and the two short cuts, which
-/// others leave out: they would miss what the layer is for.
+/// Implements `PacketIo` for a layer over one object, once for each direction, by generic methods
+/// of the layer: `send_on`; `help`, which explains failures of the layer itself; and the two short
+/// cuts, which a layer leaves out where they would bypass its purpose.
 macro_rules! impl_packet_io {
     ($layer:ty $(, help: $help:ident)? $(, transfer: $transfer:ident, expose: $expose:ident)?) => {
         $crate::directions::impl_packet_io!(@one mfio::io::Read, $layer, [$($help)?], [$($transfer, $expose)?]);

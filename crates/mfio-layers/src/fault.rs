@@ -4,8 +4,9 @@ mod rule;
 
 use crate::clock::{Alarm, Clock};
 use crate::deferred::Deferred;
-use crate::directions::{DirectionExt, Parked, Resume, impl_packet_io};
+use crate::directions::{DirectionExt, impl_packet_io};
 use crate::forward::{forward_backend, forward_len};
+use crate::queued::{QueuedRequest, Resume};
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -14,19 +15,21 @@ use mfio::error::{Cause, ErrorKind};
 use mfio::io::{PacketIo, Position};
 use mfio::lock::Lock;
 use mfio::packet::View;
-
 use rule::Action;
+
 pub use rule::Rule;
 
-/// Makes requests fail, late, short, or wait, by a script of [`Rule`]s: the same each time, if the requests come in the
-/// same order.
+/// Fails, shortens, delays or holds requests, by a script of [`Rule`]s. It is deterministic, if the
+/// requests come in the same order.
 ///
-/// Rules are asked in their order. The first that hits a request has the part that lies within its range; what lies before
-/// and behind goes on to the rules after it, and what no rule hits to the object. So a failure is of exactly the range that
-/// was said. The [`FaultHandle`] counts the hits, so that a test can show that there were any, and releases what is held.
+/// Rules apply in their order. The first one that hits a request affects the part within its range;
+/// the parts before and behind go to the next rules, and parts that no rule hits to the object. So
+/// a failure has exactly the range of its rule. The [`FaultHandle`] counts the hits, so that a test
+/// can check that there were any, and releases the requests that are held.
 ///
-/// When the layer is dropped, what it holds or delays fails with [`ErrorKind::Dropped`].
-/// Driving it drives the object. There is no short cut for blocking calls, which would miss the faults.
+/// When the layer is dropped, requests that it holds or delays fail with [`ErrorKind::Dropped`].
+/// The backend of the object drives the layer too. There is no short cut for blocking calls, which
+/// would miss the faults.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -50,20 +53,21 @@ pub use rule::Rule;
 /// ```
 pub struct Fault<Io, P: Position = u64> {
     inner: Arc<Io>,
-    core: Arc<Core<Io, P>>,
+    shared: Arc<FaultShared<Io, P>>,
 }
 
-struct Core<Io, P: Position> {
+/// The part that requests keep while they wait. It does not own the object.
+struct FaultShared<Io, P: Position> {
     inner: Weak<Io>,
     rules: Vec<Rule>,
-    deferred: Option<Deferred<Waiting<Io, P>>>,
-    state: Lock<State<Waiting<Io, P>>>,
+    deferred: Option<Deferred<HeldRequest<Io, P>>>,
+    state: Lock<FaultState<HeldRequest<Io, P>>>,
 }
 
-type Waiting<Io, P> = Parked<Core<Io, P>, P>;
+type HeldRequest<Io, P> = QueuedRequest<FaultShared<Io, P>, P>;
 
-struct State<W> {
-    /// For each rule.
+struct FaultState<W> {
+    /// One for each rule.
     counts: Vec<Count>,
     held: VecDeque<W>,
     closed: bool,
@@ -76,10 +80,10 @@ struct Count {
 }
 
 impl<Io, P: Position> Fault<Io, P> {
-    /// Applies these rules to what is sent to `inner`.
+    /// Applies rules to the requests for `inner`.
     ///
     /// # Panics
-    /// Where a rule delays: that takes a [clock](Self::with_clock).
+    /// If a rule delays, which needs a [clock](Self::with_clock).
     pub fn new(inner: Io, rules: impl IntoIterator<Item = Rule>) -> Self {
         let rules: Vec<Rule> = rules.into_iter().collect();
         let delays = rules.iter().any(|r| matches!(r.action, Action::Delay(_)));
@@ -87,7 +91,7 @@ impl<Io, P: Position> Fault<Io, P> {
         Self::assemble(inner, rules, None)
     }
 
-    /// As [`new`](Self::new), with the clock by which rules delay.
+    /// Applies rules to the requests for `inner`, with delays measured by `clock`.
     pub fn with_clock(inner: Io, rules: impl IntoIterator<Item = Rule>, clock: impl Clock) -> Self {
         Self::assemble(
             inner,
@@ -96,11 +100,15 @@ impl<Io, P: Position> Fault<Io, P> {
         )
     }
 
-    fn assemble(inner: Io, rules: Vec<Rule>, deferred: Option<Deferred<Waiting<Io, P>>>) -> Self {
+    fn assemble(
+        inner: Io,
+        rules: Vec<Rule>,
+        deferred: Option<Deferred<HeldRequest<Io, P>>>,
+    ) -> Self {
         let inner = Arc::new(inner);
-        let core = Core {
+        let shared = FaultShared {
             inner: Arc::downgrade(&inner),
-            state: Lock::new(State {
+            state: Lock::new(FaultState {
                 counts: rules.iter().map(|_| Count::default()).collect(),
                 held: VecDeque::new(),
                 closed: false,
@@ -110,11 +118,11 @@ impl<Io, P: Position> Fault<Io, P> {
         };
         Self {
             inner,
-            core: Arc::new(core),
+            shared: Arc::new(shared),
         }
     }
 
-    /// The object.
+    /// Returns the object.
     pub fn inner(&self) -> &Io {
         &self.inner
     }
@@ -123,26 +131,26 @@ impl<Io, P: Position> Fault<Io, P> {
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
-        self.core.apply(&self.inner, 0, pos, view);
+        self.shared.apply(&self.inner, 0, pos, view);
     }
 }
 
 impl<Io: Send + Sync + 'static, P: Position> Fault<Io, P> {
-    /// What a test keeps of the layer, wherever that goes.
+    /// Returns a handle for a test to keep, which the layer may outlive or not.
     pub fn handle(&self) -> FaultHandle {
-        FaultHandle(self.core.clone())
+        FaultHandle(self.shared.clone())
     }
 }
 
-impl<Io, P: Position> Core<Io, P> {
-    /// Asks the rules from `first` on. Nests no deeper than there are rules.
+impl<Io, P: Position> FaultShared<Io, P> {
+    /// Applies the rules from `first` on. Calls nest no deeper than there are rules.
     fn apply<D: DirectionExt>(self: &Arc<Self>, io: &Io, first: usize, pos: P, view: View<D>)
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
         for index in first..self.rules.len() {
             let part = self.rules[index].part(D::READS, pos.offset(), view.len());
-            let Some(part) = part.filter(|_| self.count(index)) else {
+            let Some(part) = part.filter(|_| self.count_request(index)) else {
                 continue;
             };
             let (mut pos, mut view, mut end) = (pos, view, part.end);
@@ -167,8 +175,8 @@ impl<Io, P: Position> Core<Io, P> {
         io.send_io(pos, view);
     }
 
-    /// A rule looks at a request. Says whether it hits it.
-    fn count(&self, index: usize) -> bool {
+    /// Counts a request for a rule. Returns whether the rule hits it.
+    fn count_request(&self, index: usize) -> bool {
         let count = &mut self.state.lock().counts[index];
         count.seen += 1;
         let hits = self.rules[index].hits(count.seen, count.hits);
@@ -194,14 +202,14 @@ impl<Io, P: Position> Core<Io, P> {
                 cut.fail(Rule::cut(D::READS));
             }
             (Action::Delay(by), Some(deferred)) => {
-                drop(deferred.keep(by, Parked::new(pos, view, ()), self));
+                drop(deferred.keep(by, QueuedRequest::new(pos, view, ()), self));
             }
             (Action::Delay(_), None) => drop(view),
-            (Action::Hold, _) => self.hold(Parked::new(pos, view, ())),
+            (Action::Hold, _) => self.hold(QueuedRequest::new(pos, view, ())),
         }
     }
 
-    fn hold(&self, waiting: Waiting<Io, P>) {
+    fn hold(&self, waiting: HeldRequest<Io, P>) {
         let mut state = self.state.lock();
         if state.closed {
             drop(state);
@@ -212,7 +220,7 @@ impl<Io, P: Position> Core<Io, P> {
     }
 }
 
-impl<D, P, Io> Resume<D, P, ()> for Core<Io, P>
+impl<D, P, Io> Resume<D, P, ()> for FaultShared<Io, P>
 where
     D: DirectionExt,
     P: Position,
@@ -225,7 +233,7 @@ where
     }
 }
 
-impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {
+impl<Io: Send + Sync + 'static, P: Position> Alarm for FaultShared<Io, P> {
     fn fire(self: Arc<Self>) {
         if let Some(deferred) = &self.deferred {
             deferred.due(&self, |waiting| waiting.resume(&self));
@@ -235,11 +243,11 @@ impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {
 
 impl<Io, P: Position> Drop for Fault<Io, P> {
     fn drop(&mut self) {
-        if let Some(deferred) = &self.core.deferred {
+        if let Some(deferred) = &self.shared.deferred {
             deferred.close(drop);
         }
         let held = {
-            let mut state = self.core.state.lock();
+            let mut state = self.shared.state.lock();
             state.closed = true;
             core::mem::take(&mut state.held)
         };
@@ -256,23 +264,24 @@ impl<Io: fmt::Debug, P: Position> fmt::Debug for Fault<Io, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fault")
             .field("inner", &self.inner)
-            .field("rules", &self.core.rules)
+            .field("rules", &self.shared.rules)
             .finish_non_exhaustive()
     }
 }
 
-/// Says what a [`Fault`] has hit, and releases what it holds. Keeps neither the layer nor the object.
+/// Observes a [`Fault`], and releases the requests that it holds. Keeps neither the layer nor the
+/// object alive.
 #[derive(Clone)]
 pub struct FaultHandle(Arc<dyn Control + Send + Sync>);
 
 trait Control {
     fn count(&self, rule: usize) -> Option<Count>;
     fn held(&self) -> usize;
-    /// Takes the first that is held, and fails it, or lets it go on. Says whether there was one.
+    /// Fails the request that is held longest, or lets it continue. Returns whether there was one.
     fn release(self: Arc<Self>, fail: Option<Cause>) -> bool;
 }
 
-impl<Io: Send + Sync + 'static, P: Position> Control for Core<Io, P> {
+impl<Io: Send + Sync + 'static, P: Position> Control for FaultShared<Io, P> {
     fn count(&self, rule: usize) -> Option<Count> {
         self.state.lock().counts.get(rule).copied()
     }
@@ -282,7 +291,7 @@ impl<Io: Send + Sync + 'static, P: Position> Control for Core<Io, P> {
     }
 
     fn release(self: Arc<Self>, fail: Option<Cause>) -> bool {
-        // The lock is released at the end of this line.
+        // Takes the lock for this line only.
         let first = self.state.lock().held.pop_front();
         let released = first.is_some();
         match (first, fail) {
@@ -295,38 +304,38 @@ impl<Io: Send + Sync + 'static, P: Position> Control for Core<Io, P> {
 }
 
 impl FaultHandle {
-    /// How many requests a rule has hit, by its place in the script from 0 on.
+    /// Returns how many requests a rule has hit. `rule` is its index in the script.
     ///
     /// # Panics
-    /// Where there is no such rule.
+    /// If there is no such rule.
     pub fn hits(&self, rule: usize) -> u64 {
         self.0.count(rule).expect("there is such a rule").hits
     }
 
-    /// How many requests a rule has looked at, hit or not.
+    /// Returns how many requests a rule has looked at, hit or not.
     ///
     /// # Panics
-    /// Where there is no such rule.
+    /// If there is no such rule.
     pub fn seen(&self, rule: usize) -> u64 {
         self.0.count(rule).expect("there is such a rule").seen
     }
 
-    /// How many requests are held.
+    /// Returns how many requests are held.
     pub fn held(&self) -> usize {
         self.0.held()
     }
 
-    /// Lets the request that is held longest go on. Says whether there was one.
+    /// Lets the request that is held longest continue. Returns whether there was one.
     pub fn release(&self) -> bool {
         self.0.clone().release(None)
     }
 
-    /// Lets all go on that are held now, in their order. Says how many.
+    /// Lets all requests continue that are held now, in their order. Returns how many.
     pub fn release_all(&self) -> usize {
         (0..self.held()).take_while(|_| self.release()).count()
     }
 
-    /// Fails the request that is held longest. Says whether there was one.
+    /// Fails the request that is held longest. Returns whether there was one.
     pub fn fail(&self, cause: impl Into<Cause>) -> bool {
         self.0.clone().release(Some(cause.into()))
     }

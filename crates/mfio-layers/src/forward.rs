@@ -1,7 +1,8 @@
-//! What a layer leaves to the object below it, written once.
+//! Macros for methods that a layer forwards to the object below.
 
-/// Writes the methods of an `impl PacketIo` that a layer leaves to the object in one of its fields: any of `pool`,
-/// `identity`, `explain`, `alignment`, `appends_at`, `locate`, `expose` and `transfer_blocking`.
+/// Writes methods of an `impl PacketIo` that forward to the object in a field of the layer: any of
+/// `pool`, `identity`, `explain`, `alignment`, `appends_at`, `locate`, `expose` and
+/// `transfer_blocking`.
 ///
 /// ```text
 /// impl<D: Direction, P: Position, Io: PacketIo<D, P>> PacketIo<D, P> for Layer<Io> {
@@ -61,13 +62,14 @@ macro_rules! forward {
     };
 }
 
-/// Implements `IoBackend` for a layer: whoever drives it drives the backend of the object below.
+/// Implements `IoBackend` for a layer by the backend of the object below.
 ///
 /// ```text
 /// forward_backend!([Io] Layer<Io>, Io, |layer| &layer.inner);
 /// ```
 ///
-/// In brackets the generic parameters; then the layer, the type below, and how to get there.
+/// The arguments are the generic parameters in brackets, the layer, the type below, and a closure
+/// that returns it.
 macro_rules! forward_backend {
     ([$($generics:tt)*] $layer:ty, $below:ty, |$this:ident| $object:expr) => {
         impl<$($generics)*, Handle: mfio::backend::Pollable> mfio::backend::IoBackend<Handle> for $layer
@@ -108,13 +110,13 @@ macro_rules! forward_backend {
     };
 }
 
-/// Implements `HasLen` for a layer that is as long as the object below.
+/// Implements `HasLen` for a layer by the length of the object below.
 ///
 /// ```text
 /// forward_len!([Io] Layer<Io>, Io, |layer| &layer.inner);
 /// ```
 ///
-/// As for [`forward_backend!`].
+/// The arguments are those of [`forward_backend!`].
 macro_rules! forward_len {
     ([$($generics:tt)*] $layer:ty, $below:ty, |$this:ident| $object:expr) => {
         impl<$($generics)*> mfio::traits::HasLen for $layer

@@ -1,6 +1,7 @@
-//! Numbers that look random, from numbers that do not.
+//! A hash function for numbers.
 
-/// A hash: neither neighbours nor numbers at any distance are alike, in their upper bits.
+/// Hashes a number. The upper bits of the result are good, for neighbours and for numbers at any
+/// fixed distance.
 #[inline]
 pub(crate) fn hash(number: u64) -> u64 {
     let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);

@@ -1,4 +1,5 @@
-//! What layers call themselves in errors: offsets there are those of the layer, so the object must be named as one.
+//! Names of layers in errors, whose offsets are those of the layer; and the properties of several
+//! objects as one.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -7,7 +8,7 @@ use mfio::error::Cause;
 use mfio::io::{Alignment, Direction, Identity, PacketIo, Position};
 use mfio::packet::PacketPool;
 
-/// `layer` made of one object: "a window of 512 bytes at byte 4096 of /tmp/x".
+/// Names a layer over one object: "a window of 512 bytes at byte 4096 of /tmp/x".
 #[cold]
 pub(crate) fn identity_over(layer: impl Display, below: Identity<'_>) -> Identity<'_> {
     let name = match below.object {
@@ -20,7 +21,7 @@ pub(crate) fn identity_over(layer: impl Display, below: Identity<'_>) -> Identit
     }
 }
 
-/// `layer` made of several objects: "a stripe of 3 objects, the first of which is /tmp/x".
+/// Names a layer over several objects: "a stripe of 3 objects, the first of which is /tmp/x".
 #[cold]
 pub(crate) fn identity_over_many<'a>(
     layer: &str,
@@ -37,7 +38,7 @@ pub(crate) fn identity_over_many<'a>(
     }
 }
 
-/// The pool of the first object that has one: packets are good for any object.
+/// Returns the pool of the first object that has one: packets suit any object.
 #[inline]
 pub(crate) fn first_pool<'a, D, P, Io>(
     mut objects: impl Iterator<Item = &'a Io>,
@@ -50,7 +51,7 @@ where
     objects.find_map(PacketIo::pool)
 }
 
-/// The help of the first object that has any.
+/// Returns the explanation of the first object that has any.
 #[cold]
 pub(crate) fn first_explanation<'a, D, P, Io>(
     mut objects: impl Iterator<Item = &'a Io>,
@@ -64,7 +65,7 @@ where
     objects.find_map(|object| object.explain(cause))
 }
 
-/// What satisfies every object.
+/// Returns the alignment that satisfies every object.
 pub(crate) fn strictest<'a, D, P, Io>(objects: impl Iterator<Item = &'a Io>) -> Alignment
 where
     D: Direction,

@@ -1,8 +1,8 @@
 //! [`LayerAlarm`]: the one alarm of a layer, however many requests wait in it.
 //!
-//! Who adds something that is due says so ([`LayerAlarm::arm_by`]) after it was added; who is rung says so first
-//! ([`LayerAlarm::fired`]), does what is due, and says when the next thing is. So the layer is rung no later than the first thing
-//! is due, and sometimes for nothing.
+//! A layer adds a request with a deadline, and then calls [`LayerAlarm::arm_by`]. When the alarm
+//! fires, the layer calls [`LayerAlarm::fired`], ends the requests that are due, and arms it for
+//! the next deadline. So it fires no later than the first deadline, and sometimes without need.
 
 use crate::clock::{Alarm, Clock, Timer};
 use alloc::sync::Arc;
@@ -11,12 +11,12 @@ use mfio::lock::Lock;
 
 pub(crate) struct LayerAlarm {
     clock: Arc<dyn Clock>,
-    state: Lock<State>,
+    state: Lock<AlarmState>,
 }
 
 #[derive(Default)]
-struct State {
-    /// An alarm for this time is armed, or is being armed.
+struct AlarmState {
+    /// The time of the alarm that is armed, or is being armed.
     due: Option<Duration>,
     timer: Option<Timer>,
     closed: bool,
@@ -26,7 +26,7 @@ impl LayerAlarm {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            state: Lock::new(State::default()),
+            state: Lock::new(AlarmState::default()),
         }
     }
 
@@ -34,7 +34,7 @@ impl LayerAlarm {
         self.clock.now()
     }
 
-    /// Sees to it that the layer is rung at that time, or before.
+    /// Arms the alarm of `layer` to fire at `due` or before.
     pub(crate) fn arm_by<A: Alarm + 'static>(&self, due: Duration, layer: &Arc<A>) {
         let older = {
             let mut state = self.state.lock();
@@ -55,14 +55,15 @@ impl LayerAlarm {
         } else if state.due == Some(due) && state.timer.is_none() {
             state.timer = Some(timer);
         }
-        // Otherwise it has rung, or there is an earlier one: this one rings for nothing.
+        // Otherwise it has fired, or an earlier one is armed, and this one fires without need.
     }
 
-    /// The layer is being rung. Returns the time.
+    /// Notes that the alarm fires, and returns the time.
     pub(crate) fn fired(&self) -> Duration {
         let now = self.now();
         let mut state = self.state.lock();
-        // One that rings for nothing does not make the layer forget a later one, or there would be more and more of them.
+        // An alarm that fires without need leaves a later one armed; otherwise there would be more
+        // and more of them.
         if state.due.is_some_and(|due| due <= now) {
             state.due = None;
             state.timer = None;
@@ -70,7 +71,7 @@ impl LayerAlarm {
         now
     }
 
-    /// The layer goes: what is armed is cancelled, so that the clock does not keep the layer.
+    /// Cancels the alarm, as the layer is dropped, so that the clock does not keep it alive.
     pub(crate) fn close(&self) {
         let timer = {
             let mut state = self.state.lock();

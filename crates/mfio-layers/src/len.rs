@@ -1,4 +1,4 @@
-//! The futures of layers that have to calculate their length from what is below.
+//! Futures for the length of layers that calculate it from the lengths of the objects below.
 
 use alloc::vec::Vec;
 use core::future::Future;
@@ -8,7 +8,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use mfio::error::Result;
 
-/// How long an [`Offset`](crate::Offset) or a [`Window`](crate::Window) is. `F` is the question to the object below.
+/// A future for the length of an [`Offset`](crate::Offset) or a [`Window`](crate::Window). `F` is
+/// that of the object below.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct PartLen<F> {
@@ -18,13 +19,13 @@ pub struct PartLen<F> {
 }
 
 impl<F> PartLen<F> {
-    /// What is left of the answer from `base` on, up to `most`.
+    /// Resolves to the length from `base` on, up to `most`.
     pub(crate) const fn new(below: F, base: u64, most: u64) -> Self {
         Self { below, base, most }
     }
 }
 
-/// How long the part from `base` on is, of an object of `len` bytes and of `most` bytes itself.
+/// Returns the length of a part of up to `most` bytes from `base` on, of an object of `len` bytes.
 pub(crate) fn part_len(len: u64, base: u64, most: u64) -> u64 {
     len.saturating_sub(base).min(most)
 }
@@ -39,14 +40,14 @@ impl<F: Future<Output = Result<u64>> + Unpin> Future for PartLen<F> {
     }
 }
 
-/// How long a [`Mirror`](crate::Mirror) is. `F` is the question to a replica.
+/// A future for the length of a [`Mirror`](crate::Mirror). `F` is that of a replica.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
-pub struct MirrorLen<F>(Gathered<F>);
+pub struct MirrorLen<F>(Joined<F>);
 
 impl<F> MirrorLen<F> {
     pub(crate) fn new(replicas: impl Iterator<Item = F>) -> Self {
-        Self(Gathered::new(replicas))
+        Self(Joined::new(replicas))
     }
 }
 
@@ -63,11 +64,11 @@ impl<F: Future<Output = Result<u64>> + Unpin> Future for MirrorLen<F> {
     }
 }
 
-/// How long a [`Stripe`](crate::Stripe) is. `F` is the question to a member.
+/// A future for the length of a [`Stripe`](crate::Stripe). `F` is that of a member.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct StripeLen<F> {
-    members: Gathered<F>,
+    members: Joined<F>,
     number: u64,
     unit: NonZeroU64,
 }
@@ -76,7 +77,7 @@ impl<F> StripeLen<F> {
     pub(crate) fn new(members: impl ExactSizeIterator<Item = F>, unit: NonZeroU64) -> Self {
         Self {
             number: members.len() as u64,
-            members: Gathered::new(members),
+            members: Joined::new(members),
             unit,
         }
     }
@@ -99,36 +100,37 @@ impl<F: Future<Output = Result<u64>> + Unpin> Future for StripeLen<F> {
     }
 }
 
-/// The first byte of a stripe that a member of `len` bytes does not have.
+/// Returns the first byte of a stripe that a member of `len` bytes does not have.
 pub(crate) fn first_missing(member: u64, members: u64, unit: NonZeroU64, len: u64) -> u64 {
     let (row, within) = (len / unit, len % unit);
     let number = row.checked_mul(members).and_then(|n| n.checked_add(member));
     let start = number.and_then(|number| number.checked_mul(unit.get()));
-    // Beyond what 64 bits address: the member has all that can be asked of it.
+    // Beyond 64 bits: the member has all bytes that a request can reach.
     start.map_or(u64::MAX, |start| start.saturating_add(within))
 }
 
-/// The same question to several objects, which answer at the same time. It keeps none of them.
+/// The lengths of several objects, which are asked at the same time.
 #[derive(Debug)]
-struct Gathered<F>(Vec<Asked<F>>);
+struct Joined<F>(Vec<Answer<F>>);
 
 #[derive(Debug)]
-enum Asked<F> {
-    Waiting(F),
-    Told(Result<u64>),
+enum Answer<F> {
+    Pending(F),
+    Ready(Result<u64>),
 }
 
-impl<F> Gathered<F> {
-    fn new(questions: impl Iterator<Item = F>) -> Self {
+impl<F> Joined<F> {
+    fn new(futures: impl Iterator<Item = F>) -> Self {
         // The upper bound is the number of objects, or a little more: so it allocates once.
-        let mut asked = Vec::with_capacity(questions.size_hint().1.unwrap_or(0));
-        asked.extend(questions.map(Asked::Waiting));
-        Self(asked)
+        let mut slots = Vec::with_capacity(futures.size_hint().1.unwrap_or(0));
+        slots.extend(futures.map(Answer::Pending));
+        Self(slots)
     }
 }
 
-impl<F: Future<Output = Result<u64>> + Unpin> Gathered<F> {
-    /// When all have answered, what is made of the answers in their order. Pending for ever after that.
+impl<F: Future<Output = Result<u64>> + Unpin> Joined<F> {
+    /// Resolves when all have answered, to the reduction of the answers in their order. Pending for
+    /// ever after that.
     fn poll_reduce(
         &mut self,
         cx: &mut Context<'_>,
@@ -136,10 +138,10 @@ impl<F: Future<Output = Result<u64>> + Unpin> Gathered<F> {
         reduce: impl Fn(Result<u64>, Result<u64>) -> Result<u64>,
     ) -> Poll<Result<u64>> {
         let mut waits = false;
-        for asked in &mut self.0 {
-            if let Asked::Waiting(question) = asked {
-                match Pin::new(question).poll(cx) {
-                    Poll::Ready(answer) => *asked = Asked::Told(answer),
+        for slot in &mut self.0 {
+            if let Answer::Pending(future) = slot {
+                match Pin::new(future).poll(cx) {
+                    Poll::Ready(answer) => *slot = Answer::Ready(answer),
                     Poll::Pending => waits = true,
                 }
             }
@@ -148,11 +150,11 @@ impl<F: Future<Output = Result<u64>> + Unpin> Gathered<F> {
             return Poll::Pending;
         }
         let answers = mem::take(&mut self.0).into_iter().enumerate();
-        let told = answers.filter_map(|(index, asked)| match asked {
-            Asked::Told(answer) => Some(map(index, answer)),
-            Asked::Waiting(_) => None,
+        let ready = answers.filter_map(|(index, slot)| match slot {
+            Answer::Ready(answer) => Some(map(index, answer)),
+            Answer::Pending(_) => None,
         });
-        told.reduce(reduce).map_or(Poll::Pending, Poll::Ready)
+        ready.reduce(reduce).map_or(Poll::Pending, Poll::Ready)
     }
 }
 

@@ -1,61 +1,11 @@
-//! Objects made of other objects: each layer is a [`PacketIo`](mfio::io::PacketIo) over others, so that they nest in any
-//! order.
-//!
-//! A layer splits and forwards views and does not copy: a request that it need not split goes on whole, and nothing is
-//! allocated. What is copied, once, is a hit of a [`Cache`], and a part of a granule that an [`Overlay`] makes whole. Layers
-//! take the positions of the object below (any [`Address`](mfio::io::Address)), its pool and its help; errors name the
-//! layer where offsets are those of the layer.
-//!
-//! Some keep requests while the object works on their memory, to go on when that has ended: [`Retry`], [`Mirror`],
-//! [`Limit`], [`Fault`]. They take any [`Position`](mfio::io::Position), none included, and errors name the object.
-//! [`Timeout`] copies, once, because it must be able to give up. Where one of these is dropped, requests end as they do when
-//! the object itself is dropped: nothing that is under way keeps the object.
-//!
-//! # Who drives
-//!
-//! A layer over one object is driven by the backend of that object, and has `block_on` and `blocking` as it has. A layer
-//! over many objects has no backend: only the user knows which one drives them all. [`AttachBackend`] adds it.
-//!
-//! # How long they are
-//!
-//! A layer over one object is as long as that, where it has a length ([`HasLen`](mfio::traits::HasLen)), so that a
-//! [`Cursor`](mfio::cursor::Cursor) over it can seek to the end. The question goes on as it is: it is not limited, timed
-//! out, tried again or counted, and the answer not kept. [`Concat`] and [`Overlay`] are as long as was said; [`Offset`],
-//! [`Window`], [`Mirror`] and [`Stripe`] end where reads of them do. A [`Remap`] is sparse, and has no length.
-//!
-//! # Objects that take whole blocks only
-//!
-//! A layer asks of requests what the objects below ask ([`alignment`](mfio::io::PacketIo::alignment)), the strictest of all.
-//! So its parts must begin and end where their blocks do: units of a [`Stripe`], objects of a [`Concat`], mappings of a
-//! [`Remap`], blocks of a [`Cache`], granules and the end of an [`Overlay`]. What does not is refused when it is built, in
-//! words. [`Window::new`] and [`Offset::new`] cannot fail; use [`Window::aligned`] and [`Offset::aligned`] there.
-//!
-//! # Map
-//!
-//! | type | what |
-//! |---|---|
-//! | [`Cache`] | blocks of an object kept in memory |
-//! | [`Concat`] | objects one after another |
-//! | [`clock`] | what time it is, for layers that wait |
-//! | [`AttachBackend`] | an object, and the object whose backend drives it |
-//! | [`Fault`] | failures by a script, for tests |
-//! | [`Limit`] | operations and bytes at once, and how many begin in a second |
-//! | [`Mirror`] | several objects that hold the same bytes |
-//! | [`Offset`] | adds a base to each position |
-//! | [`Overlay`] | copy on write: changes over a base that is only read |
-//! | [`Remap`] | sparse ranges mapped to ranges of another object |
-//! | [`Retry`] | tries again what failed, and only that |
-//! | [`Stripe`] | an address space dealt out to several objects, unit by unit |
-//! | [`Timeout`] | who waits for too long is told so |
-//! | [`BackendSet`] | the backends of many objects as one |
-//! | [`Trace`] | counts and times what goes through; spans of `tracing` |
-//! | [`Window`] | a part of an object as an object |
+//! Objects made of other objects: each layer is a [`PacketIo`](mfio::io::PacketIo) over others, so
+//! that they nest in any order.
 //!
 //! ```
 //! use mfio::backend::IoBackendExt;
 //! use mfio::memory::Memory;
 //! use mfio::traits::{IoRead, IoWrite};
-//! use mfio_layers::{AttachBackend, Stripe, BackendSet, Window};
+//! use mfio_layers::{AttachBackend, BackendSet, Stripe, Window};
 //! use std::sync::Arc;
 //!
 //! // A partition of a disk that is striped over three others.
@@ -69,9 +19,78 @@
 //! })?;
 //! # Ok::<_, mfio::error::Error>(())
 //! ```
+//!
+//! | type | purpose |
+//! |---|---|
+//! | [`AttachBackend`] | attaches a backend to a layer over several objects |
+//! | [`BackendSet`] | drives several backends as one |
+//! | [`Cache`] | keeps blocks of an object in memory |
+//! | [`Concat`] | concatenates objects |
+//! | [`clock`] | the time, for layers that wait |
+//! | [`Fault`] | fails requests by a script, for tests |
+//! | [`Limit`] | bounds operations and bytes in flight, and their rate |
+//! | [`Mirror`] | replicates writes, and reads from any replica |
+//! | [`Offset`] | adds a base to each position |
+//! | [`Overlay`] | copy on write over a base that is only read |
+//! | [`Remap`] | maps sparse ranges to ranges of another object |
+//! | [`Retry`] | sends failed ranges again |
+//! | [`Stripe`] | stripes an address space over several objects |
+//! | [`Timeout`] | fails requests that take too long |
+//! | [`Trace`] | counts and times requests; spans of `tracing` |
+//! | [`Window`] | shows a part of an object as an object |
+//!
+//! # Copies and allocations
+//!
+//! A layer splits and forwards views, and does not copy: a request that need not be split is
+//! forwarded whole, and nothing is allocated. Bytes are copied once for a hit of a [`Cache`], and
+//! for a partial write of a granule of an [`Overlay`]. Layers take the positions of the object
+//! below (any [`Address`](mfio::io::Address)), its pool and its explanations of failures. Errors
+//! name the layer where offsets are those of the layer.
+//!
+//! [`Retry`], [`Mirror`], [`Limit`] and [`Fault`] take requests back when the object has ended
+//! them. They take any [`Position`](mfio::io::Position), none included, and errors name the object.
+//! [`Timeout`] copies once, because it must be able to give up. When one of these is dropped, its
+//! requests end as they do when the object itself is dropped: requests under way do not keep the
+//! object alive.
+//!
+//! # Driving
+//!
+//! The backend of the object drives a layer over it, which has `block_on` and `blocking` as the
+//! object has. A layer over several objects has no backend, because only the program knows the one
+//! that drives them all. [`AttachBackend`] adds it.
+//!
+//! # Length
+//!
+//! A layer over one object has the length of that object, if it has one
+//! ([`HasLen`](mfio::traits::HasLen)), so that a [`Cursor`](mfio::cursor::Cursor) over it can
+//! seek to the end. The question for it is forwarded as it is: it is not limited, timed out,
+//! retried or counted, and the answer is not kept. [`Concat`] and [`Overlay`] have the length that
+//! was given; [`Offset`], [`Window`], [`Mirror`] and [`Stripe`] that at which reads end. A
+//! [`Remap`] is sparse, and has no length.
+//!
+//! # Alignment
+//!
+//! A layer has the strictest [`alignment`](mfio::io::PacketIo::alignment) of the objects below. So
+//! its parts must begin and end where their blocks do: units of a [`Stripe`], objects of a
+//! [`Concat`], mappings of a [`Remap`], blocks of a [`Cache`], granules and the end of an
+//! [`Overlay`]. A layer with other parts is refused when it is built. [`Window::new`] and
+//! [`Offset::new`] cannot fail; use [`Window::aligned`] and [`Offset::aligned`] there.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+
+// Modules, each of which imports only from lines above it:
+//
+// clock, hash, steps           time and alarms; a hash; loops over requests that may panic
+// layer_alarm, deferred        one alarm for each layer; requests that continue at a given time
+// blocks, identity, len        alignment of parts; names in errors; lengths
+// forward                      macros for methods that go to the object below
+// directions, queued, sent     code for reads and writes; requests that wait; requests sent below
+// route                        splits requests, and sends the parts to their destinations
+// the layers                   none of them imports another one
+//
+// A layer that takes requests back has two parts: the public type, which owns the object, and a
+// state named `…Shared`, which its requests own and which does not own the object.
 
 extern crate alloc;
 
@@ -92,9 +111,11 @@ mod len;
 mod limit;
 mod mirror;
 mod overlay;
+mod queued;
 mod remap;
 mod retry;
 mod route;
+mod sent;
 mod steps;
 mod stripe;
 mod timeout;

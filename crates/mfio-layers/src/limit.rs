@@ -1,17 +1,18 @@
-//! [`Limit`]: bounds what an object has to do at once.
+//! [`Limit`]: bounds the load on an object.
 
 mod admission;
 mod bucket;
 
 use crate::clock::{Alarm, Clock};
 use crate::directions::{
-    AnyView, DirectionExt, Directions, Parked, PerDirection, Resume, front_of_stream,
-    impl_packet_io,
+    AnyView, DirectionExt, Directions, PerDirection, front_of_stream, impl_packet_io,
 };
 use crate::forward::{forward_backend, forward_len};
 use crate::layer_alarm::LayerAlarm;
+use crate::queued::{QueuedRequest, Resume};
+use crate::sent::{self, Sent, SentPool};
 use crate::steps::{OnPanic, Steps};
-use admission::{Admission, Next, Queued};
+use admission::{Admission, Next, Splittable};
 use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::marker::PhantomData;
@@ -19,26 +20,28 @@ use core::time::Duration;
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{PacketIo, Position};
 use mfio::lock::Lock;
-use mfio::packet::{OnEnd, Outcome, Relay, RelayPool, View};
+use mfio::packet::{Outcome, RelayPool, View};
 
 pub use admission::Limits;
 pub use bucket::Rate;
 
-/// How many blocks of each direction are kept.
+/// How many idle blocks of each direction are kept.
 const KEPT: usize = 256;
 
-/// Bounds the operations and bytes that an object has at once, and how many begin in a second. What exceeds that waits, in
-/// the order in which it came, whichever way it goes: nobody overtakes, a large request is not starved by small ones.
+/// Bounds the operations and bytes that an object has in flight, and the rate at which they begin.
+/// Requests beyond that wait in one first-in, first-out queue for both directions, so that small
+/// requests do not starve a large one.
 ///
-/// The queue is bounded too. A request that finds it full fails with [`LimitReached`](ErrorKind::LimitReached), and the
-/// error says whose limit it was. Only a request of more bytes than may be under way at once is split; nothing is copied,
-/// and in the steady state nothing allocated. A read of a stream is not split: it is given no more bytes than that.
+/// The queue is bounded too. A request that finds it full fails with
+/// [`LimitReached`](ErrorKind::LimitReached), and the error names the limit. Only a request of more
+/// bytes than may be in flight is split, except a read of a stream, which comes short instead.
+/// Nothing is copied, and in the steady state nothing is allocated.
 ///
-/// A read that waits and is wanted by nobody any more fails with [`Cancelled`](ErrorKind::Cancelled), and is not sent: it
-/// leaves the queue before any other request is refused, and takes no part of a rate. A write that was sent is carried out,
-/// whether its future is still there or not. When the layer is dropped, what waits fails with
-/// [`Dropped`](ErrorKind::Dropped). Driving it drives the object. There is no short cut for blocking calls, which would not
-/// be counted.
+/// A queued read that is abandoned fails with [`Cancelled`](ErrorKind::Cancelled), and is not sent.
+/// It leaves the queue before another request is refused, and does not count towards a rate. A
+/// write that was sent is carried out, also where its future is dropped. When the layer is dropped,
+/// queued requests fail with [`Dropped`](ErrorKind::Dropped). The backend of the object drives the
+/// layer too. There is no short cut for blocking calls, which would not be counted.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -54,33 +57,31 @@ const KEPT: usize = 256;
 /// ```
 pub struct Limit<Io, P: Position = u64> {
     inner: Arc<Io>,
-    core: Arc<Core<Io, P>>,
+    shared: Arc<LimitShared<Io, P>>,
 }
 
-/// Does not keep the object: relays that the object has keep this.
-struct Core<Io, P: Position> {
+/// The part that requests keep while the object has them. It does not own the object.
+struct LimitShared<Io, P: Position> {
     inner: Weak<Io>,
-    /// Where there is a rate.
+    /// Set where there is a rate.
     alarm: Option<LayerAlarm>,
-    admission: Lock<Admission<Waiting<Io, P>>>,
-    pools: Directions<Pools<Io, P>>,
+    admission: Lock<Admission<QueuedOperation<Io, P>>>,
+    pools: Directions<LimitPools<Io, P>>,
 }
 
-struct Pools<Io, P>(PhantomData<(Io, P)>);
+struct LimitPools<Io, P>(PhantomData<(Io, P)>);
 
-impl<Io, P: Position> PerDirection for Pools<Io, P> {
-    type Of<D: DirectionExt> = RelayPool<View<D>, Running<Io, P>>;
+impl<Io, P: Position> PerDirection for LimitPools<Io, P> {
+    type Of<D: DirectionExt> = SentPool<View<D>, LimitShared<Io, P>, Admitted>;
 }
 
-/// Notes the block that the object wants requests to be whole multiples of.
-type Waiting<Io, P> = Parked<Core<Io, P>, P, usize>;
+/// A request in the queue, with the block size of the object.
+type QueuedOperation<Io, P> = QueuedRequest<LimitShared<Io, P>, P, usize>;
 
-struct Running<Io, P: Position> {
-    /// Taken out at the end, so that there is one clone for each operation.
-    core: Option<Arc<Core<Io, P>>>,
-}
+/// A request that is counted and sent.
+struct Admitted;
 
-impl<C, P: Position> Queued for Parked<C, P, usize> {
+impl<C, P: Position> Splittable for QueuedRequest<C, P, usize> {
     fn view(&self) -> &AnyView {
         &self.view
     }
@@ -96,17 +97,17 @@ impl<C, P: Position> Queued for Parked<C, P, usize> {
 }
 
 impl<Io, P: Position> Limit<Io, P> {
-    /// Bounds what `inner` has at once.
+    /// Bounds the load on `inner`.
     ///
     /// # Panics
-    /// Where there is a rate: that takes a [clock](Self::with_clock).
+    /// If the limits have a rate, which needs a [clock](Self::with_clock).
     pub fn new(inner: Io, limits: Limits) -> Self {
         let rate = limits.operation_rate.or(limits.byte_rate);
         assert!(rate.is_none(), "a rate needs `Limit::with_clock`");
         Self::assemble(inner, limits, None)
     }
 
-    /// As [`new`](Self::new), with the clock by which rates are measured.
+    /// Bounds the load on `inner`, with rates measured by `clock`.
     pub fn with_clock(inner: Io, limits: Limits, clock: impl Clock) -> Self {
         let rate = limits.operation_rate.or(limits.byte_rate);
         let alarm = rate.map(|_| LayerAlarm::new(Arc::new(clock)));
@@ -116,7 +117,7 @@ impl<Io, P: Position> Limit<Io, P> {
     fn assemble(inner: Io, limits: Limits, alarm: Option<LayerAlarm>) -> Self {
         let inner = Arc::new(inner);
         let now = alarm.as_ref().map_or(Duration::ZERO, LayerAlarm::now);
-        let core = Core {
+        let shared = LimitShared {
             inner: Arc::downgrade(&inner),
             alarm,
             admission: Lock::new(Admission::new(limits, now)),
@@ -127,29 +128,29 @@ impl<Io, P: Position> Limit<Io, P> {
         };
         Self {
             inner,
-            core: Arc::new(core),
+            shared: Arc::new(shared),
         }
     }
 
-    /// The object.
+    /// Returns the object.
     pub fn inner(&self) -> &Io {
         &self.inner
     }
 
-    /// How many operations the object has now, and how many bytes they are about.
+    /// Returns how many operations the object has now, and their bytes.
     pub fn in_flight(&self) -> (usize, usize) {
-        self.core.admission.lock().in_flight()
+        self.shared.admission.lock().in_flight()
     }
 
-    /// How many requests wait. Reads that nobody wants any more are not counted, and leave the queue.
+    /// Returns how many requests wait, after removing abandoned reads from the queue.
     pub fn waiting(&self) -> usize {
-        self.core.sweep();
-        self.core.admission.lock().waiting()
+        self.shared.sweep();
+        self.shared.admission.lock().waiting()
     }
 
-    /// How many requests found the queue full so far.
+    /// Returns how many requests have found the queue full so far.
     pub fn refused(&self) -> u64 {
-        self.core.admission.lock().refused()
+        self.shared.admission.lock().refused()
     }
 
     #[inline]
@@ -157,24 +158,27 @@ impl<Io, P: Position> Limit<Io, P> {
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
-        let core = &self.core;
-        let now = core.now();
-        let mut admission = core.admission.lock();
-        if admission.arrive(view.len(), now) {
+        let shared = &self.shared;
+        let now = shared.now();
+        let mut admission = shared.admission.lock();
+        if admission.try_admit(view.len(), now) {
             drop(admission);
-            return core.dispatch(&self.inner, pos, view);
+            return shared.dispatch(&self.inner, pos, view);
         }
         let most = admission.most();
         drop(admission);
         let alignment = self.inner.alignment();
         let view = front_of_stream::<D, P>(view, most, alignment);
         let block = alignment.block();
-        if core.admission.lock().is_to_be_swept() {
-            core.sweep();
+        if shared.admission.lock().needs_sweep() {
+            shared.sweep();
         }
-        let kept = core.admission.lock().wait(Parked::new(pos, view, block));
-        match kept {
-            Ok(()) => core.pump(),
+        let queued = shared
+            .admission
+            .lock()
+            .enqueue(QueuedRequest::new(pos, view, block));
+        match queued {
+            Ok(()) => shared.pump(),
             Err(refused) => refused.view.fail(ErrorKind::LimitReached.into()),
         }
     }
@@ -186,55 +190,52 @@ impl<Io, P: Position> Limit<Io, P> {
     }
 }
 
-impl<Io, P: Position> Core<Io, P> {
+impl<Io, P: Position> LimitShared<Io, P> {
     #[inline]
     fn now(&self) -> Duration {
         self.alarm.as_ref().map_or(Duration::ZERO, LayerAlarm::now)
     }
 
-    /// Ends the reads that wait and that nobody wants any more, so that they take nobody's place.
+    /// Ends abandoned reads that wait, so that they do not take the place of other requests.
     #[cold]
     fn sweep(&self) {
-        // The lock is released at the end of this line.
+        // Takes the lock for this line only.
         let unwanted = self.admission.lock().sweep();
         for request in unwanted {
             request.view.fail(ErrorKind::Cancelled.into());
         }
     }
 
-    /// Sends what was counted.
+    /// Sends a request that was admitted.
     #[inline]
     fn dispatch<D: DirectionExt>(self: &Arc<Self>, io: &Io, pos: P, view: View<D>)
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
-        let running = Running {
-            core: Some(self.clone()),
-        };
-        let relay = D::pick(&self.pools).relay(view, running);
+        let relay = sent::relay(self, view, Admitted);
         io.send_io(pos, D::send(relay));
     }
 }
 
-impl<Io: Send + Sync + 'static, P: Position> Core<Io, P> {
-    /// Sends what waits as long as there is room. One at a time does so, and loops: what ends at once, or comes meanwhile,
-    /// finds the pump at work and leaves the rest to it, so that calls do not nest.
+impl<Io: Send + Sync + 'static, P: Position> LimitShared<Io, P> {
+    /// Sends queued requests as long as there is room. One loop at a time does so: requests that
+    /// end or arrive during it leave the queue to it, so that calls do not nest.
     #[cold]
     fn pump(self: &Arc<Self>) {
-        if !self.admission.lock().begin() {
+        if !self.admission.lock().begin_pumping() {
             return;
         }
-        // What waits would wait for a pump that has gone.
+        // Where the loop unwinds, nothing else would send the queue.
         let left = OnPanic(|| {
             let left = self.admission.lock().abandon();
             drop(left);
         });
         let mut steps = Steps::default();
-        let later = loop {
+        let next = loop {
             let now = self.now();
-            // The lock is released at the end of this line.
-            let next = self.admission.lock().next(now);
-            match next {
+            // Takes the lock for this line only.
+            let step = self.admission.lock().next(now);
+            match step {
                 Next::Send(request) => steps.run(|| request.resume(self)),
                 Next::Last(request, beyond) => {
                     beyond.fail(ErrorKind::UnexpectedEof.into());
@@ -246,19 +247,19 @@ impl<Io: Send + Sync + 'static, P: Position> Core<Io, P> {
             }
         };
         core::mem::forget(left);
-        if let (Some(when), Some(alarm)) = (later, &self.alarm) {
+        if let (Some(when), Some(alarm)) = (next, &self.alarm) {
             alarm.arm_by(when, self);
         }
         steps.over();
     }
 
     #[inline]
-    fn ended(self: &Arc<Self>, len: usize) -> bool {
-        self.admission.lock().end(len)
+    fn release(&self, len: usize) -> bool {
+        self.admission.lock().release(len)
     }
 }
 
-impl<D, P, Io> Resume<D, P, usize> for Core<Io, P>
+impl<D, P, Io> Resume<D, P, usize> for LimitShared<Io, P>
 where
     D: DirectionExt,
     P: Position,
@@ -268,35 +269,36 @@ where
         match self.inner.upgrade() {
             Some(io) => self.dispatch(&io, pos, view),
             None => {
-                // The layer goes, and takes what waits along.
-                let _ = self.ended(view.len());
+                // The layer is dropped, and its queue with it.
+                let _ = self.release(view.len());
             }
         }
     }
 }
 
-impl<D, P, Io> OnEnd<View<D>> for Running<Io, P>
+impl<D, P, Io> Sent<View<D>, LimitShared<Io, P>> for Admitted
 where
     D: DirectionExt,
     P: Position,
     Io: PacketIo<D, P> + Send + Sync + 'static,
 {
     #[inline]
-    fn on_end(mut relay: Relay<View<D>, Self>, outcome: Outcome) {
-        let Some(core) = relay.state_mut().core.take() else {
-            return;
-        };
-        let (view, _) = D::pick(&core.pools).reclaim(relay);
-        // Room is made before the initiator can ask for more.
-        let pump = core.ended(view.len());
+    fn pool(shared: &LimitShared<Io, P>) -> &SentPool<View<D>, LimitShared<Io, P>, Self> {
+        D::pick(&shared.pools)
+    }
+
+    #[inline]
+    fn ended(self, shared: Arc<LimitShared<Io, P>>, view: View<D>, outcome: Outcome) {
+        // Before the initiator learns of the end, and may send the next request.
+        let pump = shared.release(view.len());
         view.resolve(&outcome);
         if pump {
-            core.pump();
+            shared.pump();
         }
     }
 }
 
-impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {
+impl<Io: Send + Sync + 'static, P: Position> Alarm for LimitShared<Io, P> {
     fn fire(self: Arc<Self>) {
         if let Some(alarm) = &self.alarm {
             alarm.fired();
@@ -307,11 +309,11 @@ impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {
 
 impl<Io, P: Position> Drop for Limit<Io, P> {
     fn drop(&mut self) {
-        if let Some(alarm) = &self.core.alarm {
+        if let Some(alarm) = &self.shared.alarm {
             alarm.close();
         }
-        // The lock is released at the end of this line.
-        let left = self.core.admission.lock().close();
+        // Takes the lock for this line only.
+        let left = self.shared.admission.lock().close();
         drop(left);
     }
 }

@@ -1,53 +1,53 @@
 //! [`Overlay`]: copy on write.
 
 mod read;
+mod shared;
 mod state;
 mod work;
 
 use crate::blocks;
 use crate::identity::identity_over;
 use crate::route::{self, missing, within_space};
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::future::{Ready, ready};
-use core::ops::Range;
+use core::ops::{Range, RangeInclusive};
 use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Address, Alignment, Exposed, Identity, PacketIo, Read, Write};
-use mfio::lock::Lock;
-use mfio::packet::{AlignedBuf, PacketPool, RelayPool, View};
+use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 use rangemap::RangeSet;
-use read::{Below, Sides, Tail};
-use state::{Extent, State, room};
-use work::{Part, Whole};
+use read::{Sides, Tail};
+use shared::{Objects, OverlayShared};
+use state::{Extent, PendingWrite, room};
 
-/// How many writes on their way are prepared for without allocating.
-const IN_FLIGHT: usize = 256;
+/// The sizes that a granule can have, in bytes.
+const GRANULES: RangeInclusive<usize> = 1..=1 << 30;
 
-/// How large a granule can be.
-const GRANULES: core::ops::RangeInclusive<usize> = 1..=1 << 30;
-
-/// Copy on write: an object that can be changed over a base that is only read. What is written goes to the *top*, at the
-/// same addresses; everything else is still read from the base.
+/// Copy on write: a writable object over a base that is only read. Writes go to the *top*, at the
+/// same addresses; all other bytes are read from the base.
 ///
-/// Which of the two has a byte is kept by *granule*. A write of whole granules goes straight to the top, uncopied. A write
-/// of a part of a granule that is not in the top first brings it from the base, and stores the whole. Only when a granule
-/// is stored it counts as *present*; then reads and writes of it go to the top as they are. Requests are split only where a
-/// present granule follows one that is not, or the other way round.
+/// The side that has a byte is recorded by *granule*. A write of whole granules goes to the top
+/// uncopied. A write of a part of a granule that is not in the top first copies the granule from
+/// the base, and stores the whole. A granule that is stored is *present*: reads and writes of it go
+/// to the top as they are. Requests are split only where present granules meet others.
 ///
-/// * What fails, on either side, fails the bytes of the request that are in that granule, which is as it was.
-/// * Writes of one granule that is not present follow each other, so that none is lost; 32 granules at a time are brought
-///   from the base, and other partial writes wait for that.
-/// * The object has the length that was given: it ends there, if within a granule, whose bytes are then as many as there
-///   are. Where the base ends before, the bytes behind its end are zeros, and can be written as all others. The base ends
-///   where it answers `UnexpectedEof` and gives no byte behind that, in this read or in an earlier one. Every other failure
-///   of the base fails the read, or the write that needs those bytes, and so does a piece that is missing within its data.
+/// * A failure on either side fails the bytes of the request in that granule, which stays as it
+///   was.
+/// * Writes of a granule that is not present follow each other, so that none is lost. 32 granules
+///   at a time are copied from the base, and other partial writes wait.
+/// * The object has the length that was given, within a granule too, which is short then. Where the
+///   base ends before, the bytes behind its end are zeros, and writable. The end of the base is
+///   where it answers `UnexpectedEof` and has given no byte behind that, in this read or an earlier
+///   one. Every other failure of the base fails the read, or the write that needs those bytes, and
+///   so does a gap within its data.
 ///
-/// The set of present granules is in memory: keep what [`present`](Self::present) gives, and give it to
-/// [`with_present`](Self::with_present), to go on with the same top later.
+/// The set of present granules is in memory. To continue with the same top later, save the result
+/// of [`present`](Self::present) and give it to [`with_present`](Self::with_present).
 ///
-/// As every layer over several objects it has no backend; see [`AttachBackend`](crate::AttachBackend).
+/// As every layer over several objects it has no backend; see
+/// [`AttachBackend`](crate::AttachBackend).
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -72,22 +72,7 @@ const GRANULES: core::ops::RangeInclusive<usize> = 1..=1 << 30;
 /// ```
 pub struct Overlay<B, T, P = u64> {
     objects: Arc<Objects<B, T>>,
-    core: Arc<Core<B, T, P>>,
-}
-
-struct Objects<B, T> {
-    base: B,
-    top: T,
-}
-
-/// Does not keep the objects: requests that they have keep this.
-struct Core<B, T, P> {
-    objects: Weak<Objects<B, T>>,
-    extent: Extent,
-    state: Lock<State>,
-    reads: RelayPool<View<Read>, Below<B, T, P>>,
-    wholes: RelayPool<View<Write>, Whole<B, T, P>>,
-    parts: RelayPool<AlignedBuf, Part<B, T, P>>,
+    shared: Arc<OverlayShared<B, T, P>>,
 }
 
 impl<B, T, P> Overlay<B, T, P>
@@ -96,19 +81,22 @@ where
     B: PacketIo<Read, P> + Send + Sync + 'static,
     T: PacketIo<Write, P> + Send + Sync + 'static,
 {
-    /// Shows `len` bytes of `base`, with zeros behind its end; what is written goes to `top`, in granules of `granule` bytes.
+    /// Presents `len` bytes of `base`, with zeros behind its end. Writes go to `top`, in granules
+    /// of `granule` bytes.
     ///
     /// # Errors
-    /// `InvalidInput` where the granule is not a power of two from 1 to 2^30, or where the granule or `len` is no multiple of
-    /// the largest block that `base` or `top` asks for ([`alignment`](PacketIo::alignment)).
+    /// `InvalidInput` where the granule is not a power of two from 1 to 2^30, or where the granule
+    /// or `len` is no multiple of the largest block that `base` or `top` asks for
+    /// ([`alignment`](PacketIo::alignment)).
     pub fn new(base: B, top: T, len: u64, granule: usize) -> Result<Self> {
         Self::with_present(base, top, len, granule, [])
     }
 
-    /// As [`new`](Self::new), where these bytes are in `top` already.
+    /// Creates an overlay as [`new`](Self::new) does, with these bytes in `top` already.
     ///
     /// # Errors
-    /// `InvalidInput` where one of `present` does not begin and end where granules do, or lies behind the end.
+    /// As for [`new`](Self::new), and `InvalidInput` where one of `present` does not begin and end
+    /// where granules do, or lies behind the end.
     pub fn with_present(
         base: B,
         top: T,
@@ -151,57 +139,51 @@ where
         }
         let objects = Arc::new(Objects { base, top });
         Ok(Self {
-            core: Arc::new(Core {
-                objects: Arc::downgrade(&objects),
-                extent,
-                state: Lock::new(State::new(granules)),
-                reads: RelayPool::new(IN_FLIGHT),
-                wholes: RelayPool::new(IN_FLIGHT),
-                parts: RelayPool::new(IN_FLIGHT),
-            }),
+            shared: Arc::new(OverlayShared::new(&objects, extent, granules)),
             objects,
         })
     }
 }
 
 impl<B, T, P> Overlay<B, T, P> {
-    /// What is below.
+    /// Returns the object below, which is only read.
     pub fn base(&self) -> &B {
         &self.objects.base
     }
 
-    /// Where writes go.
+    /// Returns the object that has the written bytes.
     pub fn top(&self) -> &T {
         &self.objects.top
     }
 
-    /// How many bytes there are.
+    /// Returns the length in bytes.
     pub fn len(&self) -> u64 {
-        self.core.extent.len
+        self.shared.extent.len
     }
 
-    /// Whether there are none.
+    /// Whether the length is 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many bytes a granule has.
+    /// Returns the size of a granule in bytes.
     pub fn granule(&self) -> usize {
-        1 << self.core.extent.shift
+        1 << self.shared.extent.shift
     }
 
-    /// Which bytes are in the top, in order; neighbours are one range. Writes that have ended are in it, others may be.
+    /// Returns the ranges of bytes that are in the top, in order and without neighbours. Writes
+    /// that have ended are included, others may be.
     pub fn present(&self) -> Vec<Range<u64>> {
-        let state = self.core.state.lock();
-        let bytes = |granules| self.core.extent.bytes(granules);
+        let state = self.shared.state.lock();
+        let bytes = |granules| self.shared.extent.bytes(granules);
         state.present.iter().map(bytes).collect()
     }
 
-    /// How many bytes are in the top.
+    /// Returns how many bytes are in the top.
     pub fn present_len(&self) -> u64 {
-        let state = self.core.state.lock();
+        let state = self.shared.state.lock();
         let len = |granules| {
-            let bytes = self.core.extent.bytes(granules);
+            let bytes = self.shared.extent.bytes(granules);
             bytes.end - bytes.start
         };
         state.present.iter().map(len).sum()
@@ -215,11 +197,11 @@ where
     T: PacketIo<Read, P> + PacketIo<Write, P> + Send + Sync + 'static,
 {
     fn send_io(&self, pos: P, view: View<Read>) {
-        let (base, tail, top) = (&self.objects.base, &Tail(self), &self.objects.top);
+        let Objects { base, top } = &*self.objects;
+        let shared = &self.shared;
+        let tail = &Tail { base, shared };
         let sides = Sides { base, tail, top };
-        route::split_and_send(pos, view, |at, wanted| {
-            sides.segment(&self.core, at, wanted)
-        });
+        route::split_and_send(pos, view, |at, wanted| sides.route(shared, at, wanted));
     }
 
     fn transfer_blocking(
@@ -227,19 +209,21 @@ where
         pos: P,
         bytes: &mut [u8],
     ) -> Option<core::result::Result<usize, Cause>> {
-        let (base, tail, top) = (&self.objects.base, &Tail(self), &self.objects.top);
+        let Objects { base, top } = &*self.objects;
+        let shared = &self.shared;
+        let tail = &Tail { base, shared };
         let sides = Sides { base, tail, top };
         route::transfer_first::<Read, P, P, _>(pos, bytes, |at, wanted| {
-            sides.segment(&self.core, at, wanted)
+            sides.route(shared, at, wanted)
         })
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
-        let (base, tail, top) = (&self.objects.base, &Tail(self), &self.objects.top);
+        let Objects { base, top } = &*self.objects;
+        let shared = &self.shared;
+        let tail = &Tail { base, shared };
         let sides = Sides { base, tail, top };
-        route::expose_first::<Read, P, P, _>(pos, len, |at, wanted| {
-            sides.segment(&self.core, at, wanted)
-        })
+        route::expose_first::<Read, P, P, _>(pos, len, |at, wanted| sides.route(shared, at, wanted))
     }
 
     fn alignment(&self) -> Alignment {
@@ -271,7 +255,7 @@ where
     fn send_io(&self, pos: P, view: View<Write>) {
         let at = pos.to_u64();
         let view = within_space::<P, Write>(at, view);
-        let (view, beyond) = match room(self.core.extent, at, &view) {
+        let (view, beyond) = match room(self.shared.extent, at, &view) {
             room if room == view.len() => (view, None),
             room => {
                 let (view, beyond) = view.split_at(room);
@@ -284,18 +268,17 @@ where
         if view.is_empty() {
             view.done();
         } else {
-            self.core
-                .write(&self.objects, state::PendingWrite { at, view });
+            self.shared.write(&self.objects, PendingWrite { at, view });
         }
     }
 
-    /// Moves the part that is present; `None` where the first byte is not.
+    /// Writes the present part; `None` where the first byte is not present.
     fn transfer_blocking(
         &self,
         pos: P,
         bytes: &[u8],
     ) -> Option<core::result::Result<usize, Cause>> {
-        let Core { extent, state, .. } = &*self.core;
+        let OverlayShared { extent, state, .. } = &*self.shared;
         let at = pos.to_u64();
         if bytes.is_empty() {
             return Some(Ok(0));
@@ -334,7 +317,7 @@ where
 impl<B, T, P> HasLen for Overlay<B, T, P> {
     type Len = Ready<Result<u64>>;
 
-    /// As was given, wherever the base ends.
+    /// Returns the given length, wherever the base ends.
     fn io_len(&self) -> Self::Len {
         ready(Ok(self.len()))
     }

@@ -12,13 +12,14 @@ use core::ops::{RangeBounds, RangeInclusive};
 use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo, Read};
 use mfio::packet::View;
-use table::Table;
+use table::Mappings;
 
-/// What can be done about a request that is refused because a mapping does not begin, or end, where a block does.
-const CUT: &str = "the object below takes whole blocks only (`PacketIo::alignment`), and a mapping begins or ends within one, \
-                   here or there, so no request can be aligned: map whole blocks, as `map_aligned` asks for";
+/// Help for requests that are refused because a mapping does not begin and end with blocks.
+const CUT: &str = "the object below takes whole blocks only (`PacketIo::alignment`), and a mapping begins \
+                   or ends within one, here or there, so no request can be aligned: map whole blocks, \
+                   as `map_aligned` asks for";
 
-/// Whether a mapping is of whole blocks, here and there.
+/// Whether a mapping covers whole blocks, above and below.
 fn suits(range: &RangeInclusive<u64>, target: u64, alignment: Alignment) -> bool {
     let end = range.end().wrapping_add(1);
     [*range.start(), end, target]
@@ -26,16 +27,19 @@ fn suits(range: &RangeInclusive<u64>, target: u64, alignment: Alignment) -> bool
         .all(|edge| blocks::is_edge(*edge, alignment))
 }
 
-/// Maps ranges of an address space, whose addresses are `P`, to ranges of an object, whose addresses are `Q`.
+/// Maps ranges of an address space, whose addresses are `P`, to ranges of an object, whose
+/// addresses are `Q`.
 ///
-/// Requests are split at the edges of mappings. Bytes that no mapping covers fail alone, with
-/// [`NotFound`](ErrorKind::NotFound): they do not exist, which is not the end of the data (other mappings may follow). A
-/// request within one mapping costs one look-up, and goes on whole. Mappings that continue each other are one.
+/// Requests are split at the edges of mappings. Bytes that no mapping covers fail with
+/// [`NotFound`](ErrorKind::NotFound); that is not the end of the data, as other mappings may
+/// follow. A request within one mapping costs one look-up, and is forwarded whole. Mappings that
+/// continue each other are one.
 ///
-/// A `Remap` that is shared does not change, so that nobody waits for a lock; to change one that is in use, put another
-/// in its place.
+/// The mappings of a shared `Remap` do not change, so that requests need no lock. To change a
+/// `Remap` that is in use, replace it.
 ///
-/// For ranges of several objects, map to a [`Concat`](crate::Concat) of them. Driving it drives the object.
+/// For ranges of several objects, map to a [`Concat`](crate::Concat) of them. The backend of the
+/// object drives the layer too.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -62,26 +66,27 @@ fn suits(range: &RangeInclusive<u64>, target: u64, alignment: Alignment) -> bool
 #[derive(Clone)]
 pub struct Remap<Io, P = u64, Q = u64> {
     inner: Io,
-    table: Table,
+    table: Mappings,
     addresses: PhantomData<fn(P) -> Q>,
 }
 
 impl<Io, P: Address, Q: Address> Remap<Io, P, Q> {
-    /// Nothing of `inner` mapped yet.
+    /// Creates a remapping of `inner` without mappings.
     pub fn new(inner: Io) -> Self {
         Self {
             inner,
-            table: Table::default(),
+            table: Mappings::default(),
             addresses: PhantomData,
         }
     }
 
-    /// Maps `range`, which may be open at either end, to as many bytes of the object from `target` on. It takes the place
-    /// of what was mapped there. An empty range changes nothing. Over an object that takes whole blocks only, see
-    /// [`map_aligned`](Self::map_aligned).
+    /// Maps `range`, which may be unbounded, to as many bytes of the object from `target` on, in
+    /// place of earlier mappings. An empty range changes nothing. Over an object that takes whole
+    /// blocks only, see [`map_aligned`](Self::map_aligned).
     ///
     /// # Errors
-    /// `InvalidInput` where there are not so many addresses from `target` on; nothing is changed then.
+    /// `InvalidInput` where there are not so many addresses from `target` on; the mappings are
+    /// unchanged then.
     pub fn map(&mut self, range: impl RangeBounds<P>, target: Q) -> Result<()> {
         let Some(range) = table::numbers(&range) else {
             return Ok(());
@@ -100,11 +105,11 @@ impl<Io, P: Address, Q: Address> Remap<Io, P, Q> {
         Ok(())
     }
 
-    /// As [`map`](Self::map), where requests can be aligned as the object asks for.
+    /// Maps as [`map`](Self::map) does, and checks that requests can be aligned.
     ///
     /// # Errors
-    /// As [`map`](Self::map); and `InvalidInput` where the range does not begin and end, or the target not begin, where blocks
-    /// of the object do ([`alignment`](PacketIo::alignment)).
+    /// As for [`map`](Self::map), and `InvalidInput` where the range does not begin and end, or the
+    /// target not begin, where blocks of the object do ([`alignment`](PacketIo::alignment)).
     pub fn map_aligned(&mut self, range: impl RangeBounds<P>, target: Q) -> Result<()>
     where
         Io: PacketIo<Read, Q>,
@@ -118,14 +123,15 @@ impl<Io, P: Address, Q: Address> Remap<Io, P, Q> {
         Ok(())
     }
 
-    /// Makes a hole of `range`, whatever was mapped there. All of the address space is `..`.
+    /// Removes the mappings of `range`. The whole address space is `..`.
     pub fn unmap(&mut self, range: impl RangeBounds<P>) {
         if let Some(range) = table::numbers(&range) {
             self.table.unmap(range);
         }
     }
 
-    /// What is mapped, by address: each range, and where its first byte is. Mappings that continue each other are one.
+    /// Returns the mappings in the order of addresses, each with the target of its first byte.
+    /// Mappings that continue each other are one.
     pub fn mappings(&self) -> impl Iterator<Item = (RangeInclusive<P>, Q)> {
         self.table.iter().filter_map(|(range, target)| {
             let (first, last) = range.into_inner();
@@ -136,17 +142,17 @@ impl<Io, P: Address, Q: Address> Remap<Io, P, Q> {
         })
     }
 
-    /// Where the byte at `pos` is; `None` in a hole.
+    /// Returns the target of the byte at `pos`; `None` in a hole.
     pub fn target(&self, pos: P) -> Option<Q> {
         self.table.target(pos.to_u64()).and_then(Q::from_u64)
     }
 
-    /// The object.
+    /// Returns the object.
     pub const fn inner(&self) -> &Io {
         &self.inner
     }
 
-    /// Gives the object back.
+    /// Returns the object.
     pub fn into_inner(self) -> Io {
         self.inner
     }
@@ -163,11 +169,11 @@ where
     fn send_io(&self, pos: P, view: View<D>) {
         let mut walk = self.table.walk(pos.to_u64());
         route::split_and_send(pos, view, |at, wanted| {
-            walk.segment::<Io, Q>(&self.inner, at, wanted)
+            walk.route::<Io, Q>(&self.inner, at, wanted)
         });
     }
 
-    /// Moves the part in the first mapping.
+    /// Transfers the part in the first mapping.
     #[inline]
     fn transfer_blocking(
         &self,
@@ -175,13 +181,13 @@ where
         bytes: D::Slice<'_>,
     ) -> Option<core::result::Result<usize, Cause>> {
         route::transfer_first::<D, P, Q, Io>(pos, bytes, |at, wanted| {
-            self.table.walk(at).segment(&self.inner, at, wanted)
+            self.table.walk(at).route(&self.inner, at, wanted)
         })
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
         route::expose_first::<D, P, Q, Io>(pos, len, |at, wanted| {
-            self.table.walk(at).segment(&self.inner, at, wanted)
+            self.table.walk(at).route(&self.inner, at, wanted)
         })
     }
 
@@ -193,11 +199,12 @@ where
         let hole = (cause == ErrorKind::NotFound.into())
             .then_some("no mapping covers it: map the range, or read around it");
         let alignment = self.inner.alignment();
-        let mut mappings = self.table.iter();
-        let cut = cause.kind() == ErrorKind::InvalidInput
-            && alignment.block() > 1
-            && mappings.any(|(range, target)| !suits(&range, target, alignment));
-        let cut = cut.then_some(CUT);
+        let aligned = || {
+            let mut mappings = self.table.iter();
+            alignment.block() == 1
+                || mappings.all(|(range, target)| suits(&range, target, alignment))
+        };
+        let cut = blocks::explain(cause, CUT, aligned);
         cut.or_else(|| self.inner.explain(cause)).or(hole)
     }
 

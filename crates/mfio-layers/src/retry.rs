@@ -1,4 +1,4 @@
-//! [`Retry`]: tries again what failed.
+//! [`Retry`]: sends failed ranges again.
 
 mod policy;
 
@@ -6,9 +6,11 @@ use crate::blocks;
 use crate::clock::Alarm;
 use crate::deferred::Deferred;
 use crate::directions::{
-    DirectionExt, Directions, Parked, PerDirection, Resume, impl_packet_io, is_stream, is_unwanted,
+    DirectionExt, Directions, PerDirection, impl_packet_io, is_stream, is_unwanted,
 };
 use crate::forward::{forward_backend, forward_len};
+use crate::queued::{QueuedRequest, Resume};
+use crate::sent::{self, Sent, SentPool};
 use crate::steps::{OnPanic, Steps};
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
@@ -18,29 +20,30 @@ use core::time::Duration;
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Exposed, PacketIo, Position};
 use mfio::lock::Lock;
-use mfio::packet::{OnEnd, Outcome, Relay, RelayPool, View};
+use mfio::packet::{Outcome, RelayPool, View};
 
 pub use policy::RetryPolicy;
 
-/// How many blocks of each direction are kept.
+/// How many idle blocks of each direction are kept.
 const KEPT: usize = 256;
 
-/// Sends again what failed, and nothing else: of a request only the ranges that failed, for a reason that is worth another
-/// attempt, and each a bounded number of times. What a [`RetryPolicy`] gives up fails with its last cause.
+/// Sends failed ranges again: of a request only the ranges that failed with a cause that a
+/// [`RetryPolicy`] retries, and each a bounded number of times. A range that the policy gives up
+/// fails with its last cause.
 ///
-/// Requests keep their memory: nothing is copied, and in the steady state nothing allocated. Calls do not nest, however many
-/// attempts end within the call that made them.
+/// Requests keep their memory: nothing is copied, and in the steady state nothing is allocated.
+/// Calls do not nest, however many attempts end within the call that sent them.
 ///
-/// A range that is tried again may be written twice below, as it is unknown what a failed write has done. A read that
-/// nobody waits for any more is not tried again. When the layer is dropped, what waits for its next attempt fails with the cause
-/// of its last one.
+/// A retried write may write its range twice, as the effect of a failed write is unknown. An
+/// abandoned read is not retried. When the layer is dropped, ranges that wait for their next
+/// attempt fail with the cause of the last one.
 ///
-/// A read of a stream that has brought something ends with that, whatever the policy says: it is not tried again, as that
-/// would wait for more. Where the policy would have, the rest fails with [`WouldBlock`](ErrorKind::WouldBlock), which says
-/// that it may be asked for anew.
+/// A read of a stream that brought some bytes ends with those, whatever the policy says, because
+/// another attempt would wait for more. Where the policy would have retried, the rest fails with
+/// [`WouldBlock`](ErrorKind::WouldBlock): read again.
 ///
-/// Driving it drives the object. The short cut for blocking calls is an attempt; where it fails for a reason that is worth
-/// it, the attempts of a packet follow.
+/// The backend of the object drives the layer too. The short cut for blocking calls is an attempt;
+/// where it fails with a cause that is retried, the attempts of a packet follow.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -61,58 +64,57 @@ const KEPT: usize = 256;
 /// ```
 pub struct Retry<Io, P: Position = u64> {
     inner: Arc<Io>,
-    core: Arc<Core<Io, P>>,
+    shared: Arc<RetryShared<Io, P>>,
 }
 
-/// Does not keep the object: relays that the object has keep this.
-struct Core<Io, P: Position> {
+/// The part that requests keep while the object has them. It does not own the object.
+struct RetryShared<Io, P: Position> {
     inner: Weak<Io>,
     policy: RetryPolicy,
-    deferred: Option<Deferred<Waiting<Io, P>>>,
-    at_once: Lock<AtOnce<Waiting<Io, P>>>,
-    pools: Directions<Pools<Io, P>>,
+    deferred: Option<Deferred<QueuedRetry<Io, P>>>,
+    immediate: Lock<Immediate<QueuedRetry<Io, P>>>,
+    pools: Directions<RetryPools<Io, P>>,
 }
 
-struct Pools<Io, P>(PhantomData<(Io, P)>);
+struct RetryPools<Io, P>(PhantomData<(Io, P)>);
 
-impl<Io, P: Position> PerDirection for Pools<Io, P> {
-    type Of<D: DirectionExt> = RelayPool<View<D>, Attempt<Io, P>>;
+impl<Io, P: Position> PerDirection for RetryPools<Io, P> {
+    type Of<D: DirectionExt> = SentPool<View<D>, RetryShared<Io, P>, Attempt<P>>;
 }
 
-type Waiting<Io, P> = Parked<Core<Io, P>, P, Failed>;
+type QueuedRetry<Io, P> = QueuedRequest<RetryShared<Io, P>, P, Failure>;
 
-/// What is tried again without a pause: as many ranges as are under way at most.
-struct AtOnce<W> {
+/// Ranges that are sent again without a pause; no more than are under way.
+struct Immediate<W> {
     queue: VecDeque<W>,
-    /// Somebody takes them out, one after another, and will look again.
+    /// A loop sends them, and looks again before it stops.
     busy: bool,
 }
 
-/// What is known of a range that waits.
+/// The last failure of a range.
 #[derive(Clone, Copy)]
-struct Failed {
-    /// How many attempts there were.
+struct Failure {
+    /// How many attempts have failed.
     attempts: u8,
     cause: Cause,
 }
 
-struct Attempt<Io, P: Position> {
-    /// Taken out at the end, so that there is one clone for each attempt.
-    core: Option<Arc<Core<Io, P>>>,
+/// An attempt that the object has.
+struct Attempt<P> {
     pos: P,
-    /// How many attempts there were before.
+    /// How many attempts have failed before.
     before: u8,
 }
 
 impl<Io, P: Position> Retry<Io, P> {
-    /// Retries what fails in `inner`.
+    /// Retries the requests that fail in `inner`.
     pub fn new(inner: Io, policy: RetryPolicy) -> Self {
         let inner = Arc::new(inner);
-        let core = Core {
+        let shared = RetryShared {
             inner: Arc::downgrade(&inner),
             deferred: policy.clock().map(Deferred::new),
             policy,
-            at_once: Lock::new(AtOnce {
+            immediate: Lock::new(Immediate {
                 queue: VecDeque::new(),
                 busy: false,
             }),
@@ -123,11 +125,11 @@ impl<Io, P: Position> Retry<Io, P> {
         };
         Self {
             inner,
-            core: Arc::new(core),
+            shared: Arc::new(shared),
         }
     }
 
-    /// The object.
+    /// Returns the object.
     pub fn inner(&self) -> &Io {
         &self.inner
     }
@@ -137,7 +139,7 @@ impl<Io, P: Position> Retry<Io, P> {
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
-        self.core.attempt(&self.inner, pos, view, 0);
+        self.shared.attempt(&self.inner, pos, view, 0);
     }
 
     fn transfer<D: DirectionExt>(&self, pos: P, bytes: D::Slice<'_>) -> Option<Result<usize, Cause>>
@@ -146,7 +148,7 @@ impl<Io, P: Position> Retry<Io, P> {
     {
         let tried = self.inner.transfer_blocking(pos, bytes);
         tried.filter(|tried| {
-            let again = |cause: &Cause| self.core.policy.next_delay(*cause, 1).is_some();
+            let again = |cause: &Cause| self.shared.policy.next_delay(*cause, 1).is_some();
             !tried.as_ref().is_err_and(again)
         })
     }
@@ -159,52 +161,50 @@ impl<Io, P: Position> Retry<Io, P> {
     }
 }
 
-impl<Io, P: Position> Core<Io, P> {
+impl<Io, P: Position> RetryShared<Io, P> {
     #[inline]
     fn attempt<D: DirectionExt>(self: &Arc<Self>, io: &Io, pos: P, view: View<D>, before: u8)
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
-        let attempt = Attempt {
-            core: Some(self.clone()),
-            pos,
-            before,
-        };
-        let relay = D::pick(&self.pools).relay(view, attempt);
+        let relay = sent::relay(self, view, Attempt { pos, before });
         io.send_io(pos, D::send(relay));
     }
 
-    /// A range failed: it is tried again, now or later, or fails.
+    /// Retries a range that failed, now or later, or fails it.
     #[cold]
-    fn failed<D: DirectionExt>(self: &Arc<Self>, pos: Option<P>, view: View<D>, failed: Failed)
+    fn retry<D: DirectionExt>(self: &Arc<Self>, pos: Option<P>, view: View<D>, failure: Failure)
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
-        let again = self.policy.next_delay(failed.cause, failed.attempts);
+        let again = self.policy.next_delay(failure.cause, failure.attempts);
         let (Some(delay), Some(pos), false) = (again, pos, is_unwanted(&view)) else {
-            return view.fail(failed.cause);
+            return view.fail(failure.cause);
         };
         match &self.deferred {
             Some(deferred) if delay > Duration::ZERO => {
                 for unwanted in deferred.sweep(|waiting| waiting.view.is_unwanted()) {
                     unwanted.view.fail(unwanted.note.cause);
                 }
-                if let Err(late) = deferred.keep(delay, Parked::new(pos, view, failed), self) {
-                    late.view.fail(failed.cause);
+                if let Err(late) =
+                    deferred.keep(delay, QueuedRequest::new(pos, view, failure), self)
+                {
+                    late.view.fail(failure.cause);
                 }
             }
-            _ => self.at_once(Parked::new(pos, view, failed)),
+            _ => self.retry_now(QueuedRequest::new(pos, view, failure)),
         }
     }
 
-    /// Tries again now. Where an attempt ends within that, its failures are left to the loop that is running.
-    fn at_once(self: &Arc<Self>, waiting: Waiting<Io, P>) {
-        let mut at_once = self.at_once.lock();
-        at_once.queue.push_back(waiting);
-        if core::mem::replace(&mut at_once.busy, true) {
+    /// Retries without a pause. One loop at a time does so: attempts that fail within it leave the
+    /// next ones to it, so that calls do not nest.
+    fn retry_now(self: &Arc<Self>, request: QueuedRetry<Io, P>) {
+        let mut immediate = self.immediate.lock();
+        immediate.queue.push_back(request);
+        if core::mem::replace(&mut immediate.busy, true) {
             return;
         }
-        drop(at_once);
+        drop(immediate);
         let left = OnPanic(|| {
             while let Some(left) = self.next() {
                 left.view.fail(left.note.cause);
@@ -218,49 +218,50 @@ impl<Io, P: Position> Core<Io, P> {
         steps.over();
     }
 
-    fn next(&self) -> Option<Waiting<Io, P>> {
-        let mut at_once = self.at_once.lock();
-        let next = at_once.queue.pop_front();
-        at_once.busy = next.is_some();
+    fn next(&self) -> Option<QueuedRetry<Io, P>> {
+        let mut immediate = self.immediate.lock();
+        let next = immediate.queue.pop_front();
+        immediate.busy = next.is_some();
         next
     }
 }
 
-impl<D, P, Io> Resume<D, P, Failed> for Core<Io, P>
+impl<D, P, Io> Resume<D, P, Failure> for RetryShared<Io, P>
 where
     D: DirectionExt,
     P: Position,
     Io: PacketIo<D, P> + Send + Sync + 'static,
 {
-    fn resume(self: &Arc<Self>, pos: P, view: View<D>, failed: Failed) {
+    fn resume(self: &Arc<Self>, pos: P, view: View<D>, failure: Failure) {
         match self.inner.upgrade() {
             Some(io) if !is_unwanted(&view) => {
-                self.attempt(&io, pos, view, failed.attempts);
+                self.attempt(&io, pos, view, failure.attempts);
             }
-            _ => view.fail(failed.cause),
+            _ => view.fail(failure.cause),
         }
     }
 }
 
-impl<D, P, Io> OnEnd<View<D>> for Attempt<Io, P>
+impl<D, P, Io> Sent<View<D>, RetryShared<Io, P>> for Attempt<P>
 where
     D: DirectionExt,
     P: Position,
     Io: PacketIo<D, P> + Send + Sync + 'static,
 {
     #[inline]
-    fn on_end(mut relay: Relay<View<D>, Self>, outcome: Outcome) {
-        let Some(core) = relay.state_mut().core.take() else {
-            return;
-        };
-        let (view, attempt) = D::pick(&core.pools).reclaim(relay);
+    fn pool(shared: &RetryShared<Io, P>) -> &SentPool<View<D>, RetryShared<Io, P>, Self> {
+        D::pick(&shared.pools)
+    }
+
+    #[inline]
+    fn ended(self, shared: Arc<RetryShared<Io, P>>, view: View<D>, outcome: Outcome) {
         if outcome.is_success() {
             return view.done();
         }
-        let gave = core.stream_gave::<D>(&outcome);
-        let attempts = attempt.before.saturating_add(1);
-        let again = |cause| !gave && core.policy.next_delay(cause, attempts).is_some();
-        let alignment = core.inner.upgrade().map(|io| io.alignment());
+        let gave = shared.stream_gave::<D>(&outcome);
+        let attempts = self.before.saturating_add(1);
+        let again = |cause| !gave && shared.policy.next_delay(cause, attempts).is_some();
+        let alignment = shared.inner.upgrade().map(|io| io.alignment());
         let alignment = alignment.unwrap_or_default();
         blocks::each_part(
             view,
@@ -269,18 +270,19 @@ where
             again,
             |part, at, result| match result {
                 Ok(()) => part.done(),
-                Err(cause) if gave => part.fail(core.rest_of_stream(&outcome, cause)),
+                Err(cause) if gave => part.fail(shared.rest_of_stream(&outcome, cause)),
                 Err(cause) => {
-                    let failed = Failed { attempts, cause };
-                    core.failed(attempt.pos.advance(at), part, failed);
+                    let failure = Failure { attempts, cause };
+                    shared.retry(self.pos.advance(at), part, failure);
                 }
             },
         );
     }
 }
 
-impl<Io, P: Position> Core<Io, P> {
-    /// Whether a read has brought bytes of a stream: then it is over, as another attempt would wait for others.
+impl<Io, P: Position> RetryShared<Io, P> {
+    /// Whether a read has brought bytes of a stream, and so is not retried: another attempt would
+    /// wait for more.
     #[cold]
     fn stream_gave<D: DirectionExt>(&self, outcome: &Outcome) -> bool
     where
@@ -294,7 +296,8 @@ impl<Io, P: Position> Core<Io, P> {
         D::READS && failed < outcome.len() && is_stream()
     }
 
-    /// What is said of the bytes that a stream did not give. Where it might give them next time that is no failure.
+    /// Returns the cause for the bytes that a stream did not give: `WouldBlock` where it may give
+    /// them to the next read.
     #[cold]
     fn rest_of_stream(&self, outcome: &Outcome, cause: Cause) -> Cause {
         let passes = outcome.good_prefix() > 0 && self.policy.next_delay(cause, 1).is_some();
@@ -305,7 +308,7 @@ impl<Io, P: Position> Core<Io, P> {
     }
 }
 
-impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {
+impl<Io: Send + Sync + 'static, P: Position> Alarm for RetryShared<Io, P> {
     fn fire(self: Arc<Self>) {
         if let Some(deferred) = &self.deferred {
             deferred.due(&self, |waiting| waiting.resume(&self));
@@ -315,7 +318,7 @@ impl<Io: Send + Sync + 'static, P: Position> Alarm for Core<Io, P> {
 
 impl<Io, P: Position> Drop for Retry<Io, P> {
     fn drop(&mut self) {
-        if let Some(deferred) = &self.core.deferred {
+        if let Some(deferred) = &self.shared.deferred {
             deferred.close(|waiting| waiting.view.fail(waiting.note.cause));
         }
     }
@@ -330,7 +333,7 @@ impl<Io: fmt::Debug, P: Position> fmt::Debug for Retry<Io, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Retry")
             .field("inner", &self.inner)
-            .field("policy", &self.core.policy)
+            .field("policy", &self.shared.policy)
             .finish()
     }
 }

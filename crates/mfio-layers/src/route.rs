@@ -1,22 +1,23 @@
-//! The loop of all layers that only split and forward.
+//! The loop of layers that only split requests and route the parts.
 //!
-//! Such a layer is a *route*: asked for an address and how many bytes are wanted from there, it says how many of them
-//! are in one piece, and where. Routes are asked for ascending addresses of one request, so that they can keep their place.
+//! A *route* is a function from an address and a number of bytes to a [`Destination`]: the object
+//! and the position of the first bytes, and how many they are. It is called for ascending addresses
+//! of one request, so that it can keep its place.
 
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Address, Direction, Exposed, PacketIo, Position};
 use mfio::packet::View;
 
-/// The next bytes of a request.
-pub(crate) struct Segment<'a, Io, Q> {
-    /// How many there are, at least 1. More than are wanted is the same as all.
+/// The place of the next bytes of a request.
+pub(crate) struct Destination<'a, Io, Q> {
+    /// How many bytes there are, at least 1. May be more than are wanted.
     pub(crate) len: u64,
-    /// Where they are, or why they are nowhere.
+    /// The object and the position, or the cause that the bytes fail with.
     pub(crate) to: Result<(&'a Io, Q), Cause>,
 }
 
-impl<'a, Io, Q: Address> Segment<'a, Io, Q> {
-    /// So many bytes of `io` from this address on.
+impl<'a, Io, Q: Address> Destination<'a, Io, Q> {
+    /// Routes `len` bytes to `io` from address `at` on.
     #[inline]
     pub(crate) fn of(io: &'a Io, at: u64, len: u64) -> Self {
         Self {
@@ -26,7 +27,7 @@ impl<'a, Io, Q: Address> Segment<'a, Io, Q> {
         }
     }
 
-    /// So many bytes that nothing stands for.
+    /// Fails `len` bytes.
     #[cold]
     pub(crate) fn missing(kind: ErrorKind, len: u64) -> Self {
         Self {
@@ -36,14 +37,15 @@ impl<'a, Io, Q: Address> Segment<'a, Io, Q> {
     }
 }
 
-/// Sends every piece of a view where it belongs. What is in one piece goes on whole, without a split.
+/// Sends the parts of a view to their destinations. A view with one destination is not split.
 ///
-/// What lies beyond the last address of `P` fails with `UnexpectedEof`. A view without bytes asks for nothing, and ends.
+/// Bytes beyond the last address of `P` fail with `UnexpectedEof`. An empty view completes
+/// immediately.
 #[inline]
 pub(crate) fn split_and_send<'a, D, P, Q, Io>(
     pos: P,
     mut view: View<D>,
-    mut route: impl FnMut(u64, u64) -> Segment<'a, Io, Q>,
+    mut route: impl FnMut(u64, u64) -> Destination<'a, Io, Q>,
 ) where
     D: Direction,
     P: Address,
@@ -55,7 +57,7 @@ pub(crate) fn split_and_send<'a, D, P, Q, Io>(
     if view.is_empty() {
         return view.done();
     }
-    let Segment { mut len, mut to } = route(at, view.len() as u64);
+    let Destination { mut len, mut to } = route(at, view.len() as u64);
     if len >= view.len() as u64 {
         return forward(to, view);
     }
@@ -66,17 +68,17 @@ pub(crate) fn split_and_send<'a, D, P, Q, Io>(
     }
     let mut left = view.splitter();
     while len < left.len() as u64 {
-        debug_assert!(len > 0, "a route that leads nowhere");
-        // Less than what is left, so it fits.
+        debug_assert!(len > 0, "a destination has bytes");
+        // Less than the rest of the view, so it fits.
         forward(to, left.take(len as usize));
         at += len;
-        Segment { len, to } = route(at, left.len() as u64);
+        Destination { len, to } = route(at, left.len() as u64);
     }
     forward(to, left.into_rest());
 }
 
-/// Whether a piece is in a stream. A read that begins there ends there, as with what there is: its second piece might wait
-/// for ever, with the bytes of the first.
+/// Whether the destination is a stream. A read that begins there comes short after the first part:
+/// the second one might wait for ever, and hold the bytes of the first back.
 #[inline]
 fn is_in_order<D, Q, Io>(to: &Result<(&Io, Q), Cause>) -> bool
 where
@@ -88,12 +90,12 @@ where
         .is_ok_and(|(io, _)| io.alignment().is_in_order())
 }
 
-/// [`transfer_blocking`](PacketIo::transfer_blocking) of the first piece.
+/// Calls [`transfer_blocking`](PacketIo::transfer_blocking) of the first destination.
 #[inline]
 pub(crate) fn transfer_first<'a, D, P, Q, Io>(
     pos: P,
     bytes: D::Slice<'_>,
-    route: impl FnOnce(u64, u64) -> Segment<'a, Io, Q>,
+    route: impl FnOnce(u64, u64) -> Destination<'a, Io, Q>,
 ) -> Option<Result<usize, Cause>>
 where
     D: Direction,
@@ -106,7 +108,7 @@ where
     if wanted == 0 {
         return Some(Ok(0));
     }
-    let Segment { len, to } = route(at, wanted as u64);
+    let Destination { len, to } = route(at, wanted as u64);
     let len = usize::try_from(len).map_or(wanted, |len| len.min(wanted));
     match to {
         Ok((io, at)) => io.transfer_blocking(at, D::split_at(bytes, len).0),
@@ -114,11 +116,11 @@ where
     }
 }
 
-/// [`expose`](PacketIo::expose) of the first piece.
+/// Calls [`expose`](PacketIo::expose) of the first destination.
 pub(crate) fn expose_first<'a, D, P, Q, Io>(
     pos: P,
     len: usize,
-    route: impl FnOnce(u64, u64) -> Segment<'a, Io, Q>,
+    route: impl FnOnce(u64, u64) -> Destination<'a, Io, Q>,
 ) -> Option<Exposed>
 where
     D: Direction,
@@ -131,13 +133,14 @@ where
     if wanted == 0 {
         return None;
     }
-    let Segment { len, to } = route(at, wanted as u64);
+    let Destination { len, to } = route(at, wanted as u64);
     let (io, pos) = to.ok()?;
     let len = usize::try_from(len).map_or(wanted, |len| len.min(wanted));
     io.expose(pos, len)
 }
 
-/// What [`transfer_blocking`](PacketIo::transfer_blocking) says where not even the first byte can be moved.
+/// Returns the result of [`transfer_blocking`](PacketIo::transfer_blocking) where the first byte
+/// fails.
 #[cold]
 pub(crate) fn missing<D: Direction>(cause: Cause) -> Option<Result<usize, Cause>> {
     match cause.kind() {
@@ -159,26 +162,26 @@ where
     }
 }
 
-/// The part of a request that has addresses in `P`; the rest of it fails with `UnexpectedEof`.
+/// Cuts a request to the bytes that have addresses in `P`. The rest fails with `UnexpectedEof`.
 #[inline]
 pub(crate) fn within_space<P: Address, D: Direction>(at: u64, view: View<D>) -> View<D> {
     let room = addressable::<P>(at, view.len());
     if room < view.len() {
-        keep(view, room)
+        cut(view, room)
     } else {
         view
     }
 }
 
-/// The front of a view; the rest fails for want of addresses.
+/// Cuts a view to `len` bytes, and fails the rest.
 #[cold]
-fn keep<D: Direction>(view: View<D>, len: usize) -> View<D> {
+fn cut<D: Direction>(view: View<D>, len: usize) -> View<D> {
     let (head, tail) = view.split_at(len);
     tail.fail(ErrorKind::UnexpectedEof);
     head
 }
 
-/// How many of `len` bytes from `at` on have an address in `P`.
+/// Returns how many of `len` bytes from `at` on have an address in `P`.
 #[inline]
 pub(crate) fn addressable<P: Address>(at: u64, len: usize) -> usize {
     if has_all::<P>(at, len) {
@@ -196,7 +199,8 @@ fn has_all<P: Address>(at: u64, len: usize) -> bool {
             .is_some_and(|last| P::from_u64(last).is_some())
 }
 
-/// The most bytes that have addresses, found by halving: a type does not say which address is its last.
+/// Finds the number of bytes that have addresses by binary search: a type does not tell its last
+/// address.
 #[cold]
 fn search<P: Address>(at: u64, len: usize) -> usize {
     let (mut good, mut bad) = (0, len);
@@ -217,7 +221,7 @@ mod tests {
     use mfio::io::Read;
     use mfio::packet::Packet;
 
-    /// Has any number of bytes anywhere.
+    /// An object that succeeds everywhere.
     struct Endless;
 
     impl PacketIo<Read, u32> for Endless {
@@ -230,7 +234,7 @@ mod tests {
     fn bytes_without_an_address_are_not_served() {
         let (in_flight, view) = Packet::new([0; 10]).start::<Read>();
         split_and_send(u32::MAX - 2, view, |at, wanted| {
-            Segment::<_, u32>::of(&Endless, at, wanted)
+            Destination::<_, u32>::of(&Endless, at, wanted)
         });
         let outcome = in_flight.try_end().unwrap().outcome;
         assert_eq!(outcome.good_prefix(), 3);

@@ -1,4 +1,4 @@
-//! [`Steps`]: a loop that sees to the requests of many, one after another, in which one may panic.
+//! [`Steps`]: a loop over requests of several initiators, any of which may panic.
 
 #[cfg(feature = "std")]
 use alloc::boxed::Box;
@@ -7,10 +7,12 @@ use core::any::Any;
 #[cfg(feature = "std")]
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// Runs the steps of a loop so that a panic of an object within one of them does not keep the others waiting: the loop goes
-/// on, and the first panic is raised when it is [over](Self::over). The views that a panicking step had fail as it unwinds.
+/// Runs the steps of a loop, and continues after a panic of an object in one of them. The first
+/// panic is resumed when the loop is [over](Self::over). The views of a step that panics fail as it
+/// unwinds.
 ///
-/// Without std a panic leaves the loop at once, so there is a guard beside it that gives up what the loop had to do.
+/// Without std a panic leaves the loop at once, so each loop has an [`OnPanic`] beside it that
+/// fails the other requests.
 #[derive(Default)]
 pub(crate) struct Steps {
     #[cfg(feature = "std")]
@@ -19,7 +21,7 @@ pub(crate) struct Steps {
 
 #[cfg(feature = "std")]
 impl Steps {
-    /// Runs a step. A second panic is only reported, by the panic hook.
+    /// Runs a step. A second panic is reported by the panic hook only.
     pub(crate) fn run(&mut self, step: impl FnOnce()) {
         let Err(panic) = catch_unwind(AssertUnwindSafe(step)) else {
             return;
@@ -27,7 +29,7 @@ impl Steps {
         if self.panic.is_none() {
             self.panic = Some(panic);
         } else {
-            // A payload that panics when it is dropped is not asked twice.
+            // The payload of a panic may panic when it is dropped. That payload is leaked.
             core::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(panic))));
         }
     }
@@ -39,10 +41,10 @@ impl Steps {
         }
     }
 
-    /// Ends the loop where a panic unwinds already.
+    /// Ends the loop while another panic unwinds.
     fn discard(self) {
         let discarded = catch_unwind(AssertUnwindSafe(|| drop(self.panic)));
-        // A payload that panics when it is dropped is not asked twice.
+        // The payload of a panic may panic when it is dropped. That payload is leaked.
         core::mem::forget(discarded);
     }
 }
@@ -60,8 +62,8 @@ impl Steps {
     fn discard(self) {}
 }
 
-/// Runs a closure where a panic unwinds: code that ends well [forgets](core::mem::forget) it. A panic of the closure is only
-/// reported.
+/// Runs a closure when it is dropped, as a panic unwinds; code that does not panic
+/// [forgets](core::mem::forget) it. A panic of the closure is reported only.
 pub(crate) struct OnPanic<F: FnMut()>(pub(crate) F);
 
 impl<F: FnMut()> Drop for OnPanic<F> {

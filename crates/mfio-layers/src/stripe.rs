@@ -1,9 +1,9 @@
-//! [`Stripe`]: one address space dealt out to several objects, unit by unit.
+//! [`Stripe`]: one address space over several objects, unit by unit.
 
 use crate::blocks;
 use crate::identity::{first_explanation, first_pool, identity_over_many, strictest};
 use crate::len::{StripeLen, first_missing};
-use crate::route::{self, Segment};
+use crate::route::{self, Destination};
 use alloc::boxed::Box;
 use core::num::NonZeroU64;
 use mfio::error::{Cause, Error, ErrorKind, Result};
@@ -11,17 +11,20 @@ use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo, Posit
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 
-/// Deals an address space out to several objects: the first unit of bytes is the first unit of the first object, the next
-/// one that of the second, and after one of each it begins again with the second units.
+/// Stripes an address space over several objects, as RAID 0 does: the first unit of bytes is the
+/// first unit of the first object, the next one that of the second, and after one unit of each it
+/// continues with their second units.
 ///
-/// Requests are split at the edges of units, one part for each: the parts that belong to one object follow each other
-/// there, but not in the memory of who asks. Where an object ends, or fails, only the parts that are its own fail.
+/// Requests are split into one part for each unit: the parts of one object are contiguous there,
+/// but not in the memory of the request. Where an object ends, or fails, only its parts fail.
 ///
-/// The length ([`HasLen`]) is that of the bytes before the first one that is missing, where a read comes short. The objects
-/// are asked at the same time, which allocates once; it is not known where one of them cannot tell.
+/// The length ([`HasLen`]) is that of the bytes before the first missing one, where a read comes
+/// short. The objects are asked at the same time, which allocates once. It is not known where one
+/// of them cannot tell.
 ///
-/// A stripe has no backend of its own, because its objects may have many: [`AttachBackend`](crate::AttachBackend) adds the one that all
-/// share, and [`BackendSet`](crate::BackendSet) makes one of many.
+/// A stripe has no backend of its own, because its objects may have several:
+/// [`AttachBackend`](crate::AttachBackend) adds the one that all share, and
+/// [`BackendSet`](crate::BackendSet) makes one of many.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -46,25 +49,26 @@ pub struct Stripe<Io> {
 }
 
 impl<Io> Stripe<Io> {
-    /// Deals out to `members`, `unit` bytes at a time. `P` is the type of their positions: to be named
-    /// (`Stripe::new::<u64>`) only where they have several.
+    /// Stripes over `members` in units of `unit` bytes. `P` is the type of positions; name it
+    /// (`Stripe::new::<u64>`) where the members have several.
     ///
     /// # Errors
-    /// `InvalidInput` where there is no member, or the unit is 0, or no multiple of the largest block that a member asks for
-    /// ([`alignment`](PacketIo::alignment)).
+    /// `InvalidInput` where there is no member, or the unit is 0, or no multiple of the largest
+    /// block that a member asks for ([`alignment`](PacketIo::alignment)).
     pub fn new<P: Position>(members: impl Into<Box<[Io]>>, unit: u64) -> Result<Self>
     where
         Io: PacketIo<Read, P>,
     {
-        let stripe = Self::deal_out(members.into(), unit)?;
+        let stripe = Self::unchecked(members.into(), unit)?;
         let alignment = strictest(stripe.members.iter());
         let aligned = stripe.members.len() == 1 || blocks::is_edge(unit, alignment);
-        let help = "an object takes whole blocks only (`PacketIo::alignment`): a unit must be a multiple of the largest block";
+        let help = "an object takes whole blocks only (`PacketIo::alignment`): a unit must be a \
+                    multiple of the largest block";
         blocks::check(aligned, "striping", help)?;
         Ok(stripe)
     }
 
-    fn deal_out(members: Box<[Io]>, unit: u64) -> Result<Self> {
+    fn unchecked(members: Box<[Io]>, unit: u64) -> Result<Self> {
         match NonZeroU64::new(unit) {
             Some(unit) if !members.is_empty() => Ok(Self { members, unit }),
             _ => Err(Error::new(ErrorKind::InvalidInput, "striping")
@@ -72,51 +76,52 @@ impl<Io> Stripe<Io> {
         }
     }
 
-    /// The objects, in their order.
+    /// Returns the objects, in their order.
     pub const fn members(&self) -> &[Io] {
         &self.members
     }
 
-    /// How many bytes are dealt out at a time.
+    /// Returns the size of a unit in bytes.
     pub const fn unit(&self) -> u64 {
         self.unit.get()
     }
 
-    /// Gives the objects back.
+    /// Returns the objects.
     pub fn into_members(self) -> Box<[Io]> {
         self.members
     }
 
     #[inline]
-    fn deal(&self) -> Deal<'_, Io> {
-        Deal {
+    fn walk(&self) -> UnitWalk<'_, Io> {
+        UnitWalk {
             stripe: self,
             next: None,
         }
     }
 }
 
-/// The way of one request through the units.
-struct Deal<'a, Io> {
+/// The walk of one request through the units.
+struct UnitWalk<'a, Io> {
     stripe: &'a Stripe<Io>,
-    /// Whose unit comes next, and where it begins there; `None` before the first one.
+    /// The member that has the next unit, and its address there; `None` before the first one.
     next: Option<(usize, u64)>,
 }
 
-impl<'a, Io> Deal<'a, Io> {
-    /// Divides once for each request, not for each part.
+impl<'a, Io> UnitWalk<'a, Io> {
+    /// Returns the destination of the next part. Divides once for each request, not for each part.
     #[inline]
-    fn segment<Q: Address>(&mut self, at: u64) -> Segment<'a, Io, Q> {
+    fn route<Q: Address>(&mut self, at: u64) -> Destination<'a, Io, Q> {
         let Stripe { members, unit } = self.stripe;
         if let [only] = &**members {
-            return Segment::of(only, at, u64::MAX);
+            return Destination::of(only, at, u64::MAX);
         }
         let (member, row, within) = match self.next {
             Some((member, row)) => (member, row, 0),
             None => {
                 let (number, within) = (at / *unit, at % *unit);
                 let members = members.len() as u64;
-                // Less than the number of members, so it fits; and a row begins no later than its bytes.
+                // The remainder is less than the number of members, so it fits. A row begins no
+                // later than its bytes, so the product does not overflow.
                 (
                     (number % members) as usize,
                     number / members * unit.get(),
@@ -127,32 +132,32 @@ impl<'a, Io> Deal<'a, Io> {
         self.next = Some(if member + 1 < members.len() {
             (member + 1, row)
         } else {
-            // Not needed beyond the end of the address space, so it may be anything there.
+            // It wraps only beyond the end of the address space, where it is not used.
             (0, row.wrapping_add(unit.get()))
         });
-        Segment::of(&members[member], row + within, unit.get() - within)
+        Destination::of(&members[member], row + within, unit.get() - within)
     }
 }
 
 impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Stripe<Io> {
     #[inline]
     fn send_io(&self, pos: P, view: View<D>) {
-        let mut deal = self.deal();
-        route::split_and_send(pos, view, |at, _| deal.segment::<P>(at));
+        let mut walk = self.walk();
+        route::split_and_send(pos, view, |at, _| walk.route::<P>(at));
     }
 
-    /// Moves the part in the first unit.
+    /// Transfers the part in the first unit.
     #[inline]
     fn transfer_blocking(
         &self,
         pos: P,
         bytes: D::Slice<'_>,
     ) -> Option<core::result::Result<usize, Cause>> {
-        route::transfer_first::<D, P, P, Io>(pos, bytes, |at, _| self.deal().segment(at))
+        route::transfer_first::<D, P, P, Io>(pos, bytes, |at, _| self.walk().route(at))
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
-        route::expose_first::<D, P, P, Io>(pos, len, |at, _| self.deal().segment(at))
+        route::expose_first::<D, P, P, Io>(pos, len, |at, _| self.walk().route(at))
     }
 
     fn alignment(&self) -> Alignment {
@@ -186,7 +191,7 @@ impl<Io: HasLen> HasLen for Stripe<Io> {
             let len = io.len_now()?;
             Some(first_missing(member, number, self.unit, len))
         });
-        // None is less than any number.
+        // `None` is less than any number.
         ends.min().flatten()
     }
 }
@@ -197,20 +202,20 @@ mod tests {
     use alloc::vec;
 
     fn places(stripe: &Stripe<char>, mut at: u64, parts: usize) -> vec::Vec<(char, u64, u64)> {
-        let mut deal = stripe.deal();
+        let mut walk = stripe.walk();
         let mut places = vec![];
         for _ in 0..parts {
-            let segment = deal.segment::<u64>(at);
-            let (member, place) = segment.to.unwrap();
-            places.push((*member, place, segment.len));
-            at = at.saturating_add(segment.len);
+            let to = walk.route::<u64>(at);
+            let (member, place) = to.to.unwrap();
+            places.push((*member, place, to.len));
+            at = at.saturating_add(to.len);
         }
         places
     }
 
     #[test]
     fn units_are_dealt_out_in_turn() {
-        let stripe = Stripe::deal_out(Box::new(['a', 'b', 'c']), 10).unwrap();
+        let stripe = Stripe::unchecked(Box::new(['a', 'b', 'c']), 10).unwrap();
         assert_eq!(
             places(&stripe, 47, 4),
             [('b', 17, 3), ('c', 10, 10), ('a', 20, 10), ('b', 20, 10)]
@@ -225,15 +230,15 @@ mod tests {
     #[test]
     fn one_member_is_not_split_and_huge_units_do_not_overflow() {
         assert_eq!(
-            places(&Stripe::deal_out(Box::new(['a']), 10).unwrap(), 5, 1),
+            places(&Stripe::unchecked(Box::new(['a']), 10).unwrap(), 5, 1),
             [('a', 5, u64::MAX)]
         );
-        let stripe = Stripe::deal_out(Box::new(['a', 'b']), u64::MAX).unwrap();
+        let stripe = Stripe::unchecked(Box::new(['a', 'b']), u64::MAX).unwrap();
         assert_eq!(
             places(&stripe, u64::MAX - 2, 2),
             [('a', u64::MAX - 2, 2), ('b', 0, u64::MAX)]
         );
-        let stripe = Stripe::deal_out(Box::new(['a', 'b']), 1 << 63).unwrap();
+        let stripe = Stripe::unchecked(Box::new(['a', 'b']), 1 << 63).unwrap();
         assert_eq!(
             places(&stripe, u64::MAX, 2),
             [('b', (1 << 63) - 1, 1), ('a', 1 << 63, 1 << 63)]
@@ -243,8 +248,8 @@ mod tests {
     #[test]
     fn nothing_to_stripe_over_is_an_error() {
         for error in [
-            Stripe::<char>::deal_out(Box::new([]), 1),
-            Stripe::deal_out(Box::new(['a']), 0),
+            Stripe::<char>::unchecked(Box::new([]), 1),
+            Stripe::unchecked(Box::new(['a']), 0),
         ] {
             assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
         }

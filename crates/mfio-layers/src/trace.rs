@@ -1,4 +1,4 @@
-//! [`Trace`]: what goes through, counted and timed.
+//! [`Trace`]: counts and times requests.
 
 mod counters;
 mod histogram;
@@ -10,6 +10,7 @@ use crate::clock::ThreadClock;
 use crate::clock::{Clock, ManualClock};
 use crate::directions::{DirectionExt, Directions, PerDirection};
 use crate::forward::{forward, forward_backend, forward_len};
+use crate::sent::{self, Sent, SentPool};
 use crate::steps::OnPanic;
 use alloc::sync::Arc;
 use core::fmt;
@@ -19,20 +20,19 @@ use core::time::Duration;
 use counters::Counters;
 use mfio::error::Cause;
 use mfio::io::{Direction, PacketIo, Position, Read, Write};
-use mfio::packet::{BufferFor, OnEnd, Outcome, Relay, RelayPool, View};
+use mfio::packet::{BufferFor, Outcome, RelayPool, View};
 use sampler::Sampler;
 use span::Span;
 
 pub use counters::{TraceSnapshot, TracedDirection};
 pub use histogram::{Histogram, Latencies};
 
-/// How many requests on their way are prepared for without allocating.
+/// How many idle blocks of each direction are kept.
 const IN_FLIGHT: usize = 256;
 
-/// What tells the time to a [`Trace`]: the time since some moment, which never runs backwards. A closure can, and the clocks
-/// of other layers.
+/// A monotonic time source of a [`Trace`]: a closure, or a clock of other layers.
 pub trait Now: Send + Sync + 'static {
-    /// What time it is.
+    /// Returns the time since an arbitrary epoch. Never decreases.
     fn now(&self) -> Duration;
 }
 
@@ -56,7 +56,7 @@ impl Now for ThreadClock {
     }
 }
 
-/// The system's monotonic clock.
+/// The monotonic clock of the system.
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug)]
 pub struct SystemNow(std::time::Instant);
@@ -76,22 +76,23 @@ impl Now for SystemNow {
     }
 }
 
-/// Counts and times the requests that go through, and changes nothing: operations, bytes and failures of each direction,
-/// how long they took (a [`Histogram`]), and how many are on their way at once.
+/// Counts and times requests, and forwards them unchanged: operations, bytes and failures of each
+/// direction, latencies (a [`Histogram`]), and the queue depth.
 ///
-/// Two readings of a clock can take longer than a request of memory. So [`Trace::new`] times one request in 16 while they take
-/// less than 2 µs, and all while they take longer, as does [`Trace::sampled`]; what it does not time it counts all the same.
-/// [`Trace::exact`] and [`Trace::with_now`] time all.
+/// Two readings of a clock can take longer than a request to memory. So [`Trace::new`] and
+/// [`Trace::sampled`] time one request in 16 while requests take less than 2 µs, and all while they
+/// take longer. All are counted. [`Trace::exact`] and [`Trace::with_now`] time all.
 ///
-/// Blocking calls count where the object below has a short cut for them; otherwise the request that they send does.
+/// A blocking call counts as one request, whether the object has a short cut for it or not.
 ///
-/// How many parts a layer splits requests into is not seen from outside: put a `Trace` above it and one below, and compare.
+/// To see how many parts a layer splits requests into, put a `Trace` above it and one below.
 ///
-/// With the feature `tracing` each request is a span `request` of that crate at level `TRACE`, with `verb`, `pos` and `len`,
-/// in which an event tells how long it took and how many bytes failed; those are all timed. It is within the span that the
-/// object below is called, so that the spans of its own are children.
+/// With the feature `tracing` each request is a span `request` of that crate at level `TRACE`, with
+/// `verb`, `pos` and `len`. An event in it has the latency and the number of failed bytes. Requests
+/// with such a span are all timed. The object is called within the span, so that its own spans are
+/// children.
 ///
-/// Driving it drives the object below.
+/// The backend of the object drives the layer too.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -113,14 +114,14 @@ impl Now for SystemNow {
 /// ```
 pub struct Trace<Io, N> {
     inner: Io,
-    core: Arc<Core<N>>,
+    shared: Arc<TraceShared<N>>,
 }
 
-/// Without the object below: requests that it has keep this, and must not keep it.
-struct Core<N> {
+/// The part that requests keep while the object has them. It does not own the object.
+struct TraceShared<N> {
     now: N,
     sampler: Sampler,
-    /// How many were on their way at once, at most.
+    /// The greatest queue depth.
     deepest: AtomicU64,
     lanes: Directions<Lanes<N>>,
 }
@@ -131,10 +132,10 @@ impl<N> PerDirection for Lanes<N> {
     type Of<D: DirectionExt> = Lane<D, N>;
 }
 
-/// What belongs to one direction.
+/// The counters of one direction, and its idle blocks.
 struct Lane<D: Direction, N> {
     counters: Counters,
-    relays: RelayPool<View<D>, Timed<N>>,
+    relays: SentPool<View<D>, TraceShared<N>, Timed>,
 }
 
 impl<D: Direction, N> Lane<D, N> {
@@ -148,24 +149,24 @@ impl<D: Direction, N> Lane<D, N> {
 
 #[cfg(feature = "std")]
 impl<Io> Trace<Io, SystemNow> {
-    /// Traces what goes to `inner`, by the system's clock, which is not read for each request that is quick.
+    /// Traces requests to `inner`, by the clock of the system, and times one quick request in 16.
     pub fn new(inner: Io) -> Self {
         Self::sampled(inner, SystemNow::default())
     }
 
-    /// Traces what goes to `inner`, by the system's clock, and times each request.
+    /// Traces requests to `inner`, by the clock of the system, and times each.
     pub fn exact(inner: Io) -> Self {
         Self::with_now(inner, SystemNow::default())
     }
 }
 
 impl<Io, N: Now> Trace<Io, N> {
-    /// Traces what goes to `inner`, by another clock, and times each request.
+    /// Traces requests to `inner`, by another clock, and times each.
     pub fn with_now(inner: Io, now: N) -> Self {
         Self::with(inner, now, Sampler::all())
     }
 
-    /// As [`with_now`](Self::with_now), by a clock that costs something: it is not read for each request that is quick.
+    /// Traces requests to `inner`, by another clock, and times one quick request in 16.
     pub fn sampled(inner: Io, now: N) -> Self {
         Self::with(inner, now, Sampler::some())
     }
@@ -173,7 +174,7 @@ impl<Io, N: Now> Trace<Io, N> {
     fn with(inner: Io, now: N, sampler: Sampler) -> Self {
         Self {
             inner,
-            core: Arc::new(Core {
+            shared: Arc::new(TraceShared {
                 now,
                 sampler,
                 deepest: AtomicU64::new(0),
@@ -187,77 +188,76 @@ impl<Io, N: Now> Trace<Io, N> {
 }
 
 impl<Io, N> Trace<Io, N> {
-    /// The object below.
+    /// Returns the object.
     pub fn inner(&self) -> &Io {
         &self.inner
     }
 
-    /// Gives the object back.
+    /// Returns the object.
     pub fn into_inner(self) -> Io {
         self.inner
     }
 
-    /// What was seen so far. Requests that end at the same time may be half in it.
+    /// Returns the counts so far. Of requests that end during the call, some counts may be missing.
     pub fn snapshot(&self) -> TraceSnapshot {
         TraceSnapshot {
-            reads: self.core.lanes.read.counters.snapshot(),
-            writes: self.core.lanes.write.counters.snapshot(),
-            depth: self.core.depth(),
-            deepest: self.core.deepest.load(Relaxed),
+            reads: self.shared.lanes.read.counters.snapshot(),
+            writes: self.shared.lanes.write.counters.snapshot(),
+            depth: self.shared.depth(),
+            deepest: self.shared.deepest.load(Relaxed),
         }
     }
 
-    /// Forgets what was seen so far, but for the requests that are on their way. Of those that end at the same time one number
-    /// may be forgotten and another not: take the difference of two snapshots where that matters.
+    /// Resets the counts, but for the requests in flight. Of requests that end during the call, one
+    /// count may be reset and another not: take the difference of two snapshots where that matters.
     pub fn reset(&self) {
-        self.core.lanes.read.counters.reset();
-        self.core.lanes.write.counters.reset();
-        self.core.deepest.store(self.core.depth(), Relaxed);
+        self.shared.lanes.read.counters.reset();
+        self.shared.lanes.write.counters.reset();
+        self.shared.deepest.store(self.shared.depth(), Relaxed);
     }
 }
 
-/// A request on its way.
-struct Timed<N> {
-    /// Taken out at the end, so that there is one clone for each request.
-    core: Option<Arc<Core<N>>>,
+/// A request that the object has.
+struct Timed {
     began: Began,
     span: Span,
 }
 
-/// When a request began.
+/// The begin of a request.
 #[derive(Clone, Copy)]
 struct Began {
     at: Duration,
-    /// For how many its time stands; 0 where it is not timed.
+    /// How many requests its latency stands for; 0 where it is not timed.
     weight: u64,
 }
 
-impl<D: DirectionExt, N: Now> OnEnd<View<D>> for Timed<N> {
-    fn on_end(mut relay: Relay<View<D>, Self>, outcome: Outcome) {
-        let Some(core) = relay.state_mut().core.take() else {
-            return;
-        };
-        let (view, timed) = D::pick(&core.lanes).relays.reclaim(relay);
+impl<D: DirectionExt, N: Now> Sent<View<D>, TraceShared<N>> for Timed {
+    #[inline]
+    fn pool(shared: &TraceShared<N>) -> &SentPool<View<D>, TraceShared<N>, Self> {
+        &D::pick(&shared.lanes).relays
+    }
+
+    fn ended(self, shared: Arc<TraceShared<N>>, view: View<D>, outcome: Outcome) {
         let failed = outcome.failures().map(|range| range.len).sum();
         let good = outcome.is_success();
-        core.end::<D>(timed.began, &timed.span, outcome.len(), failed, good);
+        shared.end::<D>(self.began, &self.span, outcome.len(), failed, good);
         view.resolve(&outcome);
     }
 }
 
-impl<N> Core<N> {
+impl<N> TraceShared<N> {
     #[inline]
     fn depth(&self) -> u64 {
         self.lanes.read.counters.depth() + self.lanes.write.counters.depth()
     }
 }
 
-impl<N: Now> Core<N> {
+impl<N: Now> TraceShared<N> {
     #[inline]
     fn begin<D: DirectionExt>(&self, span: &Span) -> Began {
         let number = D::pick(&self.lanes).counters.begin();
         let depth = self.depth();
-        // Most often it is not the most, and then only read.
+        // Most often it is no new maximum, and the counter is only read.
         if depth > self.deepest.load(Relaxed) {
             self.deepest.fetch_max(depth, Relaxed);
         }
@@ -302,14 +302,13 @@ impl<Io, N: Now> Trace<Io, N> {
         View<D>: BufferFor<D>,
         Io: PacketIo<D, P>,
     {
-        let core = &self.core;
+        let shared = &self.shared;
         let span = Span::begin(D::VERB, pos, view.len());
         let timed = Timed {
-            core: Some(core.clone()),
-            began: core.begin::<D>(&span),
+            began: shared.begin::<D>(&span),
             span: span.clone(),
         };
-        let relay = D::pick(&core.lanes).relays.relay(view, timed);
+        let relay = sent::relay(shared, view, timed);
         span.within(|| self.inner.send_io(pos, relay.send()));
     }
 
@@ -321,21 +320,21 @@ impl<Io, N: Now> Trace<Io, N> {
     where
         Io: PacketIo<D, P>,
     {
-        let core = &*self.core;
+        let shared = &*self.shared;
         let len = D::size(&bytes);
         let span = Span::begin(D::VERB, pos, len);
-        let began = core.begin::<D>(&span);
-        let unended = OnPanic(|| D::pick(&core.lanes).counters.withdraw());
+        let began = shared.begin::<D>(&span);
+        let unended = OnPanic(|| D::pick(&shared.lanes).counters.withdraw());
         let result = span.within(|| self.inner.transfer_blocking(pos, bytes));
         core::mem::forget(unended);
         let Some(result) = result else {
-            D::pick(&core.lanes).counters.withdraw();
+            D::pick(&shared.lanes).counters.withdraw();
             return None;
         };
         match result {
-            // What it did not move it has not tried.
-            Ok(moved) => core.end::<D>(began, &span, moved, 0, true),
-            Err(_) => core.end::<D>(began, &span, len, len, false),
+            // It did not try the rest.
+            Ok(moved) => shared.end::<D>(began, &span, moved, 0, true),
+            Err(_) => shared.end::<D>(began, &span, len, len, false),
         }
         Some(result)
     }
@@ -374,8 +373,8 @@ forward_len!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);
 impl<Io, N> fmt::Debug for Trace<Io, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trace")
-            .field("depth", &self.core.depth())
-            .field("deepest", &self.core.deepest)
+            .field("depth", &self.shared.depth())
+            .field("deepest", &self.shared.deepest)
             .finish_non_exhaustive()
     }
 }

@@ -1,26 +1,27 @@
-//! [`Offset`] and [`Window`]: an object seen from another place, and a part of it.
+//! [`Offset`] and [`Window`]: parts of an object as objects.
 
 use crate::blocks;
 use crate::forward::{forward, forward_backend};
 use crate::identity::identity_over;
 use crate::len::{PartLen, part_len};
-use crate::route::{self, Segment, missing};
+use crate::route::{self, Destination, missing};
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo, Place, Position, Read};
 use mfio::packet::View;
 use mfio::traits::HasLen;
 
-/// What can be done about a request that is refused because the part does not begin, or end, where a block does.
-const CUT: &str = "the object below takes whole blocks only (`PacketIo::alignment`), and the part of it that is shown begins \
-                   or ends within one, so no request can be aligned: choose multiples of the block, as `aligned` asks for";
+/// Help for requests that are refused because the part does not begin and end with blocks.
+const CUT: &str = "the object below takes whole blocks only (`PacketIo::alignment`), and the part of it \
+                   that is shown begins or ends within one, so no request can be aligned: choose \
+                   multiples of the block, as `aligned` asks for";
 
 /// Adds a base to each position: byte 0 is byte `base` of the object.
 ///
-/// A request whose position and base add up to more than the position's type can hold fails with
-/// [`UnexpectedEof`](ErrorKind::UnexpectedEof): there is nothing any more, as there is beyond the end of a file. Others go
-/// on as they are, to the end of the object and beyond; [`Window`] has an end of its own.
+/// A request fails with [`UnexpectedEof`](ErrorKind::UnexpectedEof) where the sum of its position
+/// and the base exceeds the type of positions. Others are forwarded as they are, also behind the
+/// end of the object; a [`Window`] has an end of its own.
 ///
-/// Driving it drives the object.
+/// The backend of the object drives the layer too.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -39,15 +40,17 @@ pub struct Offset<Io> {
 }
 
 impl<Io> Offset<Io> {
-    /// Shows `inner` from byte `base` on. Over an object that takes whole blocks only, see [`aligned`](Self::aligned).
+    /// Shows `inner` from byte `base` on. Over an object that takes whole blocks only, see
+    /// [`aligned`](Self::aligned).
     pub const fn new(inner: Io, base: u64) -> Self {
         Self { inner, base }
     }
 
-    /// As [`new`](Self::new), where requests can be aligned as the object asks for.
+    /// Shows `inner` from byte `base` on, and checks that requests can be aligned.
     ///
     /// # Errors
-    /// `InvalidInput` where `base` is no multiple of the object's block ([`alignment`](PacketIo::alignment)).
+    /// `InvalidInput` where `base` is no multiple of the object's block
+    /// ([`alignment`](PacketIo::alignment)).
     pub fn aligned<P: Position>(inner: Io, base: u64) -> mfio::error::Result<Self>
     where
         Io: PacketIo<Read, P>,
@@ -62,17 +65,17 @@ impl<Io> Offset<Io> {
         blocks::is_edge(self.base, alignment)
     }
 
-    /// Which byte of the object is byte 0.
+    /// Returns the address of byte 0 in the object.
     pub const fn base(&self) -> u64 {
         self.base
     }
 
-    /// The object.
+    /// Returns the object.
     pub const fn inner(&self) -> &Io {
         &self.inner
     }
 
-    /// Gives the object back.
+    /// Returns the object.
     pub fn into_inner(self) -> Io {
         self.inner
     }
@@ -88,7 +91,7 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
     fn send_io(&self, pos: P, view: View<D>) {
         match self.place(pos) {
             Some(pos) => self.inner.send_io(pos, view),
-            // As everywhere: who asks for no bytes cannot ask for too many.
+            // An empty view completes immediately, wherever it is.
             None if view.is_empty() => view.done(),
             None => view.fail(ErrorKind::UnexpectedEof),
         }
@@ -120,14 +123,14 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
         )
     }
 
-    /// The end of the object, as this part of it counts.
+    /// Returns the end of the object, counted from the base.
     fn appends_at(&self) -> Option<P> {
         end_within(self.inner.appends_at()?, self.base)
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
-        let cut = cause.kind() == ErrorKind::InvalidInput && !self.suits(self.inner.alignment());
-        cut.then_some(CUT).or_else(|| self.inner.explain(cause))
+        blocks::explain(cause, CUT, || self.suits(self.inner.alignment()))
+            .or_else(|| self.inner.explain(cause))
     }
 
     forward!(PacketIo<D, P> for Io, inner: pool, alignment);
@@ -135,7 +138,7 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
 
 forward_backend!([Io] Offset<Io>, Io, |layer| &layer.inner);
 
-/// Returns the end of an object as a part that begins at `base` counts; `None` where the end is before the part.
+/// Returns the end of an object, counted from `base`; `None` where it lies before that.
 fn end_within<P: Address>(end: P, base: u64) -> Option<P> {
     P::from_u64(end.to_u64().checked_sub(base)?)
 }
@@ -143,7 +146,7 @@ fn end_within<P: Address>(end: P, base: u64) -> Option<P> {
 impl<Io: HasLen> HasLen for Offset<Io> {
     type Len = PartLen<Io::Len>;
 
-    /// What the object has from the base on; 0 where it ends before.
+    /// Returns the length of the object from the base on; 0 where it ends before.
     fn io_len(&self) -> Self::Len {
         PartLen::new(self.inner.io_len(), self.base, u64::MAX)
     }
@@ -154,14 +157,14 @@ impl<Io: HasLen> HasLen for Offset<Io> {
     }
 }
 
-/// Shows a part of an object as an object: byte 0 is byte `base`, and after `len` bytes it ends.
+/// Shows a part of an object as an object: byte 0 is byte `base`, and it ends after `len` bytes.
 ///
-/// Requests that reach beyond the end have their part within it served; the rest fails with
-/// [`UnexpectedEof`](ErrorKind::UnexpectedEof), and nothing outside the window is touched. The object itself may end
-/// earlier, which is for it to say. (So a window of what has no length has none either: a [`Concat`](crate::Concat) of one
-/// object is as long as was said.)
+/// The part of a request beyond the end fails with [`UnexpectedEof`](ErrorKind::UnexpectedEof), and
+/// nothing outside the window is touched. The object itself may end earlier. So a window of an
+/// object without a length has none either; a [`Concat`](crate::Concat) of one object has the given
+/// length.
 ///
-/// Driving it drives the object.
+/// The backend of the object drives the layer too.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -187,13 +190,13 @@ pub struct Window<Io> {
 }
 
 impl<Io> Window<Io> {
-    /// Shows `len` bytes of `inner` from byte `base` on. Over an object that takes whole blocks only, see
-    /// [`aligned`](Self::aligned).
+    /// Shows `len` bytes of `inner` from byte `base` on. Over an object that takes whole blocks
+    /// only, see [`aligned`](Self::aligned).
     pub const fn new(inner: Io, base: u64, len: u64) -> Self {
         Self { inner, base, len }
     }
 
-    /// As [`new`](Self::new), where requests can be aligned as the object asks for.
+    /// Shows `len` bytes of `inner` from byte `base` on, and checks that requests can be aligned.
     ///
     /// # Errors
     /// `InvalidInput` where the window does not begin and end where blocks of the object do
@@ -213,36 +216,36 @@ impl<Io> Window<Io> {
         blocks::is_edge(self.base, alignment) && blocks::is_end(end, alignment)
     }
 
-    /// Which byte of the object is byte 0.
+    /// Returns the address of byte 0 in the object.
     pub const fn base(&self) -> u64 {
         self.base
     }
 
-    /// How many bytes the window shows.
+    /// Returns the length of the window in bytes.
     pub const fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether it shows none.
+    /// Whether the length is 0.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The object.
+    /// Returns the object.
     pub const fn inner(&self) -> &Io {
         &self.inner
     }
 
-    /// Gives the object back.
+    /// Returns the object.
     pub fn into_inner(self) -> Io {
         self.inner
     }
 
     #[inline]
-    fn segment<P: Address>(&self, at: u64, wanted: u64) -> Segment<'_, Io, P> {
+    fn route<P: Address>(&self, at: u64, wanted: u64) -> Destination<'_, Io, P> {
         match (self.len.checked_sub(at), self.base.checked_add(at)) {
-            (Some(left @ 1..), Some(place)) => Segment::of(&self.inner, place, left),
-            _ => Segment::missing(ErrorKind::UnexpectedEof, wanted),
+            (Some(left @ 1..), Some(place)) => Destination::of(&self.inner, place, left),
+            _ => Destination::missing(ErrorKind::UnexpectedEof, wanted),
         }
     }
 }
@@ -250,16 +253,16 @@ impl<Io> Window<Io> {
 impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io> {
     #[inline]
     fn send_io(&self, pos: P, view: View<D>) {
-        route::split_and_send(pos, view, |at, wanted| self.segment::<P>(at, wanted));
+        route::split_and_send(pos, view, |at, wanted| self.route::<P>(at, wanted));
     }
 
     #[inline]
     fn transfer_blocking(&self, pos: P, bytes: D::Slice<'_>) -> Option<Result<usize, Cause>> {
-        route::transfer_first::<D, P, P, Io>(pos, bytes, |at, wanted| self.segment(at, wanted))
+        route::transfer_first::<D, P, P, Io>(pos, bytes, |at, wanted| self.route(at, wanted))
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
-        route::expose_first::<D, P, P, Io>(pos, len, |at, wanted| self.segment(at, wanted))
+        route::expose_first::<D, P, P, Io>(pos, len, |at, wanted| self.route(at, wanted))
     }
 
     fn locate(&self, pos: P) -> Place {
@@ -276,14 +279,14 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io>
         )
     }
 
-    /// The end of the object, as this part of it counts.
+    /// Returns the end of the object, counted from the base.
     fn appends_at(&self) -> Option<P> {
         end_within(self.inner.appends_at()?, self.base)
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
-        let cut = cause.kind() == ErrorKind::InvalidInput && !self.suits(self.inner.alignment());
-        cut.then_some(CUT).or_else(|| self.inner.explain(cause))
+        blocks::explain(cause, CUT, || self.suits(self.inner.alignment()))
+            .or_else(|| self.inner.explain(cause))
     }
 
     forward!(PacketIo<D, P> for Io, inner: pool, alignment);
@@ -294,7 +297,8 @@ forward_backend!([Io] Window<Io>, Io, |layer| &layer.inner);
 impl<Io: HasLen> HasLen for Window<Io> {
     type Len = PartLen<Io::Len>;
 
-    /// What the object has of the window, where reads end: less than [`len`](Window::len) where the object ends within it.
+    /// Returns the length at which reads end: less than [`len`](Window::len) where the object ends
+    /// within the window.
     fn io_len(&self) -> Self::Len {
         PartLen::new(self.inner.io_len(), self.base, self.len)
     }

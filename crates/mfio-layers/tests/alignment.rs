@@ -1,4 +1,5 @@
-//! Objects that want whole blocks in aligned memory get them from layers that choose lengths, or memory, by themselves.
+//! Objects that want whole blocks in aligned memory get them from layers that choose lengths, or
+//! memory, by themselves.
 
 #[path = "common/objects.rs"]
 mod objects;

@@ -1,5 +1,6 @@
-//! Layers over objects that take whole blocks only: what could not be aligned is refused when it is built, in words, and
-//! all else works with requests that keep to the alignment that the layer reports.
+//! Layers over objects that take whole blocks only: what could not be aligned is refused when it is
+//! built, in words, and all else works with requests that keep to the alignment that the layer
+//! reports.
 
 #[path = "../../mfio-rt/tests/common/mod.rs"]
 #[cfg(target_os = "linux")]
@@ -132,7 +133,8 @@ fn a_part_that_cannot_be_aligned_says_why_its_requests_fail() {
     }
 }
 
-/// Requests of whole blocks work wherever there are bytes; only those behind the end fail, as the end of data.
+/// Requests of whole blocks work wherever there are bytes; only those behind the end fail, as the
+/// end of data.
 fn keeps(io: &(impl PacketIo<Read> + PacketIo<Write>), len: usize) {
     let block = PacketIo::<Read>::alignment(io).block();
     assert_eq!(block, 64);

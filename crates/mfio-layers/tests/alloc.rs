@@ -14,8 +14,8 @@ use mfio_layers::{
 };
 use std::time::Duration;
 
-/// Sends `len` bytes to `pos` a hundred times; says how many views came through each time, and how many allocations there
-/// were in all.
+/// Sends `len` bytes to `pos` a hundred times; says how many views came through each time, and how
+/// many allocations there were in all.
 fn send<D: mfio::io::Direction>(io: &impl PacketIo<D>, pos: u64, len: usize) -> (usize, usize)
 where
     Vec<u8>: BufferFor<D>,

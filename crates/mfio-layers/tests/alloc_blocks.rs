@@ -8,8 +8,8 @@ use mfio::io::{Direction, PacketIo, Read, Write};
 use mfio::packet::{BufferFor, Packet};
 use mfio_layers::{Cache, Overlay, Trace};
 
-/// Sends `len` bytes to each of `places` a hundred times, once it is warm: how many views came through, and how many
-/// allocations there were.
+/// Sends `len` bytes to each of `places` a hundred times, once it is warm: how many views came
+/// through, and how many allocations there were.
 fn sent<D: Direction>(io: &impl PacketIo<D>, places: &[u64], len: usize) -> (usize, usize)
 where
     Vec<u8>: BufferFor<D>,

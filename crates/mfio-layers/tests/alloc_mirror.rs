@@ -1,4 +1,5 @@
-//! Writes of a mirror that wait for each other allocate nothing, once there has been as much to remember.
+//! Writes of a mirror that wait for each other allocate nothing, once there has been as much to
+//! remember.
 
 #[path = "common/counting.rs"]
 mod counting;

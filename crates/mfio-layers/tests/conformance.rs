@@ -1,5 +1,5 @@
-//! Files of the native runtime through layers: what holds for a file holds for what a layer makes of it, on every driver that
-//! can be had, under every executor.
+//! Files of the native runtime through layers: what holds for a file holds for what a layer makes
+//! of it, on every driver that can be had, under every executor.
 #![cfg(target_os = "linux")]
 
 #[path = "../../mfio-rt/tests/common/mod.rs"]

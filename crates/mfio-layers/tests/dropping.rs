@@ -8,7 +8,8 @@ use mfio::memory::Memory;
 use mfio_layers::{Cache, Overlay, Trace};
 use std::sync::{Arc, Weak};
 
-/// Memory whose requests wait as long as nobody drives it, and what tells whether it is still there.
+/// Memory whose requests wait as long as nobody drives it, and what tells whether it is still
+/// there.
 fn object() -> (Arc<Memory>, Weak<Memory>) {
     let object = Arc::new(Memory::new(vec![0; 100]));
     let seen = Arc::downgrade(&object);

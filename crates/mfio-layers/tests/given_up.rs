@@ -1,4 +1,5 @@
-//! Reads whose futures were dropped leave the queues of layers; writes that were sent are carried out.
+//! Reads whose futures were dropped leave the queues of layers; writes that were sent are carried
+//! out.
 
 #[path = "common/objects.rs"]
 mod objects;

@@ -1,4 +1,5 @@
-//! Layers and futures that go while requests are under way: nobody waits for ever, and nothing is lost count of.
+//! Layers and futures that go while requests are under way: nobody waits for ever, and nothing is
+//! lost count of.
 
 #[path = "common/objects.rs"]
 mod objects;
@@ -28,8 +29,8 @@ fn one_at_a_time() -> Limits {
     }
 }
 
-/// `Memory` that nobody drives keeps its requests, and those keep what the layer needs to go on. If that kept the object
-/// too, neither would ever go.
+/// `Memory` that nobody drives keeps its requests, and those keep what the layer needs to go on. If
+/// that kept the object too, neither would ever go.
 fn goes<Io: PacketIo<Read> + PacketIo<Write>>(layer: impl FnOnce(Arc<Memory>) -> Io) {
     let memory = Arc::new(Memory::new(vec![7; 4]));
     let kept = Arc::downgrade(&memory);
@@ -68,8 +69,8 @@ fn forever<T: Send + 'static>(value: T) {
     KEPT.lock().unwrap().push(Box::new(value));
 }
 
-/// Sends a read and a write, polls their futures so often, and gives them up in one way or the other; then lets go on what
-/// is held.
+/// Sends a read and a write, polls their futures so often, and gives them up in one way or the
+/// other; then lets go on what is held.
 fn give_up<Io>(io: &Arc<Io>, handle: &FaultHandle, clock: &ManualClock, polls: usize, forget: bool)
 where
     Io: PacketIo<Read> + PacketIo<Write> + Send + Sync + 'static,

@@ -47,7 +47,8 @@ fn hazard_a_replicas_failure_fails_bytes_that_another_has() {
     );
     for first in 0..3 {
         let ended = read(&io, 0, 8);
-        // What the first one said of what all have failed; and of the others only these bytes were read twice.
+        // What the first one said of what all have failed; and of the others only these bytes were
+        // read twice.
         assert!(
             ended.outcome.is_success(),
             "first {first}: {:?}",

@@ -1,4 +1,5 @@
-//! Writes that overlap and are on their way at the same time leave all replicas of a mirror with the same bytes.
+//! Writes that overlap and are on their way at the same time leave all replicas of a mirror with
+//! the same bytes.
 
 mod later;
 #[path = "common/objects.rs"]

@@ -1,4 +1,5 @@
-//! Layers on layers, at random: what becomes of each byte is found by going down the tree, byte by byte.
+//! Layers on layers, at random: what becomes of each byte is found by going down the tree, byte by
+//! byte.
 
 mod common;
 
@@ -43,7 +44,8 @@ enum Keeper {
     Timeout,
     Mirror,
     Trace,
-    /// These two only right over a leaf: what is written to it by another way, or fails in part, is seen otherwise.
+    /// These two only right over a leaf: what is written to it by another way, or fails in part, is
+    /// seen otherwise.
     Cache,
     Overlay(u64),
 }

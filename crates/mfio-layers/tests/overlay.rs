@@ -205,7 +205,8 @@ fn calls_do_not_nest_with_the_number_of_those_who_wait() {
         let (base, top) = (Later::new(vec![1; 16]), Inline::new(fails));
         let io = Overlay::<_, _>::new(base.clone(), top.clone(), 16, 16).unwrap();
         let first = write(&io, 0, &[2]);
-        // Whole granules, each of which the top answers at once, and fails, so that the next one may try.
+        // Whole granules, each of which the top answers at once, and fails, so that the next one
+        // may try.
         let others: Vec<_> = (0..1000).map(|_| write(&io, 0, &[2; 16])).collect();
         base.finish();
         assert_eq!(failures_of(first).len(), usize::from(fails));

@@ -92,7 +92,8 @@ fn a_failure_of_the_base_that_is_no_end_of_data_is_not_made_zeros() {
 
 #[test]
 fn bytes_that_a_base_lacks_within_its_data_are_not_made_zeros() {
-    // Of twelve bytes in units of four, those of the third unit are missing: the first member ends too early.
+    // Of twelve bytes in units of four, those of the third unit are missing: the first member ends
+    // too early.
     let members = [(1, 4), (2, 8)].map(|(value, len)| Later::new(vec![value; len]));
     let top = Later::new(vec![9; 32]);
     let stripe = Stripe::new(members.clone(), 4).unwrap();

@@ -1,5 +1,5 @@
-//! A panic of an object below fails the request that met it, or reaches who called. Nobody else waits for ever, and what
-//! was counted or reserved for it is given back.
+//! A panic of an object below fails the request that met it, or reaches who called. Nobody else
+//! waits for ever, and what was counted or reserved for it is given back.
 
 #[path = "common/objects.rs"]
 mod objects;

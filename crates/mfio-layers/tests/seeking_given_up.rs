@@ -1,5 +1,5 @@
-//! Seeks to the end that were given up, over layers whose length comes from below: the same seek, later, has the length
-//! of then.
+//! Seeks to the end that were given up, over layers whose length comes from below: the same seek,
+//! later, has the length of then.
 
 use mfio::cursor::{Cursor, SeekFrom};
 use mfio::error::Error;
@@ -56,7 +56,8 @@ impl Future for Asked {
     }
 }
 
-/// Where a seek to the end leads that was given up when the object had 100 bytes, and is made again when it has 200.
+/// Where a seek to the end leads that was given up when the object had 100 bytes, and is made again
+/// when it has 200.
 fn sought(io: impl PacketIo<Read> + HasLen, below: &Growing) -> u64 {
     let mut cursor = Cursor::new(io);
     let mut cx = Context::from_waker(Waker::noop());

@@ -1,5 +1,5 @@
-//! Many threads on one object, each with bytes of its own that share blocks and granules with those of others: whoever reads
-//! its bytes finds what it wrote last.
+//! Many threads on one object, each with bytes of its own that share blocks and granules with those
+//! of others: whoever reads its bytes finds what it wrote last.
 
 use mfio::backend::IoBackendExt;
 use mfio::memory::Memory;

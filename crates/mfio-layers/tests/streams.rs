@@ -84,7 +84,8 @@ fn begin<Io: IoBackend>(io: &Io, read: &mut (impl Future + Unpin)) {
     }));
 }
 
-/// A read that is given up before anything is there, by its user or for its time, and one more, during which it comes.
+/// A read that is given up before anything is there, by its user or for its time, and one more,
+/// during which it comes.
 fn read_twice<Io>(stream: Io, times_out: bool, come: impl FnOnce())
 where
     Io: PacketIo<Read, NoPos> + IoBackend + Send + Sync + 'static,

@@ -1,4 +1,5 @@
-//! Every layer over a stream, whichever way it is read: what comes is given, none of it is lost, and nobody waits for more.
+//! Every layer over a stream, whichever way it is read: what comes is given, none of it is lost,
+//! and nobody waits for more.
 
 #[path = "../../mfio-rt/tests/common/mod.rs"]
 mod runtimes;
@@ -24,7 +25,8 @@ use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Gives what there is, then fails for this reason; a read that finds nothing waits. Clones are one stream.
+/// Gives what there is, then fails for this reason; a read that finds nothing waits. Clones are one
+/// stream.
 #[derive(Clone)]
 struct Trickle {
     there: Arc<Mutex<Vec<u8>>>,
@@ -222,8 +224,8 @@ fn a_read_of_several_streams_does_not_wait_for_the_second() {
     }
 }
 
-/// A stream gives something, then fails for a reason that passes: what it gave is there at once, and the rest comes when it is
-/// asked for again.
+/// A stream gives something, then fails for a reason that passes: what it gave is there at once,
+/// and the rest comes when it is asked for again.
 #[test]
 fn a_stream_that_gives_and_then_fails_is_not_asked_again_before_its_bytes_are_given() {
     let mut below = Trickle::of(b"", false);

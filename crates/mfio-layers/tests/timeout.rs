@@ -53,8 +53,8 @@ fn long_requests_are_copied_too() {
     assert_eq!(read(&io, 1, 65_536).packet.buffer(), &bytes[1..65_537]);
 }
 
-/// The object has memory of the layer, so it may do with it what it wants and when it wants; what was sent is the
-/// initiator's again.
+/// The object has memory of the layer, so it may do with it what it wants and when it wants; what
+/// was sent is the initiator's again.
 #[test]
 fn hazard_a_late_end_touches_what_has_timed_out() {
     let clock = ManualClock::new();

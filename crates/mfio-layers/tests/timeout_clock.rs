@@ -1,4 +1,5 @@
-//! `Timeout` while others do something between any two steps of it: the clock is where they come in.
+//! `Timeout` while others do something between any two steps of it: the clock is where they come
+//! in.
 
 #[path = "common/objects.rs"]
 mod objects;
@@ -18,7 +19,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 type Hook = Mutex<Option<Box<dyn FnOnce() + Send>>>;
 
-/// A clock moved by hand, in which something happens when it is read next, before that or after, or when it was armed.
+/// A clock moved by hand, in which something happens when it is read next, before that or after, or
+/// when it was armed.
 #[derive(Clone, Default)]
 struct Hooked {
     clock: ManualClock,

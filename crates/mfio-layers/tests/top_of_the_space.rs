@@ -1,4 +1,5 @@
-//! The end of the address space is an end: nothing wraps around to its beginning, whatever the type of positions is.
+//! The end of the address space is an end: nothing wraps around to its beginning, whatever the type
+//! of positions is.
 
 use mfio::backend::{IoBackend, IoBackendExt};
 use mfio::cursor::BlockingCursor;
@@ -134,7 +135,8 @@ fn expected<P: Address>() -> Vec<u8> {
         .collect()
 }
 
-/// What a request of ten bytes came to: of how many bytes from the start, and why not of the others.
+/// What a request of ten bytes came to: of how many bytes from the start, and why not of the
+/// others.
 fn cut(outcome: &mfio::packet::Outcome, name: &str) {
     let failed: Vec<_> = outcome
         .failures()
@@ -153,7 +155,8 @@ where
     Io: PacketIo<Read, P> + IoBackend,
 {
     let (at, expected) = (top::<P>(LEFT as u64 - 1), expected::<P>());
-    // What is at the beginning is in the cache, if there is one; and in the second round what is at the end.
+    // What is at the beginning is in the cache, if there is one; and in the second round what is at
+    // the end.
     let mut front = [0; 8];
     io.block_on(io.read_exact_at(&mut front, P::from_u64(0).unwrap()))
         .unwrap();
@@ -279,7 +282,8 @@ fn nothing_wraps_around_at_the_last_address() {
     all_layers_end::<Byte>();
 }
 
-/// Layers with a length, which may end where the addresses do, or later. The last address of 64 bits is beyond all lengths.
+/// Layers with a length, which may end where the addresses do, or later. The last address of 64
+/// bits is beyond all lengths.
 fn lengths_end<P: Address>() {
     for short_cut in [true, false] {
         let below = Full {

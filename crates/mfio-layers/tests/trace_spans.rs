@@ -1,7 +1,7 @@
 //! `Trace` tells `tracing` of each request.
 //!
-//! The only test of its process: a thread without a subscriber that comes to a callsite first would have tracing take it for
-//! one that interests nobody, until the next subscriber.
+//! The only test of its process: a thread without a subscriber that comes to a callsite first would
+//! have tracing take it for one that interests nobody, until the next subscriber.
 #![cfg(feature = "tracing")]
 
 mod later;

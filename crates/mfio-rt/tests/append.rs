@@ -6,7 +6,7 @@ mod common;
 use common::{Dir, runtimes};
 use mfio::backend::IoBackendExt;
 use mfio::cursor::{BlockingCursor, Cursor};
-use mfio_layers::{Cache, AttachBackend, Mirror, Trace, Window};
+use mfio_layers::{AttachBackend, Cache, Mirror, Trace, Window};
 use mfio_rt::fs::OpenOptions;
 use mfio_rt::native::{File, NativeRt};
 use std::future::poll_fn;

@@ -1,9 +1,10 @@
 //! The virtual memory of an x86-64 machine, over an image of its physical memory in a file.
 //!
-//! `PageTables` is a layer of this example, made as those of the library are: it takes views over, reads tables with relays
-//! of its own, and forwards parts of the views to where the pages are. The example builds an image with pages of all sizes,
-//! holes, pages that may not be written, and tables that were made to do harm; reads and writes it through the layer; and
-//! compares every page with a translation of that page alone.
+//! `PageTables` is a layer of this example, made as those of the library are: it takes views over,
+//! reads tables with relays of its own, and forwards parts of the views to where the pages are. The
+//! example builds an image with pages of all sizes, holes, pages that may not be written, and
+//! tables that were made to do harm; reads and writes it through the layer; and compares every page
+//! with a translation of that page alone.
 //!
 //! `cargo run -p mfio-layers --example page_table`
 
@@ -61,7 +62,8 @@ fn image() -> Image {
     image
 }
 
-/// A cycle, a table outside of the image, a large page that is not aligned, and a table full of noise.
+/// A cycle, a table outside of the image, a large page that is not aligned, and a table full of
+/// noise.
 fn hostile(image: &mut Image) {
     let root = image.root;
     image.set_entry(root, index(HOSTILE, 4) + 8, root | PRESENT | WRITABLE);
@@ -124,8 +126,8 @@ async fn write_and_check(io: &impl PacketIo<Write>, image: &mut Image, at: u64, 
     }
 }
 
-/// Shows that walks do not wait for each other: of an object that answers when it is driven, many tables and pages are
-/// asked for at once.
+/// Shows that walks do not wait for each other: of an object that answers when it is driven, many
+/// tables and pages are asked for at once.
 fn side_by_side(image: &Image) {
     let memory = Arc::new(Memory::new(image.bytes.clone()));
     let io = PageTables::new(Trace::new(memory.clone()), image.root);

@@ -10,15 +10,16 @@ use std::sync::{Arc, Weak};
 
 /// The virtual addresses of x86-64 tables, at physical addresses of `physical`.
 ///
-/// A request walks all its pages at the same time: of each table the entries that it needs are one read, and all tables of
-/// a level are read side by side, as are those of other requests. So it waits for four reads, not for four times as many
-/// as it has pages. Then what is in neighbouring pages goes on as one view if it is neighbouring there, too.
+/// A request walks all its pages at the same time: of each table the entries that it needs are one
+/// read, and all tables of a level are read side by side, as are those of other requests. So it
+/// waits for four reads, not for four times as many as it has pages. Then what is in neighbouring
+/// pages goes on as one view if it is neighbouring there, too.
 ///
-/// Unmapped pages fail alone (`NotFound`), as do those that may not be written (`PermissionDenied`) and entries that are
-/// not valid (`InvalidData`).
+/// Unmapped pages fail alone (`NotFound`), as do those that may not be written (`PermissionDenied`)
+/// and entries that are not valid (`InvalidData`).
 ///
-/// Whatever is in the tables, a walk goes four levels down and ends; each table is read into one of a fixed number of
-/// buffers, and those for which there is none wait.
+/// Whatever is in the tables, a walk goes four levels down and ends; each table is read into one of
+/// a fixed number of buffers, and those for which there is none wait.
 pub(crate) struct PageTables<Io> {
     physical: Arc<Io>,
     core: Arc<Core<Io>>,
@@ -120,7 +121,8 @@ where
     }
 }
 
-/// The part of the address space that an address is in: where it ends, and whether addresses of 48 bits reach it.
+/// The part of the address space that an address is in: where it ends, and whether addresses of 48
+/// bits reach it.
 fn part_of(at: u128) -> (u128, bool) {
     const HALF: u128 = 1 << 47;
     const ALL: u128 = 1 << 64;
@@ -139,8 +141,9 @@ pub(crate) struct Walk<D: Direction, Io> {
 }
 
 impl<Io: PacketIo<Read> + Send + Sync + 'static> Core<Io> {
-    /// Reads tables as long as there are some to be read, and buffers. Who comes here meanwhile, within a call of this very
-    /// function too, leaves it to that, so that calls do not nest with the number of tables.
+    /// Reads tables as long as there are some to be read, and buffers. Who comes here meanwhile,
+    /// within a call of this very function too, leaves it to that, so that calls do not nest with
+    /// the number of tables.
     fn drain<D: Way>(self: &Arc<Self>)
     where
         Io: PacketIo<D>,
@@ -260,7 +263,8 @@ impl<D: Direction> Runs<D> {
         (len > 0).then_some((within, len))
     }
 
-    /// Takes the next `len` bytes, which go on together with those before; otherwise those before are given back.
+    /// Takes the next `len` bytes, which go on together with those before; otherwise those before
+    /// are given back.
     fn take(mut self, fate: Fate, len: usize) -> (Self, Option<(Fate, Step<D>)>) {
         let next = Some(Run { fate, len });
         match &mut self.run {

@@ -43,7 +43,8 @@ impl<D: Direction> Step<D> {
 
 /// Steps that wait, and buffers for those that need not.
 pub(crate) struct Walks<D: Direction> {
-    /// The latest goes first, and so further down: at most three tables of each request wait with all their entries.
+    /// The latest goes first, and so further down: at most three tables of each request wait with
+    /// all their entries.
     waiting: Vec<Step<D>>,
     idle: Vec<Box<[u8]>>,
     lent: usize,
@@ -71,7 +72,8 @@ impl<D: Direction> Walks<D> {
         self.idle.push(buffer);
     }
 
-    /// Whether the caller is to see to those who wait, until [`next`](Self::next) has none: nobody else does.
+    /// Whether the caller is to see to those who wait, until [`next`](Self::next) has none: nobody
+    /// else does.
     pub(crate) fn begin_draining(&mut self) -> bool {
         !core::mem::replace(&mut self.draining, true)
     }

@@ -1,50 +1,52 @@
-//! One set of a [`Cache`](super::Cache): a few blocks behind one lock.
+//! One set of a [`Cache`](super::Cache): up to [`WAYS`] blocks behind one lock.
 //!
-//! A block number belongs to one set, so that a look-up compares at most [`WAYS`] numbers, whatever numbers somebody asks
-//! for. Locks are held for that, and for copying within one block; never while a view ends.
+//! A block number belongs to one set, so that a look-up compares at most [`WAYS`] numbers, whatever
+//! addresses are read. The lock is held for that, and for a copy within one block; never while a
+//! view ends.
 
 use crate::directions::is_unwanted;
 use alloc::vec::Vec;
 use mfio::io::Read;
 use mfio::packet::{AlignedBuf, View};
 
-/// How many blocks a set has at most: their numbers fill one line of a processor's cache.
+/// Upper bound on the blocks of a set: their numbers fill one cache line of 64 bytes.
 pub(super) const WAYS: usize = 8;
 
-/// No block has this number: blocks have two bytes at least.
+/// As a block number: none. Blocks have two bytes at least, so no block has this number.
 const NONE: u64 = u64::MAX;
 
-/// Part of a request, waiting for a block.
-pub(super) struct Waiting {
+/// A read, or a part of one, that waits for a block.
+pub(super) struct Waiter {
     pub(super) view: View<Read>,
-    /// Where in the block its bytes begin.
+    /// The offset of its bytes in the block.
     pub(super) within: usize,
 }
 
-/// What is in the place for a block.
+/// The content of a way.
 enum Content {
-    /// Nothing; memory is kept for what comes next.
+    /// No block. The memory of the last one is kept for the next.
     Idle(Option<AlignedBuf>),
     /// The first `good` bytes of a block.
     Ready { bytes: AlignedBuf, good: u32 },
-    /// A block on its way. Its memory is with the fetch, which alone may end this.
-    Coming(Vec<Waiting>),
+    /// A block that is being fetched. The fetch has its memory, and only the fetch ends this state.
+    Fetching(Vec<Waiter>),
 }
 
-/// What to do about a part that cannot be copied at once.
+/// The way in which a read that missed is served.
 pub(super) enum Miss {
-    /// It could, by now: end it.
+    /// Another thread has brought the block meanwhile, and the bytes are copied: end the view.
     Copied(View<Read>),
-    /// It waits for a fetch that is on its way. These waited for it too, and nobody wants them any more: end them.
-    Coalesced(Vec<Waiting>),
-    /// It waits for the fetch that the caller begins with this memory, and ends with [`Set::settle`] or
-    /// [`Set::withdraw`] of this way.
+    /// It waits for a fetch that is under way. These waiters of the same fetch are abandoned: end
+    /// them.
+    Coalesced(Vec<Waiter>),
+    /// It waits for a fetch into this way, which the caller sends, with this memory if there is
+    /// any, and ends by [`Set::settle`] or [`Set::withdraw`].
     Fetch(usize, Option<AlignedBuf>),
-    /// The object below must answer.
+    /// The object answers it.
     Bypass(View<Read>),
 }
 
-/// What happened to the blocks of a set.
+/// Counts of a set; see [`CacheStats`](super::CacheStats).
 #[derive(Clone, Copy, Default)]
 pub(super) struct Counts {
     pub(super) hits: u64,
@@ -54,16 +56,17 @@ pub(super) struct Counts {
     pub(super) evictions: u64,
 }
 
-/// What a hit touches comes first, close together: a large cache has more sets than the processor's caches hold.
+/// The fields that a hit touches come first, close together: the sets of a large cache do not fit
+/// into the caches of the processor.
 #[repr(C)]
 pub(super) struct Set {
-    /// How many places there are.
+    /// How many ways are in use.
     len: u32,
     time: u32,
-    /// When each place was used.
+    /// The time of the last use of each way.
     used: [u32; WAYS],
-    /// The numbers of blocks that are ready or coming; `NONE` where the place is idle, or its block was overwritten while
-    /// it was coming.
+    /// The blocks that are ready or being fetched; `NONE` where a way is idle, or its block was
+    /// invalidated during the fetch.
     numbers: [u64; WAYS],
     pub(super) counts: Counts,
     ways: [Content; WAYS],
@@ -81,7 +84,7 @@ impl Set {
         }
     }
 
-    fn places(&self) -> core::ops::Range<usize> {
+    fn ways(&self) -> core::ops::Range<usize> {
         0..self.len as usize
     }
 
@@ -93,14 +96,15 @@ impl Set {
     #[inline]
     fn touch(&mut self, way: usize) {
         if self.time == u32::MAX {
-            // Everything was used at the same time, once in four thousand million times.
+            // Once in 2^32 uses all ways seem equally old.
             (self.time, self.used) = (0, [0; WAYS]);
         }
         self.time += 1;
         self.used[way] = self.time;
     }
 
-    /// Copies what there is of a block, from byte `within` of it on. `None` where there is nothing.
+    /// Copies the bytes of a block from `within` on, and returns how many. `None` where there are
+    /// none.
     #[inline]
     pub(super) fn copy(&mut self, number: u64, within: usize, into: &mut [u8]) -> Option<usize> {
         let way = self.find(number)?;
@@ -117,87 +121,89 @@ impl Set {
         Some(len)
     }
 
-    /// Decides about a part that could not be copied a moment ago, and lies within one block.
+    /// Decides how a read within one block is served that could not be copied a moment ago.
     pub(super) fn miss(
         &mut self,
         number: u64,
-        mut part: Waiting,
-        spare: impl FnOnce() -> Vec<Waiting>,
+        mut waiter: Waiter,
+        spare: impl FnOnce() -> Vec<Waiter>,
     ) -> Miss {
-        let Waiting { view, within } = &mut part;
+        let Waiter { view, within } = &mut waiter;
         let wanted = view.len();
         match self.find(number) {
             Some(way) => match &mut self.ways[way] {
-                Content::Coming(waiting) => {
-                    let unwanted = make_room_to_wait(waiting);
-                    waiting.push(part);
+                Content::Fetching(waiters) => {
+                    let unwanted = make_room_to_wait(waiters);
+                    waiters.push(waiter);
                     self.counts.coalesced += 1;
                     return Miss::Coalesced(unwanted);
                 }
                 Content::Ready { good, .. } if *within + wanted <= *good as usize => {
                     self.copy(number, *within, view.bytes_mut());
-                    return Miss::Copied(part.view);
+                    return Miss::Copied(waiter.view);
                 }
-                // What there is of a short block ends before, or the data has grown since.
+                // It lies behind the bytes of a short block, where the data may have grown.
                 _ => {}
             },
             None => {
                 if let Some((way, memory)) = self.make_room() {
-                    let mut waiting = spare();
-                    waiting.push(part);
+                    let mut waiters = spare();
+                    waiters.push(waiter);
                     self.numbers[way] = number;
-                    self.ways[way] = Content::Coming(waiting);
+                    self.ways[way] = Content::Fetching(waiters);
                     self.counts.misses += 1;
                     return Miss::Fetch(way, memory);
                 }
             }
         }
         self.counts.bypassed += 1;
-        Miss::Bypass(part.view)
+        Miss::Bypass(waiter.view)
     }
 
-    /// The place of the block that was not used for the longest time, or one without any. `None` where all are coming.
+    /// Frees the way that was not used for the longest time, or an idle one. `None` where all
+    /// blocks are being fetched.
     fn make_room(&mut self) -> Option<(usize, Option<AlignedBuf>)> {
-        let free = |way: &usize| !matches!(self.ways[*way], Content::Coming(_));
+        let free = |way: &usize| !matches!(self.ways[*way], Content::Fetching(_));
         let age = |way: &usize| match self.ways[*way] {
             Content::Idle(Some(_)) => (0, 0),
             Content::Idle(None) => (1, 0),
             _ => (2, self.used[*way]),
         };
-        let way = self.places().filter(free).min_by_key(age)?;
+        let way = self.ways().filter(free).min_by_key(age)?;
         if let Content::Ready { .. } = self.ways[way] {
             self.counts.evictions += 1;
         }
         Some((way, self.empty(way)))
     }
 
-    /// Takes the memory out of a place, and with it what is there.
+    /// Takes the memory out of a way, and the block with it.
     fn empty(&mut self, way: usize) -> Option<AlignedBuf> {
         self.numbers[way] = NONE;
         match core::mem::replace(&mut self.ways[way], Content::Idle(None)) {
             Content::Idle(memory) => memory,
             Content::Ready { bytes, .. } => Some(bytes),
-            Content::Coming(_) => unreachable!("only its fetch ends the coming of a block"),
+            Content::Fetching(_) => unreachable!("only the fetch of a block ends it"),
         }
     }
 
-    /// Ends a fetch that read the first `good` bytes of its block: copies them to who waits, keeps the first `keep` of
-    /// them unless the block was overwritten meanwhile, and says who waited, so that the caller ends those views.
+    /// Ends a fetch that read the first `good` bytes of its block. Copies them to the waiters,
+    /// keeps the first `keep` of them unless the block was invalidated meanwhile, and returns the
+    /// waiters, whose views the caller ends.
     pub(super) fn settle(
         &mut self,
         way: usize,
         bytes: AlignedBuf,
         good: usize,
         keep: usize,
-    ) -> Vec<Waiting> {
-        let mut waiting = self.waiting(way);
-        for Waiting { view, within } in &mut waiting {
+    ) -> Vec<Waiter> {
+        let mut waiters = self.take_waiters(way);
+        for Waiter { view, within } in &mut waiters {
             let from = bytes.get(*within..good).unwrap_or_default();
             let len = from.len().min(view.len());
             view.bytes_mut()[..len].copy_from_slice(&from[..len]);
         }
-        let overwritten = self.numbers[way] == NONE;
-        if overwritten || keep == 0 {
+        let invalidated = self.numbers[way] == NONE;
+        if invalidated || keep == 0 {
             self.release(way, Some(bytes));
         } else {
             self.ways[way] = Content::Ready {
@@ -206,33 +212,33 @@ impl Set {
             };
             self.touch(way);
         }
-        waiting
+        waiters
     }
 
-    /// Takes those who wait for a fetch, whose place the caller then gives back with [`release`](Self::release). Nobody
-    /// joins it any more.
-    pub(super) fn withdraw(&mut self, way: usize) -> Vec<Waiting> {
+    /// Returns the waiters of a fetch, which no read joins any more. The caller gives the way back
+    /// with [`release`](Self::release).
+    pub(super) fn withdraw(&mut self, way: usize) -> Vec<Waiter> {
         self.numbers[way] = NONE;
-        self.waiting(way)
+        self.take_waiters(way)
     }
 
-    /// Gives a place back, with its memory, of which nothing is kept.
+    /// Gives a way back with its memory, whose bytes are not kept.
     pub(super) fn release(&mut self, way: usize, memory: Option<AlignedBuf>) {
         self.numbers[way] = NONE;
         self.ways[way] = Content::Idle(memory);
     }
 
-    fn waiting(&mut self, way: usize) -> Vec<Waiting> {
+    fn take_waiters(&mut self, way: usize) -> Vec<Waiter> {
         match &mut self.ways[way] {
-            Content::Coming(waiting) => core::mem::take(waiting),
+            Content::Fetching(waiters) => core::mem::take(waiters),
             _ => unreachable!("a fetch ends once"),
         }
     }
 
-    /// Forgets the blocks with these numbers. What is coming still goes to those who wait for it, but is not kept, and who
-    /// comes now does not get it.
+    /// Invalidates the blocks with these numbers. A fetch that is under way still serves its
+    /// waiters, but is not kept, and no later read joins it.
     pub(super) fn invalidate(&mut self, first: u64, last: u64) {
-        for way in self.places() {
+        for way in self.ways() {
             let number = self.numbers[way];
             if number == NONE || number < first || number > last {
                 continue;
@@ -245,21 +251,22 @@ impl Set {
         }
     }
 
-    /// How many blocks are here.
+    /// Returns how many blocks are ready.
     pub(super) fn ready(&self) -> usize {
         let ready = |way: &&Content| matches!(way, Content::Ready { .. });
         self.ways.iter().filter(ready).count()
     }
 }
 
-/// Takes those out of a full list that nobody wants any more, so that reads which are given up again and again while their
-/// block is coming do not pile up. Afterwards there is room for as many as are left, so that a look at all of them is rare.
-fn make_room_to_wait(waiting: &mut Vec<Waiting>) -> Vec<Waiting> {
-    if waiting.len() < waiting.capacity() {
+/// Removes abandoned reads from a list that is full, so that reads which are given up again and
+/// again during one fetch do not pile up. The list then has room for as many again, so that the
+/// search is rare. Returns the reads that it removed.
+fn make_room_to_wait(waiters: &mut Vec<Waiter>) -> Vec<Waiter> {
+    if waiters.len() < waiters.capacity() {
         return Vec::new();
     }
-    let unwanted = waiting.extract_if(.., |part| is_unwanted(&part.view));
+    let unwanted = waiters.extract_if(.., |waiter| is_unwanted(&waiter.view));
     let unwanted = unwanted.collect();
-    waiting.reserve(waiting.len().max(4));
+    waiters.reserve(waiters.len().max(4));
     unwanted
 }

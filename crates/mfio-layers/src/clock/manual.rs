@@ -1,4 +1,4 @@
-//! [`ManualClock`]: time that passes when it is told to.
+//! [`ManualClock`]: a clock that is advanced by calls.
 
 use super::timers::{Timer, Timers};
 use super::{Alarm, Clock};
@@ -7,8 +7,8 @@ use core::fmt;
 use core::time::Duration;
 use mfio::lock::Lock;
 
-/// A clock that stands still until it is moved: for tests and simulators, and for systems without std, which move it from a
-/// timer of their own. Clones show the same time.
+/// A clock that stands still until it is advanced: for tests and simulators, and for systems
+/// without std, which advance it by a timer of their own. Clones share the time.
 ///
 /// ```
 /// use mfio_layers::clock::{Clock, ManualClock};
@@ -19,28 +19,29 @@ use mfio::lock::Lock;
 /// assert_eq!(clock.clone().now(), Duration::from_millis(3));
 /// ```
 #[derive(Clone)]
-pub struct ManualClock(Arc<Lock<State>>);
+pub struct ManualClock(Arc<Lock<ManualState>>);
 
 #[derive(Default)]
-struct State {
+struct ManualState {
     now: Duration,
     timers: Timers,
 }
 
 impl ManualClock {
-    /// A clock that shows 0.
+    /// Creates a clock at time 0.
     pub fn new() -> Self {
-        Self(Arc::new(Lock::new(State::default())))
+        Self(Arc::new(Lock::new(ManualState::default())))
     }
 
-    /// Lets so much time pass. Alarms ring within this call, in order, each at the time for which it was armed; those that
-    /// they arm in turn ring too, where they are due.
+    /// Advances the clock by a duration. Alarms fire within this call, in order, each at its time.
+    /// Alarms that they arm fire too, where they are due.
     pub fn advance(&self, by: Duration) {
         let until = self.now().saturating_add(by);
         self.advance_to(until);
     }
 
-    /// As [`advance`](Self::advance), until a time. A time that is over changes nothing.
+    /// Advances the clock to a time, as [`advance`](Self::advance) does. A time in the past changes
+    /// nothing.
     pub fn advance_to(&self, until: Duration) {
         loop {
             let mut state = self.0.lock();
@@ -58,7 +59,7 @@ impl ManualClock {
         }
     }
 
-    /// When the next alarm is due: until then nothing happens.
+    /// Returns when the next alarm is due.
     pub fn next_alarm(&self) -> Option<Duration> {
         self.0.lock().timers.next()
     }
@@ -80,7 +81,7 @@ impl Clock for ManualClock {
     }
 
     fn cancel(&self, timer: Timer) -> bool {
-        // What is taken out is dropped when the lock is released.
+        // Drops the alarm without the lock.
         let alarm = self.0.lock().timers.cancel(timer);
         alarm.is_some()
     }

@@ -1,4 +1,4 @@
-//! [`ThreadClock`]: the time of the system, and a thread that rings.
+//! [`ThreadClock`]: the time of the system, and a thread that fires alarms.
 
 use super::timers::{Timer, Timers};
 use super::{Alarm, Clock};
@@ -10,10 +10,11 @@ use mfio::error::{Error, ErrorKind, Result};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// The time of the system. All share one thread, which is started with the first and stays: it sleeps while nothing is due.
+/// The monotonic time of the system. All clocks of a process share one thread, which is started
+/// with the first, never ends, and sleeps while no alarm is due.
 ///
-/// A panic of an alarm is reported by the panic hook and stops nobody else's. A process that was forked off has the clock
-/// but not the thread.
+/// A panic of an alarm is reported by the panic hook, and does not stop others. A forked process
+/// has the clock but not the thread.
 ///
 /// ```
 /// use mfio_layers::clock::{Clock, ThreadClock};
@@ -25,31 +26,31 @@ use std::time::Instant;
 /// ```
 #[derive(Clone)]
 #[doc(alias = "SystemClock")]
-pub struct ThreadClock(Arc<Shared>);
+pub struct ThreadClock(Arc<ClockShared>);
 
-struct Shared {
+struct ClockShared {
     epoch: Instant,
     timers: Mutex<Timers>,
-    /// Rung when what is due first has changed.
+    /// Notified when there is an earlier first alarm.
     earlier: Condvar,
 }
 
-static SHARED: Mutex<Option<Arc<Shared>>> = Mutex::new(None);
+static SHARED: Mutex<Option<Arc<ClockShared>>> = Mutex::new(None);
 
-/// How long the thread sleeps at most: some systems cannot wait for ages.
+/// Upper bound on a sleep of the thread: some systems cannot wait for years.
 const NAP: Duration = Duration::from_secs(3600);
 
 impl ThreadClock {
-    /// The clock of this process.
+    /// Returns the clock of this process.
     ///
     /// # Errors
-    /// Where the thread cannot be started.
+    /// `LimitReached` or `OutOfMemory` where the thread cannot be started.
     pub fn new() -> Result<Self> {
         let mut kept = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shared) = &*kept {
             return Ok(Self(shared.clone()));
         }
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ClockShared {
             epoch: Instant::now(),
             timers: Mutex::default(),
             earlier: Condvar::new(),
@@ -57,7 +58,7 @@ impl ThreadClock {
         let run = shared.clone();
         std::thread::Builder::new()
             .name("mfio-clock".into())
-            .spawn(move || run.ring())
+            .spawn(move || run.fire_due())
             .map_err(|error| Error::new(kind_of(&error), "starting the thread of the clock"))?;
         *kept = Some(shared.clone());
         Ok(Self(shared))
@@ -71,7 +72,7 @@ fn kind_of(error: &std::io::Error) -> ErrorKind {
     }
 }
 
-impl Shared {
+impl ClockShared {
     fn timers(&self) -> MutexGuard<'_, Timers> {
         self.timers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,7 +81,7 @@ impl Shared {
         self.epoch.elapsed()
     }
 
-    fn ring(&self) {
+    fn fire_due(&self) {
         let mut timers = self.timers();
         loop {
             let now = self.now();
@@ -116,7 +117,7 @@ impl Clock for ThreadClock {
     }
 
     fn cancel(&self, timer: Timer) -> bool {
-        // What is taken out is dropped when the lock is released.
+        // Drops the alarm without the lock.
         let alarm = self.0.timers().cancel(timer);
         alarm.is_some()
     }

@@ -1,11 +1,12 @@
-//! What is armed: a heap by time, whose entries can be taken out at any place.
+//! Armed alarms: a binary heap by time with removal at any place.
 
-use super::Alarm;
+use super::alarm::Alarm;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Names an alarm that was armed, for [`Clock::cancel`](super::Clock::cancel). Never names a later one.
+/// The key of an armed alarm, for [`Clock::cancel`](super::Clock::cancel). No two alarms have the
+/// same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timer {
     slot: usize,
@@ -13,37 +14,39 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// A name for a clock of one's own: a place, and a number that no other alarm at that place ever has.
+    /// Creates a key, for implementations of [`Clock`](super::Clock): a slot, and a number that no
+    /// other alarm in that slot ever has.
     pub const fn new(slot: usize, number: u64) -> Self {
         Self { slot, number }
     }
 
-    /// The place.
+    /// Returns the slot.
     pub const fn slot(self) -> usize {
         self.slot
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn number(self) -> u64 {
         self.number
     }
 }
 
-/// As much memory as was needed at most: nothing is left of what has rung or was cancelled.
+/// The armed alarms. Takes the memory of the most that were armed at once; alarms that have fired
+/// or were cancelled leave nothing behind.
 #[derive(Default)]
 pub(super) struct Timers {
-    slots: Vec<Slot>,
-    /// Slots in use, as a binary heap: the first is due first.
+    slots: Vec<ArmedSlot>,
+    /// The slots in use, as a binary heap: the first is due first.
     heap: Vec<usize>,
     free: Vec<usize>,
-    /// How many alarms were armed so far.
+    /// The number of the last alarm.
     armed: u64,
 }
 
-struct Slot {
+struct ArmedSlot {
     due: Duration,
     number: u64,
-    /// Where it is in the heap.
+    /// The index in the heap.
     place: usize,
     alarm: Option<Arc<dyn Alarm>>,
 }
@@ -51,7 +54,7 @@ struct Slot {
 impl Timers {
     pub(super) fn arm(&mut self, due: Duration, alarm: Arc<dyn Alarm>) -> Timer {
         self.armed += 1;
-        let slot = Slot {
+        let slot = ArmedSlot {
             due,
             number: self.armed,
             place: self.heap.len(),
@@ -68,7 +71,7 @@ impl Timers {
         timer
     }
 
-    /// Takes an alarm out, to be dropped outside of locks.
+    /// Takes an alarm out, which the caller drops without a lock.
     pub(super) fn cancel(&mut self, timer: Timer) -> Option<Arc<dyn Alarm>> {
         let slot = self.slots.get(timer.slot)?;
         if slot.number != timer.number || slot.alarm.is_none() {
@@ -77,13 +80,13 @@ impl Timers {
         self.take(slot.place)
     }
 
-    /// When the next one is due.
+    /// Returns when the next alarm is due.
     pub(super) fn next(&self) -> Option<Duration> {
         self.heap.first().map(|&slot| self.slots[slot].due)
     }
 
-    /// Takes the next alarm out if it is due by `now`, with the time for which it was armed. Of several for the same time,
-    /// the one armed first.
+    /// Takes the next alarm out if it is due by `now`, with its time. Of several for the same time,
+    /// the one that was armed first.
     pub(super) fn pop(&mut self, now: Duration) -> Option<(Duration, Arc<dyn Alarm>)> {
         let due = self.next().filter(|due| *due <= now)?;
         self.take(0).map(|alarm| (due, alarm))

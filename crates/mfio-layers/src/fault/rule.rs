@@ -1,14 +1,14 @@
-//! [`Rule`]: which requests are hit, and what becomes of them.
+//! [`Rule`]: the choice of requests that are hit, and the faults.
 
 use core::num::NonZeroU64;
 use core::ops::Range;
 use core::time::Duration;
 use mfio::error::{Cause, ErrorKind};
 
-/// What is done to which requests; see [`Fault`](super::Fault).
+/// A fault, and the requests that it hits; see [`Fault`](super::Fault).
 ///
-/// A rule looks at requests that go its way and touch its range: it hits each of them, or the ones that it counts out. Of
-/// a request that is hit the part within the range suffers.
+/// A rule looks at the requests of its direction that touch its range, and hits all of them, or
+/// those that it counts out. A hit affects the part of a request within the range.
 ///
 /// ```
 /// use mfio::error::{Cause, ErrorKind};
@@ -25,9 +25,10 @@ use mfio::error::{Cause, ErrorKind};
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub(super) action: Action,
-    way: Option<bool>,
+    /// `true` for reads only, `false` for writes only.
+    reads: Option<bool>,
     pub(super) within: Option<Range<u64>>,
-    /// The first that is hit, counted from 1, and how many it is to the next one.
+    /// The first request that is hit, counted from 1, and the distance to the next one.
     first: u64,
     step: NonZeroU64,
     times: u64,
@@ -46,7 +47,7 @@ impl Rule {
     fn new(action: Action) -> Self {
         Self {
             action,
-            way: None,
+            reads: None,
             within: None,
             first: 1,
             step: NonZeroU64::MIN,
@@ -54,28 +55,28 @@ impl Rule {
         }
     }
 
-    /// Fails it. [`Cause::with_errno`] says what the operating system would.
+    /// Fails a request. [`Cause::with_errno`] makes causes as the operating system reports them.
     pub fn fail(cause: impl Into<Cause>) -> Self {
         Self::new(Action::Fail(cause.into()))
     }
 
-    /// Lets the first `bytes` bytes pass. The others fail as they do where a file ends, or takes no more: with
-    /// `UnexpectedEof` or `WriteZero`.
+    /// Lets the first `bytes` bytes of a request pass. The others fail as at the end of a file, or
+    /// of the space for it: with `UnexpectedEof` or `WriteZero`.
     pub fn short(bytes: usize) -> Self {
         Self::new(Action::Short(bytes))
     }
 
-    /// Lets it pass when so much time has passed. Needs [`Fault::with_clock`](super::Fault::with_clock).
+    /// Lets a request pass after a delay. Needs [`Fault::with_clock`](super::Fault::with_clock).
     pub fn delay(by: Duration) -> Self {
         Self::new(Action::Delay(by))
     }
 
-    /// Keeps it until it is released through the [`FaultHandle`](super::FaultHandle).
+    /// Holds a request until it is released through the [`FaultHandle`](super::FaultHandle).
     pub fn hold() -> Self {
         Self::new(Action::Hold)
     }
 
-    /// Drops it, as a driver that gives up: it fails with [`ErrorKind::Dropped`].
+    /// Drops a request, as a driver does that gives up: it fails with [`ErrorKind::Dropped`].
     pub fn dropped() -> Self {
         Self::new(Action::Drop)
     }
@@ -83,25 +84,25 @@ impl Rule {
     /// Looks at reads only.
     #[must_use]
     pub fn reads(mut self) -> Self {
-        self.way = Some(true);
+        self.reads = Some(true);
         self
     }
 
     /// Looks at writes only.
     #[must_use]
     pub fn writes(mut self) -> Self {
-        self.way = Some(false);
+        self.reads = Some(false);
         self
     }
 
-    /// Looks at requests only that touch these positions, and hits no others. What has no positions is not hit.
+    /// Looks only at requests that touch these positions. Requests without a position are not hit.
     #[must_use]
     pub fn within(mut self, positions: Range<u64>) -> Self {
         self.within = Some(positions);
         self
     }
 
-    /// Hits the `n`-th of the requests that it looks at, counted from 1, and no other.
+    /// Hits only the `n`-th of the requests that it looks at, counted from 1.
     #[must_use]
     pub fn nth(mut self, n: u64) -> Self {
         self.first = n;
@@ -109,7 +110,7 @@ impl Rule {
         self
     }
 
-    /// Hits the `k`-th of the requests that it looks at, and every `k`-th after; 0 is as 1.
+    /// Hits every `k`-th of the requests that it looks at; 0 is as 1.
     #[must_use]
     pub fn every(mut self, k: u64) -> Self {
         self.step = NonZeroU64::new(k).unwrap_or(NonZeroU64::MIN);
@@ -117,16 +118,16 @@ impl Rule {
         self
     }
 
-    /// Hits no more than so many.
+    /// Hits no more than `times` requests.
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
         self.times = times;
         self
     }
 
-    /// Which bytes of a request it is about; `None`: none.
+    /// Returns the range of a request that the rule affects; `None` where it does not look at it.
     pub(super) fn part(&self, reads: bool, pos: Option<u64>, len: usize) -> Option<Range<usize>> {
-        if self.way.is_some_and(|way| way != reads) {
+        if self.reads.is_some_and(|only| only != reads) {
             return None;
         }
         let Some(within) = &self.within else {
@@ -138,7 +139,7 @@ impl Rule {
         (part.start < part.end).then_some(part)
     }
 
-    /// Whether it hits the `seen`-th request that it looks at, after so many hits.
+    /// Whether the rule hits the `seen`-th request that it looks at, after `hits` hits.
     pub(super) fn hits(&self, seen: u64, hits: u64) -> bool {
         hits < self.times
             && seen
@@ -146,7 +147,7 @@ impl Rule {
                 .is_some_and(|after| after.is_multiple_of(self.step.get()))
     }
 
-    /// Why the rest of a short transfer fails.
+    /// Returns the kind that the rest of a short transfer fails with.
     pub(super) fn cut(reads: bool) -> ErrorKind {
         if reads {
             ErrorKind::UnexpectedEof

@@ -1,4 +1,5 @@
-//! Who is let through, and who waits: the state of a [`Limit`](super::Limit), and nothing that runs code of others.
+//! The state of a [`Limit`](super::Limit): the load that is counted, and the queue. Nothing here
+//! runs code of an object or a waker.
 
 use super::bucket::{Bucket, Rate};
 use crate::directions::AnyView;
@@ -6,21 +7,24 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// What a [`Limit`](super::Limit) allows. The default is everything, with a queue of 1024 requests.
+/// The bounds of a [`Limit`](super::Limit). By default there are none, but for a queue of 1024
+/// requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How many operations the object has at once; 0 is as 1.
+    /// Upper bound on operations in flight; 0 is as 1.
     pub operations: usize,
-    /// How many bytes they have in all; 0 is as 1. A longer request is split, into whole blocks where the object asks for
-    /// them ([`alignment`](mfio::io::PacketIo::alignment)); one block is always let through, by itself.
+    /// Upper bound on the bytes of all operations in flight; 0 is as 1. A longer request is split,
+    /// into whole blocks where the object asks for them
+    /// ([`alignment`](mfio::io::PacketIo::alignment)). One block is always admitted when nothing
+    /// else is in flight.
     pub bytes: usize,
-    /// How many operations begin in a second. Needs a [clock](super::Limit::with_clock).
+    /// The rate at which operations begin. Needs a [clock](super::Limit::with_clock).
     pub operation_rate: Option<Rate>,
-    /// How many bytes do. Needs a [clock](super::Limit::with_clock).
+    /// The rate of their bytes. Needs a [clock](super::Limit::with_clock).
     pub byte_rate: Option<Rate>,
-    /// How many requests wait at most; what comes then fails with `LimitReached`. Reads that nobody wants any more are not
-    /// among them.
-    /// With 0 nothing waits, and a request that would have to be split is refused too, as what is left of it waits.
+    /// Upper bound on queued requests, abandoned reads not included. A request beyond it fails with
+    /// `LimitReached`. With 0 no request waits, so that one that has to be split is refused too, as
+    /// its rest would wait.
     pub queue: usize,
 }
 
@@ -36,7 +40,7 @@ impl Default for Limits {
     }
 }
 
-/// A queue that grew to this length since it was swept last is swept again.
+/// The length at which a queue is swept first.
 const SWEPT_AT: usize = 64;
 
 pub(super) struct Admission<W> {
@@ -46,39 +50,39 @@ pub(super) struct Admission<W> {
     operation_rate: Option<Bucket>,
     byte_rate: Option<Bucket>,
     queue: VecDeque<W>,
-    /// How long the queue gets before it is swept. Twice what was left the last time, so that a sweep costs each request
-    /// that comes no more than a look at two of those that wait.
+    /// The length at which the queue is swept next: twice what the last sweep left, so that
+    /// sweeping costs each request a look at two queued ones at most.
     swept_at: usize,
-    /// Somebody takes requests out of the queue, one after another, and will look at it again.
+    /// A loop sends queued requests, and looks again before it stops.
     pumping: bool,
     refused: u64,
     closed: bool,
 }
 
-/// What waits.
-pub(super) trait Queued: Sized {
+/// A request that can be queued.
+pub(super) trait Splittable: Sized {
     fn view(&self) -> &AnyView;
-    /// Where it is split, that is at multiples of this.
+    /// Returns the block size in bytes: the request is split at multiples of it.
     fn block(&self) -> usize;
-    /// Splits the first `len` bytes off; the others may be at no position.
+    /// Splits off the first `len` bytes. The rest may lie beyond the last position.
     fn split_at(self, len: usize) -> (Self, Result<Self, AnyView>);
 }
 
-/// What is to be done about the queue.
+/// The next step of the loop that sends queued requests.
 pub(super) enum Next<W> {
-    /// To be sent: it is counted.
+    /// Send it: it is counted.
     Send(W),
-    /// As above, and what lies behind it lies beyond the last position.
+    /// Send it as above, and fail the rest of it, which lies beyond the last position.
     Last(W, AnyView),
-    /// Nobody wants it any more.
+    /// Fail it: it is an abandoned read.
     Unwanted(W),
-    /// At this time something can be sent. The pump has stopped.
+    /// Stop, and continue at this time.
     At(Duration),
-    /// Nothing, until an operation ends or a request comes. The pump has stopped.
+    /// Stop, until an operation ends or a request arrives.
     Nothing,
 }
 
-impl<W: Queued> Admission<W> {
+impl<W: Splittable> Admission<W> {
     pub(super) fn new(mut limits: Limits, now: Duration) -> Self {
         limits.operations = limits.operations.max(1);
         limits.bytes = limits.bytes.max(1);
@@ -96,12 +100,12 @@ impl<W: Queued> Admission<W> {
         }
     }
 
-    /// Counts an operation of so many bytes, if there is room for it. Otherwise says when there is: `None` when others
-    /// have ended.
+    /// Counts an operation of `len` bytes, if there is room for it. Otherwise returns the time when
+    /// there will be; `None` where that depends on others that end.
     #[inline]
     fn admit(&mut self, len: usize, now: Duration) -> Result<(), Option<Duration>> {
         let room = self.limits.bytes.saturating_sub(self.bytes);
-        // One block may be more than the limit: it goes when nothing else does.
+        // One block may be more than the limit: it is admitted when nothing else is in flight.
         if self.operations >= self.limits.operations || len > room && self.operations > 0 {
             return Err(None);
         }
@@ -125,18 +129,17 @@ impl<W: Queued> Admission<W> {
         Ok(())
     }
 
-    /// A request of `len` bytes comes. Says whether it is to be sent at once: then it is counted. Nobody overtakes those that
-    /// wait, nor the one that the pump has just taken.
+    /// Admits a request of `len` bytes, which the caller then sends. Returns `false` where it has
+    /// to wait: for room, for the queue, or for the request that the loop has just taken from it.
     #[inline]
     #[must_use]
-    pub(super) fn arrive(&mut self, len: usize, now: Duration) -> bool {
+    pub(super) fn try_admit(&mut self, len: usize, now: Duration) -> bool {
         let whole = len <= self.limits.bytes;
         whole && self.queue.is_empty() && !self.pumping && self.admit(len, now).is_ok()
     }
 
-    /// Keeps a request that cannot be sent at once, after which the queue is to be pumped. Gives it back where the queue is
-    /// full.
-    pub(super) fn wait(&mut self, request: W) -> Result<(), W> {
+    /// Queues a request, after which the caller pumps. Returns the request where the queue is full.
+    pub(super) fn enqueue(&mut self, request: W) -> Result<(), W> {
         if self.closed || self.queue.len() >= self.limits.queue {
             self.refused += 1;
             return Err(request);
@@ -145,14 +148,15 @@ impl<W: Queued> Admission<W> {
         Ok(())
     }
 
-    /// Whether the queue should be [swept](Self::sweep) before another request comes: it is full, or has grown.
-    pub(super) fn is_to_be_swept(&self) -> bool {
+    /// Whether to [sweep](Self::sweep) before the next request is queued: the queue is full, or has
+    /// grown.
+    pub(super) fn needs_sweep(&self) -> bool {
         let len = self.queue.len();
         len > 0 && (len >= self.limits.queue || len >= self.swept_at)
     }
 
-    /// Takes out the reads that nobody wants any more, which the caller then fails without the lock. Nothing tells a queue
-    /// that a future was dropped, so it has to look.
+    /// Takes out abandoned reads, which the caller then fails without the lock. A queue has to look
+    /// for them, because a future that is dropped tells no layer.
     #[must_use]
     pub(super) fn sweep(&mut self) -> Vec<W> {
         let mut unwanted = Vec::new();
@@ -166,21 +170,22 @@ impl<W: Queued> Admission<W> {
         unwanted
     }
 
-    /// An operation has ended. Says whether the queue is to be pumped: not where somebody does so, who will see the room.
+    /// Gives back the room of an operation that has ended. Returns whether the caller is to pump:
+    /// not where a loop does so, which will find the room.
     #[inline]
     #[must_use]
-    pub(super) fn end(&mut self, len: usize) -> bool {
+    pub(super) fn release(&mut self, len: usize) -> bool {
         self.operations -= 1;
         self.bytes -= len;
         !self.queue.is_empty() && !self.pumping
     }
 
-    /// Begins to pump, unless somebody does.
-    pub(super) fn begin(&mut self) -> bool {
+    /// Claims the loop that sends queued requests. Returns `false` where it runs already.
+    pub(super) fn begin_pumping(&mut self) -> bool {
         !core::mem::replace(&mut self.pumping, true)
     }
 
-    /// What the pump does next.
+    /// Returns the next step of the loop, which ends with `At` and `Nothing`.
     pub(super) fn next(&mut self, now: Duration) -> Next<W> {
         let next = self.look(now);
         if matches!(next, Next::At(_) | Next::Nothing) {
@@ -196,7 +201,7 @@ impl<W: Queued> Admission<W> {
         if first.view().is_unwanted() {
             return Next::Unwanted(first);
         }
-        let len = self.piece(first.view().len(), first.block());
+        let len = self.part(first.view().len(), first.block());
         match self.admit(len, now) {
             Ok(()) if len < first.view().len() => {
                 let (first, rest) = first.split_at(len);
@@ -214,8 +219,8 @@ impl<W: Queued> Admission<W> {
         }
     }
 
-    /// How many bytes of a request are sent at once.
-    fn piece(&self, len: usize, block: usize) -> usize {
+    /// Returns how many bytes of a request are sent at once.
+    fn part(&self, len: usize, block: usize) -> usize {
         let most = self.limits.bytes;
         if len <= most {
             return len;
@@ -223,21 +228,21 @@ impl<W: Queued> Admission<W> {
         (most - most % block).max(block).min(len)
     }
 
-    /// The pump has gone without an end. Returns what waits, which nothing would send.
+    /// Ends a loop that unwinds. Returns the queued requests, which nothing would send.
     #[must_use]
     pub(super) fn abandon(&mut self) -> VecDeque<W> {
         self.pumping = false;
         core::mem::take(&mut self.queue)
     }
 
-    /// The layer goes: nothing waits any more. Returns what did.
+    /// Closes the queue, as the layer is dropped. Returns the queued requests.
     #[must_use]
     pub(super) fn close(&mut self) -> VecDeque<W> {
         self.closed = true;
         core::mem::take(&mut self.queue)
     }
 
-    /// How many bytes there may be under way.
+    /// Returns the upper bound on bytes in flight.
     pub(super) fn most(&self) -> usize {
         self.limits.bytes
     }

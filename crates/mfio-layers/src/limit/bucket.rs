@@ -3,21 +3,21 @@
 use core::num::NonZeroU64;
 use core::time::Duration;
 
-/// So many units a second on average, and at most so many at once.
+/// An average rate in units a second, with bursts of bounded size.
 ///
-/// A bucket holds `burst` units, and is filled again at `per_second`. What needs more than the bucket holds waits until that
-/// is full, and leaves a debt that is paid before anybody else gets anything: large requests are not split, and the average
-/// holds.
+/// It is a token bucket: it holds `burst` units, and is refilled at `per_second`. A request for
+/// more units than the bucket holds waits until it is full, and leaves a debt that is refilled
+/// before the next request: large requests are not split, and the average holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many units there are in a second.
+    /// Units that are refilled in a second.
     pub per_second: NonZeroU64,
-    /// How many may come at once after a rest, and at the start.
+    /// Units that may be taken at once after a pause, and at the start.
     pub burst: NonZeroU64,
 }
 
 impl Rate {
-    /// So many units a second, and at once no more than come in a tenth of a second, but one at least; 0 is as 1.
+    /// Creates a rate with a burst of a tenth of a second, one unit at least; 0 is as 1.
     pub fn per_second(units: u64) -> Self {
         let at_least_one = |n| NonZeroU64::new(n).unwrap_or(NonZeroU64::MIN);
         Self {
@@ -26,7 +26,7 @@ impl Rate {
         }
     }
 
-    /// The same rate with another burst; 0 is as 1.
+    /// Sets the burst; 0 is as 1.
     #[must_use]
     pub fn burst(self, units: u64) -> Self {
         let burst = NonZeroU64::new(units).unwrap_or(NonZeroU64::MIN);
@@ -34,15 +34,15 @@ impl Rate {
     }
 }
 
-/// One unit. The level is counted in these, so that nothing is lost by rounding.
+/// One unit, in the billionths that the level is counted in: nothing is lost by rounding.
 const UNIT: i128 = 1_000_000_000;
 
 #[derive(Debug)]
 pub(super) struct Bucket {
     rate: Rate,
-    /// Negative: a debt.
+    /// A debt where it is negative.
     level: i128,
-    /// When the level was this.
+    /// The time of this level.
     at: Duration,
 }
 
@@ -55,7 +55,7 @@ impl Bucket {
         }
     }
 
-    /// How long until so much can be taken: zero where it can be now.
+    /// Refills, and returns how long until so many units can be taken; zero where they can be now.
     pub(super) fn wait(&mut self, units: u64, now: Duration) -> Duration {
         self.fill(now);
         let needed = i128::from(units.min(self.rate.burst.get())) * UNIT;

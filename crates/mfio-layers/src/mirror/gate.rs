@@ -1,12 +1,14 @@
-//! [`Gate`]: the [`Order`] of writes, behind a word that is enough where one write is on its way at a time.
+//! [`Gate`]: the [`Order`] of writes, behind a word that suffices while one write at a time is under
+//! way.
 //!
 //! Invariants:
-//! 1. The word is FREE where no write is on its way, the range of a write where that is the only one, and TABLE where all that
-//!    are on their way are in the order. A write for which the word stands is not in the order, and has the number SOLO.
-//! 2. The word becomes TABLE, and FREE after that, under the lock of the order only. Who makes it TABLE puts the write for which
-//!    it stood into the order, under the same lock.
+//! 1. The word is FREE where no write is under way, the range of a write where that is the only
+//!    one, and TABLE where all writes under way are in the order. A write that the word stands for
+//!    is not in the order, and has the number SOLO.
+//! 2. The word becomes TABLE, and FREE after that, only under the lock of the order. The thread
+//!    that makes it TABLE enters the write that it stood for into the order, under the same lock.
 //!
-//! So a write that is alone costs two read-modify-writes of the word, which are half of those of two locks.
+//! So a write that is alone costs two read-modify-writes of the word, half as many as two locks.
 
 use super::order::{Number, Order};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -14,17 +16,18 @@ use mfio::lock::{Lock, LockGuard};
 
 const FREE: usize = 0;
 const TABLE: usize = 1;
-/// In words that are ranges, and no others.
+/// A bit of words that are ranges.
 const RANGE: usize = 2;
 
 /// The number of a write that is not in the order.
 const SOLO: Number = Number::MAX - 1;
 
-/// The bits of a word for a range, and of those for its length: with 64 bits 1 MiB in 4 TiB.
+/// The bits of a word for a range, and those of them for its length: with 64 bits up to 1 MiB
+/// within 4 TiB.
 const BITS: u32 = usize::BITS - 2;
 const LEN_BITS: u32 = BITS / 3;
 
-/// See the module.
+/// The order of writes; see the module.
 pub(super) struct Gate<W> {
     word: AtomicUsize,
     order: Lock<Order<W>>,
@@ -38,22 +41,23 @@ impl<W> Gate<W> {
         }
     }
 
-    /// The order, to look at, or for who has a number there.
+    /// Locks the order, to look at it, or to use a number that it gave.
     pub(super) fn order(&self) -> LockGuard<'_, Order<W>> {
         self.order.lock()
     }
 
-    /// A write comes of the bytes from `first` to `last`: its number, if no other is on its way.
+    /// Enters a write of the bytes from `first` to `last`, and returns its number, if no other one
+    /// is under way.
     #[inline]
     pub(super) fn alone(&self, first: u64, last: u64) -> Option<Number> {
         let word = pack(first, last)?;
         let free = self.word.load(Ordering::Relaxed) == FREE;
-        // Acquire: with who has ended the write before.
+        // Acquire: pairs with the end of the write before.
         let taken = free && self.replace(FREE, word).is_ok();
         taken.then_some(SOLO)
     }
 
-    /// The order, for a write that comes and is not alone: the caller enters it, and nothing else makes room for it.
+    /// Locks the order for a write that is not alone, which the caller enters.
     pub(super) fn enter(&self) -> LockGuard<'_, Order<W>> {
         let mut order = self.order.lock();
         let mut word = self.word.load(Ordering::Relaxed);
@@ -71,12 +75,13 @@ impl<W> Gate<W> {
         order
     }
 
-    /// A write has ended. Says whether the caller is to begin those that are ready: nobody does.
+    /// Takes out a write that has ended. Returns whether the caller is to send the writes that are
+    /// ready, as no loop does.
     #[inline]
     #[must_use]
     pub(super) fn finish(&self, number: Number) -> bool {
         if number == SOLO {
-            // Its own range, or TABLE since another one has come.
+            // Its own range, or TABLE since another write has come.
             let word = self.word.load(Ordering::Relaxed);
             if word != TABLE && self.replace(word, FREE).is_ok() {
                 return false;
@@ -108,7 +113,7 @@ impl<W> Gate<W> {
     }
 }
 
-/// A range as a word, where it fits.
+/// Packs a range into a word, where it fits.
 #[inline]
 fn pack(first: u64, last: u64) -> Option<usize> {
     let more = last - first;

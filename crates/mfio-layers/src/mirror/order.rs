@@ -1,52 +1,54 @@
-//! The order of writes that overlap: which ones wait for which. Nothing here runs code of others.
+//! The order of writes that overlap. Nothing here runs code of an object or a waker.
 //!
 //! Invariants:
-//! 1. Spans are disjoint and in order. The owner of a span is the latest write that covers it and has not ended.
-//! 2. A write waits for those who owned a part of its range when it came: it counts them, and each of them has an edge to it.
-//!    Any other write that came before and overlaps it ends before one of those does: by induction, as one of them has
-//!    covered it since.
-//! 3. A node is free, or belongs to a write that has begun or waits. It begins once, and is free when it has ended.
+//! 1. Spans are disjoint and in order. The owner of a span is the latest write that covers it and
+//!    has not ended.
+//! 2. A write waits for the owners of its range at the time it came: it counts them, and each of
+//!    them has an edge to it. Any other earlier write that overlaps it ends before one of those
+//!    does: by induction, as one of them has covered it since.
+//! 3. A node is free, or belongs to a write that was sent or waits. A write is sent once, and its
+//!    node is free when it has ended.
 //!
-//! A write that overlaps none costs a search in a sorted list at its beginning and at its end. What comes in the order of its
-//! positions is at the ends of that list, where nothing is moved.
+//! A write that overlaps none costs a search in a sorted list at its beginning and at its end.
+//! Sequential writes are at the ends of that list, where nothing is moved.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-/// How many writes wait at most, for others to end.
+/// Upper bound on the writes that wait.
 pub(super) const MAX_WAITING: usize = 1 << 20;
 
-/// How many writes there may have been at once whose memory is kept when there are none.
+/// Memory for up to so many concurrent writes is kept when there are none.
 const KEPT: usize = 1 << 16;
 
-/// As a number of a node or an edge: none.
+/// As the number of a node or an edge: none.
 const NONE: u32 = u32::MAX;
 
-/// The number of a write, as long as it has not ended.
+/// The number of a write that has not ended.
 pub(super) type Number = u32;
 
-/// Of writes on their way, where `W` is one that waits.
+/// The order of the writes that have not ended. `W` is a write that waits.
 pub(super) struct Order<W> {
-    spans: VecDeque<Span>,
+    spans: VecDeque<OwnedSpan>,
     nodes: Vec<Node<W>>,
     free: Vec<Number>,
     edges: Vec<Edge>,
     /// The first free edge.
     free_edge: u32,
     waiting: usize,
-    /// Writes that need not wait any more, in the order in which they became so.
+    /// Writes that need not wait any longer, oldest first.
     ready: VecDeque<Number>,
-    /// Somebody begins those that are ready, one after another, and will look again.
+    /// A loop sends the writes that are ready, and looks again before it stops.
     starting: bool,
-    /// Whether one was refused so far.
+    /// Whether a write was ever refused.
     refused: bool,
-    /// The number of the write that was alone when others came.
+    /// The number of the write that was alone when the others came.
     solo: Number,
 }
 
-/// Bytes of which no other write that has not ended came later.
+/// Bytes, and the latest write of them that has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
+struct OwnedSpan {
     first: u64,
     last: u64,
     owner: Number,
@@ -55,27 +57,27 @@ struct Span {
 struct Node<W> {
     first: u64,
     last: u64,
-    /// How many it waits for.
+    /// How many writes it waits for.
     waits_for: u32,
-    /// The first edge to one that waits for it.
+    /// The first edge to a write that waits for it.
     edges: u32,
-    parked: Option<W>,
+    queued: Option<W>,
 }
 
-/// That `to` waits for the node in whose list this is.
+/// Says that `to` waits for the node in whose list this is.
 struct Edge {
     to: Number,
     next: u32,
 }
 
-/// What becomes of a write that comes.
+/// The answer to a write that enters the order.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// It begins.
+    /// Send it.
     Begins(Number),
-    /// It is to be [parked](Order::park), under the same lock.
+    /// [Queue](Order::queue) it, under the same lock.
     Waits(Number),
-    /// Too many wait.
+    /// Too many writes wait.
     Refused,
 }
 
@@ -95,13 +97,13 @@ impl<W> Order<W> {
         }
     }
 
-    /// Whether no write is on its way, nor waits.
+    /// Whether all writes have ended.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
-    /// Takes in the write that was alone, before any other.
+    /// Enters the write that was alone, before any other.
     #[cold]
     pub(super) fn enter_solo(&mut self, first: u64, last: u64) {
         debug_assert!(self.is_empty(), "it was alone");
@@ -110,12 +112,12 @@ impl<W> Order<W> {
         }
     }
 
-    /// The number of that write.
+    /// Returns the number of that write.
     pub(super) fn solo(&self) -> Number {
         self.solo
     }
 
-    /// A write comes of the bytes from `first` to `last`.
+    /// Enters a write of the bytes from `first` to `last`.
     #[inline]
     pub(super) fn enter(&mut self, first: u64, last: u64) -> Entry {
         let index = self.first_span(first);
@@ -124,7 +126,7 @@ impl<W> Order<W> {
             _ => {}
         }
         let owner = self.node(first, last);
-        let span = Span { first, last, owner };
+        let span = OwnedSpan { first, last, owner };
         if index == self.spans.len() {
             self.spans.push_back(span);
         } else {
@@ -133,7 +135,7 @@ impl<W> Order<W> {
         Entry::Begins(owner)
     }
 
-    /// The first span that does not end before `at`.
+    /// Returns the index of the first span that does not end before `at`.
     #[inline]
     fn first_span(&self, at: u64) -> usize {
         match self.spans.back() {
@@ -147,7 +149,7 @@ impl<W> Order<W> {
         let Some(number) = self.free.pop() else {
             return self.grow(first, last);
         };
-        // The rest of it is as it was when it was new.
+        // The other fields are as they were when it was new.
         let node = &mut self.nodes[number as usize];
         (node.first, node.last) = (first, last);
         number
@@ -160,13 +162,13 @@ impl<W> Order<W> {
             last,
             waits_for: 0,
             edges: NONE,
-            parked: None,
+            queued: None,
         });
-        // As many as there are bytes of memory for, each of which takes a few dozen.
+        // Fits: a node takes a few dozen bytes, and memory does not hold 2^32 of them in practice.
         Number::try_from(self.nodes.len() - 1).unwrap_or(NONE)
     }
 
-    /// A write comes that overlaps others, of which the span at `index` is the first.
+    /// Enters a write that overlaps others, of which the span at `index` is the first.
     #[cold]
     fn enter_overlapping(&mut self, index: usize, first: u64, last: u64) -> Entry {
         if self.waiting >= MAX_WAITING {
@@ -185,7 +187,7 @@ impl<W> Order<W> {
         Entry::Waits(number)
     }
 
-    /// Has `number` wait for `owner`, once.
+    /// Makes `number` wait for `owner`, once.
     fn link(&mut self, owner: Number, number: Number) {
         let head = self.nodes[owner as usize].edges;
         if self
@@ -214,7 +216,7 @@ impl<W> Order<W> {
         self.nodes[number as usize].waits_for += 1;
     }
 
-    /// Makes `owner` that of a range, which overlaps the spans of these numbers and no others.
+    /// Makes `owner` the owner of a range, which overlaps exactly the spans with these indices.
     fn take_over(
         &mut self,
         overlapped: core::ops::Range<usize>,
@@ -225,26 +227,27 @@ impl<W> Order<W> {
         let before = self.spans[overlapped.start];
         let behind = self.spans[overlapped.end - 1];
         let mut index = overlapped.start;
-        // The first of them makes room for the new one; the others, but for what sticks out, go.
-        self.spans[index] = Span { first, last, owner };
+        // The first of them becomes the new one; the others go, but for the ends that stick out.
+        self.spans[index] = OwnedSpan { first, last, owner };
         self.spans.drain(index + 1..overlapped.end);
         if before.first < first {
             let last = first - 1;
-            self.spans.insert(index, Span { last, ..before });
+            self.spans.insert(index, OwnedSpan { last, ..before });
             index += 1;
         }
         if behind.last > last {
             let first = last + 1;
-            self.spans.insert(index + 1, Span { first, ..behind });
+            self.spans.insert(index + 1, OwnedSpan { first, ..behind });
         }
     }
 
     /// Keeps a write that waits.
-    pub(super) fn park(&mut self, number: Number, write: W) {
-        self.nodes[number as usize].parked = Some(write);
+    pub(super) fn queue(&mut self, number: Number, write: W) {
+        self.nodes[number as usize].queued = Some(write);
     }
 
-    /// A write has ended. Says whether the caller is to begin those that are ready: nobody does.
+    /// Takes out a write that has ended. Returns whether the caller is to send the writes that are
+    /// ready, as no loop does.
     #[inline]
     #[must_use]
     pub(super) fn finish(&mut self, number: Number) -> bool {
@@ -252,7 +255,7 @@ impl<W> Order<W> {
             first, last, edges, ..
         } = self.nodes[number as usize];
         let index = self.first_span(first);
-        let whole = Span {
+        let whole = OwnedSpan {
             first,
             last,
             owner: number,
@@ -273,7 +276,8 @@ impl<W> Order<W> {
         !self.ready.is_empty() && !self.starting
     }
 
-    /// A write has ended that others overlap, and wait for. Its spans, if any are left, are at `index` or behind.
+    /// Takes out a write that others overlap and wait for. Its spans, if any are left, are at
+    /// `index` or behind.
     #[cold]
     fn finish_overlapped(&mut self, number: Number, index: usize) {
         let last = self.nodes[number as usize].last;
@@ -301,7 +305,7 @@ impl<W> Order<W> {
         self.ready.make_contiguous()[ready..].reverse();
     }
 
-    /// Gives back the memory of a great many writes.
+    /// Frees the memory of a great many writes.
     #[cold]
     fn shrink(&mut self) {
         if self.free.len() == self.nodes.len() {
@@ -314,34 +318,36 @@ impl<W> Order<W> {
         }
     }
 
-    /// Whether the caller is to begin those that are ready, until [`next`](Self::next) has none: nobody else does.
+    /// Claims the loop that sends the writes that are ready, until [`next`](Self::next) has none.
+    /// Returns `false` where it runs already.
     pub(super) fn begin_starting(&mut self) -> bool {
         !core::mem::replace(&mut self.starting, true)
     }
 
-    /// The next write that begins. It is not there any more where the layer has gone.
+    /// Takes out the next write to send; without the write itself where the layer is dropped.
+    /// Without any, ends the loop.
     pub(super) fn next(&mut self) -> Option<(Number, Option<W>)> {
         let next = self.ready.pop_front();
         self.starting = next.is_some();
         let number = next?;
         self.waiting -= 1;
-        Some((number, self.nodes[number as usize].parked.take()))
+        Some((number, self.nodes[number as usize].queued.take()))
     }
 
-    /// The layer goes: nothing that waits will begin. Takes it out.
+    /// Takes out the writes that wait, as the layer is dropped.
     pub(super) fn close(&mut self) -> Vec<W> {
         self.nodes
             .iter_mut()
-            .filter_map(|node| node.parked.take())
+            .filter_map(|node| node.queued.take())
             .collect()
     }
 
-    /// Whether a write was refused so far.
+    /// Whether a write was ever refused.
     pub(super) fn has_refused(&self) -> bool {
         self.refused
     }
 
-    /// How many wait.
+    /// Returns how many writes wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
     }

@@ -1,16 +1,17 @@
-//! Who is read from next, and who is not.
+//! The choice of the replica to read from, and the marks of stale ones.
 //!
-//! Invariant: a replica is not stale. Bits are set only by [`Replicas::mark`], which looks at all of them in one
-//! read-modify-write; so of two writes that would leave nobody, the second one finds that it has failed.
+//! Invariant: one replica at least is not stale. Only [`Replicas::mark`] sets marks. It looks at
+//! all of them in one read-modify-write, so of two writes that together would mark every replica,
+//! the second one fails.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
-/// How many replicas a mirror has at most.
+/// Upper bound on the replicas of a [`Mirror`](super::Mirror).
 #[doc(alias = "MOST_REPLICAS")]
 pub const MAX_REPLICAS: usize = 32;
 
-/// Whether requests of one direction must follow each other. The objects are asked once.
+/// Whether requests of one direction must follow each other: an answer of the objects that is kept.
 pub(super) struct InOrder(AtomicU8);
 
 const UNKNOWN: u8 = 0;
@@ -22,7 +23,8 @@ impl InOrder {
         Self(AtomicU8::new(UNKNOWN))
     }
 
-    /// Threads that race may ask twice, and are told the same.
+    /// Returns the answer, and asks where it is not known. Threads that race may ask twice, and get
+    /// the same answer.
     #[inline]
     pub(super) fn get(&self, ask: impl FnOnce() -> bool) -> bool {
         match self.0.load(Ordering::Relaxed) {
@@ -37,13 +39,13 @@ impl InOrder {
     }
 }
 
-/// Replicas as bits.
+/// A set of replicas, one bit for each.
 pub(super) type Mask = u32;
 
 pub(super) struct Replicas {
     number: usize,
-    /// Who is read from next.
-    turn: AtomicUsize,
+    /// The replica that is read from next.
+    next: AtomicUsize,
     stale: AtomicU32,
 }
 
@@ -51,7 +53,7 @@ impl Replicas {
     pub(super) fn new(number: usize) -> Option<Self> {
         (1..=MAX_REPLICAS).contains(&number).then(|| Self {
             number,
-            turn: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
             stale: AtomicU32::new(0),
         })
     }
@@ -60,26 +62,32 @@ impl Replicas {
         self.number
     }
 
-    /// Who is asked next: one that is not stale. Threads that race may ask the same one.
+    /// Returns the replica to read from, one that is not stale, in turn. Threads that race may get
+    /// the same one.
     #[inline]
-    pub(super) fn choose(&self) -> usize {
-        let turn = self.turn.load(Ordering::Relaxed);
-        let next = if turn + 1 < self.number { turn + 1 } else { 0 };
-        self.turn.store(next, Ordering::Relaxed);
-        if self.is_stale(turn) {
-            self.after(turn, self.number - 1)
-                .map_or(turn, |(replica, _)| replica)
+    pub(super) fn next(&self) -> usize {
+        let replica = self.next.load(Ordering::Relaxed);
+        let behind = if replica + 1 < self.number {
+            replica + 1
         } else {
-            turn
+            0
+        };
+        self.next.store(behind, Ordering::Relaxed);
+        if self.is_stale(replica) {
+            self.after(replica, self.number - 1)
+                .map_or(replica, |(fresh, _)| fresh)
+        } else {
+            replica
         }
     }
 
-    /// The first that is not stale.
+    /// Returns the first replica that is not stale.
     pub(super) fn first(&self) -> usize {
         self.fresh().next().unwrap_or(0)
     }
 
-    /// Who is asked after `replica`, where `left` are left to be asked, and how many are left then.
+    /// Returns the replica to ask after `replica`, where `left` are left to be asked, and how many
+    /// are left then. `None` where all of those are stale.
     #[cold]
     pub(super) fn after(&self, replica: usize, left: usize) -> Option<(usize, usize)> {
         (1..=left)
@@ -87,20 +95,22 @@ impl Replicas {
             .find(|(next, _)| !self.is_stale(*next))
     }
 
-    /// Acquire: with who has marked it.
+    /// Whether a replica is stale. Acquire: pairs with the marks, so that the bytes of the write
+    /// that marked it are seen.
     #[inline]
     pub(super) fn is_stale(&self, replica: usize) -> bool {
         replica < self.number && self.stale.load(Ordering::Acquire) >> replica & 1 == 1
     }
 
-    /// Who is not stale, all of them as of one moment: somebody.
+    /// Returns the replicas that are not stale as of one moment, at least one.
     pub(super) fn fresh(&self) -> impl Iterator<Item = usize> {
         let stale = self.stale.load(Ordering::Acquire);
         (0..self.number).filter(move |replica| stale >> replica & 1 == 0)
     }
 
-    /// A write of a range has ended, and these replicas have failed it. Those of them become stale, if one that is not
-    /// has the range. Returns which of the others are not stale: if there are none, nobody has the range.
+    /// Marks the replicas that failed a write, if another one that is not stale has the range.
+    /// Returns the replicas that have it and are not stale; where there are none, nothing is
+    /// marked.
     pub(super) fn mark(&self, failed: Mask) -> Mask {
         let all = Mask::MAX >> (MAX_REPLICAS - self.number);
         let good = |stale: Mask| all & !stale & !failed;
@@ -137,7 +147,7 @@ mod tests {
     #[test]
     fn everybody_has_a_turn_but_the_stale() {
         let replicas = Replicas::new(3).unwrap();
-        let turns = |n| (0..n).map(|_| replicas.choose()).collect::<Vec<_>>();
+        let turns = |n| (0..n).map(|_| replicas.next()).collect::<Vec<_>>();
         assert_eq!(turns(4), [0, 1, 2, 0]);
         assert!(replicas.mark_one(1));
         assert_eq!(turns(3), [2, 2, 0]);

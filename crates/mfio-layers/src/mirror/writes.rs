@@ -1,37 +1,25 @@
-//! Writes, which go to all replicas, and what becomes of them.
+//! Writes of a [`Mirror`](super::Mirror), which go to all replicas, and their results.
 
 use super::order::{Entry, Number};
 use super::replicas::Mask;
-use super::{Core, WritePolicy};
+use super::shared::{MirrorShared, QueuedWrite, ReplicatedWrite, WritePolicy};
 use crate::directions::is_stream;
 use crate::identity::strictest;
+use crate::sent::{self, Sent, SentPool};
 use crate::steps::{OnPanic, Steps};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{PacketIo, Position, Write};
-use mfio::packet::{FailedRange, OnEnd, Outcome, Relay, View};
+use mfio::packet::{FailedRange, Outcome, View};
 
-pub(super) struct Writing<Io, P: Position> {
-    /// Taken out at the end, so that there is one clone for each write.
-    core: Option<Arc<Core<Io, P>>>,
-    /// Its place in the order; `None` where it needs none.
-    number: Option<Number>,
-}
-
-/// A write that waits for others to end.
-pub(super) struct Parked<P> {
-    pos: P,
-    pub(super) view: View<Write>,
-}
-
-impl<Io, P> Core<Io, P>
+impl<Io, P> MirrorShared<Io, P>
 where
     P: Position,
     Io: PacketIo<Write, P> + Send + Sync + 'static,
 {
-    /// Sends a write, or keeps it until those have ended that came before and overlap it.
+    /// Sends a write, or queues it until the earlier ones that overlap it have ended.
     #[inline]
     pub(super) fn write(self: &Arc<Self>, objects: &[Io], pos: P, view: View<Write>) {
         let Some((first, last)) = self.range(objects, pos, view.len()) else {
@@ -46,7 +34,7 @@ where
                 drop(order);
                 self.send(objects, pos, view, Some(number));
             }
-            Entry::Waits(number) => order.park(number, Parked { pos, view }),
+            Entry::Waits(number) => order.queue(number, QueuedWrite { pos, view }),
             Entry::Refused => {
                 drop(order);
                 view.fail(ErrorKind::LimitReached);
@@ -54,8 +42,8 @@ where
         }
     }
 
-    /// The first and the last byte of a write, which is to be ordered by that: everything where positions do not say where
-    /// bytes go. `None` where there is nothing to order.
+    /// Returns the first and the last byte of a write, by which it is ordered: everything where the
+    /// position does not say where bytes go. `None` where it needs no order.
     #[inline]
     fn range(&self, objects: &[Io], pos: P, len: usize) -> Option<(u64, u64)> {
         if objects.len() == 1 || len == 0 {
@@ -71,19 +59,15 @@ where
 
     #[inline]
     fn send(self: &Arc<Self>, objects: &[Io], pos: P, view: View<Write>, number: Option<Number>) {
-        let writing = Writing {
-            core: Some(self.clone()),
-            number,
-        };
         let copies = NonZeroUsize::new(objects.len()).unwrap_or(NonZeroUsize::MIN);
-        let relay = self.writes.relay(view, writing);
+        let relay = sent::relay(self, view, ReplicatedWrite { number });
         for (replica, copy) in objects.iter().zip(relay.send_copies(copies)) {
             replica.send_io(pos, copy);
         }
     }
 
-    /// Begins the writes that need not wait any more. One at a time does so, and loops: what ends at once finds it at work
-    /// and leaves the rest to it, so that calls do not nest.
+    /// Sends the writes that are ready. One loop at a time does so: a write that ends within it
+    /// leaves the next ones to it, so that calls do not nest.
     #[cold]
     fn start_ready(self: &Arc<Self>) {
         if !self.order.order().begin_starting() {
@@ -92,17 +76,17 @@ where
         let left = OnPanic(|| while self.give_up_next() {});
         let mut steps = Steps::default();
         loop {
-            // The lock is released at the end of this line.
+            // Takes the lock for this line only.
             let next = self.order.order().next();
-            let Some((number, parked)) = next else {
+            let Some((number, write)) = next else {
                 break;
             };
-            steps.run(|| match (parked, self.objects.upgrade()) {
-                (Some(Parked { pos, view }), Some(objects)) => {
+            steps.run(|| match (write, self.objects.upgrade()) {
+                (Some(QueuedWrite { pos, view }), Some(objects)) => {
                     self.send(&objects, pos, view, Some(number));
                 }
-                // The layer goes, and takes what waits along.
-                (parked, _) => self.give_up(number, parked),
+                // The layer is dropped, and its queue with it.
+                (write, _) => self.give_up(number, write),
             });
         }
         core::mem::forget(left);
@@ -110,59 +94,63 @@ where
     }
 
     fn give_up_next(&self) -> bool {
-        // The lock is released at the end of this line.
+        // Takes the lock for this line only.
         let next = self.order.order().next();
         let found = next.is_some();
-        if let Some((number, parked)) = next {
-            self.give_up(number, parked);
+        if let Some((number, write)) = next {
+            self.give_up(number, write);
         }
         found
     }
 
-    /// Fails a write that was not sent, within the loop that begins what that lets go on.
-    fn give_up(&self, number: Number, parked: Option<Parked<P>>) {
+    /// Fails a write that was not sent, within the loop that sends the writes that become ready by
+    /// that.
+    fn give_up(&self, number: Number, write: Option<QueuedWrite<P>>) {
         let starts = self.order.finish(number);
         debug_assert!(!starts, "this is the loop");
-        drop(parked);
+        drop(write);
     }
 }
 
-impl<Io, P> OnEnd<View<Write>> for Writing<Io, P>
+impl<Io, P> Sent<View<Write>, MirrorShared<Io, P>> for ReplicatedWrite
 where
     P: Position,
     Io: PacketIo<Write, P> + Send + Sync + 'static,
 {
     #[inline]
-    fn on_end(mut relay: Relay<View<Write>, Self>, outcome: Outcome) {
-        let Some(core) = relay.state_mut().core.take() else {
-            return;
-        };
-        let (view, Self { number, .. }) = core.writes.reclaim(relay);
-        // Before the initiator can write there again.
-        let starts = number.is_some_and(|number| core.order.finish(number));
+    fn pool(shared: &MirrorShared<Io, P>) -> &SentPool<View<Write>, MirrorShared<Io, P>, Self> {
+        &shared.writes
+    }
+
+    #[inline]
+    fn ended(self, shared: Arc<MirrorShared<Io, P>>, view: View<Write>, outcome: Outcome) {
+        // Before the initiator learns of the end, and may write there again.
+        let starts = self
+            .number
+            .is_some_and(|number| shared.order.finish(number));
         if outcome.is_success() {
             view.done();
         } else {
-            core.judge(view, &outcome);
+            shared.end_ranges(view, &outcome);
         }
         if starts {
-            core.start_ready();
+            shared.start_ready();
         }
     }
 }
 
-impl<Io, P: Position> Core<Io, P> {
+impl<Io, P: Position> MirrorShared<Io, P> {
     /// Ends a write that some replica failed, range by range.
     #[cold]
-    fn judge(&self, view: View<Write>, outcome: &Outcome) {
+    fn end_ranges(&self, view: View<Write>, outcome: &Outcome) {
         let len = view.len();
         if len == 0 {
             return view.resolve(outcome);
         }
-        let mut failed: Vec<Failed> = (0..self.replicas.number())
-            .map(|replica| Failed::new(outcome.part(replica * len..(replica + 1) * len)))
+        let mut failed: Vec<Failures> = (0..self.replicas.number())
+            .map(|replica| Failures::new(outcome.part(replica * len..(replica + 1) * len)))
             .collect();
-        let mut edges: Vec<usize> = failed.iter().flat_map(Failed::edges).collect();
+        let mut edges: Vec<usize> = failed.iter().flat_map(Failures::edges).collect();
         edges.push(len);
         edges.sort_unstable();
         edges.dedup();
@@ -172,7 +160,7 @@ impl<Io, P: Position> Core<Io, P> {
             let (range, tail) = rest.split_at(edge - at);
             let causes = failed.iter_mut().enumerate();
             let causes = causes.filter_map(|(replica, failed)| Some((replica, failed.at(at)?)));
-            match self.verdict(causes) {
+            match self.range_result(causes) {
                 Ok(()) => range.done(),
                 Err(cause) => range.fail(cause),
             }
@@ -180,8 +168,8 @@ impl<Io, P: Position> Core<Io, P> {
         }
     }
 
-    /// What becomes of a range, by the replicas that failed it. Marks those that have missed it.
-    fn verdict(&self, causes: impl Iterator<Item = (usize, Cause)>) -> Result<(), Cause> {
+    /// Decides the result of a range by the replicas that failed it, and marks those as stale.
+    fn range_result(&self, causes: impl Iterator<Item = (usize, Cause)>) -> Result<(), Cause> {
         let mut failed: Mask = 0;
         let mut first = None;
         for (replica, cause) in causes {
@@ -199,13 +187,13 @@ impl<Io, P: Position> Core<Io, P> {
     }
 }
 
-/// What one replica failed, asked for by rising offsets.
-struct Failed {
+/// The ranges that one replica failed, asked for by rising offsets.
+struct Failures {
     ranges: Vec<FailedRange>,
     next: usize,
 }
 
-impl Failed {
+impl Failures {
     fn new(outcome: Outcome) -> Self {
         Self {
             ranges: outcome.failures().collect(),
@@ -219,7 +207,7 @@ impl Failed {
             .flat_map(|range| [range.offset, range.offset + range.len])
     }
 
-    /// Why the byte at `offset` failed, if it did.
+    /// Returns the cause that the byte at `offset` failed with, if it did.
     fn at(&mut self, offset: usize) -> Option<Cause> {
         while self
             .ranges

@@ -1,16 +1,19 @@
-//! The reads of an [`Overlay`]: which side has the bytes, and the zeros behind the end of the base.
+//! The reads of an [`Overlay`](super::Overlay): the choice of the side that has the bytes, and the
+//! zeros behind the end of the base.
 //!
-//! A base need not say how long it is, so its end is learned from its answers. A read that lies where the base is known to
-//! have data goes to it as it is. Any other is a relay, whose end tells how far the data reaches.
+//! A base need not have a length, so its end is learned from its answers. A read that lies where
+//! the base is known to have data goes to it as it is. Any other read is a relay, whose end tells
+//! how far the data reaches.
 
-use super::{Core, Overlay};
-use crate::route::Segment;
+use super::shared::{OverlayShared, TailRead};
+use crate::route::Destination;
+use crate::sent::{self, Sent, SentPool};
 use alloc::sync::Arc;
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Address, Exposed, PacketIo, Read};
-use mfio::packet::{OnEnd, Outcome, Relay, View};
+use mfio::packet::{Outcome, View};
 
-/// The objects that a read may go to.
+/// The objects that reads may go to.
 pub(super) struct Sides<'a, P> {
     pub(super) base: &'a dyn PacketIo<Read, P>,
     /// The base, with zeros behind its end.
@@ -19,19 +22,19 @@ pub(super) struct Sides<'a, P> {
 }
 
 impl<'a, P: Address> Sides<'a, P> {
-    /// Finds the next bytes of a read.
+    /// Finds the object that has the next bytes of a read, and how many it has.
     #[inline]
-    pub(super) fn segment<B, T>(
+    pub(super) fn route<B, T>(
         &'a self,
-        core: &Core<B, T, P>,
+        shared: &OverlayShared<B, T, P>,
         at: u64,
         wanted: u64,
-    ) -> Segment<'a, &'a dyn PacketIo<Read, P>, P> {
-        let extent = core.extent;
+    ) -> Destination<'a, &'a dyn PacketIo<Read, P>, P> {
+        let extent = shared.extent;
         if at >= extent.len {
-            return Segment::missing(ErrorKind::UnexpectedEof, wanted);
+            return Destination::missing(ErrorKind::UnexpectedEof, wanted);
         }
-        let state = core.state.lock();
+        let state = shared.state.lock();
         let (present, end) = state.run(extent.granule_of(at));
         let len = extent.start(end) - at;
         let side = match present {
@@ -39,12 +42,15 @@ impl<'a, P: Address> Sides<'a, P> {
             false if state.base_reaches(at + len.min(wanted)) => &self.base,
             false => &self.tail,
         };
-        Segment::of(side, at, len)
+        Destination::of(side, at, len)
     }
 }
 
 /// The base of an overlay, with zeros behind its end.
-pub(super) struct Tail<'a, B, T, P>(pub(super) &'a Overlay<B, T, P>);
+pub(super) struct Tail<'a, B, T, P> {
+    pub(super) base: &'a B,
+    pub(super) shared: &'a Arc<OverlayShared<B, T, P>>,
+}
 
 impl<B, T, P> PacketIo<Read, P> for Tail<'_, B, T, P>
 where
@@ -53,57 +59,49 @@ where
     T: Send + Sync + 'static,
 {
     fn send_io(&self, pos: P, view: View<Read>) {
-        let Overlay { objects, core } = self.0;
-        let below = Below {
-            core: Some(core.clone()),
-            at: pos.to_u64(),
-        };
-        let relay = core.reads.relay(view, below);
-        objects.base.send_io(pos, relay.send());
+        let at = pos.to_u64();
+        let relay = sent::relay(self.shared, view, TailRead { at });
+        self.base.send_io(pos, relay.send());
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
-        self.0.objects.base.expose(pos, len)
+        self.base.expose(pos, len)
     }
 
-    /// A short cut that gives nothing does not say how many bytes are missing, and the base may have some behind them, as
-    /// a stripe or a concatenation does. So a packet asks.
+    /// Returns `None` where the base moved nothing and is not known to end here, so that a packet
+    /// asks: a short cut does not say how many bytes are missing, and the base may have others
+    /// behind them, as a stripe or a concatenation has.
     fn transfer_blocking(&self, pos: P, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
-        let Overlay { objects, core } = self.0;
         let (at, len) = (pos.to_u64(), bytes.len());
-        let good = match objects.base.transfer_blocking(pos, bytes)? {
+        let good = match self.base.transfer_blocking(pos, bytes)? {
             Err(cause) if cause.kind() == ErrorKind::UnexpectedEof => 0,
             Err(cause) => return Some(Err(cause)),
             Ok(good) => good.min(len),
         };
-        let end = core.base_gave(at, good);
+        let end = self.shared.note_base(at, good);
         (good > 0 || end > at).then_some(Ok(good))
     }
 }
 
-/// A read of the base beyond the bytes that it is known to have.
-pub(super) struct Below<B, T, P> {
-    /// Taken out at the end, so that there is one clone for each read.
-    core: Option<Arc<Core<B, T, P>>>,
-    at: u64,
-}
-
-impl<B, T, P> OnEnd<View<Read>> for Below<B, T, P>
+impl<B, T, P> Sent<View<Read>, OverlayShared<B, T, P>> for TailRead
 where
     P: Address,
     B: Send + Sync + 'static,
     T: Send + Sync + 'static,
 {
-    fn on_end(mut relay: Relay<View<Read>, Self>, outcome: Outcome) {
-        let Some(core) = relay.state_mut().core.take() else {
-            return;
-        };
-        let (view, Self { at, .. }) = core.reads.reclaim(relay);
+    #[inline]
+    fn pool(
+        shared: &OverlayShared<B, T, P>,
+    ) -> &SentPool<View<Read>, OverlayShared<B, T, P>, Self> {
+        &shared.reads
+    }
+
+    fn ended(self, shared: Arc<OverlayShared<B, T, P>>, view: View<Read>, outcome: Outcome) {
         if outcome.is_success() {
-            core.base_gave(at, view.len());
+            shared.note_base(self.at, view.len());
             return view.done();
         }
-        let end = core.end_of_base(at, &outcome);
+        let end = shared.end_of_base(self.at, &outcome);
         let start = view.offset();
         for (part, result) in view.parts(&outcome) {
             match result {
@@ -121,19 +119,19 @@ where
     }
 }
 
-impl<B, T, P> Core<B, T, P> {
-    /// Notes that the base has given `good` bytes from `at` on, the last of them if not all. Returns the address before
-    /// which its data does not end.
-    fn base_gave(&self, at: u64, good: usize) -> u64 {
+impl<B, T, P> OverlayShared<B, T, P> {
+    /// Notes that the base has bytes up to `good` behind `at`. Returns the address before which its
+    /// data does not end.
+    fn note_base(&self, at: u64, good: usize) -> u64 {
         let end = match good {
             0 => 0,
             _ => at.saturating_add(good as u64),
         };
-        self.state.lock().base_gave(end)
+        self.state.lock().note_base(end)
     }
 
-    /// Learns from a read of the base at `at`, some bytes of which failed, how many of its first bytes the base is known to
-    /// have: of those behind them, bytes that failed with `UnexpectedEof` lie behind its end.
+    /// Returns how many of the first bytes of a read at `at`, which failed in part, lie within the
+    /// data of the base. Behind them, bytes that failed with `UnexpectedEof` lie behind its end.
     #[cold]
     pub(super) fn end_of_base(&self, at: u64, outcome: &Outcome) -> usize {
         let (mut good, mut seen) = (0, 0);
@@ -146,7 +144,7 @@ impl<B, T, P> Core<B, T, P> {
         if seen < outcome.len() {
             good = outcome.len();
         }
-        let end = self.base_gave(at, good);
+        let end = self.note_base(at, good);
         usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX)
     }
 }

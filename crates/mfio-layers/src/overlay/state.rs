@@ -1,7 +1,8 @@
-//! What an [`Overlay`](super::Overlay) knows: which granules are in the top, which are on their way there, and who waits.
+//! The state of an [`Overlay`](super::Overlay): the granules that are in the top, those that are
+//! being written there, and the writes that wait.
 //!
-//! A granule that is not in the top has one write on its way at most. What comes meanwhile waits, so that a granule that
-//! is being brought from the base cannot overwrite what somebody else has written to it.
+//! A granule that is not in the top has one write under way at most, and later ones wait. So a
+//! granule that is copied from the base cannot overwrite a concurrent write.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -11,10 +12,10 @@ use mfio::io::{Direction, Write};
 use mfio::packet::{AlignedBuf, View};
 use rangemap::RangeSet;
 
-/// How many granules are brought from the base at a time.
+/// Upper bound on the granules that are copied from the base at a time.
 const COPIES: usize = 32;
 
-/// How large granules are, and where the last one ends.
+/// The size of granules, and the end of the last one.
 #[derive(Clone, Copy)]
 pub(super) struct Extent {
     pub(super) shift: u32,
@@ -27,12 +28,12 @@ impl Extent {
         at >> self.shift
     }
 
-    /// How many granules there are; the last one may be short.
+    /// Returns the number of granules; the last one may be short.
     pub(super) fn granules(self) -> u64 {
         self.len.div_ceil(1 << self.shift)
     }
 
-    /// Where a granule begins.
+    /// Returns the address of a granule, or the end of the last one.
     #[inline]
     pub(super) fn start(self, granule: u64) -> u64 {
         if granule < self.granules() {
@@ -42,12 +43,12 @@ impl Extent {
         }
     }
 
-    /// The bytes of some granules.
+    /// Returns the range of bytes of some granules.
     pub(super) fn bytes(self, granules: &Range<u64>) -> Range<u64> {
         self.start(granules.start)..self.start(granules.end)
     }
 
-    /// How many bytes a granule has, which is no more than can be allocated.
+    /// Returns the size of a granule in bytes, which is no more than can be allocated.
     pub(super) fn size(self, granule: u64) -> usize {
         (self.start(granule + 1) - self.start(granule)) as usize
     }
@@ -59,42 +60,44 @@ pub(super) struct PendingWrite {
     pub(super) view: View<Write>,
 }
 
-/// Granules that are on their way to the top, and what waits for them.
+/// Granules that are being written to the top, and the writes that wait for them.
 struct Busy {
     granules: Range<u64>,
-    waiting: Vec<PendingWrite>,
+    waiters: Vec<PendingWrite>,
 }
 
-/// What is to be done with the first bytes of a write.
+/// The next step for the first bytes of a write.
 pub(super) enum Step {
-    /// They are in the top.
+    /// Send them to the top, which has their granules.
     Through(PendingWrite),
-    /// They are all of these granules, which are busy from now on.
+    /// Send them to the top as these whole granules, which are now busy.
     Whole(Range<u64>, View<Write>),
-    /// They are a part of this granule, which is busy from now on.
-    Part(u64, PendingWrite, Option<AlignedBuf>),
-    /// They wait.
+    /// Copy this granule from the base, which is now busy, with this buffer if there is an idle
+    /// one.
+    CopyUp(u64, PendingWrite, Option<AlignedBuf>),
+    /// None: they wait.
     Queued,
 }
 
-pub(super) struct State {
+pub(super) struct OverlayState {
     /// Granules that are in the top.
     pub(super) present: RangeSet<u64>,
-    /// The base has given a byte just before this address, so its data does not end earlier.
+    /// The data of the base does not end before this address: the byte before it was read.
     base_reaches: u64,
-    /// By granule; none of them is present.
+    /// In the order of granules. None of them is present.
     busy: Vec<Busy>,
-    /// What waited for a granule that is not busy any more.
+    /// Writes that waited for a granule that is not busy any longer.
     ready: VecDeque<PendingWrite>,
-    /// What waits for a buffer.
+    /// Writes that wait for a buffer.
     starved: VecDeque<PendingWrite>,
-    /// Whether somebody sees to those who wait.
+    /// Whether a loop sends the writes that need not wait any longer.
     draining: bool,
+    /// Idle buffers, and the number of those in use.
     idle: Vec<AlignedBuf>,
-    lent: usize,
+    borrowed: usize,
 }
 
-impl State {
+impl OverlayState {
     pub(super) fn new(present: RangeSet<u64>) -> Self {
         Self {
             present,
@@ -104,11 +107,12 @@ impl State {
             starved: VecDeque::new(),
             draining: false,
             idle: Vec::new(),
-            lent: 0,
+            borrowed: 0,
         }
     }
 
-    /// Whether a granule is in the top, and the first granule behind it of which that is not known to be the same.
+    /// Returns whether a granule is in the top, and the first granule behind it where that may
+    /// differ.
     #[inline]
     pub(super) fn run(&self, granule: u64) -> (bool, u64) {
         if let Some(present) = self.present.get(&granule) {
@@ -117,14 +121,15 @@ impl State {
         (false, self.next_present(granule))
     }
 
-    /// Whether the data of the base is known to reach as far as `end`.
+    /// Whether the data of the base is known to reach up to `end`.
     #[inline]
     pub(super) fn base_reaches(&self, end: u64) -> bool {
         end <= self.base_reaches
     }
 
-    /// Notes that the base has given its bytes up to `end`, and returns the address before which its data cannot end.
-    pub(super) fn base_gave(&mut self, end: u64) -> u64 {
+    /// Notes that the base has bytes up to `end`. Returns the address before which its data does
+    /// not end.
+    pub(super) fn note_base(&mut self, end: u64) -> u64 {
         self.base_reaches = self.base_reaches.max(end);
         self.base_reaches
     }
@@ -136,13 +141,14 @@ impl State {
             .map_or(u64::MAX, |present| present.start)
     }
 
-    /// The index of the first busy entry that does not end before a granule.
+    /// Returns the index of the first busy entry that does not end before a granule.
     fn busy_at(&self, granule: u64) -> usize {
         self.busy
             .partition_point(|busy| busy.granules.end <= granule)
     }
 
-    /// Decides about the first bytes of a write that lies within the extent; the rest of it is given back.
+    /// Decides the step for the first bytes of a write within the extent, and returns the rest of
+    /// it.
     pub(super) fn plan(
         &mut self,
         extent: Extent,
@@ -158,7 +164,7 @@ impl State {
         let free = match self.busy.get_mut(index) {
             Some(busy) if busy.granules.start <= granule => {
                 let (write, rest) = split(write, extent.start(busy.granules.end));
-                busy.waiting.push(write);
+                busy.waiters.push(write);
                 return (Step::Queued, rest);
             }
             Some(busy) => end.min(busy.granules.start),
@@ -171,22 +177,22 @@ impl State {
             return (Step::Whole(whole, write.view), rest);
         }
         let (write, rest) = split(write, extent.start(granule + 1));
-        if self.idle.is_empty() && self.lent == COPIES {
+        if self.idle.is_empty() && self.borrowed == COPIES {
             self.starved.push_back(write);
             return (Step::Queued, rest);
         }
         let buffer = self.idle.pop();
-        self.lent += 1;
+        self.borrowed += 1;
         self.mark_busy(index, granule..granule + 1);
-        (Step::Part(granule, write, buffer), rest)
+        (Step::CopyUp(granule, write, buffer), rest)
     }
 
     fn mark_busy(&mut self, index: usize, granules: Range<u64>) {
-        let waiting = Vec::new();
-        self.busy.insert(index, Busy { granules, waiting });
+        let waiters = Vec::new();
+        self.busy.insert(index, Busy { granules, waiters });
     }
 
-    /// Ends what began with `Whole` or `Part`: those of the granules that are in the top now are `stored`.
+    /// Ends a `Whole` or `CopyUp` step. Of its granules, `stored` are in the top now.
     pub(super) fn settle(&mut self, first: u64, stored: impl Iterator<Item = Range<u64>>) {
         stored
             .filter(|granules| !granules.is_empty())
@@ -197,24 +203,25 @@ impl State {
             .get(index)
             .is_some_and(|busy| busy.granules.start == first)
         {
-            self.ready.extend(self.busy.remove(index).waiting);
+            self.ready.extend(self.busy.remove(index).waiters);
         }
     }
 
-    /// Takes back the buffer of a `Part`.
-    pub(super) fn give_back(&mut self, buffer: Option<AlignedBuf>) {
-        self.lent -= 1;
+    /// Takes back the buffer of a `CopyUp` step.
+    pub(super) fn return_buffer(&mut self, buffer: Option<AlignedBuf>) {
+        self.borrowed -= 1;
         self.idle.extend(buffer);
     }
 
-    /// Whether the caller is to see to those who wait, until [`next`](Self::next) has none: nobody else does.
+    /// Claims the loop that sends the writes that need not wait any longer, until
+    /// [`next`](Self::next) has none. Returns `false` where it runs already.
     pub(super) fn begin_draining(&mut self) -> bool {
         !core::mem::replace(&mut self.draining, true)
     }
 
-    /// The next one who need not wait any more.
+    /// Takes out the next write that need not wait any longer. Without any, ends the loop.
     pub(super) fn next(&mut self) -> Option<PendingWrite> {
-        let has_buffer = !self.idle.is_empty() || self.lent < COPIES;
+        let has_buffer = !self.idle.is_empty() || self.borrowed < COPIES;
         let write = self.ready.pop_front().or_else(|| {
             let starved = &mut self.starved;
             has_buffer.then(|| starved.pop_front()).flatten()
@@ -224,7 +231,7 @@ impl State {
     }
 }
 
-/// The first granule, from that where the write begins, of which the write does not have the end.
+/// Returns the first granule whose end the write does not have, from its start on.
 fn whole_until(extent: Extent, write: &PendingWrite) -> u64 {
     let end = write.at + write.view.len() as u64;
     if end == extent.len {
@@ -249,8 +256,8 @@ fn split(write: PendingWrite, at: u64) -> (PendingWrite, Option<PendingWrite>) {
     (head, Some(PendingWrite { at, view: tail }))
 }
 
-/// What became of whole granules, of which `failures` failed, in order of their offsets from the first granule: one failed
-/// byte fails its granule.
+/// Returns the results of whole granules, in order. `failures` are the failed bytes, as offsets
+/// from the first granule: one failed byte fails its granule.
 pub(super) fn by_granule(
     granules: Range<u64>,
     shift: u32,
@@ -276,7 +283,7 @@ pub(super) fn by_granule(
     runs
 }
 
-/// Whether a view of either direction begins within the extent, and how much of it lies there.
+/// Returns how many bytes of a view lie within the extent.
 pub(super) fn room<D: Direction>(extent: Extent, at: u64, view: &View<D>) -> usize {
     let left = extent.len.saturating_sub(at);
     usize::try_from(left).map_or(view.len(), |left| left.min(view.len()))

@@ -1,40 +1,25 @@
-//! The writes of an [`Overlay`](super::Overlay), and what it does when the objects below have answered.
+//! The writes of an [`Overlay`](super::Overlay).
 
+use super::shared::{CopyUp, Objects, OverlayShared, WholeWrite};
 use super::state::{PendingWrite, Step, by_granule};
-use super::{Core, Objects};
+use crate::sent::{self, Sent, SentPool};
 use crate::steps::{OnPanic, Steps};
 use alloc::sync::Arc;
 use core::ops::Range;
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Address, PacketIo, Read, Write};
-use mfio::packet::{AlignedBuf, OnEnd, Outcome, Relay, View};
+use mfio::packet::{AlignedBuf, Outcome, View};
 
-/// What unbuffered I/O asks of memory, nearly always.
+/// Alignment of memory in bytes that suits unbuffered I/O nearly always.
 const ALIGNMENT: usize = 512;
 
-/// Whole granules on their way to the top.
-pub(super) struct Whole<B, T, P> {
-    core: Arc<Core<B, T, P>>,
-    granules: Range<u64>,
-}
-
-/// A granule that is brought from the base and, with a part of it overwritten, stored in the top.
-pub(super) struct Part<B, T, P> {
-    core: Arc<Core<B, T, P>>,
-    granule: u64,
-    pos: P,
-    write: PendingWrite,
-    /// Whether it has come from the base.
-    fetched: bool,
-}
-
-impl<B, T, P> Core<B, T, P>
+impl<B, T, P> OverlayShared<B, T, P>
 where
     P: Address,
     B: PacketIo<Read, P> + Send + Sync + 'static,
     T: PacketIo<Write, P> + Send + Sync + 'static,
 {
-    /// Sees to a write that lies within the extent.
+    /// Sends a write that lies within the extent, part by part.
     pub(super) fn write(self: &Arc<Self>, objects: &Objects<B, T>, write: PendingWrite) {
         let mut next = Some(write);
         while let Some(write) = next {
@@ -46,7 +31,7 @@ where
                     None => write.view.fail(ErrorKind::UnexpectedEof),
                 },
                 Step::Whole(granules, view) => self.store(objects, granules, view),
-                Step::Part(granule, write, buffer) => self.fetch(objects, granule, write, buffer),
+                Step::CopyUp(granule, write, buffer) => self.fetch(objects, granule, write, buffer),
                 Step::Queued => {}
             }
         }
@@ -58,8 +43,7 @@ where
             view.fail(ErrorKind::UnexpectedEof);
             return self.drain();
         };
-        let core = self.clone();
-        let relay = self.wholes.relay(view, Whole { core, granules });
+        let relay = sent::relay(self, view, WholeWrite { granules });
         objects.top.send_io(pos, relay.send());
     }
 
@@ -76,14 +60,14 @@ where
             AlignedBuf::try_with_alignment(size, ALIGNMENT.min(size).max(wanted.memory()))
         };
         let start = P::from_u64(self.extent.start(granule));
-        // An object that panics when it is asked what it wants leaves the granule as it was.
-        let begun = OnPanic(|| {
-            self.state.lock().give_back(None);
+        // Where `alignment` of an object panics, the granule stays as it was.
+        let unsent = OnPanic(|| {
+            self.state.lock().return_buffer(None);
             self.settle(granule, core::iter::empty());
             self.drain();
         });
         let buffer = buffer.map_or_else(allocate, Ok);
-        core::mem::forget(begun);
+        core::mem::forget(unsent);
         let (buffer, pos) = match (buffer, start) {
             (Ok(buffer), Some(pos)) => (buffer, pos),
             (Err(cause), _) => return self.give_up(granule, write.view, None, cause),
@@ -92,20 +76,19 @@ where
                 return self.give_up(granule, write.view, Some(buffer), cause);
             }
         };
-        let part = Part {
-            core: self.clone(),
+        let copy = CopyUp {
             granule,
             pos,
             write,
             fetched: false,
         };
-        let relay = self.parts.relay(buffer, part);
+        let relay = sent::relay(self, buffer, copy);
         objects
             .base
             .send_io(pos, relay.send_prefix(self.extent.size(granule)));
     }
 
-    /// Ends a partial write that came to nothing; the granule is as it was.
+    /// Fails a partial write, which leaves the granule as it was.
     #[cold]
     fn give_up(
         self: &Arc<Self>,
@@ -114,7 +97,7 @@ where
         buffer: Option<AlignedBuf>,
         cause: Cause,
     ) {
-        self.state.lock().give_back(buffer);
+        self.state.lock().return_buffer(buffer);
         self.settle(granule, core::iter::empty());
         view.fail(cause);
         self.drain();
@@ -124,9 +107,9 @@ where
         self.state.lock().settle(first, stored);
     }
 
-    /// Sees to those who waited, as long as there are any. Who comes here meanwhile, within a call of this very function
-    /// too, leaves them to it, so that calls do not nest with the number of those who wait. Where
-    /// the layer has gone they fail.
+    /// Sends the writes that need not wait any longer. One loop at a time does so: calls during it,
+    /// from within it too, leave their writes to it, so that calls do not nest. Where the layer is
+    /// dropped the writes fail.
     fn drain(self: &Arc<Self>) {
         if !self.state.lock().begin_draining() {
             return;
@@ -147,33 +130,40 @@ where
     }
 
     fn drop_next(&self) -> bool {
-        // Dropped when the lock is released.
+        // Drops the write without the lock.
         let next = self.state.lock().next();
         next.is_some()
     }
 }
 
-impl<B, T, P> OnEnd<View<Write>> for Whole<B, T, P>
+impl<B, T, P> Sent<View<Write>, OverlayShared<B, T, P>> for WholeWrite
 where
     P: Address,
     B: PacketIo<Read, P> + Send + Sync + 'static,
     T: PacketIo<Write, P> + Send + Sync + 'static,
 {
-    fn on_end(relay: Relay<View<Write>, Self>, outcome: Outcome) {
-        let core = relay.state().core.clone();
-        let (view, Self { granules, .. }) = core.wholes.reclaim(relay);
+    #[inline]
+    fn pool(
+        shared: &OverlayShared<B, T, P>,
+    ) -> &SentPool<View<Write>, OverlayShared<B, T, P>, Self> {
+        &shared.wholes
+    }
+
+    fn ended(self, shared: Arc<OverlayShared<B, T, P>>, view: View<Write>, outcome: Outcome) {
+        let Self { granules } = self;
         if outcome.is_success() {
-            core.settle(granules.start, core::iter::once(granules));
+            shared.settle(granules.start, core::iter::once(granules));
             view.done();
         } else {
-            core.settle_failed(granules, view, &outcome);
+            shared.settle_failed(granules, view, &outcome);
         }
-        core.drain();
+        shared.drain();
     }
 }
 
-impl<B, T, P> Core<B, T, P> {
-    /// Ends a write of whole granules some of which failed, and with each all of its bytes.
+impl<B, T, P> OverlayShared<B, T, P> {
+    /// Ends a write of whole granules that failed in part: a granule with a failed byte fails
+    /// whole.
     #[cold]
     fn settle_failed(&self, granules: Range<u64>, view: View<Write>, outcome: &Outcome) {
         let failures = outcome.failures().map(|failed| {
@@ -200,60 +190,59 @@ impl<B, T, P> Core<B, T, P> {
     }
 }
 
-impl<B, T, P> OnEnd<AlignedBuf> for Part<B, T, P>
+impl<B, T, P> Sent<AlignedBuf, OverlayShared<B, T, P>> for CopyUp<P>
 where
     P: Address,
     B: PacketIo<Read, P> + Send + Sync + 'static,
     T: PacketIo<Write, P> + Send + Sync + 'static,
 {
-    fn on_end(mut relay: Relay<AlignedBuf, Self>, outcome: Outcome) {
-        let core = relay.state().core.clone();
-        match (relay.state().fetched, Self::missing(&mut relay, &outcome)) {
-            (false, None) => Self::store(&core, relay),
-            (true, None) => {
-                let (buffer, part) = core.parts.reclaim(relay);
-                let mut state = core.state.lock();
-                state.give_back(Some(buffer));
-                state.settle(
-                    part.granule,
-                    core::iter::once(part.granule..part.granule + 1),
-                );
+    #[inline]
+    fn pool(
+        shared: &OverlayShared<B, T, P>,
+    ) -> &SentPool<AlignedBuf, OverlayShared<B, T, P>, Self> {
+        &shared.copies
+    }
+
+    fn ended(self, shared: Arc<OverlayShared<B, T, P>>, mut buffer: AlignedBuf, outcome: Outcome) {
+        match self.missing(&shared, &mut buffer, &outcome) {
+            None if !self.fetched => self.store(&shared, buffer),
+            None => {
+                let mut state = shared.state.lock();
+                state.return_buffer(Some(buffer));
+                let stored = self.granule..self.granule + 1;
+                state.settle(self.granule, core::iter::once(stored));
                 drop(state);
-                part.write.view.done();
-                core.drain();
+                self.write.view.done();
+                shared.drain();
             }
-            (_, Some(cause)) => {
-                let (buffer, part) = core.parts.reclaim(relay);
-                core.give_up(part.granule, part.write.view, Some(buffer), cause);
-            }
+            Some(cause) => shared.give_up(self.granule, self.write.view, Some(buffer), cause),
         }
     }
 }
 
-impl<B, T, P> Part<B, T, P>
-where
-    P: Address,
-    B: PacketIo<Read, P> + Send + Sync + 'static,
-    T: PacketIo<Write, P> + Send + Sync + 'static,
-{
-    /// Which bytes of the granule are overwritten.
-    fn bytes(&self) -> Range<usize> {
-        let start = (self.write.at - self.core.extent.start(self.granule)) as usize;
+impl<P: Address> CopyUp<P> {
+    /// Returns the range of the granule that is overwritten.
+    fn bytes<B, T>(&self, shared: &OverlayShared<B, T, P>) -> Range<usize> {
+        let start = (self.write.at - shared.extent.start(self.granule)) as usize;
         start..start + self.write.view.len()
     }
 
-    /// Why something is missing that is needed: of what comes from the base, all that is not overwritten. Zeros come from
-    /// behind its end.
-    fn missing(relay: &mut Relay<AlignedBuf, Self>, outcome: &Outcome) -> Option<Cause> {
+    /// Returns the cause that a needed byte failed with. Of the granule in the base all bytes are
+    /// needed that are not overwritten. Fills in zeros behind the end of the base.
+    fn missing<B, T>(
+        &self,
+        shared: &OverlayShared<B, T, P>,
+        buffer: &mut [u8],
+        outcome: &Outcome,
+    ) -> Option<Cause> {
         if outcome.is_success() {
             return None;
         }
-        if relay.state().fetched {
+        if self.fetched {
             return outcome.first_error();
         }
-        let Self { core, granule, .. } = relay.state();
-        let end = core.end_of_base(core.extent.start(*granule), outcome);
-        let bytes = relay.state().bytes();
+        let end = shared.end_of_base(shared.extent.start(self.granule), outcome);
+        let bytes = self.bytes(shared);
         let mut missing = None;
         for failed in outcome.failures() {
             let behind = failed.offset + failed.len;
@@ -261,7 +250,7 @@ where
                 ErrorKind::UnexpectedEof => end.clamp(failed.offset, behind),
                 _ => behind,
             };
-            relay.buffer_mut()[given_up..behind].fill(0);
+            buffer[given_up..behind].fill(0);
             let needed = failed.offset < bytes.start || given_up > bytes.end;
             if failed.offset < given_up && needed && missing.is_none() {
                 missing = Some(failed.cause);
@@ -270,18 +259,20 @@ where
         missing
     }
 
-    /// Overwrites a part of the granule that has come from the base, and stores it.
-    fn store(core: &Arc<Core<B, T, P>>, relay: Relay<AlignedBuf, Self>) {
-        let (mut buffer, mut part) = core.parts.reclaim(relay);
-        let Some(objects) = core.objects.upgrade() else {
+    /// Overwrites a part of the granule that was read from the base, and stores it in the top.
+    fn store<B, T>(mut self, shared: &Arc<OverlayShared<B, T, P>>, mut buffer: AlignedBuf)
+    where
+        B: PacketIo<Read, P> + Send + Sync + 'static,
+        T: PacketIo<Write, P> + Send + Sync + 'static,
+    {
+        let Some(objects) = shared.objects.upgrade() else {
             let cause = Cause::new(ErrorKind::Dropped);
-            return core.give_up(part.granule, part.write.view, Some(buffer), cause);
+            return shared.give_up(self.granule, self.write.view, Some(buffer), cause);
         };
-        buffer[part.bytes()].copy_from_slice(part.write.view.bytes());
-        part.fetched = true;
-        let (granule, pos) = (part.granule, part.pos);
-        let relay = core.parts.relay(buffer, part);
-        let len = core.extent.size(granule);
+        buffer[self.bytes(shared)].copy_from_slice(self.write.view.bytes());
+        self.fetched = true;
+        let (pos, len) = (self.pos, shared.extent.size(self.granule));
+        let relay = sent::relay(shared, buffer, self);
         objects.top.send_io(pos, relay.send_prefix(len));
     }
 }

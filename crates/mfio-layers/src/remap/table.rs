@@ -1,6 +1,6 @@
-//! The mappings of a [`Remap`](super::Remap), in numbers.
+//! The mappings of a [`Remap`](super::Remap), as numbers.
 
-use crate::route::Segment;
+use crate::route::Destination;
 use core::fmt;
 use core::ops::{Bound, RangeBounds, RangeInclusive};
 use mfio::error::ErrorKind;
@@ -8,9 +8,9 @@ use mfio::io::Address;
 use rangemap::RangeInclusiveMap;
 use rangemap::inclusive_map::Overlapping;
 
-/// How far a mapping moves its addresses. Neighbours that are moved equally far continue each other, and the range map
-/// makes one of those. Signed and wide: modulo 2^64 two mappings would be equal whose targets are the end and the
-/// beginning of the address space.
+/// The distance from the addresses of a mapping to their targets. Neighbours with equal distances
+/// continue each other, and the range map joins them. It has 128 bits and a sign: modulo 2^64,
+/// mappings to the end and to the beginning of the address space would be joined.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Shift(i128);
 
@@ -20,19 +20,19 @@ impl Shift {
         Self(i128::from(target) - i128::from(at))
     }
 
-    /// Where an address is moved; within the mapping this is an address.
+    /// Returns the target of an address. Within the mapping that is an address.
     #[inline]
     fn apply(self, at: u64) -> u64 {
         (i128::from(at) + self.0) as u64
     }
 }
 
-/// See the module. Ranges with both ends, as half-open ones could not hold the last address.
+/// The mappings. Ranges are inclusive, because half-open ones cannot have the last address.
 #[derive(Clone, Default)]
-pub(super) struct Table(RangeInclusiveMap<u64, Shift>);
+pub(super) struct Mappings(RangeInclusiveMap<u64, Shift>);
 
-impl Table {
-    /// The caller has seen to it that the target has enough addresses.
+impl Mappings {
+    /// Maps a range. The caller has checked that the target has enough addresses.
     pub(super) fn map(&mut self, range: RangeInclusive<u64>, target: u64) {
         let shift = Shift::between(*range.start(), target);
         self.0.insert(range, shift);
@@ -52,33 +52,34 @@ impl Table {
         self.0.get(&at).map(|shift| shift.apply(at))
     }
 
-    /// The way of a request that begins at this address.
+    /// Returns the walk of a request that begins at this address.
     #[inline]
-    pub(super) fn walk(&self, from: u64) -> Walk<'_> {
-        // To the end of the address space: how far the request reaches is known when the pieces are asked for.
-        Walk {
+    pub(super) fn walk(&self, from: u64) -> MappingWalk<'_> {
+        // To the end of the address space: the length of the request is not known here.
+        MappingWalk {
             ranges: self.0.overlapping(from..=u64::MAX),
             current: None,
         }
     }
 }
 
-/// One look-up; what follows is found going on from there.
-pub(super) struct Walk<'m> {
+/// The walk of one request through the mappings. The first step is a look-up; the next ones
+/// continue from there.
+pub(super) struct MappingWalk<'m> {
     ranges: Overlapping<'m, u64, Shift, RangeInclusive<u64>>,
-    /// The mapping looked at: first and last address.
+    /// The first and last address of the current mapping.
     current: Option<(u64, u64, Shift)>,
 }
 
-impl Walk<'_> {
-    /// The piece from `at` on. Addresses ascend.
+impl MappingWalk<'_> {
+    /// Returns the destination of the bytes from `at` on. Addresses ascend.
     #[inline]
-    pub(super) fn segment<'a, Io, Q: Address>(
+    pub(super) fn route<'a, Io, Q: Address>(
         &mut self,
         inner: &'a Io,
         at: u64,
         wanted: u64,
-    ) -> Segment<'a, Io, Q> {
+    ) -> Destination<'a, Io, Q> {
         if self.current.is_none_or(|(_, last, _)| last < at) {
             self.current = self
                 .ranges
@@ -87,22 +88,22 @@ impl Walk<'_> {
         }
         match self.current {
             Some((first, last, shift)) if first <= at => {
-                // All 2^64 addresses in one mapping are one more than can be counted.
-                Segment::of(inner, shift.apply(at), (last - at).saturating_add(1))
+                // Saturates where one mapping has all 2^64 addresses.
+                Destination::of(inner, shift.apply(at), (last - at).saturating_add(1))
             }
-            Some((first, ..)) => Segment::missing(ErrorKind::NotFound, first - at),
-            None => Segment::missing(ErrorKind::NotFound, wanted),
+            Some((first, ..)) => Destination::missing(ErrorKind::NotFound, first - at),
+            None => Destination::missing(ErrorKind::NotFound, wanted),
         }
     }
 }
 
-impl fmt::Debug for Table {
+impl fmt::Debug for Mappings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
     }
 }
 
-/// A range as numbers, both ends within; `None` where it is empty.
+/// Converts a range to an inclusive one of numbers; `None` where it is empty.
 pub(super) fn numbers<P: Address>(range: &impl RangeBounds<P>) -> Option<RangeInclusive<u64>> {
     let first = match range.start_bound() {
         Bound::Included(first) => first.to_u64(),
@@ -117,7 +118,7 @@ pub(super) fn numbers<P: Address>(range: &impl RangeBounds<P>) -> Option<RangeIn
     (first <= last).then_some(first..=last)
 }
 
-/// The last address of `P`, found by halving: the type does not say.
+/// Returns the last address of `P`, by binary search: the type does not tell.
 fn last_address<P: Address>() -> u64 {
     let (mut good, mut bad) = (0, u64::MAX);
     if P::from_u64(bad).is_some() {
@@ -139,7 +140,7 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    fn entries(table: &Table) -> Vec<(RangeInclusive<u64>, u64)> {
+    fn entries(table: &Mappings) -> Vec<(RangeInclusive<u64>, u64)> {
         table.iter().collect()
     }
 
@@ -160,7 +161,7 @@ mod tests {
 
     #[test]
     fn neighbours_that_continue_each_other_are_one() {
-        let mut table = Table::default();
+        let mut table = Mappings::default();
         table.map(0..=9, 100);
         table.map(20..=29, 120);
         assert_eq!(entries(&table), [(0..=9, 100), (20..=29, 120)]);
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_target_is_not_continued_by_its_beginning() {
-        let mut table = Table::default();
+        let mut table = Mappings::default();
         table.map(0..=9, u64::MAX - 9);
         table.map(10..=19, 0);
         assert_eq!(entries(&table), [(0..=9, u64::MAX - 9), (10..=19, 0)]);

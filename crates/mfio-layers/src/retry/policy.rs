@@ -1,4 +1,4 @@
-//! [`RetryPolicy`]: what is worth another attempt, how many there are, and the pauses between them.
+//! [`RetryPolicy`]: the causes that are retried, the number of attempts, and the delays between them.
 
 use crate::clock::Clock;
 use crate::hash::hash;
@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use core::time::Duration;
 use mfio::error::{Cause, ErrorKind};
 
-/// How often, and for which reasons, a [`Retry`](super::Retry) tries again, and after which pauses.
+/// The causes that a [`Retry`](super::Retry) retries, how often, and after which delays.
 ///
 /// ```
 /// use mfio::error::{Cause, ErrorKind};
@@ -46,8 +46,9 @@ struct Backoff {
 }
 
 impl RetryPolicy {
-    /// At most so many attempts for each range, the first one included; 0 is as 1. They follow each other at once, for the
-    /// reasons that pass by themselves: `Interrupted`, `WouldBlock`, `TimedOut` and `Busy`.
+    /// Creates a policy of at most `attempts` for each range, the first one included; 0 is as 1.
+    /// They follow each other without delay, for the causes that pass by themselves: `Interrupted`,
+    /// `WouldBlock`, `TimedOut` and `Busy`.
     pub fn new(attempts: u8) -> Self {
         Self {
             attempts,
@@ -57,14 +58,15 @@ impl RetryPolicy {
         }
     }
 
-    /// Says for which reasons it is tried again. Asked where a request ends, so it must not block.
+    /// Sets the causes that are retried. `worth` runs where a request ends, so it must not block.
     #[must_use]
     pub fn when(mut self, worth: impl Fn(Cause) -> bool + Send + Sync + 'static) -> Self {
         self.when = Arc::new(worth);
         self
     }
 
-    /// Lets time pass between attempts: `first` before the second one, then twice as much each time, up to `longest`.
+    /// Sets exponential back-off: a delay of `first` before the second attempt, then twice as much
+    /// each time, up to `longest`.
     #[must_use]
     pub fn backoff(mut self, clock: impl Clock, first: Duration, longest: Duration) -> Self {
         self.backoff = Some(Backoff {
@@ -75,8 +77,8 @@ impl RetryPolicy {
         self
     }
 
-    /// Shortens each pause, at random, to something between half of it and all of it, so that what failed together is not
-    /// tried again together. `seed` is to differ among those who might fail together: the number of a process or a node.
+    /// Shortens each delay at random, to no less than half, so that requests that failed together
+    /// are not retried together. Processes or nodes that may fail together need different seeds.
     ///
     /// ```
     /// use mfio::error::{Cause, ErrorKind};
@@ -98,7 +100,9 @@ impl RetryPolicy {
         self
     }
 
-    /// Whether a range is tried again that failed for this reason, after so many attempts, and how long to wait before.
+    /// Returns the delay before the next attempt, after `attempts` have failed, the last one with
+    /// `cause`; `None` where there is none. With [`jitter`](Self::jitter), each call draws a
+    /// number.
     #[doc(alias = "again")]
     pub fn next_delay(&self, cause: Cause, attempts: u8) -> Option<Duration> {
         if attempts >= self.attempts || !(self.when)(cause) {

@@ -1,80 +1,61 @@
-//! Who waits for an answer of one direction, and until when: the state of a [`Timeout`](super::Timeout), and nothing that runs
-//! code of others.
+//! The state of one direction of a [`Timeout`](super::Timeout): the requests that wait, by
+//! deadline, and idle ones. Nothing here runs code of an object or a waker.
 
-use super::{Asked, Core, Mark, Memory, Own};
-use crate::directions::DirectionExt;
-use alloc::sync::Arc;
+use super::limits::TimeoutLimits;
 use alloc::vec::Vec;
-use core::marker::PhantomData;
 use core::time::Duration;
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::Alignment;
-use mfio::packet::{AlignedBuf, Relay, View};
+use mfio::io::Direction;
+use mfio::packet::View;
 
-/// What a [`Timeout`](super::Timeout) may have under way. Bounds are for reads, and once more for writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeoutLimits {
-    /// How many bytes a request has at most that is sent to the object; longer ones are split. 0 is as 1. Where the object
-    /// asks for whole blocks ([`alignment`](mfio::io::PacketIo::alignment)), as many as that holds, and one at least.
-    pub chunk: usize,
-    /// How many requests the object has at most, overdue ones included. What exceeds that fails with `LimitReached`.
-    pub requests: usize,
-    /// How many of those may be overdue. While there are so many, new ones fail with `LimitReached`.
-    pub overdue: usize,
-    /// How much later than its time a request may time out; never before it. The clock is read once in so long, not for each
-    /// request, and rings as often while there are requests. 0: it is read for each. More than the time is as much as that.
-    pub slack: Duration,
+/// A request of the layer, with its memory and its slot.
+pub(super) trait Own {
+    /// Returns the size of its memory in bytes.
+    fn size(&self) -> usize;
+    /// Returns its slot in the table, which is its own as long as it exists.
+    fn slot(&self) -> usize;
 }
 
-impl Default for TimeoutLimits {
-    /// 64 KiB; 4096 requests; 256 overdue ones; 5 ms.
-    fn default() -> Self {
-        Self {
-            chunk: 65_536,
-            requests: 4096,
-            overdue: 256,
-            slack: Duration::from_millis(5),
-        }
-    }
-}
-
-/// Requests up to this size have smaller buffers, and are copied while the table is locked.
+/// Requests up to this size have small buffers, and are copied under the lock of the table.
 pub(super) const SMALL: usize = 4096;
-/// How many idle requests are kept of each size.
+/// How many idle requests of each size are kept.
 const KEPT: usize = 64;
 /// Requests with larger buffers are not kept.
-const LARGE: usize = 1 << 20;
+pub(super) const LARGE: usize = 1 << 20;
 /// As an index: none.
 const NONE: usize = usize::MAX;
-/// As a time: not known yet.
+/// As a deadline: not known yet.
 const UNTIMED: Duration = Duration::MAX;
 
-pub(super) struct Table<D: DirectionExt> {
-    /// Each belongs to one request, idle ones included, or is `vacant`.
+pub(super) struct Table<D: Direction, O> {
+    /// Each slot belongs to one request, idle ones included, or is `vacant`.
     slots: Vec<Slot<D>>,
     vacant: Vec<usize>,
     /// How many requests the object has.
     under_way: usize,
-    /// Slots whose initiators wait, by time: all wait equally long. Linked through the slots, so that each leaves at once.
+    /// The slots of requests that wait, by deadline, in a list through the slots. All wait equally
+    /// long, so that new ones go to the end.
     first: usize,
     last: usize,
-    /// The first of those at the end of the list whose time is not known yet.
+    /// The first of the slots at the end of the list whose deadline is not known yet.
     untimed: usize,
-    /// The clock will ring for those who come now.
+    /// The clock is armed to ring within the slack, which gives new requests their deadline.
     ticking: bool,
+    /// How often the clock was read for all that had begun.
     ticks: u64,
-    /// How many have begun to wait so far.
+    /// The number of the newest request.
     newest: u64,
     overdue: usize,
     timed_out: u64,
-    /// How many found no room.
+    /// How many requests found no room.
     refused: u64,
-    small: Vec<Own<D>>,
-    large: Vec<Own<D>>,
+    /// Idle requests.
+    small: Vec<O>,
+    large: Vec<O>,
 }
 
-struct Slot<D: DirectionExt> {
-    /// `None`: no longer waited for.
+struct Slot<D: Direction> {
+    /// `None` where the request is idle or overdue.
     view: Option<View<D>>,
     number: u64,
     due: Duration,
@@ -82,7 +63,7 @@ struct Slot<D: DirectionExt> {
     after: usize,
 }
 
-impl<D: DirectionExt> Default for Table<D> {
+impl<D: Direction, O> Default for Table<D, O> {
     fn default() -> Self {
         Self {
             slots: Vec::new(),
@@ -103,56 +84,40 @@ impl<D: DirectionExt> Default for Table<D> {
     }
 }
 
-impl<D: DirectionExt> Table<D> {
-    /// A request of `len` bytes, whose slot is not waited for yet.
+impl<D: Direction, O: Own> Table<D, O> {
+    /// Takes an idle request of at least `len` bytes, or makes one of so many bytes for the given
+    /// slot.
     #[inline]
     pub(super) fn take(
         &mut self,
         len: usize,
-        alignment: Alignment,
-        core: &Arc<Core>,
-    ) -> Result<Own<D>, Cause> {
-        let limits = &core.limits;
+        limits: &TimeoutLimits,
+        make: impl FnOnce(usize) -> Result<O, Cause>,
+    ) -> Result<O, Cause> {
         if self.under_way >= limits.requests || self.overdue >= limits.overdue {
             self.refused += 1;
             return Err(ErrorKind::LimitReached.into());
         }
-        let shelf = match len {
+        let idle = match len {
             0..=SMALL => &mut self.small,
             _ => &mut self.large,
         };
-        let own = match shelf.pop_if(|own| own.len() >= len) {
+        let own = match idle.pop_if(|own| own.size() >= len) {
             Some(own) => own,
-            None => self.allocate(len, alignment, core)?,
+            None => self.allocate(make)?,
         };
         self.under_way += 1;
         Ok(own)
     }
 
     #[cold]
-    fn allocate(
-        &mut self,
-        len: usize,
-        alignment: Alignment,
-        core: &Arc<Core>,
-    ) -> Result<Own<D>, Cause> {
-        let size = match len {
-            0..=SMALL => SMALL,
-            _ => core.limits.chunk.min(LARGE).max(alignment.block()).max(len),
-        };
-        let memory = AlignedBuf::try_with_alignment(size, alignment.memory().max(SMALL))?;
+    fn allocate(&mut self, make: impl FnOnce(usize) -> Result<O, Cause>) -> Result<O, Cause> {
         let slot = self.vacant.pop().unwrap_or_else(|| self.grow());
-        let asked = Asked {
-            core: None,
-            slot,
-            way: PhantomData,
-        };
-        let mark = Mark {
-            core: Arc::downgrade(core),
-            slot,
-            way: PhantomData,
-        };
-        Ok(Relay::new(Memory::new(memory, mark), asked))
+        let made = make(slot);
+        if made.is_err() {
+            self.vacate(slot);
+        }
+        made
     }
 
     fn grow(&mut self) -> usize {
@@ -166,7 +131,8 @@ impl<D: DirectionExt> Table<D> {
         self.slots.len() - 1
     }
 
-    /// From now on somebody waits. Where nobody will see to its time, returns the number by which the caller does.
+    /// Begins to wait for a request. Returns its number where the caller has to read the clock for
+    /// it, as no ring will.
     #[inline]
     pub(super) fn wait(&mut self, slot: usize, view: View<D>, slack: Duration) -> Option<u64> {
         self.newest += 1;
@@ -188,7 +154,7 @@ impl<D: DirectionExt> Table<D> {
         (slack.is_zero() || !self.ticking).then_some(number)
     }
 
-    /// Says until when those wait who began up to `newest` and do not know it yet.
+    /// Sets the deadline of the requests up to number `newest` that have none yet.
     pub(super) fn time(&mut self, newest: u64, due: Duration) {
         let first = self.untimed;
         while let Some(slot) = self.slots.get_mut(self.untimed) {
@@ -198,7 +164,8 @@ impl<D: DirectionExt> Table<D> {
             slot.due = due;
             self.untimed = slot.after;
         }
-        // Somebody who began before them may have looked at the clock later, and would hold them up.
+        // An older request may have a later deadline, as its thread read the clock later. It would
+        // hold up the others in the list.
         let mut at = self.slots.get(first).map_or(self.last, |slot| slot.before);
         while let Some(slot) = self.slots.get_mut(at) {
             if slot.number <= newest {
@@ -211,18 +178,19 @@ impl<D: DirectionExt> Table<D> {
         }
     }
 
-    /// How often was looked at the clock for everybody: who arms it says so with this number.
+    /// Returns how often the clock was read for all: a number for [`armed`](Self::armed).
     pub(super) fn ticks(&self) -> u64 {
         self.ticks
     }
 
-    /// The clock is armed, to ring within the slack, unless it has rung since there were so many ticks: those who come now
-    /// need not look at it.
+    /// Notes that the clock is armed to ring within the slack, so that new requests need not read
+    /// it; unless it has rung since there were so many ticks.
     pub(super) fn armed(&mut self, ticks: u64) {
         self.ticking |= self.ticks == ticks;
     }
 
-    /// It was `now` after `newest` began. Says when to look again, if somebody waits.
+    /// Notes that the time was `now` after request `newest` had begun. Returns when the clock is to
+    /// ring next, if a request waits.
     pub(super) fn tick(
         &mut self,
         newest: u64,
@@ -237,17 +205,17 @@ impl<D: DirectionExt> Table<D> {
         if self.ticking {
             return Some(first.min(now.saturating_add(slack)));
         }
-        // Who is not timed here is about to look at the clock.
+        // The thread of a request without a deadline is about to read the clock.
         Some(first).filter(|due| *due != UNTIMED)
     }
 
-    /// Who waits now has this number at most.
+    /// Returns the number of the newest request.
     pub(super) fn newest(&self) -> u64 {
         self.newest
     }
 
-    /// The object has ended a request, which is to be [kept](Self::keep). Returns who waited for it; `None` where it was
-    /// overdue.
+    /// Ends a request of the object, which the caller then [keeps](Self::keep). Returns the view
+    /// that waits for it; `None` where it was overdue.
     #[inline]
     pub(super) fn end(&mut self, slot: usize) -> Option<View<D>> {
         self.under_way -= 1;
@@ -258,12 +226,12 @@ impl<D: DirectionExt> Table<D> {
         view
     }
 
-    /// The request of this slot has ended, and is dropped.
+    /// Frees the slot of a request that is dropped.
     pub(super) fn vacate(&mut self, slot: usize) {
         self.vacant.push(slot);
     }
 
-    /// Takes out one who has waited until `now`, if there is one.
+    /// Takes out the view of a request whose deadline has passed, if there is one.
     pub(super) fn expire(&mut self, now: Duration) -> Option<View<D>> {
         let due = self.slots.get(self.first)?.due;
         if due > now || due == UNTIMED {
@@ -273,31 +241,31 @@ impl<D: DirectionExt> Table<D> {
         self.abandon()
     }
 
-    /// Whether somebody waits for the request of this slot.
+    /// Whether the initiator waits for the request of this slot.
     pub(super) fn is_wanted(&self, slot: usize) -> bool {
         let view = self.slots.get(slot).and_then(|slot| slot.view.as_ref());
         view.is_some_and(|view| !view.is_abandoned())
     }
 
-    /// Takes out the one who has waited longest.
+    /// Takes out the view that has waited longest. Its request is overdue from then on.
     pub(super) fn abandon(&mut self) -> Option<View<D>> {
         let view = self.unlink(self.first)?;
         self.overdue += 1;
         Some(view)
     }
 
-    /// Keeps a request for later. Gives it back where there are enough.
+    /// Keeps an idle request. Returns it where there are enough.
     #[inline]
-    pub(super) fn keep(&mut self, own: Own<D>) -> Option<Own<D>> {
-        let shelf = match own.len() {
+    pub(super) fn keep(&mut self, own: O) -> Option<O> {
+        let idle = match own.size() {
             0..=SMALL => &mut self.small,
             _ => &mut self.large,
         };
-        if shelf.len() >= KEPT || own.len() > LARGE {
-            self.vacate(own.state().slot);
+        if idle.len() >= KEPT || own.size() > LARGE {
+            self.vacate(own.slot());
             return Some(own);
         }
-        shelf.push(own);
+        idle.push(own);
         None
     }
 

@@ -1,16 +1,16 @@
-//! What a [`Trace`](super::Trace) counts, and how it is shown.
+//! The counters of a [`Trace`](super::Trace), and their display.
 
 use super::histogram::{Histogram, Latencies};
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 
-/// Of one direction.
+/// The counters of one direction.
 #[derive(Default)]
 pub(super) struct Counters {
     begun: AtomicU64,
     ended: AtomicU64,
-    /// How many had ended at the last reset.
+    /// The value of `ended` at the last reset.
     forgotten: AtomicU64,
     bytes: AtomicU64,
     failures: AtomicU64,
@@ -19,13 +19,13 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// Returns the number of the request.
+    /// Counts a request that begins, and returns its number.
     #[inline]
     pub(super) fn begin(&self) -> u64 {
         self.begun.fetch_add(1, Relaxed)
     }
 
-    /// What was begun was no request after all.
+    /// Takes a request back that was not sent after all.
     pub(super) fn withdraw(&self) {
         self.begun.fetch_sub(1, Relaxed);
     }
@@ -36,7 +36,7 @@ impl Counters {
         self.ended.fetch_add(1, Relaxed);
     }
 
-    /// A time that stands for so many requests.
+    /// Counts a latency that stands for `weight` requests.
     #[inline]
     pub(super) fn time(&self, took: Duration, weight: u64) {
         self.latency.record_n(took, weight);
@@ -48,7 +48,7 @@ impl Counters {
         self.failed_bytes.fetch_add(failed as u64, Relaxed);
     }
 
-    /// How many requests are on their way: about, where some begin and end while this is looked at.
+    /// Returns the queue depth, approximately where requests begin and end meanwhile.
     #[inline]
     pub(super) fn depth(&self) -> u64 {
         let begun = self.begun.load(Relaxed);
@@ -75,20 +75,20 @@ impl Counters {
     }
 }
 
-/// What a [`Trace`](super::Trace) saw of one direction. Requests count when they have ended.
+/// The counts of one direction of a [`Trace`](super::Trace). Requests count when they have ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TracedDirection {
-    /// How many requests there were.
+    /// Requests that have ended.
     pub operations: u64,
-    /// How many bytes were moved.
+    /// Bytes that were moved.
     pub bytes: u64,
-    /// Of how many requests some bytes failed. The end of the data counts.
+    /// Requests of which some bytes failed, at the end of the data too.
     pub failures: u64,
-    /// How many bytes failed.
+    /// Bytes that failed.
     pub failed_bytes: u64,
-    /// How long the requests took, from when they were sent to when their last part ended. Where only some were timed (see
-    /// [`Trace`](super::Trace::new)) each of those counts as often as there are requests for which it stands, so that there
-    /// are about as many as operations.
+    /// Latencies of the requests, from their begin to the end of their last part. Where only some
+    /// were timed (see [`Trace`](super::Trace::new)), each of those counts for all that it stands
+    /// for, so that there are about as many as operations.
     pub latency: Latencies,
 }
 
@@ -102,21 +102,23 @@ impl TracedDirection {
     }
 }
 
-/// What a [`Trace`](super::Trace) had seen at one time. Shown as a table.
+/// The counts of a [`Trace`](super::Trace) at one time. Displayed as a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceSnapshot {
     /// Reads.
     pub reads: TracedDirection,
     /// Writes.
     pub writes: TracedDirection,
-    /// How many requests were on their way. About, as `deepest` is, where several threads begin and end requests meanwhile.
+    /// The queue depth. Approximate, as `deepest` is, where threads begin and end requests
+    /// meanwhile.
     pub depth: u64,
-    /// How many were on their way at once, at most.
+    /// The greatest queue depth.
     pub deepest: u64,
 }
 
 impl TraceSnapshot {
-    /// Adds what was seen elsewhere. The depths are added, too: the sum is what there may have been at once.
+    /// Adds the counts of another snapshot. The sum of the depths is what may have been in flight
+    /// at once.
     pub fn merge(&mut self, other: &Self) {
         self.reads.merge(&other.reads);
         self.writes.merge(&other.writes);
@@ -125,7 +127,7 @@ impl TraceSnapshot {
     }
 }
 
-/// A number of bytes, in the largest unit that leaves a digit before the point.
+/// A number of bytes, displayed in the largest unit that leaves a digit before the point.
 struct Bytes(u64);
 
 impl fmt::Display for Bytes {

@@ -1,4 +1,4 @@
-//! [`Histogram`]: how long things took.
+//! [`Histogram`]: latencies.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -6,15 +6,16 @@ use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 
-/// Each power of two is divided into so many buckets of equal width: two to this power.
+/// Binary logarithm of the number of buckets that a power of two is divided into.
 const FINE: u32 = 3;
 /// One for each value below 8, and 8 for each power of two from there on.
 const BUCKETS: usize = (64 - FINE as usize + 1) << FINE;
 
-/// Counts durations in buckets, so that percentiles can be asked for: in 4 KiB, whatever is counted, without a lock.
+/// Counts durations in buckets, for percentiles. Takes 4 KiB and no lock.
 ///
-/// The buckets are log-linear, as those of HdrHistogram: each power of two of nanoseconds is divided into 8 of equal width.
-/// So what is given back is never less than what was recorded, and at most 12.5 % more. From 0 ns to 584 years.
+/// The buckets are log-linear, as those of HdrHistogram: each power of two of nanoseconds is
+/// divided into 8 buckets of equal width. So a result is never less than the recorded duration, and
+/// at most 12.5 % more. Durations range from 0 ns to 584 years.
 ///
 /// ```
 /// use mfio_layers::Histogram;
@@ -34,7 +35,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// An empty one. Allocates.
+    /// Creates an empty histogram. Allocates.
     pub fn new() -> Self {
         Self {
             counts: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
@@ -47,14 +48,14 @@ impl Histogram {
         self.record_n(duration, 1);
     }
 
-    /// Counts one duration so many times, as a sample that stands for others.
+    /// Counts one duration several times, as a sample that stands for others.
     #[inline]
     pub fn record_n(&self, duration: Duration, times: u64) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.counts[bucket(nanos)].fetch_add(times, Relaxed);
     }
 
-    /// Counts everything that was counted elsewhere.
+    /// Adds the counts of another histogram.
     pub fn merge(&self, other: &Latencies) {
         for (count, more) in self.counts.iter().zip(&other.counts) {
             if *more > 0 {
@@ -63,12 +64,12 @@ impl Histogram {
         }
     }
 
-    /// Forgets everything. What is counted at the same time may be forgotten, or not.
+    /// Resets all counts. Durations that are recorded during the call may be lost.
     pub fn reset(&self) {
         self.counts.iter().for_each(|count| count.store(0, Relaxed));
     }
 
-    /// What was counted so far.
+    /// Returns the counts so far.
     pub fn snapshot(&self) -> Latencies {
         Latencies {
             counts: self
@@ -92,20 +93,21 @@ impl fmt::Debug for Histogram {
     }
 }
 
-/// What a [`Histogram`] had counted at one time.
+/// The counts of a [`Histogram`] at one time.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Latencies {
     counts: Box<[u64]>,
 }
 
 impl Latencies {
-    /// How many durations there are.
+    /// Returns how many durations were counted.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// The duration that `percent` of all do not exceed, rounded up to the end of its bucket; of nothing there is none.
-    /// What is below 0 or above 100 is taken for 0 or 100: the least and the greatest.
+    /// Returns the duration that `percent` of all do not exceed, rounded up to the end of its
+    /// bucket; `None` where nothing was counted. `percent` is clamped to the range from 0, the
+    /// least duration, to 100, the greatest.
     pub fn percentile(&self, percent: f64) -> Option<Duration> {
         let all = self.count();
         let wanted = percent.clamp(0.0, 100.0) / 100.0 * all as f64;
@@ -118,13 +120,13 @@ impl Latencies {
         Some(Duration::from_nanos(end_of(bucket)))
     }
 
-    /// The greatest duration, rounded up to the end of its bucket.
+    /// Returns the greatest duration, rounded up to the end of its bucket.
     pub fn max(&self) -> Option<Duration> {
         let bucket = self.counts.iter().rposition(|count| *count > 0)?;
         Some(Duration::from_nanos(end_of(bucket)))
     }
 
-    /// Adds what was counted elsewhere.
+    /// Adds the counts of another histogram.
     pub fn merge(&mut self, other: &Self) {
         for (count, more) in self.counts.iter_mut().zip(&other.counts) {
             *count = count.wrapping_add(*more);
@@ -151,7 +153,7 @@ impl fmt::Debug for Latencies {
     }
 }
 
-/// The bucket of a value.
+/// Returns the bucket of a value.
 #[inline]
 fn bucket(nanos: u64) -> usize {
     match nanos.checked_ilog2() {
@@ -163,7 +165,7 @@ fn bucket(nanos: u64) -> usize {
     }
 }
 
-/// The greatest value of a bucket.
+/// Returns the greatest value of a bucket.
 fn end_of(bucket: usize) -> u64 {
     let (coarse, fine) = (bucket >> FINE, bucket as u64 & ((1 << FINE) - 1));
     match coarse.checked_sub(1) {

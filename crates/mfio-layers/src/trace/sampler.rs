@@ -1,28 +1,30 @@
-//! Which requests a [`Trace`](super::Trace) times: reading a clock twice can take longer than the request does.
+//! The choice of the requests that a [`Trace`](super::Trace) times: reading a clock twice can take
+//! longer than a request.
 
 use crate::hash::hash;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use core::time::Duration;
 
-/// Requests that take less are quick. Two readings of a system's clock, some 60 ns, are a thirtieth of that.
+/// Requests that take less time are quick. Two readings of a system clock take 60 ns, about 3 % of
+/// it.
 const QUICK: Duration = Duration::from_micros(2);
 
-/// Of quick ones, one in so many is timed: two to this power.
+/// Binary logarithm of the sampling rate: one quick request in 16 is timed.
 const ONE_IN: u32 = 4;
 
 pub(super) struct Sampler {
     all: bool,
-    /// Whether the last one that was timed was quick.
+    /// Whether the last timed request was quick.
     quick: AtomicBool,
 }
 
 impl Sampler {
-    /// Times one in 16 while requests are quick, and all while they are not.
+    /// Samples one request in 16 while they are quick, and all while they are not.
     pub(super) fn some() -> Self {
         Self::new(false)
     }
 
-    /// Times all.
+    /// Samples all requests.
     pub(super) fn all() -> Self {
         Self::new(true)
     }
@@ -34,22 +36,22 @@ impl Sampler {
         }
     }
 
-    /// For how many requests the time of this one stands; 0 where it is not to be taken. Depends on those before, never on
-    /// the request itself, so that what is counted has the distribution of them all.
+    /// Returns how many requests the latency of this one stands for; 0 where it is not timed.
+    /// Depends on earlier requests, never on this one, so that the sample is unbiased.
     #[inline]
     pub(super) fn weight(&self, number: u64) -> u64 {
         if self.all || !self.quick.load(Relaxed) {
             return 1;
         }
-        // A sequence with even gaps would not do: after one that was timed others would certainly not be, so that those which
-        // are timed because it was slow would count too much.
+        // Even gaps would be biased: after a sampled request the next ones would certainly not be
+        // sampled, so that requests which are timed because that one was slow would count too much.
         match hash(number) >> (64 - ONE_IN) {
             0 => 1 << ONE_IN,
             _ => 0,
         }
     }
 
-    /// How long one took that was timed.
+    /// Notes the latency of a timed request.
     #[inline]
     pub(super) fn learn(&self, took: Duration) {
         let quick = took < QUICK;
@@ -85,7 +87,8 @@ mod tests {
         assert_eq!(weights(0, 1), 1 << 14);
     }
 
-    /// Slow ones come in bursts: each is to count as often as there are slow ones, and so are the quick ones.
+    /// Slow ones come in bursts: each is to count as often as there are slow ones, and so are the
+    /// quick ones.
     #[test]
     fn what_is_counted_is_what_there_was() {
         for burst in [1u64, 5, 20, 1000] {

@@ -1,4 +1,4 @@
-//! What is told to `tracing`, where that is asked for.
+//! The spans of requests in `tracing`, with the feature of that name.
 
 use core::fmt::Debug;
 use core::time::Duration;
@@ -7,7 +7,7 @@ use core::time::Duration;
 #[cfg(feature = "tracing")]
 pub(super) struct Span(tracing::Span);
 
-/// The span of one request, which nobody wants.
+/// The span of one request, which is not recorded.
 #[cfg(not(feature = "tracing"))]
 pub(super) struct Span;
 
@@ -18,13 +18,13 @@ impl Span {
         Self(tracing::trace_span!("request", verb, pos = ?pos, len))
     }
 
-    /// Runs what happens because of the request.
+    /// Runs a closure within the span.
     #[inline]
     pub(super) fn within<R>(&self, run: impl FnOnce() -> R) -> R {
         self.0.in_scope(run)
     }
 
-    /// Whether somebody listens, who is to hear of its time, too.
+    /// Whether a subscriber records the span, and so needs the latency.
     #[inline]
     pub(super) fn is_wanted(&self) -> bool {
         !self.0.is_disabled()

@@ -1,4 +1,5 @@
-//! An allocator that counts, and an object that counts what it is sent: what tests of the steady state share.
+//! An allocator that counts, and an object that counts what it is sent: what tests of the steady
+//! state share.
 #![allow(unsafe_code)]
 
 use mfio::io::{Direction, PacketIo};

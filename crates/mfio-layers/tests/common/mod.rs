@@ -1,4 +1,5 @@
-//! What the tests of layers share: a model of an object, byte by byte, and requests to compare the two with.
+//! What the tests of layers share: a model of an object, byte by byte, and requests to compare the
+//! two with.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -92,8 +93,8 @@ pub enum Op {
     Write { pos: u64, bytes: Vec<u8> },
 }
 
-/// Requests of up to `longest` bytes that begin anywhere within `addresses`, many of them just before or behind one of
-/// `edges`; some are empty.
+/// Requests of up to `longest` bytes that begin anywhere within `addresses`, many of them just
+/// before or behind one of `edges`; some are empty.
 pub fn ops(
     addresses: Range<u64>,
     edges: Vec<u64>,
@@ -108,8 +109,8 @@ pub fn ops(
     prop::collection::vec(prop_oneof![2 => read, 1 => write], 1..24)
 }
 
-/// Performs `ops` through `io`, reads that follow each other at the same time, and compares each with the model: which
-/// bytes failed, why, and what was read.
+/// Performs `ops` through `io`, reads that follow each other at the same time, and compares each
+/// with the model: which bytes failed, why, and what was read.
 pub fn run<Io, P>(io: &Io, model: &mut Model, ops: &[Op]) -> Result<(), TestCaseError>
 where
     P: Address,
@@ -184,8 +185,8 @@ where
     compare(&outcome, &model.write(pos, bytes), None)
 }
 
-/// Performs `ops` with the blocking calls, and compares their results with the model. A write that fails is not repeated
-/// there: how much of it was done is not said.
+/// Performs `ops` with the blocking calls, and compares their results with the model. A write that
+/// fails is not repeated there: how much of it was done is not said.
 pub fn run_blocking<Io, P>(io: &Io, model: &mut Model, ops: &[Op]) -> Result<(), TestCaseError>
 where
     P: Address,

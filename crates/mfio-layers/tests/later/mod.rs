@@ -17,8 +17,9 @@ use std::sync::{Arc, Mutex};
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub use witness::{Step, Witness, finish, play, small_noise, steps};
 
-/// Bytes behind requests that wait until the test lets them happen, and then until it lets them end: what is done, and
-/// what is told, come in an order that has nothing to do with that of the requests.
+/// Bytes behind requests that wait until the test lets them happen, and then until it lets them
+/// end: what is done, and what is told, come in an order that has nothing to do with that of the
+/// requests.
 pub struct Later(Mutex<State>);
 
 struct State {

@@ -62,8 +62,8 @@ struct WriteOp {
     in_flight: InFlight<Vec<u8>, Write>,
 }
 
-/// Sends requests to an object and checks each read: it may give what was there when it began, or what a write gave that was
-/// on its way meanwhile, and nothing else.
+/// Sends requests to an object and checks each read: it may give what was there when it began, or
+/// what a write gave that was on its way meanwhile, and nothing else.
 pub struct Witness<'a, Io> {
     io: &'a Io,
     bytes: Vec<Byte>,
@@ -221,7 +221,8 @@ impl<'a, Io: PacketIo<Read> + PacketIo<Write>> Witness<'a, Io> {
     }
 }
 
-/// Plays `steps` against an object over others that answer later, lets all end, and reads everything once more.
+/// Plays `steps` against an object over others that answer later, lets all end, and reads
+/// everything once more.
 pub fn play<Io: PacketIo<Read> + PacketIo<Write>>(
     witness: &mut Witness<'_, Io>,
     below: &[&Later],

@@ -1,4 +1,4 @@
-//! Orders are compared with a list of all writes that have not ended.
+//! Compares an order with a list of all writes that have not ended.
 
 use super::*;
 use proptest::prelude::*;
@@ -40,8 +40,8 @@ impl Model {
         if !order.begin_starting() {
             return;
         }
-        while let Some((number, parked)) = order.next() {
-            assert_eq!(parked, Some(number));
+        while let Some((number, queued)) = order.next() {
+            assert_eq!(queued, Some(number));
             let write = self.0.iter_mut().find(|w| w.number == number).unwrap();
             assert!(!std::mem::replace(&mut write.begun, true), "it begins once");
         }
@@ -66,7 +66,7 @@ proptest! {
                         Entry::Refused => panic!("there is room"),
                     };
                     if !begun {
-                        order.park(number, number);
+                        order.queue(number, number);
                     }
                     model.0.push(Write { number, first, last, begun });
                 }
@@ -124,7 +124,7 @@ fn too_many_that_wait_are_refused() {
         let Entry::Waits(number) = order.enter(5, 5) else {
             panic!("there is room");
         };
-        order.park(number, ());
+        order.queue(number, ());
     }
     assert_eq!(order.enter(9, 9), Entry::Refused);
     assert!(order.finish(first));

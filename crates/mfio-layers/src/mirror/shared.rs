@@ -1,0 +1,73 @@
+//! The part of a [`Mirror`](super::Mirror) that requests keep while the replicas have them. It does
+//! not own the replicas.
+
+use super::gate::Gate;
+use super::order::Number;
+use super::replicas::{InOrder, Replicas};
+use crate::sent::SentPool;
+use alloc::sync::{Arc, Weak};
+use mfio::error::Cause;
+use mfio::io::{Position, Read, Write};
+use mfio::packet::{RelayPool, View};
+
+/// How many idle blocks of each direction are kept.
+const KEPT: usize = 256;
+
+/// The writes after which a [`Mirror`](super::Mirror) reports a range as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WritePolicy {
+    /// Those of all replicas, stale ones included.
+    #[default]
+    All,
+    /// That of one replica that is not stale. The replicas that failed it become stale.
+    Any,
+}
+
+pub(super) struct MirrorShared<Io, P: Position> {
+    pub(super) objects: Weak<[Io]>,
+    pub(super) replicas: Replicas,
+    pub(super) policy: WritePolicy,
+    /// Whether reads must follow each other, and whether writes must.
+    pub(super) reads_in_order: InOrder,
+    pub(super) writes_in_order: InOrder,
+    pub(super) order: Gate<QueuedWrite<P>>,
+    pub(super) reads: SentPool<View<Read>, Self, ReplicaRead<P>>,
+    pub(super) writes: SentPool<View<Write>, Self, ReplicatedWrite>,
+}
+
+/// A read that a replica has.
+pub(super) struct ReplicaRead<P> {
+    pub(super) pos: P,
+    pub(super) replica: usize,
+    /// How many replicas may be asked after this one.
+    pub(super) left: usize,
+    /// The cause that the first replica failed with.
+    pub(super) cause: Option<Cause>,
+}
+
+/// A write that all replicas have.
+pub(super) struct ReplicatedWrite {
+    /// Its number in the order of writes; `None` where it needs none.
+    pub(super) number: Option<Number>,
+}
+
+/// A write that waits for earlier ones that overlap it.
+pub(super) struct QueuedWrite<P> {
+    pub(super) pos: P,
+    pub(super) view: View<Write>,
+}
+
+impl<Io, P: Position> MirrorShared<Io, P> {
+    pub(super) fn new(objects: &Arc<[Io]>, replicas: Replicas, policy: WritePolicy) -> Self {
+        Self {
+            objects: Arc::downgrade(objects),
+            replicas,
+            policy,
+            reads_in_order: InOrder::new(),
+            writes_in_order: InOrder::new(),
+            order: Gate::new(),
+            reads: RelayPool::new(KEPT),
+            writes: RelayPool::new(KEPT),
+        }
+    }
+}
