@@ -47,9 +47,9 @@ docs() {
     echo "docs: ok"
 }
 
-# Builds each Rust example of the README as a stranger does: in a crate of its own, with nothing but
-# the dependency lines before it. Crates of this repository are taken from here, other versions from
-# Cargo.lock. An example that is not marked `no_run` runs, too.
+# Builds each Rust example of the README and of docs/layers.md as a newcomer does: in a crate of its
+# own, with the dependency lines before it only. Crates of this repository are taken from here,
+# other versions from Cargo.lock. An example that is not marked `no_run` runs, too.
 readme() {
     local scratch=$target_base/readme example number=0
     rm -rf "$scratch/examples"
@@ -64,7 +64,7 @@ readme() {
         }
         /^```$/ { kind = "" }
         kind { text = text $0 "\n" }
-    ' README.md
+    ' README.md docs/layers.md
     for example in "$scratch"/examples/*.rs; do
         number=$((number + 1))
         local crate=$scratch/examples/$number
@@ -86,7 +86,7 @@ readme() {
             ;;
         esac
     done
-    [ $number -gt 0 ] || die "the README has no Rust example"
+    [ $number -gt 1 ] || die "the README or docs/layers.md has no Rust example"
     echo "readme: ok, $number examples"
 }
 

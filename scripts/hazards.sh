@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# docs/hazards.md against the code: every test and mutation that it names exists, it names every mutation, and each of
-# those finds its line.
+# docs/hazards.md against the code: every test and mutation that it names exists, it names every
+# mutation, and each of those finds its line.
 . "$(dirname "$0")/lib.sh"
 scripts/mutations.sh --check
 

@@ -5,7 +5,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
-# Each kind of build has a directory of its own below this one, so that none throws away another's work.
+# Each kind of build has a directory of its own below this one, so that none throws away another's
+# work.
 target_base=${CARGO_TARGET_DIR:-$root/target}
 
 # rustup must never fetch something silently in the middle of a check.
@@ -21,7 +22,8 @@ need() {
     command -v "$1" >/dev/null || die "the tool '$1' is missing: $2"
 }
 
-# need_debian PACKAGE...: makes sure that Debian packages are there; installs them where it may, else names them.
+# need_debian PACKAGE...: makes sure that Debian packages are there; installs them where it may,
+# else names them.
 need_debian() {
     local missing=() package
     command -v dpkg-query >/dev/null ||
@@ -43,8 +45,8 @@ need_debian() {
     }
 }
 
-# use_debian_rust [PACKAGE...]: Debian's Rust, which comes with the sources of its std, so that std (or core and alloc
-# alone) can be built for targets that rustup has no std for here.
+# use_debian_rust [PACKAGE...]: Debian's Rust, which comes with the sources of its std, so that std
+# (or core and alloc alone) can be built for targets that rustup has no std for here.
 use_debian_rust() {
     need_debian rustc-web cargo-web rust-web-src "$@"
     unset RUSTUP_TOOLCHAIN RUSTC RUSTC_WRAPPER
@@ -53,6 +55,7 @@ use_debian_rust() {
     [ "$(command -v cargo)" = /usr/bin/cargo ] || die "Debian's cargo is not first in PATH"
 }
 
-# For cargo of use_debian_rust: warnings of our own packages are errors (those of std, which is built along, are not).
+# For cargo of use_debian_rust: warnings of our own packages are errors (those of std, which is
+# built along, are not).
 # shellcheck disable=SC2034
 deny_warnings=(-Zwarnings --config 'build.warnings="deny"')

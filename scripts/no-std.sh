@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The core and the layers without std, on targets that have no std at all: whatever names it, in us or in a dependency, fails to build.
+# The core and the layers without std, on targets that have no std at all: whatever names it, in us
+# or in a dependency, fails to build.
 # usage: no-std.sh       TARGETS overrides the list.
 . "$(dirname "$0")/lib.sh"
 use_debian_rust

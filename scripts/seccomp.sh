@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The native runtime where io_uring is forbidden (a seccomp filter answers EPERM, as container runtimes do): everything
-# passes on the fallback, tests that force io_uring skip themselves and say so, and `mfio doctor` says why.
+# The native runtime where io_uring is forbidden (a seccomp filter answers EPERM, as container
+# runtimes do): everything passes on the fallback, tests that force io_uring skip themselves and say
+# so, and `mfio doctor` says why.
 # usage: seccomp.sh                                  all of that
 #        seccomp.sh ARGUMENT OF cargo test...        these tests only, under the filter
 . "$(dirname "$0")/lib.sh"
@@ -16,7 +17,8 @@ mkdir -p "$logs"
 cargo build --locked -p no-uring -p mfio-cli
 cargo test --locked -p mfio-rt --all-features --no-run
 
-# suite LOG [COMMAND...]: the runtime's tests under a command, without capture, so that what skips itself is seen.
+# suite LOG [COMMAND...]: the runtime's tests under a command, without capture, so that what skips
+# itself is seen.
 suite() {
     local log=$1
     shift

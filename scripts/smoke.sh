@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The command as a newcomer meets it: `doctor`, and `bench --quick`, which must end within 20 s once built; bad input is
-# refused with a message; and the peers' workspace, which is outside the default build, still compiles.
+# The command as a newcomer meets it: `doctor`, and `bench --quick`, which must end within 20 s once
+# built; bad input is refused with a message; and the peers' workspace, which is outside the default
+# build, still compiles.
 . "$(dirname "$0")/lib.sh"
 
 # A busy machine may take longer, not twice as long.

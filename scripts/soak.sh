@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Tests that need luck to find something, again and again: random ones with another seed each time, and those that have
-# threads race for longer than in the suite. Run by hand; it ends at the first failure, and says with which seed.
+# Tests that need luck to find something, again and again: random ones with another seed each time,
+# and those that have threads race for longer than in the suite. Run by hand; it ends at the first
+# failure, and says with which seed.
 # usage: soak.sh [MINUTES]       default: 10
 . "$(dirname "$0")/lib.sh"
 minutes=${1:-10}

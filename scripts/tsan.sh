@@ -3,8 +3,8 @@
 # usage: tsan.sh [ARGUMENT OF cargo test...]     default: the unit tests of mfio and mfio-layers, and those of their
 #                                                integration tests that have threads, as there is no race without
 #
-# Without an instrumented std it would report races that are none, so std is built along, by Debian's Rust, which has its
-# sources. That one has no sanitizer runtime; rustup's toolchain has.
+# Without an instrumented std it would report races that are none, so std is built along, by
+# Debian's Rust, which has its sources. That one has no sanitizer runtime; rustup's toolchain has.
 . "$(dirname "$0")/lib.sh"
 need rustc "install Rust by rustup"
 target=x86_64-unknown-linux-gnu
@@ -27,7 +27,8 @@ export RUSTC=$sysroot/bin/rustc
 export RUSTFLAGS="-Zsanitizer=thread ${RUSTFLAGS:-}"
 # Tests that ask for more memory than there is want a null pointer, as without the sanitizer.
 export TSAN_OPTIONS=allocator_may_return_null=1:suppressions=$root/scripts/tsan.supp:print_suppressions=0:${TSAN_OPTIONS:-}
-# Tests that panic on purpose would have their backtraces put into words, which takes ten seconds for each binary.
+# Tests that panic on purpose would have their backtraces put into words, which takes ten seconds
+# for each binary.
 export RUST_BACKTRACE=0
 export CARGO_TARGET_DIR=$target_base/tsan
 # Reports name functions and lines, and no more than that is built for them.

@@ -6,7 +6,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use mfio_rt::native::DriverKind;
 
-/// Completion I/O that you await from any executor, or from none: what this machine can do, and how fast it is.
+/// Completion I/O that you await from any executor, or from none: what this machine can do, and how
+/// fast it is.
 #[derive(Debug, Parser)]
 #[command(name = "mfio", version, arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -22,8 +23,8 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Read random blocks of a file through std, tokio and mfio, side by side
     ///
-    /// All of mfio's columns read one and the same file object, opened once. Every read is verified, in the same way for
-    /// everybody. Run it optimised: `cargo run --release -- bench`.
+    /// All of mfio's columns read one and the same file object, opened once. Every read is
+    /// verified, in the same way for everybody. Run it optimised: `cargo run --release -- bench`.
     Bench(BenchArgs),
 }
 
@@ -41,7 +42,7 @@ pub(crate) struct DoctorArgs {
 pub(crate) struct BenchArgs {
     /// The file (or block device) to read; without it one is made, and removed again
     pub(crate) file: Option<PathBuf>,
-    /// Where to make the file [default: the directory for temporary files]
+    /// Directory in which to make the file [default: the directory for temporary files]
     #[arg(long, conflicts_with = "file")]
     pub(crate) dir: Option<PathBuf>,
     /// How much to make, at most 256M, or to read of FILE [default: 256M; 64M with --quick]
@@ -55,7 +56,8 @@ pub(crate) struct BenchArgs {
           value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) depths: Vec<u32>,
     /// How often everything is measured
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 5,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
     /// How long each measurement takes [default: 0.5; with --quick as long as time allows]
     #[arg(long, value_name = "S", value_parser = seconds)]
@@ -63,7 +65,8 @@ pub(crate) struct BenchArgs {
     /// Use this driver, and fail where it is refused
     #[arg(long, value_name = "DRIVER", value_parser = driver())]
     pub(crate) driver: Option<DriverKind>,
-    /// Write machine, drivers and all samples there as JSON; `-` for standard output, instead of the table
+    /// Write machine, drivers and all samples there as JSON; `-` for standard output, instead of
+    /// the table
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Be done within 20 seconds

@@ -14,7 +14,7 @@ pub(crate) fn runtime(driver: Option<DriverKind>) -> Result<NativeRt, BuildError
     }
 }
 
-/// What the user is told when there is no runtime.
+/// Returns the message for the user when there is no runtime.
 pub(crate) fn no_runtime(error: &BuildError) -> Failure {
     Failure::new(error.to_string()).help("`mfio doctor` says more, and what can be done")
 }

@@ -1,4 +1,4 @@
-//! Why the command could not do what it was asked: what, where, and what to do about it.
+//! Messages for the user about commands that failed: the operation, its object, and advice.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ struct Message {
 }
 
 impl Failure {
-    /// What went wrong, and where.
+    /// Creates a failure from what was tried, on what, and the cause.
     #[cold]
     pub(crate) fn new(what: impl Into<String>) -> Self {
         Self(Box::new(Message {
@@ -25,7 +25,7 @@ impl Failure {
         }))
     }
 
-    /// What to do about it.
+    /// Adds advice.
     #[must_use]
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.0.help = Some(help.into());

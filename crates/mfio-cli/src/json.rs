@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-/// A JSON value. `Display` prints it with two spaces of indentation; lists of scalars stay on one line.
+/// A JSON value. `Display` prints it with two spaces of indentation; lists of scalars stay on one
+/// line.
 #[derive(Clone, Debug)]
 pub(crate) enum Json {
     Null,
     Bool(bool),
     Int(u64),
-    /// What is not finite is printed as `null`.
+    /// Infinities and NaN are printed as `null`.
     Float(f64),
     Text(String),
     List(Vec<Json>),

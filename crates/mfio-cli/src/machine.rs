@@ -1,11 +1,11 @@
-//! What the system is like: asked of `/proc`, so that nothing here needs a system call of its own.
+//! Facts about the system, from `/proc`, so that no system call is made here directly.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use crate::json::Json;
 
-/// The facts. What cannot be found out is `None`.
+/// The facts; `None` where they cannot be found out.
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) kernel: Option<String>,
@@ -29,7 +29,7 @@ pub(crate) struct Limit {
     pub(crate) hard: Option<u64>,
 }
 
-/// What `/proc/self/status` says of seccomp.
+/// The state of seccomp in `/proc/self/status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seccomp {
     /// 0 off, 1 strict, 2 filters.
@@ -113,7 +113,8 @@ pub(crate) fn filesystem(file: &fs::File) -> Option<String> {
     mounts.lines().find_map(|line| kind_of(line, device))
 }
 
-/// A line of `mountinfo`: the third column is `major:minor`, and the kind comes after a lone hyphen.
+/// A line of `mountinfo`: the third column is `major:minor`, and the kind comes after a lone
+/// hyphen.
 fn kind_of(line: &str, device: u64) -> Option<String> {
     let (major, minor) = line.split_whitespace().nth(2)?.split_once(':')?;
     let (major, minor): (u64, u64) = (major.parse().ok()?, minor.parse().ok()?);
@@ -173,9 +174,12 @@ mod tests {
 
     #[test]
     fn limits_are_found_by_name() {
-        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
-                    Max file size             unlimited            unlimited            bytes     \n\
-                    Max open files            1024                 524288               files     \n";
+        let text = "Limit                     Soft Limit           Hard Limit           Units     \
+        \n\
+                    Max file size             unlimited            unlimited            bytes     \
+                    \n\
+                    Max open files            1024                 524288               files     \
+                    \n";
         let found = Limit {
             soft: Some(1024),
             hard: Some(524_288),

@@ -1,4 +1,5 @@
-//! Speaking to the user: text on standard output, complaints on standard error, numbers that people can read.
+//! Speaking to the user: text on standard output, complaints on standard error, numbers that people
+//! can read.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -6,7 +7,8 @@ use std::path::Path;
 
 use crate::failure::{Failure, Result};
 
-/// Writes `text` to standard output. A reader that has gone away (`mfio doctor | head`) is not an error.
+/// Writes `text` to standard output. A reader that has gone away (`mfio doctor | head`) is not an
+/// error.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -22,11 +24,12 @@ pub(crate) fn complain(failure: &Failure) {
     let _ = writeln!(io::stderr(), "error: {failure}");
 }
 
-/// A path as `Path::display` shows it, as mfio's errors do: characters that act on a terminal instead of being shown, and those
-/// that break or turn lines, are escaped.
+/// A path as `Path::display` shows it, as mfio's errors do: characters that act on a terminal
+/// instead of being shown, and those that break or turn lines, are escaped.
 pub(crate) fn path(path: &Path) -> String {
     let acts = |c: char| {
-        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         turns || c.is_control()
     };
     let mut text = String::new();

@@ -31,8 +31,8 @@ const fn op(code: u16, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
     libc::sock_filter { code, jt, jf, k }
 }
 
-/// Jumps are relative to the instruction that follows. A call by another architecture's table is let through: only
-/// this one's numbers are known here.
+/// Jumps are relative to the instruction that follows. A call by another architecture's table is
+/// let through: only this one's numbers are known here.
 const PROGRAM: [libc::sock_filter; 7] = [
     op(LOAD, OFFSET_ARCH, 0, 0),
     op(JUMP_EQ, ARCH, 0, 3),
@@ -47,7 +47,7 @@ const PROGRAM: [libc::sock_filter; 7] = [
 ///
 /// # Errors
 ///
-/// What the kernel answers, where it has no seccomp filters.
+/// The answer of a kernel without seccomp filters.
 pub(crate) fn install() -> io::Result<()> {
     // SAFETY: PR_SET_NO_NEW_PRIVS takes integers only and touches no memory of ours.
     if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
@@ -58,8 +58,9 @@ pub(crate) fn install() -> io::Result<()> {
         len: instructions.len() as u16,
         filter: instructions.as_mut_ptr(),
     };
-    // SAFETY: `program` names `instructions` by pointer and length; both live until the call returns, after which the
-    // kernel needs neither (invariant 2), and the kernel verifies the program itself (invariant 1).
+    // SAFETY: `program` names `instructions` by pointer and length; both live until the call
+    // returns, after which the kernel needs neither (invariant 2), and the kernel verifies the
+    // program itself (invariant 1).
     let answer = unsafe {
         libc::prctl(
             libc::PR_SET_SECCOMP,
@@ -79,7 +80,8 @@ pub(crate) fn install() -> io::Result<()> {
 ///
 /// A message, if anything but EPERM came back.
 pub(crate) fn check() -> Result<(), String> {
-    // SAFETY: without the filter the kernel answers EFAULT to the null parameters and writes nothing.
+    // SAFETY: without the filter the kernel answers EFAULT to the null parameters and writes
+    // nothing.
     let answer = unsafe {
         libc::syscall(
             libc::SYS_io_uring_setup,

@@ -1,10 +1,11 @@
 //! `no-uring COMMAND [ARGUMENT]...`: runs a command as if the administrator had forbidden io_uring.
 //!
-//! Container runtimes answer EPERM to `io_uring_setup`, `io_uring_enter` and `io_uring_register`. This program installs
-//! such a filter on itself and then becomes the command; children inherit the filter and cannot lift it.
+//! Container runtimes answer EPERM to `io_uring_setup`, `io_uring_enter` and `io_uring_register`.
+//! This program installs such a filter on itself and then becomes the command; children inherit the
+//! filter and cannot lift it.
 //!
-//! Exit status: the command's own; 125 if the filter could not be installed, 127 if the command could not be run, 2
-//! without a command (the convention of `env` and `nohup`).
+//! Exit status: the command's own; 125 if the filter could not be installed, 127 if the command
+//! could not be run, 2 without a command (the convention of `env` and `nohup`).
 
 use std::process::ExitCode;
 

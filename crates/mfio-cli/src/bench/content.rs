@@ -1,15 +1,16 @@
-//! What the blocks of the file must hold.
+//! The expected content of the file's blocks.
 //!
-//! In a file that was made every word (of eight bytes) says where it is, scrambled, so that zeros are wrong everywhere.
-//! Of somebody's file the first and the last word of each block are noted beforehand. Comparing those two costs nearly
-//! nothing, and tells a block that was read to the wrong place, or not to its end.
+//! In a file made for the benchmark each word of eight bytes is its scrambled offset, so that zeros
+//! are wrong everywhere. Of the user's file the first and the last word of each block are noted
+//! beforehand. Comparing those two costs nearly nothing, and detects a block read to the wrong
+//! place or only in part.
 
 const WORD: usize = 8;
 
 /// The first and the last word of a block.
 type Ends = [u64; 2];
 
-/// What is right.
+/// The expected words.
 #[derive(Debug)]
 pub(super) enum Content {
     /// Every word says where it is.
@@ -19,7 +20,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// Whether `block` is what the file holds at `offset`, a multiple of its length.
+    /// Returns whether `block` has the expected words for `offset`, a multiple of its length.
     #[inline]
     pub(super) fn is_right(&self, offset: u64, block: &[u8]) -> bool {
         let expected = match self {

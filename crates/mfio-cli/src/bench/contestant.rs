@@ -1,17 +1,6 @@
-//! Who reads.
+//! The contestants: their names, and which of them have a depth.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use mfio_rt::native::{File, NativeRt};
-
-use super::plan::Event;
-use super::reads::Sample;
-use super::subject::Subject;
-use super::{ours, plain, tokio_fs};
-use crate::failure::{Failure, Result};
-
-/// Everybody who takes part.
+/// A way to read the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contestant {
     /// `FileExt::read_exact_at` on one thread: the baseline.
@@ -38,7 +27,7 @@ impl Contestant {
         Self::Smol,
     ];
 
-    /// What the table calls it.
+    /// Name in the table.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::StdPread => "std pread",
@@ -50,7 +39,7 @@ impl Contestant {
         }
     }
 
-    /// What JSON calls it.
+    /// Name in JSON.
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::StdPread => "std-pread",
@@ -65,140 +54,5 @@ impl Contestant {
     /// Whether it can have more than one read in flight.
     pub(super) fn has_depth(self) -> bool {
         !matches!(self, Self::StdPread | Self::Blocking)
-    }
-}
-
-/// What is read, and the one file object through which all contestants of mfio read it.
-#[derive(Debug)]
-pub(super) struct Arena {
-    pub(super) subject: Arc<Subject>,
-    pub(super) runtime: NativeRt,
-    pub(super) file: File,
-}
-
-/// Warming up takes this part of the time that is measured afterwards.
-const WARM_UP: u32 = 8;
-
-impl Arena {
-    /// Warms up, and measures.
-    ///
-    /// Executors are built anew for every event and are gone after it, so that none disturbs the others.
-    pub(super) fn measure(&self, event: Event, length: Duration, seed: u64) -> Result<Sample> {
-        if event.contestant.has_depth() {
-            spare_descriptors()?;
-        }
-        let lengths = [length / WARM_UP, length];
-        match event.contestant {
-            Contestant::StdPread => lengths.map(|length| plain::pread(self, length, seed)),
-            Contestant::Blocking => lengths.map(|length| ours::blocking(self, length, seed)),
-            Contestant::BlockOn => {
-                lengths.map(|length| ours::block_on(self, event.depth, length, seed))
-            }
-            Contestant::Smol => lengths.map(|length| ours::smol(self, event.depth, length, seed)),
-            Contestant::TokioFs => {
-                let executor = tokio_fs::executor()?;
-                lengths.map(|length| tokio_fs::run(&executor, self, event.depth, length, seed))
-            }
-            Contestant::Tokio => {
-                let executor = tokio_fs::executor()?;
-                lengths.map(|length| ours::tokio(&executor, self, event.depth, length, seed))
-            }
-        }
-        .into_iter()
-        .reduce(Result::and)
-        .expect("two measurements are made")
-    }
-}
-
-/// What executors and their reactors open, with some to spare.
-const SPARE: usize = 16;
-
-/// An executor that runs out of descriptors half-way panics or, worse, waits for ever.
-fn spare_descriptors() -> Result<()> {
-    let spare = || std::fs::File::open("/dev/null");
-    match (0..SPARE).map(|_| spare()).collect::<Result<Vec<_>, _>>() {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure::new(format!(
-            "executors need {SPARE} descriptors, and cannot have them: {error}"
-        ))
-        .help("raise the limit of open files (ulimit -n)")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Arena, Contestant};
-    use crate::args::{Args, Command};
-    use crate::bench::content::Content;
-    use crate::bench::plan::{Event, Plan};
-    use crate::bench::progress::Progress;
-    use crate::bench::subject::Subject;
-    use crate::drivers;
-    use clap::Parser;
-    use mfio::backend::IoBackendExt;
-    use mfio_rt::native::DriverKind;
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    fn arena(driver: DriverKind, content: Content) -> Option<Arena> {
-        let Ok(runtime) = drivers::runtime(Some(driver)) else {
-            println!("skipped: {driver} is refused here");
-            return None;
-        };
-        let args = ["mfio", "bench", "--size", "256K"];
-        let Command::Bench(args) = Args::parse_from(args).command else {
-            unreachable!("it is asked for");
-        };
-        let plan = Plan::new(&args).expect("a good plan");
-        let mut subject = Subject::make(None, &plan, &mut Progress::new(true)).expect("a file");
-        subject.content = content;
-        let file = runtime.block_on(runtime.open_read(subject.path()));
-        Some(Arena {
-            subject: Arc::new(subject),
-            runtime,
-            file: file.expect("it can be opened"),
-        })
-    }
-
-    fn measure(arena: &Arena, contestant: Contestant, depth: usize) -> Result<u64, String> {
-        let depth = if contestant.has_depth() { depth } else { 1 };
-        let sample = arena.measure(Event { contestant, depth }, Duration::from_millis(5), 1);
-        sample
-            .map(|sample| sample.reads)
-            .map_err(|failure| failure.to_string())
-    }
-
-    #[test]
-    fn everybody_reads_at_every_depth_whatever_the_driver() {
-        for driver in DriverKind::ALL {
-            let Some(arena) = arena(*driver, Content::Numbered) else {
-                continue;
-            };
-            for contestant in Contestant::ALL {
-                for depth in [1, 3, 64] {
-                    let reads = measure(&arena, *contestant, depth);
-                    assert!(
-                        reads.is_ok_and(|reads| reads > 0),
-                        "{driver} {contestant:?} {depth}"
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn nobody_overlooks_a_wrong_block() {
-        for driver in DriverKind::ALL {
-            let Some(arena) = arena(*driver, Content::Noted(Vec::new())) else {
-                continue;
-            };
-            for contestant in Contestant::ALL {
-                let error = measure(&arena, *contestant, 8).expect_err("nothing is right");
-                assert!(
-                    error.contains("not what they must be"),
-                    "{contestant:?}: {error}"
-                );
-            }
-        }
     }
 }

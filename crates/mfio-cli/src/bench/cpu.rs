@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What all threads that are alive have used. Nothing that is measured ends a thread meanwhile.
+/// Returns the time used by all live threads. No measurement ends a thread meanwhile.
 ///
 /// `None` where the system does not tell.
 #[cfg(target_os = "linux")]

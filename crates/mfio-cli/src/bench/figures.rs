@@ -1,22 +1,24 @@
 //! Medians, spread, ratios.
 //!
-//! Ratios are taken within each round, between measurements that are close in time, and their median is told.
+//! Ratios are taken within each round, between measurements that are close in time, and their
+//! median is told.
 
 use super::contestant::Contestant;
 use super::plan::{Event, Plan};
 use super::reads::Sample;
 use super::rounds::Round;
 
-/// What is told of one event.
+/// The figures of one event.
 #[derive(Debug)]
 pub(super) struct Figure {
     pub(super) event: Event,
     pub(super) samples: Vec<Sample>,
     /// Reads per second.
     pub(super) rate: Summary,
-    /// Beside one thread of pread.
+    /// Ratio to one thread of pread.
     pub(super) to_pread: f64,
-    /// Beside `tokio::fs` with as many reads in flight (1 for those who can do no more, if that was measured).
+    /// Ratio to `tokio::fs` at the same depth (1 for contestants without depth, if that was
+    /// measured).
     pub(super) to_tokio_fs: Option<f64>,
     /// Seconds of processor time per read.
     pub(super) cpu_per_read: Option<f64>,
@@ -27,9 +29,9 @@ pub(super) struct Figure {
 pub(super) struct Figures {
     pub(super) all: Vec<Figure>,
     pub(super) rounds: usize,
-    /// Every one of which was right.
+    /// Number of reads, each of them verified.
     pub(super) reads: u64,
-    /// How much of a processor one thread got that never waits (`pread`), where the system tells.
+    /// Share of a processor that `pread`, which never waits, got, where the system tells.
     pub(super) processor_share: Option<f64>,
 }
 
@@ -61,7 +63,7 @@ impl Summary {
     }
 }
 
-/// What the others are compared with.
+/// The event that the others are compared with.
 const BASELINE: Event = Event {
     contestant: Contestant::StdPread,
     depth: 1,

@@ -1,24 +1,27 @@
 //! `mfio bench`: random reads of one file through std, tokio and mfio, side by side.
 //!
-//! | module | what |
-//! |---|---|
-//! | `plan` | what is measured, how often and how long |
-//! | `subject`, `content` | the file: taken or made; what its blocks must hold |
-//! | `reads` | where to read next, for how long, and whether it was right |
-//! | `contestant`, `plain`, `tokio_fs`, `ours` | who reads |
-//! | `rounds`, `cpu` | interleaved rounds, and the processor time that they took |
-//! | `figures` | medians, spread, ratios |
-//! | `table`, `report`, `sink` | the page for people, JSON, and where that goes |
-//! | `progress` | what is said meanwhile |
-//!
-//! Everybody reads blocks of the same size at random places of the same file, whose pages have been read before, into
-//! page-aligned buffers that are used again and again, and compares two words of every block with what they must be.
-//! All contestants of mfio read the same file object, opened once.
+//! All contestants read blocks of the same size at random places of the same file, whose pages are
+//! cached, into page-aligned buffers that are used again and again, and compare two words of every
+//! block with the expected ones. All contestants of mfio read the same file object, opened once.
 
+// | module | contents |
+// |---|---|
+// | `contestant`, `plan` | the contestants; events to measure, how often and how long |
+// | `subject`, `content` | the file, taken or made; the expected words of its blocks |
+// | `arena` | the file and the objects that read it |
+// | `reads`, `cpu` | the next offset, the time, the check of each block; processor time |
+// | `plain`, `tokio_fs`, `ours` | the contestants' code |
+// | `measure`, `rounds` | one measurement; interleaved rounds of them |
+// | `figures` | medians, spread, ratios |
+// | `table`, `report`, `sink` | the page for people, JSON, and its destination |
+// | `progress` | messages on standard error |
+
+mod arena;
 mod content;
 mod contestant;
 mod cpu;
 mod figures;
+mod measure;
 mod ours;
 mod plain;
 mod plan;
@@ -41,7 +44,7 @@ use crate::failure::{Failure, Result};
 use crate::machine::Machine;
 use crate::{drivers, output};
 
-use self::contestant::Arena;
+use self::arena::Arena;
 use self::figures::Figures;
 use self::plan::Plan;
 use self::progress::Progress;

@@ -1,4 +1,4 @@
-//! mfio: one file object, whoever waits.
+//! mfio: one file object for every way to wait.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +14,7 @@ use mfio::traits::{BlockingIo, IoRead};
 use mfio_rt::native::File;
 use tokio::runtime::Runtime;
 
-use super::contestant::Arena;
+use super::arena::Arena;
 use super::reads::{Clock, Reads, Sample};
 use super::tokio_fs;
 use crate::failure::{Failure, Result};
@@ -86,7 +86,7 @@ pub(super) fn smol(arena: &Arena, depth: usize, length: Duration, seed: u64) -> 
     }))
 }
 
-/// What the readers give. A driver that ends has failed: without one nobody would ever wake them.
+/// Returns the readers' result. A driver that ends has failed: without one no reader would wake.
 async fn beside(driver: impl Future, readers: impl Future<Output = Result<u64>>) -> Result<u64> {
     let (mut driver, mut readers) = (pin!(driver), pin!(readers));
     poll_fn(|cx| {
@@ -99,7 +99,10 @@ async fn beside(driver: impl Future, readers: impl Future<Output = Result<u64>>)
             Ok(true) | Err(_) => Poll::Ready(Err(Failure::new(
                 "the task that drives mfio did not go on as it should",
             )
-            .help("what it said is above; if it is not about a limit of this machine, please report it"))),
+            .help(
+                "what it said is above; if it is not about a limit of this machine, please \
+            report it",
+            ))),
         }
     })
     .await

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mfio::packet::AlignedBuf;
 
-use super::contestant::Arena;
+use super::arena::Arena;
 use super::reads::{Clock, Reads, Sample};
 use crate::failure::{Failure, Result};
 
@@ -32,6 +32,7 @@ pub(super) fn cannot_reopen(arena: &Arena, error: &std::io::Error) -> Failure {
         arena.subject.name
     ));
     failure.help(
-        "tokio::fs needs a handle for each read in flight: choose smaller --depths, or raise the limit (ulimit -n)",
+        "tokio::fs needs a handle for each read in flight: choose smaller --depths, or raise the \
+        limit (ulimit -n)",
     )
 }

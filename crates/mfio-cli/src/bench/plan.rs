@@ -1,4 +1,4 @@
-//! What is measured, how often and how long.
+//! The events to measure, how often and how long.
 
 use std::time::Duration;
 
@@ -7,14 +7,15 @@ use crate::args::BenchArgs;
 use crate::failure::{Failure, Result};
 use crate::output;
 
-/// The most that is made for a benchmark.
+/// Upper bound on the file made for a benchmark, in bytes.
 pub(super) const MAX_MADE: u64 = 256 << 20;
 const QUICK_SIZE: u64 = 64 << 20;
 const MAX_BLOCK: u64 = 1 << 20;
 const SECTOR: u64 = 512;
 const SECONDS: f64 = 0.5;
 
-/// Measuring, with --quick: it leaves time for making the file, for warming up, and for machines that are slow.
+/// Measuring, with --quick: it leaves time for making the file, for warming up, and for machines
+/// that are slow.
 const QUICK_MEASURING: f64 = 9.0;
 /// No round begins, with --quick, that would not end by then.
 const QUICK_END: Duration = Duration::from_secs(17);
@@ -24,7 +25,7 @@ const QUICK_SECONDS: f64 = 0.2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Event {
     pub(super) contestant: Contestant,
-    /// How many reads are in flight; 1 for those who can do no more.
+    /// Number of reads in flight; 1 for contestants without depth.
     pub(super) depth: usize,
 }
 
@@ -32,14 +33,14 @@ pub(super) struct Event {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) block_size: usize,
-    /// How many bytes of the file are made or read, at most.
+    /// Upper bound on the bytes of the file that are made or read.
     pub(super) size: u64,
     pub(super) depths: Vec<usize>,
     pub(super) events: Vec<Event>,
     pub(super) rounds: usize,
-    /// How long one measurement takes.
+    /// Duration of one measurement.
     pub(super) length: Duration,
-    /// When the last round has to be over, counted from the start.
+    /// Deadline of the last round, counted from the start.
     pub(super) end: Option<Duration>,
 }
 
@@ -98,7 +99,7 @@ fn depths(wanted: &[u32]) -> Vec<usize> {
     depths
 }
 
-/// Those who read one block at a time once, the others at every depth.
+/// Returns contestants without depth once, the others at every depth.
 fn events(depths: &[usize]) -> Vec<Event> {
     let (several, one): (Vec<_>, Vec<_>) = Contestant::ALL.iter().partition(|c| c.has_depth());
     let single = one.into_iter().map(|&contestant| Event {

@@ -1,9 +1,9 @@
-//! What is said on standard error meanwhile: one line that changes on a terminal, plain lines elsewhere.
+//! Progress on standard error: one line that changes on a terminal, plain lines elsewhere.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// See the module. Nobody is told if standard error cannot be written to.
+/// See the module. Errors of standard error are ignored.
 #[derive(Debug)]
 pub(super) struct Progress {
     mode: Mode,
@@ -30,7 +30,7 @@ impl Progress {
         Self { mode, shown: None }
     }
 
-    /// Something worth a line of its own.
+    /// Prints a line of its own.
     pub(super) fn line(&mut self, text: &str) {
         self.clear();
         if self.mode != Mode::Quiet {
@@ -38,7 +38,7 @@ impl Progress {
         }
     }
 
-    /// Where things are, on a terminal.
+    /// Rewrites the status line, on a terminal.
     pub(super) fn status(&mut self, text: impl FnOnce() -> String) {
         let recent = self.shown.is_some_and(|shown| shown.elapsed() < PAUSE);
         if self.mode == Mode::Terminal && !recent {

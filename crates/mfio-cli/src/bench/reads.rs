@@ -1,4 +1,4 @@
-//! Where to read next, for how long, and whether it was right: the same code for everybody.
+//! The next offset, the time limit and the check of each block: the same code for all contestants.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::cpu;
 use super::subject::Subject;
 use crate::failure::{Failure, Result};
 
-/// The time of one measurement, shared by all who read in it.
+/// The time of one measurement, shared by its readers.
 #[derive(Debug)]
 pub(super) struct Clock {
     start: Instant,
@@ -18,7 +18,7 @@ pub(super) struct Clock {
     over: AtomicBool,
 }
 
-/// What a measurement gave.
+/// The result of one measurement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
     pub(super) reads: u64,
@@ -33,7 +33,7 @@ impl Sample {
         self.reads as f64 / self.took.as_secs_f64()
     }
 
-    /// How many processors were at work.
+    /// Returns the number of processors at work.
     pub(super) fn processors(&self) -> Option<f64> {
         Some(self.cpu?.as_secs_f64() / self.took.as_secs_f64())
     }
@@ -58,7 +58,7 @@ impl Clock {
         })
     }
 
-    /// Ends the measurement, when all who read have ended.
+    /// Ends the measurement, after all readers have ended.
     pub(super) fn stop(&self, reads: u64) -> Sample {
         let took = self.start.elapsed();
         let cpu = self.cpu.and_then(|before| cpu::used()?.checked_sub(before));
@@ -92,7 +92,7 @@ impl Reads {
         }
     }
 
-    /// Where to read next; `None` when the time is up, but every reader reads at least once.
+    /// Returns the next offset; `None` when the time is up, but every reader reads at least once.
     #[inline]
     pub(super) fn next(&mut self) -> Option<u64> {
         let look = (self.count + self.phase) % LOOK_EVERY == LOOK_EVERY - 1;
@@ -116,7 +116,7 @@ impl Reads {
         Ok(())
     }
 
-    /// How many blocks were read, and right.
+    /// Returns the number of verified blocks.
     pub(super) fn count(&self) -> u64 {
         self.count
     }

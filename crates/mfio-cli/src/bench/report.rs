@@ -12,7 +12,7 @@ use crate::drivers;
 use crate::json::Json;
 use crate::machine::Machine;
 
-/// Under which circumstances was measured.
+/// The circumstances of the measurements.
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) machine: Machine,

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::contestant::Arena;
+use super::arena::Arena;
+use super::measure::measure;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::reads::Sample;
@@ -65,7 +66,7 @@ fn round(arena: &Arena, plan: &Plan, number: usize, progress: &mut Progress) -> 
             )
         });
         let seed = ((number * count + turned) as u64) << 32;
-        samples[turned] = Some(arena.measure(event, plan.length, seed)?);
+        samples[turned] = Some(measure(arena, event, plan.length, seed)?);
     }
     Ok(samples.into_iter().flatten().collect())
 }

@@ -1,4 +1,4 @@
-//! Where the JSON goes: checked before anything is measured, written whole or not at all.
+//! The destination of the JSON: checked before the measurements, written whole or not at all.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

@@ -1,8 +1,8 @@
 //! The file that is read: one of the user's, or one that is made.
 //!
-//! A file that is made loses its name before anything is written to it, where the system lets it be opened again
-//! without (Linux, through `/proc/self/fd`). So nothing is left behind whatever happens, be it Ctrl-C or SIGKILL.
-//! Elsewhere it is removed when the benchmark ends, or fails.
+//! A file that is made loses its name before anything is written to it, where the system lets it be
+//! opened again without (Linux, through `/proc/self/fd`). So nothing is left behind whatever
+//! happens, be it Ctrl-C or SIGKILL. Elsewhere it is removed when the benchmark ends, or fails.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -48,17 +48,17 @@ impl Drop for Removed {
 }
 
 impl Subject {
-    /// By this path it can be opened, as often as wanted.
+    /// Returns a path by which the file can be opened any number of times.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How many bytes are read from.
+    /// Returns the length of the part that is read.
     pub(super) fn len(&self) -> u64 {
         self.blocks * self.block_size as u64
     }
 
-    /// Takes the user's file, and reads what is to be read of it once: to note what it holds, and to have it cached.
+    /// Takes the user's file, and reads it once, to note its words and to have it cached.
     pub(super) fn take(path: &Path, plan: &Plan, progress: &mut Progress) -> Result<Self> {
         let (file, len) = open(path)?;
         let blocks = len.min(plan.size) / plan.block_size as u64;
@@ -125,7 +125,7 @@ impl Subject {
     }
 }
 
-/// Opens a file that can be read at random, and says how long it is.
+/// Opens a file that can be read at random, and returns its length.
 fn open(path: &Path) -> Result<(File, u64)> {
     let kind = fs::metadata(path)
         .map_err(|error| cannot("open", path, &error))?
@@ -237,7 +237,8 @@ fn cannot_fill(dir: &Path, len: u64, error: &io::Error) -> Failure {
 fn too_small(path: &Path, len: u64, block_size: usize) -> Failure {
     let needed = MIN_BLOCKS * block_size as u64;
     let what = format!(
-        "{} to read of {} is too little: {MIN_BLOCKS} blocks of {} are needed at least, which is {}",
+        "{} to read of {} is too little: {MIN_BLOCKS} blocks of {} are needed at least, which is \
+        {}",
         output::bytes(len),
         output::path(path),
         output::bytes(block_size as u64),

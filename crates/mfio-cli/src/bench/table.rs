@@ -13,7 +13,7 @@ const WIDTH: usize = 96;
 /// On an idle machine a thread that never waits gets more of a processor than this.
 const IDLE: f64 = 0.9;
 
-/// What was measured, on what, the table, and how to read it.
+/// Returns the circumstances, the table, and notes on how to read it.
 pub(super) fn page(context: &Context, plan: &Plan, figures: &Figures) -> String {
     let mut page = String::new();
     head(&mut page, context, plan, figures);
@@ -119,16 +119,22 @@ fn rows(page: &mut String, figures: &Figures, wanted: impl Fn(&Figure) -> bool) 
 fn notes(page: &mut String, context: &Context, figures: &Figures) {
     let workers = context.tokio_workers;
     let notes = [
-        format!("All {} reads were verified, and right.", grouped(figures.reads)),
-        "All rows of mfio read one and the same file object, opened once; tokio::fs has a handle for each read in flight, \
+        format!(
+            "All {} reads were verified, and right.",
+            grouped(figures.reads)
+        ),
+        "All rows of mfio read one and the same file object, opened once; tokio::fs has a handle \
+        for each read in flight, \
          seeks and reads."
             .to_owned(),
         format!(
-            "std pread, block_on and smol use one thread; the rows of tokio, both of them, have {workers} worker{}, and \
+            "std pread, block_on and smol use one thread; the rows of tokio, both of them, have \
+            {workers} worker{}, and \
              tokio::fs its pool of blocking threads besides.",
             if workers == 1 { "" } else { "s" },
         ),
-        "Medians over the rounds; spread is half the distance of the extremes; ratios are medians of those within each \
+        "Medians over the rounds; spread is half the distance of the extremes; ratios are medians \
+        of those within each \
          round; CPU is the processor time of all threads, user and system."
             .to_owned(),
     ];
@@ -138,7 +144,8 @@ fn notes(page: &mut String, context: &Context, figures: &Figures) {
     }
     if let Some(share) = figures.processor_share.filter(|share| *share < IDLE) {
         let busy = format!(
-            "THE MACHINE WAS BUSY: pread, which never waits here, got {:.0} % of a processor. Compare the column CPU/read, or \
+            "THE MACHINE WAS BUSY: pread, which never waits here, got {:.0} % of a processor. \
+            Compare the column CPU/read, or \
              measure again when it is idle.",
             share * 100.0
         );

@@ -1,4 +1,5 @@
-//! `tokio::fs`, as people use it: it has no positional reads, so each task has a handle of its own, seeks and reads.
+//! `tokio::fs` as it is used: without positional reads, so each task has a handle of its own, seeks
+//! and reads.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-use super::contestant::Arena;
+use super::arena::Arena;
 use super::plain::cannot_reopen;
 use super::reads::{Clock, Reads, Sample};
 use crate::failure::{Failure, Result};
@@ -23,7 +24,7 @@ pub(super) fn executor() -> Result<Runtime> {
         })
 }
 
-/// How many workers that is.
+/// Returns the number of workers of [`executor`].
 pub(super) fn workers() -> Result<usize> {
     Ok(executor()?.metrics().num_workers())
 }

@@ -7,19 +7,19 @@ use mfio::backend::IoBackendExt;
 use mfio::traits::IoRead;
 use mfio_rt::native::{BuildError, DriverKind, NativeRt, Report};
 
-use super::{hints, ring};
+use super::ring;
 use crate::drivers;
 use crate::json::Json;
 use crate::machine::Machine;
 use crate::output;
 
-/// What was found.
+/// The findings.
 #[derive(Debug)]
 pub(crate) struct Diagnosis {
     pub(super) machine: Machine,
     /// Every driver, best first, on its own: what it is like, or why it cannot be had.
     pub(super) trials: Vec<(DriverKind, Result<String, BuildError>)>,
-    /// What a runtime without wishes comes to.
+    /// The runtime that default options lead to.
     pub(super) chosen: Result<Chosen, BuildError>,
     pub(super) ring: ring::Facts,
 }
@@ -39,7 +39,7 @@ pub(super) struct Checked {
     pub(super) took: Duration,
 }
 
-/// How much the check reads.
+/// Bytes read by the check.
 pub(super) const CHECK_LEN: usize = 4096;
 
 impl Diagnosis {
@@ -63,7 +63,7 @@ impl Diagnosis {
         }
     }
 
-    /// How it went with this driver.
+    /// Returns the outcome for this driver.
     pub(super) fn trial(&self, kind: DriverKind) -> Result<&str, &BuildError> {
         match self.trials.iter().find(|(tried, _)| *tried == kind) {
             Some((_, Ok(details))) => Ok(details),
@@ -72,7 +72,8 @@ impl Diagnosis {
         }
     }
 
-    pub(super) fn to_json(&self) -> Json {
+    /// All of it with the advice that follows from it.
+    pub(super) fn to_json(&self, hints: Vec<String>) -> Json {
         let trials = self.trials.iter().map(|(kind, trial)| {
             let mut fields = vec![
                 ("name", kind.name().into()),
@@ -94,7 +95,7 @@ impl Diagnosis {
             ("drivers", trials.collect()),
             ("io_uring", self.ring.to_json()),
             ("runtime", self.chosen_json()),
-            ("hints", hints::all(self).into_iter().collect()),
+            ("hints", hints.into_iter().collect()),
         ])
     }
 
@@ -126,7 +127,8 @@ fn check_json(check: &Result<Checked, String>) -> Json {
     })
 }
 
-/// Reads the start of this program through the runtime, and compares it with what the standard library reads.
+/// Reads the start of this program through the runtime, and compares it with what the standard
+/// library reads.
 fn check(runtime: &NativeRt) -> Result<Checked, String> {
     let path =
         std::env::current_exe().map_err(|error| format!("where this program is: {error}"))?;

@@ -1,4 +1,4 @@
-//! What to do about what was found.
+//! Advice that follows from the findings.
 
 use mfio_rt::native::DriverKind;
 
@@ -6,7 +6,8 @@ use super::diagnosis::Diagnosis;
 use crate::machine::Machine;
 use crate::output;
 
-/// A ring of the default depth needs about this much; kernels before 5.12 count it against the limit.
+/// A ring of the default depth needs about this much; kernels before 5.12 count it against the
+/// limit.
 const MEMLOCK_WANTED: u64 = 1 << 20;
 /// Fewer open files than this are soon used up.
 const FILES_WANTED: u64 = 1024;
@@ -38,18 +39,22 @@ fn about_io_uring(machine: &Machine, errno: Option<i32>) -> Option<String> {
             "to allow io_uring on this system: sysctl -w kernel.io_uring_disabled=0 (as root)"
         }
         (true, Some(1)) => {
-            "to allow io_uring to everybody: sysctl -w kernel.io_uring_disabled=0 (as root), or put the user into the group \
+            "to allow io_uring to everybody: sysctl -w kernel.io_uring_disabled=0 (as root), or \
+            put the user into the group \
              of sysctl kernel.io_uring_group"
         }
         (true, _) if filtered => {
-            "to allow io_uring in a container, use a seccomp profile that admits io_uring_setup, io_uring_enter and \
-             io_uring_register (Docker: --security-opt seccomp=PROFILE.json; Podman the same; Kubernetes: seccompProfile)"
+            "to allow io_uring in a container, use a seccomp profile that admits io_uring_setup, \
+            io_uring_enter and \
+             io_uring_register (Docker: --security-opt seccomp=PROFILE.json; Podman the same; \
+             Kubernetes: seccompProfile)"
         }
         (true, _) => {
             "ask whoever administers the security module (SELinux, AppArmor) to allow io_uring"
         }
         (false, _) if errno == Some(ENOSYS) => {
-            "use a kernel with io_uring (Linux 5.13 or later), or a container runtime that does not hide it (gVisor does)"
+            "use a kernel with io_uring (Linux 5.13 or later), or a container runtime that does \
+            not hide it (gVisor does)"
         }
         (false, _) => return None,
     };
@@ -66,12 +71,14 @@ fn about_limits(machine: &Machine) -> Vec<String> {
     let soft = |limit: Option<crate::machine::Limit>| limit.and_then(|limit| limit.soft);
     if let Some(files) = soft(machine.open_files).filter(|files| *files < FILES_WANTED) {
         hints.push(format!(
-            "only {files} files may be open at a time: raise it with `ulimit -n {FILES_WANTED}` before it is used up"
+            "only {files} files may be open at a time: raise it with `ulimit -n {FILES_WANTED}` \
+            before it is used up"
         ));
     }
     if let Some(memory) = soft(machine.locked_memory).filter(|memory| *memory < MEMLOCK_WANTED) {
         hints.push(format!(
-            "only {} may be locked in memory: old kernels (before 5.12) count rings against that, and then the queue depth \
+            "only {} may be locked in memory: old kernels (before 5.12) count rings against that, \
+            and then the queue depth \
              is reduced; raise it with `ulimit -l {}`",
             output::bytes(memory),
             MEMLOCK_WANTED >> 10,

@@ -22,7 +22,8 @@ use self::diagnosis::Diagnosis;
 pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
     let diagnosis = Diagnosis::make();
     if args.json {
-        output::print(&format!("{}\n", diagnosis.to_json()))?;
+        let hints = hints::all(&diagnosis);
+        output::print(&format!("{}\n", diagnosis.to_json(hints)))?;
     } else {
         output::print(&text::page(&diagnosis))?;
     }

@@ -1,4 +1,4 @@
-//! What the kernel's io_uring can do, of what the driver needs.
+//! The features and operations of the kernel's io_uring that the driver needs.
 
 use crate::json::Json;
 
@@ -109,7 +109,8 @@ const OPERATIONS: &[(u8, &str)] = {
 mod tests {
     use mfio_rt::native::DriverKind;
 
-    /// The list here and the driver's own must not drift apart: what is missing here must stop the driver.
+    /// The list here and the driver's own must not drift apart: what is missing here must stop the
+    /// driver.
     #[test]
     fn a_driver_that_works_has_all_that_is_listed() {
         let facts = super::look();

@@ -11,7 +11,7 @@ use crate::drivers;
 use crate::machine::{Limit, Machine};
 use crate::output::{bytes, grouped, wrap};
 
-/// Where the second column begins, and how wide it is.
+/// Start and width of the second column.
 const COLUMN: usize = 22;
 const WIDTH: usize = 90;
 

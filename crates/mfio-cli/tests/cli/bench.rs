@@ -76,7 +76,8 @@ fn a_quick_one_ends_in_time_with_every_row_and_leaves_nothing_but_the_json() {
     let ran = mfio.run([
         "bench", "--quick", "--quiet", "--size", "4M", "--json", "out.json",
     ]);
-    // It takes some ten seconds, and more beside other work; `scripts/smoke.sh` is strict about that.
+    // It takes some ten seconds, and more beside other work; `scripts/smoke.sh` is strict about
+    // that.
     assert!(
         start.elapsed() < Duration::from_secs(120),
         "{:?}",

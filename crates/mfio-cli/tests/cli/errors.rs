@@ -1,4 +1,5 @@
-//! Everything that can go wrong with `mfio bench`: it says what, where and what to do, and leaves nothing behind.
+//! Everything that can go wrong with `mfio bench`: it says what, where and what to do, and leaves
+//! nothing behind.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -223,7 +224,7 @@ fn whoever_kills_it_has_nothing_to_clean_up() {
     }
 }
 
-/// What it says when the file changes under it.
+/// Runs a benchmark whose file changes meanwhile.
 fn after(change: impl FnOnce(&Path)) -> Ran {
     let mfio = Mfio::new("changed");
     let path = mfio.file("data", 1 << 20);

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// The command, with an empty directory of its own for temporary files, which must be empty again afterwards.
+/// The command, with an empty directory of its own for temporary files, which must be empty again
+/// afterwards.
 #[derive(Debug)]
 pub(crate) struct Mfio {
     dir: PathBuf,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -42,7 +43,7 @@ impl Mfio {
         path
     }
 
-    /// What is in the directory.
+    /// Returns the names in the directory.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.dir).expect("it is there");
         let name = |entry: std::io::Result<std::fs::DirEntry>| {
@@ -162,7 +163,8 @@ pub(crate) fn as_nobody(command: &mut Command) -> bool {
         }
         other => {
             println!(
-                "skipped: only root can run the command as another user, who must be able to reach it: {other:?}"
+                "skipped: only root can run the command as another user, who must be able to \
+                reach it: {other:?}"
             );
             false
         }
