@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,7 +9,7 @@ use std::task::{Context, Poll};
 use mfio::error::{Cause, Error, ErrorKind, Result};
 
 use super::metadata::{AnswerSlot, Close, Fsync, Len, MetadataOp, MetadataRequest};
-use super::object::{Name, Object};
+use super::object::Name;
 use super::op::Op;
 use super::owner::Owner;
 use super::table::Key;
@@ -33,10 +32,10 @@ enum Stage<A> {
 }
 
 impl<O: MetadataOp, N: fmt::Display> Call<O, N> {
-    pub(super) fn new(owner: Arc<Owner>, object: N, op: O) -> Self {
+    pub(super) fn new(owner: &Arc<Owner>, object: N, op: O) -> Self {
         let (request, slot) = MetadataRequest::new(op);
         Self {
-            owner,
+            owner: owner.clone(),
             object,
             stage: Stage::Unsent(request, slot),
         }
@@ -44,7 +43,7 @@ impl<O: MetadataOp, N: fmt::Display> Call<O, N> {
 
     /// Creates an operation that fails at its first poll.
     pub(super) fn refused(
-        owner: Arc<Owner>,
+        owner: &Arc<Owner>,
         object: N,
         cause: impl Into<Cause>,
         help: &'static str,
@@ -54,7 +53,7 @@ impl<O: MetadataOp, N: fmt::Display> Call<O, N> {
             .driver(owner.driver_name())
             .help(help);
         Self {
-            owner,
+            owner: owner.clone(),
             object,
             stage: Stage::Refused(error),
         }
@@ -154,6 +153,12 @@ macro_rules! file_call {
         $(#[$doc])*
         pub struct $name(Call<$op, Name>);
 
+        impl $name {
+            pub(super) fn new(owner: &Arc<Owner>, name: Name, op: $op) -> Self {
+                Self(Call::new(owner, name, op))
+            }
+        }
+
         impl Future for $name {
             type Output = Result<$answer>;
 
@@ -202,30 +207,9 @@ file_call! {
     CloseFile(Close) -> ()
 }
 
-impl FileLen {
-    pub(super) fn new(owner: &Arc<Owner>, object: &Arc<Object>) -> Self {
-        Self(Call::new(
-            owner.clone(),
-            object.name(),
-            Len::new(object.clone()),
-        ))
-    }
-}
-
-impl SyncFile {
-    pub(super) fn new(owner: &Arc<Owner>, object: &Arc<Object>, data_only: bool) -> Self {
-        let op = Fsync::new(object.clone(), data_only);
-        Self(Call::new(owner.clone(), object.name(), op))
-    }
-}
-
 impl CloseFile {
-    pub(super) fn new(owner: Arc<Owner>, name: Name, fd: OwnedFd) -> Self {
-        Self(Call::new(owner, name, Close::new(fd)))
-    }
-
     /// Creates a future that fails, for a file that is in use.
-    pub(super) fn busy(owner: Arc<Owner>, name: Name) -> Self {
+    pub(super) fn busy(owner: &Arc<Owner>, name: Name) -> Self {
         let help = "other clones of the file, or operations in flight, still use it";
         Self(Call::refused(owner, name, ErrorKind::Busy, help))
     }

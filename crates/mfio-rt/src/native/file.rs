@@ -14,6 +14,7 @@ use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 
 use super::call::{CloseFile, FileLen, SyncFile, help};
+use super::metadata::{Close, Fsync, Len};
 use super::object::Object;
 use super::owner::Owner;
 use super::runtime::NativeRt;
@@ -148,7 +149,11 @@ impl File {
     #[doc(alias = "metadata")]
     #[doc(alias = "size")]
     pub fn len(&self) -> FileLen {
-        FileLen::new(&self.owner, &self.object)
+        FileLen::new(
+            &self.owner,
+            self.object.name(),
+            Len::new(self.object.clone()),
+        )
     }
 
     /// Waits until data and metadata are on the medium (`fsync`).
@@ -163,7 +168,7 @@ impl File {
     #[doc(alias = "fsync")]
     #[doc(alias = "flush")]
     pub fn sync_all(&self) -> SyncFile {
-        SyncFile::new(&self.owner, &self.object, false)
+        self.sync(false)
     }
 
     /// Waits until data, and the metadata that is needed to find it, are on the medium
@@ -174,7 +179,12 @@ impl File {
     /// As [`sync_all`](Self::sync_all).
     #[doc(alias = "fdatasync")]
     pub fn sync_data(&self) -> SyncFile {
-        SyncFile::new(&self.owner, &self.object, true)
+        self.sync(true)
+    }
+
+    fn sync(&self, data_only: bool) -> SyncFile {
+        let object = self.object.clone();
+        SyncFile::new(&self.owner, object.name(), Fsync { object, data_only })
     }
 
     /// Closes the file, and reports errors.
@@ -187,8 +197,8 @@ impl File {
     pub fn close(self) -> CloseFile {
         let (owner, name) = (self.owner.clone(), self.object.name());
         match self.into_owned_fd() {
-            Ok(fd) => CloseFile::new(owner, name, fd),
-            Err(_) => CloseFile::busy(owner, name),
+            Ok(fd) => CloseFile::new(&owner, name, Close::new(fd)),
+            Err(_) => CloseFile::busy(&owner, name),
         }
     }
 

@@ -206,7 +206,7 @@ impl Op {
                 unsafe { sys::write(fd, transfer.view.as_ptr(), len, transfer.position()) }
                     .map(|n| n as u64)
             }
-            Self::Metadata(request) => request.perform(),
+            Self::Metadata(request) => request.op().perform(),
         }
     }
 

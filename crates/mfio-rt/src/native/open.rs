@@ -86,8 +86,8 @@ impl OpenFile {
             options: *options,
         };
         Self(match operation(path, options) {
-            Ok(op) => Call::new(owner.clone(), target, op),
-            Err((cause, help)) => Call::refused(owner.clone(), target, cause, help),
+            Ok(op) => Call::new(owner, target, op),
+            Err((cause, help)) => Call::refused(owner, target, cause, help),
         })
     }
 }
@@ -101,7 +101,11 @@ fn operation(path: &Path, options: &OpenOptions) -> Result<Open, (Cause, &'stati
         )
     };
     let path = CString::new(path.as_os_str().as_bytes()).map_err(invalid)?;
-    Ok(Open::new(path, flags, options.mode))
+    Ok(Open {
+        path,
+        flags,
+        mode: options.mode,
+    })
 }
 
 impl fmt::Display for Target {

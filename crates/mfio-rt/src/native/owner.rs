@@ -1,6 +1,6 @@
 //! The parts of a runtime, and its end.
 //!
-//! The backend and the handles share [`Core`]; the user's handles keep [`Owner`] alive. Operations
+//! The backend and the handles share [`Engine`]; the user's handles keep [`Owner`] alive. Operations
 //! in flight hold files' objects, never an owner. So the user's last handle ends the runtime,
 //! whatever is in flight.
 
@@ -43,7 +43,7 @@ const ROUNDS: usize = 8;
 
 /// Shared by the backend and the handles.
 #[derive(Debug)]
-pub(crate) struct Core {
+pub(crate) struct Engine {
     driver: Arc<dyn Driver>,
     stride: u32,
     common: Common,
@@ -52,14 +52,14 @@ pub(crate) struct Core {
 /// Kept alive by the user's handles; the last of them ends the runtime.
 pub(crate) struct Owner {
     // Both are forgotten, not dropped, in a forked child.
-    core: ManuallyDrop<Arc<Core>>,
+    core: ManuallyDrop<Arc<Engine>>,
     container: ManuallyDrop<BackendContainer<DynBackend>>,
     pool: PacketPool,
     report: Report,
     patience: Duration,
 }
 
-impl Core {
+impl Engine {
     /// Polls once: submits accepted operations, ends completed ones.
     fn poll_once(&self, done: &mut Vec<(Op, i32)>, cx: &Context<'_>) {
         if self.common.mark.is_child() {
@@ -76,7 +76,7 @@ impl Core {
 }
 
 /// Applies the policy for operations that nothing drives, if the driver has to be driven.
-fn attended(
+fn with_policy(
     container: BackendContainer<DynBackend>,
     driver: &Arc<dyn Driver>,
     self_driving: bool,
@@ -102,7 +102,7 @@ impl Owner {
         let (driver, report) = select(config, &common)?;
         let stride = driver.capabilities().inline_stride;
         let flags = driver.handle().map(|handle| handle.flags.clone());
-        let core = Arc::new(Core {
+        let core = Arc::new(Engine {
             driver,
             stride,
             common,
@@ -119,7 +119,7 @@ impl Owner {
             Some(flags) => container.with_wake_flags(flags),
             None => container,
         };
-        let container = attended(container, &core.driver, config.self_driving);
+        let container = with_policy(container, &core.driver, config.self_driving);
         Ok(Arc::new(Self {
             core: ManuallyDrop::new(core),
             container: ManuallyDrop::new(container),
@@ -161,7 +161,7 @@ impl Owner {
 
     /// Returns the position of a transfer, or why it is impossible. A stream ignores positions.
     #[inline]
-    fn place(&self, object: &Object, pos: u64) -> Result<u64, Cause> {
+    fn transfer_pos(&self, object: &Object, pos: u64) -> Result<u64, Cause> {
         if self.is_child() {
             return Err(ErrorKind::BackendGone.into());
         }
@@ -180,7 +180,7 @@ impl Owner {
         if view.is_empty() {
             return view.done();
         }
-        let pos = match self.place(object, pos) {
+        let pos = match self.transfer_pos(object, pos) {
             Ok(pos) => pos,
             Err(cause) => return view.fail(cause),
         };
@@ -197,7 +197,7 @@ impl Owner {
         if view.is_empty() {
             return view.done();
         }
-        match self.place(object, pos) {
+        match self.transfer_pos(object, pos) {
             Err(cause) => view.fail(cause),
             Ok(pos) => self.submit_or_fail(Op::Write(Transfer::new(object.clone(), view, pos))),
         }
@@ -329,7 +329,7 @@ impl Drop for Owner {
 #[allow(unsafe_code)]
 fn drop_in_order(
     container: &mut ManuallyDrop<BackendContainer<DynBackend>>,
-    core: &mut ManuallyDrop<Arc<Core>>,
+    core: &mut ManuallyDrop<Arc<Engine>>,
 ) {
     // SAFETY: only called at the end of `Owner::drop`, after which neither is used.
     unsafe {

@@ -14,7 +14,7 @@ use super::report::Report;
 ///
 /// Ending it carries out the writes that were sent (syncs and closes too), whether or not their
 /// futures are still there, cancels everything else, and waits for both: see
-/// [`Builder::shutdown_patience`].
+/// [`Builder::shutdown_patience`](super::Builder::shutdown_patience).
 ///
 /// ```
 /// use mfio_rt::fs::OpenOptions;

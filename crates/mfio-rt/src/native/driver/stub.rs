@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn a_refused_operation_comes_back() {
         let stub = Stub::new();
-        let (request, _slot) = MetadataRequest::new(Open::new(c"/".into(), 0, 0));
+        let (request, _slot) = MetadataRequest::new(Open::root());
         let (op, cause) = stub.submit(Op::Metadata(request)).unwrap_err();
         assert_eq!(cause.kind(), ErrorKind::NotSupported);
         op.fail(cause);

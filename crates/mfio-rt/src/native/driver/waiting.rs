@@ -90,7 +90,7 @@ mod tests {
     use std::sync::Arc;
 
     fn open() -> (Op, Arc<AnswerSlot<OwnedFd>>) {
-        let (request, slot) = MetadataRequest::new(Open::new(c"/".into(), 0, 0));
+        let (request, slot) = MetadataRequest::new(Open::root());
         (Op::Metadata(request), slot)
     }
 

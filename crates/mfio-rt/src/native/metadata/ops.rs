@@ -14,14 +14,20 @@ use crate::native::sys::{self, Errno, SyscallResult};
 /// `open(2)`.
 #[derive(Debug)]
 pub(crate) struct Open {
-    path: CString,
-    flags: libc::c_int,
-    mode: u32,
+    pub(crate) path: CString,
+    pub(crate) flags: libc::c_int,
+    pub(crate) mode: u32,
 }
 
+#[cfg(test)]
 impl Open {
-    pub(crate) fn new(path: CString, flags: libc::c_int, mode: u32) -> Self {
-        Self { path, flags, mode }
+    /// Opens the root directory.
+    pub(crate) fn root() -> Self {
+        Self {
+            path: c"/".into(),
+            flags: libc::O_RDONLY,
+            mode: 0,
+        }
     }
 }
 
@@ -121,14 +127,8 @@ impl Execute for Len {
 /// `fsync(2)` or `fdatasync(2)`.
 #[derive(Debug)]
 pub(crate) struct Fsync {
-    object: Arc<Object>,
-    data_only: bool,
-}
-
-impl Fsync {
-    pub(crate) fn new(object: Arc<Object>, data_only: bool) -> Self {
-        Self { object, data_only }
-    }
+    pub(crate) object: Arc<Object>,
+    pub(crate) data_only: bool,
 }
 
 impl MetadataOp for Fsync {

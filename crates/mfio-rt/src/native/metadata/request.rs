@@ -42,13 +42,8 @@ impl MetadataRequest {
     }
 
     /// Returns the operation.
-    pub(crate) fn op(&self) -> &dyn Execute {
+    pub(crate) fn op(&mut self) -> &mut dyn Execute {
         self.task.op()
-    }
-
-    /// Makes the system call, blocking.
-    pub(crate) fn perform(&mut self) -> SyscallResult {
-        self.task.perform()
     }
 
     /// Ends the operation with the result of its system call, or returns it for another attempt.
@@ -120,8 +115,7 @@ impl MetadataRequest {
 
 /// A [`MetadataOp`] and its slot, without their types.
 trait Task: fmt::Debug + Send + Sync {
-    fn op(&self) -> &dyn Execute;
-    fn perform(&mut self) -> SyscallResult;
+    fn op(&mut self) -> &mut dyn Execute;
     fn finish(self: Box<Self>, result: SyscallResult);
     fn fail(self: Box<Self>, cause: Cause);
     fn is_abandoned(&self) -> bool;
@@ -134,12 +128,8 @@ struct Pending<O, A> {
 }
 
 impl<O: MetadataOp> Task for Pending<O, O::Answer> {
-    fn op(&self) -> &dyn Execute {
-        &self.op
-    }
-
-    fn perform(&mut self) -> SyscallResult {
-        self.op.perform()
+    fn op(&mut self) -> &mut dyn Execute {
+        &mut self.op
     }
 
     fn finish(self: Box<Self>, result: SyscallResult) {

@@ -18,6 +18,7 @@
 //! 3. The wake-up descriptor is open as long as the driver lives; the kernel polls it.
 
 mod driver;
+mod failure;
 mod flush;
 mod probe;
 mod queue;
@@ -26,7 +27,6 @@ mod ring;
 mod shutdown;
 mod slots;
 mod sqe;
-mod trouble;
 
 use std::sync::Arc;
 

@@ -23,10 +23,10 @@ use crate::native::op::Op;
 use crate::native::sys::Errno;
 use crate::native::table::{Key, Table};
 
-pub(super) const DISTURBED_CANCEL: i32 = -libc::ECANCELED;
-pub(super) const DISTURBED_FAULT: i32 = -libc::EFAULT;
+pub(super) const EXITED_CANCEL: i32 = -libc::ECANCELED;
+pub(super) const EXITED_FAULT: i32 = -libc::EFAULT;
 /// Stands for a cancel of ours. No system call returns this.
-pub(super) const TAKEN_BACK: i32 = i32::MIN;
+pub(super) const CANCELLED_BY_US: i32 = i32::MIN;
 
 /// Operations looked at for each flush, on average.
 const SWEPT_PER_FLUSH: usize = 8;
@@ -244,10 +244,10 @@ impl Queue {
         self.on_ring -= 1;
         let asked = entry.is_cancelled() || (self.closed && entry.op.is_optional());
         let ended_early =
-            matches!(completion.result, DISTURBED_CANCEL) || completion.result == -libc::EINTR;
+            matches!(completion.result, EXITED_CANCEL) || completion.result == -libc::EINTR;
         let runs_once = matches!(&entry.op, Op::Metadata(request) if request.runs_once());
         let result = if asked && ended_early && !runs_once {
-            TAKEN_BACK
+            CANCELLED_BY_US
         } else {
             completion.result
         };

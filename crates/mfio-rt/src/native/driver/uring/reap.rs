@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use mfio::error::ErrorKind;
 
 use super::driver::Uring;
-use super::queue::{DISTURBED_CANCEL, DISTURBED_FAULT, TAKEN_BACK};
+use super::queue::{CANCELLED_BY_US, EXITED_CANCEL, EXITED_FAULT};
 use super::ring::BATCH;
 use super::sqe;
 use crate::native::op::Op;
@@ -40,17 +40,17 @@ impl Uring {
     }
 
     /// Ends an operation, or puts back the rest of it; returns `true` for the latter.
-    pub(super) fn settle(&self, op: Op, result: i32) -> bool {
+    pub(super) fn settle(&self, mut op: Op, result: i32) -> bool {
         let rest = match result {
-            // Not a cancel of ours, whose result is TAKEN_BACK: the thread that submitted the
+            // Not a cancel of ours, whose result is CANCELLED_BY_US: the thread that submitted the
             // operation has exited.
-            disturbed @ (DISTURBED_CANCEL | DISTURBED_FAULT) => op.interrupted(-disturbed),
-            TAKEN_BACK => {
+            exited @ (EXITED_CANCEL | EXITED_FAULT) => op.interrupted(-exited),
+            CANCELLED_BY_US => {
                 op.fail(ErrorKind::Cancelled);
                 None
             }
             result => {
-                let result = syscall_result(&op, result);
+                let result = syscall_result(&mut op, result);
                 op.complete(result)
             }
         };
@@ -62,7 +62,7 @@ impl Uring {
 
 /// Converts the result of a completion to that of a system call.
 #[inline]
-fn syscall_result(op: &Op, result: i32) -> SyscallResult {
+fn syscall_result(op: &mut Op, result: i32) -> SyscallResult {
     match (op, u64::try_from(result)) {
         (_, Err(_)) => Err(-result),
         (Op::Metadata(request), Ok(n)) => request.op().kernel_result(n),

@@ -30,7 +30,7 @@ pub(super) const NEEDED: &[(u8, &str)] = &[
 
 /// Returns the entry for an operation.
 #[inline]
-pub(super) fn of(op: &Op, user_data: u64) -> Entry {
+pub(super) fn of(op: &mut Op, user_data: u64) -> Entry {
     let entry = match op {
         Op::Read(transfer) => {
             let (ptr, len) = (transfer.view.as_mut_ptr(), transfer.chunk() as u32);
@@ -66,14 +66,14 @@ fn offset(position: Position) -> u64 {
     }
 }
 
-fn of_metadata(request: &MetadataRequest) -> Entry {
+fn of_metadata(request: &mut MetadataRequest) -> Entry {
+    // Only a worker thread of the kernel waits for the other end of a FIFO.
+    let waits = match request.was_retried() {
+        true => squeue::Flags::ASYNC,
+        false => squeue::Flags::empty(),
+    };
     match request.op().syscall() {
         Syscall::Open { path, flags, mode } => {
-            // Only a worker thread of the kernel waits for the other end of a FIFO.
-            let waits = match request.was_retried() {
-                true => squeue::Flags::ASYNC,
-                false => squeue::Flags::empty(),
-            };
             opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr())
                 .flags(flags)
                 .mode(mode)

@@ -3,7 +3,7 @@ use crate::native::metadata::{MetadataRequest, Open};
 use crate::native::op::Op;
 
 fn open() -> Op {
-    Op::Metadata(MetadataRequest::new(Open::new(c"/".into(), 0, 0)).0)
+    Op::Metadata(MetadataRequest::new(Open::root()).0)
 }
 
 #[test]
