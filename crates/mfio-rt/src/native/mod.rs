@@ -34,7 +34,7 @@
 // op, metadata                          the operations that drivers carry out
 // cached, cache_policy                  reads that the page cache answers
 // driver, table                         io_uring, threads; what is in flight
-// object, sys, fork                     descriptors, system calls, detection of forked children
+// object, sys, fork, lock               descriptors, system calls, forked children
 mod builder;
 mod cache_policy;
 mod cached;
@@ -43,6 +43,7 @@ mod config;
 mod driver;
 mod file;
 mod fork;
+mod lock;
 mod metadata;
 mod object;
 mod op;

@@ -260,3 +260,9 @@ impl Op {
         }
     }
 }
+
+/// Ends operations with a failure.
+pub(crate) fn fail_all(ops: Vec<Op>, cause: impl Into<Cause>) {
+    let cause = cause.into();
+    ops.into_iter().for_each(|op| op.fail(cause));
+}

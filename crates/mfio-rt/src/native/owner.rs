@@ -1,8 +1,8 @@
 //! The parts of a runtime, and its end.
 //!
-//! The backend and the handles share [`Engine`]; the user's handles keep [`Owner`] alive. Operations
-//! in flight hold files' objects, never an owner. So the user's last handle ends the runtime,
-//! whatever is in flight.
+//! The backend and the handles share [`Engine`]; the user's handles keep [`Owner`] alive.
+//! Operations in flight hold files' objects, never an owner. So the user's last handle ends the
+//! runtime, whatever is in flight.
 
 use std::fmt;
 use std::mem::ManuallyDrop;

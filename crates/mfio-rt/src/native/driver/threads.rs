@@ -22,7 +22,7 @@ use self::pool::Pool;
 use super::contract::{Capabilities, Driver, Submitted};
 use super::deadline::Deadline;
 use crate::native::config::Config;
-use crate::native::op::Op;
+use crate::native::op::{Op, fail_all};
 use crate::native::table::Key;
 
 /// Operations have no keys here, and need no flush.
@@ -84,7 +84,7 @@ impl Driver for Threads {
             true => self.start(),
             false => self.pool.work.notify_one(),
         }
-        end_all(given_up);
+        fail_all(given_up, ErrorKind::Cancelled);
         Ok(TAKEN)
     }
 
@@ -97,7 +97,7 @@ impl Driver for Threads {
             .for_each(|notifier| notifier.notify());
         let given_up = state.queue.sweep();
         drop(state);
-        end_all(given_up);
+        fail_all(given_up, ErrorKind::Cancelled);
     }
 
     fn explain(&self, cause: Cause) -> Option<&'static str> {
@@ -119,7 +119,7 @@ impl Driver for Threads {
             self.start();
         }
         self.pool.work.notify_all();
-        end_all(optional);
+        fail_all(optional, ErrorKind::Cancelled);
         let until = Deadline::after(patience);
         let mut state = self.pool.lock();
         while !state.is_quiet() {
@@ -137,13 +137,9 @@ impl Driver for Threads {
             .for_each(|notifier| notifier.notify());
         let (running, given_up) = (state.running, state.take_queue());
         drop(state);
-        end_all(given_up);
+        fail_all(given_up, ErrorKind::Cancelled);
         running
     }
-}
-
-fn end_all(ops: Vec<Op>) {
-    ops.into_iter().for_each(|op| op.fail(ErrorKind::Cancelled));
 }
 
 impl Threads {
@@ -169,6 +165,6 @@ impl Threads {
             Some(libc::EAGAIN) => Cause::with_errno(ErrorKind::LimitReached, libc::EAGAIN),
             _ => Cause::from(error),
         };
-        stranded.into_iter().for_each(|op| op.fail(cause));
+        fail_all(stranded, cause);
     }
 }

@@ -1,11 +1,13 @@
 //! The answer of a metadata operation, on its way from the driver to the future.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use mfio::contain::contained;
 use mfio::error::Cause;
+
+use crate::native::lock::lock;
 
 /// A slot for one answer, shared by the future that waits and the request that fills it.
 #[derive(Debug)]
@@ -30,13 +32,9 @@ impl<A> AnswerSlot<A> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, AnswerState<A>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Stores the answer and wakes the future.
     pub(super) fn complete(&self, answer: Result<A, Cause>) {
-        let before = std::mem::replace(&mut *self.lock(), AnswerState::Answered(answer));
+        let before = std::mem::replace(&mut *lock(&self.state), AnswerState::Answered(answer));
         if let AnswerState::Waiting(Some(waker)) = before {
             contained(|| waker.wake());
         }
@@ -48,14 +46,14 @@ impl<A> AnswerSlot<A> {
     ///
     /// When the answer was taken before.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<A, Cause>> {
-        if let AnswerState::Waiting(Some(waker)) = &*self.lock()
+        if let AnswerState::Waiting(Some(waker)) = &*lock(&self.state)
             && waker.will_wake(cx.waker())
         {
             return Poll::Pending;
         }
         // Cloned, and dropped, without the lock: both run code of the user's.
         let new = cx.waker().clone();
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if let AnswerState::Waiting(waker) = &mut *state {
             let old = waker.replace(new);
             drop(state);

@@ -43,18 +43,25 @@ pub(crate) fn len(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
 /// Returns the length of a regular file that this machine knows, without asking another one.
 #[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")))]
 pub(crate) fn known_len(fd: BorrowedFd<'_>) -> Option<u64> {
+    let mask = libc::STATX_SIZE | libc::STATX_TYPE;
+    let stat = statx(fd, libc::AT_STATX_DONT_SYNC, mask)?;
+    let regular = u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFREG;
+    regular.then_some(stat.stx_size)
+}
+
+/// `statx(2)` of a descriptor.
+#[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")))]
+fn statx(fd: BorrowedFd<'_>, flags: libc::c_int, mask: libc::c_uint) -> Option<libc::statx> {
     let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
-    let (mask, flags) = (
-        libc::STATX_SIZE | libc::STATX_TYPE,
-        libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC,
+    let (fd, flags, to) = (
+        fd.as_raw_fd(),
+        flags | libc::AT_EMPTY_PATH,
+        stat.as_mut_ptr(),
     );
     // SAFETY: (1); the path is empty and ends with a nul; `stat` is as large as the call wants.
-    let result =
-        unsafe { libc::statx(fd.as_raw_fd(), c"".as_ptr(), flags, mask, stat.as_mut_ptr()) };
+    let result = unsafe { libc::statx(fd, c"".as_ptr(), flags, mask, to) };
     // SAFETY: any bits make a valid `statx`, and they were zeroed.
-    let stat = unsafe { stat.assume_init() };
-    let regular = u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFREG;
-    (result == 0 && regular).then_some(stat.stx_size)
+    (result == 0).then(|| unsafe { stat.assume_init() })
 }
 
 /// Returns the length of a regular file. This system cannot be told not to ask another machine.
@@ -86,14 +93,9 @@ pub(crate) fn device_len(_: BorrowedFd<'_>) -> Result<u64, Errno> {
 /// reports it (Linux 6.1).
 #[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")))]
 pub(crate) fn direct_alignment(fd: BorrowedFd<'_>) -> Option<(u32, u32)> {
-    let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
-    let (mask, flags) = (libc::STATX_DIOALIGN, libc::AT_EMPTY_PATH);
-    // SAFETY: (1); the path is empty and ends with a nul; `stat` is as large as the call wants.
-    let result =
-        unsafe { libc::statx(fd.as_raw_fd(), c"".as_ptr(), flags, mask, stat.as_mut_ptr()) };
-    // SAFETY: any bits make a valid `statx`, and they were zeroed.
-    let stat = unsafe { stat.assume_init() };
-    let known = result == 0 && stat.stx_mask & mask != 0 && stat.stx_dio_offset_align != 0;
+    let mask = libc::STATX_DIOALIGN;
+    let stat = statx(fd, 0, mask)?;
+    let known = stat.stx_mask & mask != 0 && stat.stx_dio_offset_align != 0;
     known.then_some((stat.stx_dio_mem_align, stat.stx_dio_offset_align))
 }
 

@@ -1,12 +1,13 @@
 //! The threads, their queue, and their main loop.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use mfio::error::ErrorKind;
 
 use super::notifier::Notifier;
 use crate::native::driver::waiting::Waiting;
+use crate::native::lock::lock;
 use crate::native::op::Op;
 use crate::native::sys;
 
@@ -103,7 +104,7 @@ impl Pool {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The main loop of a thread.

@@ -1,7 +1,7 @@
 //! The driver's state, and its implementation of the contract.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use mfio::backend::fd::FdWakerOwner;
@@ -15,7 +15,8 @@ use crate::native::cache_policy::Mode;
 use crate::native::cached;
 use crate::native::config::Config;
 use crate::native::driver::contract::{Capabilities, Common, Driver, Handle, Submitted};
-use crate::native::op::{Op, Transfer};
+use crate::native::lock::lock;
+use crate::native::op::{Op, Transfer, fail_all};
 use crate::native::report::Rejected;
 use crate::native::sys;
 use crate::native::table::Key;
@@ -79,7 +80,7 @@ impl Uring {
     }
 
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 
     /// Tries a read that is alone in its batch on this thread. Returns `true` if that ended it.
@@ -137,7 +138,7 @@ impl Uring {
             Err((op, None)) => queue.wait_for_room(op),
         };
         drop(queue);
-        end_all(given_up, ErrorKind::Cancelled);
+        fail_all(given_up, ErrorKind::Cancelled);
         Ok(submitted)
     }
 }
@@ -169,7 +170,7 @@ impl Driver for Uring {
         if let Some(object) = &filled.often {
             self.slots.register(object);
         }
-        end_all(filled.given_up, ErrorKind::Cancelled);
+        fail_all(filled.given_up, ErrorKind::Cancelled);
         more
     }
 
@@ -218,10 +219,4 @@ impl Driver for Uring {
     fn shutdown(&self, patience: Duration) -> usize {
         self.stop(patience)
     }
-}
-
-/// Ends operations that the kernel does not have.
-pub(super) fn end_all(ops: Vec<Op>, cause: impl Into<Cause>) {
-    let cause = cause.into();
-    ops.into_iter().for_each(|op| op.fail(cause));
 }

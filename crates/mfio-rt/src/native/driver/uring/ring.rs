@@ -17,11 +17,13 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use io_uring::types::{CancelBuilder, Timespec};
 use io_uring::{EnterFlags, IoUring, Parameters, cqueue, squeue};
+
+use crate::native::lock::lock;
 
 /// A ring that any thread may use.
 pub(super) struct Ring {
@@ -184,10 +186,6 @@ impl Ring {
             more: cqueue::more(entry.flags()),
         })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The locked submission queue. Dropping it publishes the entries that were pushed.

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use mfio::error::ErrorKind;
 
-use super::driver::{Uring, end_all};
+use super::driver::Uring;
 use super::ring::Entries;
 use super::sqe;
 use crate::native::driver::contract::Driver;
 use crate::native::driver::deadline::Deadline;
+use crate::native::op::fail_all;
 
 /// The interval at which to look for completions without a wake-up.
 const LOOK: Duration = Duration::from_millis(50);
@@ -24,7 +25,7 @@ impl Uring {
             0 => 0,
             _ => {
                 let given_up = self.queue().give_up();
-                end_all(given_up, ErrorKind::Cancelled);
+                fail_all(given_up, ErrorKind::Cancelled);
                 self.finish(Deadline::after(cancelling.max(LOOK)), true)
             }
         }
@@ -52,7 +53,7 @@ impl Uring {
     /// Rejects operations from now on, and ends the optional ones that the kernel does not have.
     fn close(&self) {
         let unsent = self.queue().close();
-        end_all(unsent, ErrorKind::Cancelled);
+        fail_all(unsent, ErrorKind::Cancelled);
     }
 
     /// Submits cancel requests. Returns `true` if some are left.
@@ -67,7 +68,7 @@ impl Uring {
         }
         let filled = self.fill(&mut entries);
         let more = self.submit_filled(entries, &filled);
-        end_all(filled.given_up, ErrorKind::Cancelled);
+        fail_all(filled.given_up, ErrorKind::Cancelled);
         more
     }
 }

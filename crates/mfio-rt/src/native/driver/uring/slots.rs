@@ -5,10 +5,11 @@
 //! its descriptor is closed or given away: a registered file would stay open.
 
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::ring::Ring;
 use crate::native::fork::ForkMark;
+use crate::native::lock::lock;
 use crate::native::object::{Fixed, Object, Slots};
 
 /// The most files that are registered at a time.
@@ -38,34 +39,26 @@ impl FileSlots {
         })
     }
 
-    fn free(&self) -> MutexGuard<'_, Vec<u32>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Registers a file if there is a slot.
     #[cold]
     pub(super) fn register(self: &Arc<Self>, object: &Object) {
         self.release_stuck();
-        let Some(index) = self.free().pop() else {
+        let Some(index) = lock(&self.free).pop() else {
             return;
         };
         match self.set(index, object.fd().as_raw_fd()) {
             true => object.fix(Fixed::new(index, self.clone())),
-            false => self.free().push(index),
+            false => lock(&self.free).push(index),
         }
-    }
-
-    fn stuck(&self) -> MutexGuard<'_, Vec<u32>> {
-        self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Empties slots, as far as the kernel has memory for that.
     fn release_stuck(&self) {
-        let stuck = std::mem::take(&mut *self.stuck());
+        let stuck = std::mem::take(&mut *lock(&self.stuck));
         let (emptied, still): (Vec<_>, Vec<_>) =
             stuck.into_iter().partition(|index| self.set(*index, -1));
-        self.free().extend(emptied);
-        self.stuck().extend(still);
+        lock(&self.free).extend(emptied);
+        lock(&self.stuck).extend(still);
     }
 
     /// Puts a descriptor into a slot; -1 empties it.
@@ -78,7 +71,7 @@ impl Slots for FileSlots {
     fn release(&self, index: u32) {
         // A child shares the ring, and its slots, with its parent.
         if !self.mark.is_child() {
-            self.stuck().push(index);
+            lock(&self.stuck).push(index);
             self.release_stuck();
         }
     }
