@@ -1,13 +1,4 @@
-//! Runtimes for [`mfio`]: the operating system's files, through io_uring or a bounded pool of
-//! threads.
-//!
-//! This crate is all that a program needs to begin: it re-exports
-//! [`mfio`], has its features, and a [`prelude`].
-//!
-//! ```toml
-//! [dependencies]
-//! mfio-rt = "0.2"
-//! ```
+//! Runtimes for [`mfio`]: files, through io_uring or a bounded pool of threads.
 //!
 //! ```
 //! use mfio_rt::prelude::*;
@@ -27,17 +18,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The same file works from any thread, and from tasks of any executor. A write that has ended is
-//! with the system; what is on the medium when, and in which order to sync, is in [`durability`].
+//! ```toml
+//! [dependencies]
+//! mfio-rt = "0.2"
+//! ```
 //!
-//! # Map
+//! This crate suffices to begin: it re-exports [`mfio`], with its features and a [`prelude`]. A
+//! file works from any thread and from tasks of any executor. [`durability`] explains which data
+//! survive a crash, and in which order to sync.
+//!
+//! # Modules
 //!
 //! | module | contents |
 //! |---|---|
 //! | [`prelude`] | the names that most programs need |
-//! | [`native`] | the operating system's files: io_uring, or a bounded pool of threads (Unix) |
-//! | [`fs`] | opening files on any runtime ([`fs::Fs`]), and [`fs::OpenOptions`] |
-//! | [`durability`] | when writes are durable, and in which order to sync |
+//! | [`native`] | files of the operating system: io_uring, or a bounded pool of threads (Unix) |
+//! | [`fs`] | the trait of file system runtimes, [`fs::Fs`], and [`fs::OpenOptions`] |
+//! | [`durability`] | durability and sync order of files, cursors and layers |
+//!
+//! # Features
 //!
 //! | feature | adds |
 //! |---|---|

@@ -1,8 +1,8 @@
-//! Errors: [`Cause`] inside packets, [`Error`] where the user meets it.
+//! Errors: a small [`Cause`] inside packets, an [`Error`] with context for the caller.
 //!
-//! Inside a packet a failure is eight bytes and `Copy`, so that a driver records it without allocating. The context that
-//! a person needs (which operation, on what, where, through which driver) is added once, on failure only, by the call
-//! that the user made.
+//! Inside a packet a failure takes eight bytes and is `Copy`, so a driver records it without
+//! allocating. The context that a person needs (operation, object, offset, driver) is added once,
+//! on failure only, by the call that returns the error.
 //!
 //! ```
 //! use mfio::error::{Cause, Error, ErrorKind};
@@ -19,6 +19,7 @@
 //! ```
 
 mod cause;
+mod kind;
 #[cfg(feature = "std")]
 mod std_io;
 
@@ -27,24 +28,27 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
-pub use cause::{Cause, ErrorKind};
+pub use cause::Cause;
+pub use kind::ErrorKind;
 
-/// What the calls of this crate return.
+/// The result type of this crate.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
-/// A failed operation, with what is known about it. One pointer wide.
+/// A failed operation with its context. One pointer wide.
 ///
-/// Made on failure only; see the [module](self) for an example.
+/// Created on failure only; see the [module](self) for an example.
 ///
-/// # As an error of std
-/// A `std::io::Error` has either the system's number or a text of ours, not both. Where there is a number
-/// ([`errno`](Self::errno)), the conversion keeps it: `raw_os_error` and `kind` are what std's own calls give. The text, with
-/// path, offset and help, is this type's: print it before converting, or wrap it with `std::io::Error::other`.
+/// # Conversion to `std::io::Error`
+/// A `std::io::Error` holds either an errno or a custom message, not both. If there is an
+/// [`errno`](Self::errno), the conversion keeps it, so `raw_os_error` and `kind` are the same as
+/// from std's own calls. The message with path, offset and help is lost then: print it before
+/// converting, or wrap the error with `std::io::Error::other`.
 ///
-/// # Text
-/// The object is shown as `Path::display` shows paths, except that control characters, line separators and characters that
-/// change the direction of writing are escaped (`\u{a}`): a file's name cannot forge a line of a log, or command a terminal.
-/// [`get_object`](Self::get_object) has it as it is.
+/// # Message
+/// The object is shown as `Path::display` shows paths, except that control characters, line
+/// separators and characters that change the direction of writing are escaped (`\u{a}`), so a file
+/// name cannot forge a line of a log or send commands to a terminal.
+/// [`get_object`](Self::get_object) returns it unescaped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Context>);
 
@@ -60,7 +64,7 @@ struct Context {
 }
 
 impl Error {
-    /// An error of `operation`, a verb such as `"read"`, with nothing else known yet.
+    /// Creates an error of `operation`, a verb such as `"read"`, without further context.
     #[cold]
     pub fn new(cause: impl Into<Cause>, operation: &'static str) -> Self {
         Self(Box::new(Context {
@@ -74,48 +78,49 @@ impl Error {
         }))
     }
 
-    /// Names what the operation was on: a path, an address.
+    /// Sets the object of the operation: a path, an address.
     #[must_use]
     pub fn object(mut self, object: impl Into<String>) -> Self {
         self.0.object = Some(object.into());
         self
     }
 
-    /// Says where in the object the failure is.
+    /// Sets the offset of the failure in the object, in bytes.
     #[must_use]
     pub fn offset(mut self, offset: u64) -> Self {
         self.0.offset = Some(offset);
         self
     }
 
-    /// Says how many bytes the operation was about.
+    /// Sets the length of the operation, in bytes.
     #[must_use]
     pub fn len(mut self, len: u64) -> Self {
         self.0.len = Some(len);
         self
     }
 
-    /// Names the driver that was in charge.
+    /// Sets the name of the driver that executed the operation.
     #[must_use]
     pub fn driver(mut self, driver: &'static str) -> Self {
         self.0.driver = Some(driver);
         self
     }
 
-    /// Says what the user can do about it.
+    /// Sets a sentence that tells the user how to avoid the failure.
     #[must_use]
     pub fn help(mut self, help: &'static str) -> Self {
         self.0.help = Some(help);
         self
     }
 
-    /// The same context with another cause.
+    /// Replaces the cause.
     pub(crate) fn with_cause(mut self, cause: Cause) -> Self {
         self.0.cause = cause;
         self
     }
 
-    /// Adds what an object says of itself, where it says anything.
+    /// Sets the object and the driver from an [`Identity`](crate::io::Identity), as far as it has
+    /// them.
     #[must_use]
     pub fn identity(mut self, identity: crate::io::Identity<'_>) -> Self {
         if let Some(object) = identity.object {
@@ -125,47 +130,47 @@ impl Error {
         self
     }
 
-    /// The cause as the packet carried it.
+    /// Returns the cause, as the packet carried it.
     pub fn cause(&self) -> Cause {
         self.0.cause
     }
 
-    /// The kind of the cause.
+    /// Returns the kind of the cause.
     pub fn kind(&self) -> ErrorKind {
         self.0.cause.kind()
     }
 
-    /// The operating system's number, where it was the one who failed.
+    /// Returns the errno, if the failure came from the operating system.
     pub fn errno(&self) -> Option<i32> {
         self.0.cause.errno()
     }
 
-    /// The operation: a verb such as `"read"`.
+    /// Returns the operation, a verb such as `"read"`.
     pub fn get_operation(&self) -> &'static str {
         self.0.operation
     }
 
-    /// What the operation was on.
+    /// Returns the object of the operation.
     pub fn get_object(&self) -> Option<&str> {
         self.0.object.as_deref()
     }
 
-    /// Where in the object the failure is.
+    /// Returns the offset of the failure in the object, in bytes.
     pub fn get_offset(&self) -> Option<u64> {
         self.0.offset
     }
 
-    /// How many bytes the operation was about.
+    /// Returns the length of the operation, in bytes.
     pub fn get_len(&self) -> Option<u64> {
         self.0.len
     }
 
-    /// The driver that was in charge.
+    /// Returns the name of the driver that executed the operation.
     pub fn get_driver(&self) -> Option<&'static str> {
         self.0.driver
     }
 
-    /// What can be done about it.
+    /// Returns the sentence that tells the user how to avoid the failure.
     pub fn get_help(&self) -> Option<&'static str> {
         self.0.help
     }
@@ -197,7 +202,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// Writes a name without what would do something instead of being shown.
+/// Writes a name, with every character escaped that a terminal or a log would interpret.
 fn write_escaped(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
     for shown in name.split_inclusive(acts) {
         match shown.chars().next_back().filter(|last| acts(*last)) {
@@ -211,10 +216,15 @@ fn write_escaped(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
     Ok(())
 }
 
-/// Whether a character is a control character, separates lines, or changes the direction of writing.
+/// Whether a character is a control character, separates lines, or changes the direction of
+/// writing.
 fn acts(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+        )
+        || matches!(c, '\u{2066}'..='\u{2069}')
 }
 
 impl fmt::Debug for Error {
@@ -297,7 +307,8 @@ mod tests {
             .driver("io_uring");
         assert_eq!(
             error.to_string(),
-            "read of 4096 bytes at offset 8192 of /tmp/x failed: Input/output error (os error 5) [io_uring]"
+            "read of 4096 bytes at offset 8192 of /tmp/x failed: \
+             Input/output error (os error 5) [io_uring]"
         );
     }
 }

@@ -1,15 +1,4 @@
-//! Send-able completion I/O that you await from any executor, or from none.
-//!
-//! An *object* is asked to read or write a range of bytes at a position, and tells when each range has succeeded or failed.
-//! One object works under plain synchronous code, in tokio and smol tasks, and inside a foreign event loop, all at once.
-//!
-//! | crate | contents |
-//! |---|---|
-//! | [`mfio-rt`] | files, through io_uring or threads; it re-exports this crate and suffices to begin |
-//! | `mfio`, this one | objects and requests, reading and writing, cursors, executors; `no_std` + `alloc` |
-//! | [`mfio-layers`] | objects made of others: caches, copy on write, mirrors, stripes, limits, retries, … |
-//!
-//! The smallest object is bytes in memory:
+//! Completion I/O that is `Send`, and awaits on any executor or on none.
 //!
 //! ```
 //! use mfio::memory::Memory;
@@ -24,34 +13,42 @@
 //! # Ok::<_, mfio::error::Error>(())
 //! ```
 //!
-//! # Map
+//! An *object*, such as bytes in memory or a file, takes requests to read or write a range of bytes
+//! at a position, and reports when each range has succeeded or failed. One object serves
+//! synchronous code, tokio and smol tasks, and a foreign event loop, all at the same time.
 //!
-//! | module | what |
+//! | crate | contents |
+//! |---|---|
+//! | [`mfio-rt`] | files, through io_uring or threads; re-exports this crate: begin there |
+//! | `mfio` (this one) | objects, requests, cursors and executors; `no_std` + `alloc` |
+//! | [`mfio-layers`] | objects made of others: caches, copy on write, mirrors, limits, retries, … |
+//!
+//! # Modules
+//!
+//! | module | contents |
 //! |---|---|
 //! | [`prelude`] | the names that most programs need |
-//! | [`backend`] | who drives: containers, polling handles, wake flags, `block_on`, integrations |
-//! | [`poller`] | the smallest executors: a future and something that parks |
-//! | [`packet`] | requests: buffers, views that split, outcomes per range |
-//! | [`io`] | [`io::PacketIo`], the one I/O primitive |
-//! | [`traits`] | reading and writing: typed values, owned and borrowed buffers; async and blocking |
-//! | [`cursor`] | an object and a position: the I/O traits of std, futures, tokio and embedded-io |
-//! | [`ranges`] | many ranges of one object read together, merged where they are near |
-//! | [`pipeline`] | requests in, results out, so many at once and no more |
+//! | [`backend`] | driving objects: containers, polling handles, `block_on`, integrations |
+//! | [`poller`] | minimal executors: a future and a way to park |
+//! | [`packet`] | requests: buffers, views that split, outcomes by range |
+//! | [`io`] | [`io::PacketIo`], the I/O primitive |
+//! | [`traits`] | reading and writing: values, borrowed and owned buffers; async and blocking |
+//! | [`cursor`] | an object and a position: the I/O traits of std, futures, tokio, embedded-io |
+//! | [`ranges`] | many ranges of one object read together, coalesced if they are near |
+//! | [`pipeline`] | a stream of requests with a bounded number in flight |
 //! | [`scope`] | lending memory to the kernel without a copy, from synchronous code |
-//! | [`memory`] | bytes behind the packet interface: the smallest real backend, and bytes that nobody changes |
-//! | [`contain`] | calls of wakers and callbacks, whose panics go no further |
-//! | [`lock`] | the lock of all this, for layers and objects of others |
-//! | [`error`] | [`error::Cause`] inside packets, [`error::Error`] where the user meets it |
-//!
-//! `backend` never names `packet`; dependencies point down the table of DESIGN.md only.
+//! | [`memory`] | objects in memory: a complete small backend, a pipe, immutable bytes |
+//! | [`contain`] | calls of wakers and callbacks that contain their panics |
+//! | [`lock`] | the lock used by this crate, for layers and other objects |
+//! | [`error`] | [`error::Cause`] inside packets, [`error::Error`] for the caller |
 //!
 //! # Features
 //!
-//! | feature | what |
+//! | feature | adds |
 //! |---|---|
-//! | `std` (default) | waiting on descriptors and threads; without it the crate is `no_std` + `alloc` |
-//! | `tokio` | `backend::integrations::tokio` (Unix), and tokio's I/O traits for [cursors](cursor) |
-//! | `async-io` | `backend::integrations::async_io` (Unix): smol and everything else on async-io |
+//! | `std` (default) | waiting on descriptors and threads; without it: `no_std` + `alloc` |
+//! | `tokio` | `backend::integrations::tokio` (Unix), tokio's I/O traits for [cursors](cursor) |
+//! | `async-io` | `backend::integrations::async_io` (Unix), for smol and others on async-io |
 //! | `futures-io`, `embedded-io-async` | their I/O traits for cursors |
 //! | `bytes` | `Bytes` and `BytesMut` as buffers |
 //! | `stream` | [pipelines](pipeline) as `futures_core::Stream` |

@@ -1,13 +1,15 @@
-//! [`Memory`]: bytes behind the packet interface. The smallest real backend. [`pipe`](fn@pipe): the smallest stream. [`Frozen`]: bytes
-//! that nobody changes, which need no backend.
+//! Objects in memory: [`Memory`], the smallest complete backend, [`pipe`](fn@pipe), the smallest
+//! stream, and [`Frozen`], immutable bytes that need no backend.
 //!
-//! Requests are queued by [`send_io`](PacketIo::send_io) and served, a batch at a time, by a backend future. The queue is
-//! bounded: a sender that finds it full serves its own request, which for memory is as good as waiting and cannot fail.
-//! So the work in flight is bounded, no sender waits for another one, and an operation never ends with "queue full". The
-//! memory of the queue grows to what was needed at most; from then on nothing is allocated.
+//! [`send_io`](PacketIo::send_io) queues requests, and a backend future serves them in batches. The
+//! queue is bounded: a sender that finds it full serves its own request, which takes no longer than
+//! waiting and cannot fail. So the work in flight is bounded, no sender waits for another, and no
+//! operation fails for a full queue. The queue's memory grows to its maximum need; after that
+//! nothing is allocated.
 //!
-//! No waker runs under a lock: a batch is first copied, then, with the locks released, ended.
+//! No waker runs under a lock: a batch is copied first, and completed after the locks are released.
 
+mod clip;
 mod frozen;
 mod pipe;
 mod queue;
@@ -23,21 +25,23 @@ use crate::traits::HasLen;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use clip::clip;
 use core::fmt;
 use core::future::{Future, Ready, ready};
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use queue::{Pushed, Queue, Request};
+use queue::{MemoryRequest, Pushed, Queue};
 
 pub use frozen::Frozen;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 
-/// How many requests wait at most.
+/// Capacity of the queue, in requests.
 const DEPTH: usize = 1024;
 
-/// A fixed number of bytes as an object with a backend: to be read and written like a file, from any executor.
+/// A fixed number of bytes in memory as an object with a backend, to be read and written like a
+/// file from any executor.
 ///
-/// Requests that reach beyond the end have their part within it served; the rest fails with
+/// A request beyond the end moves the bytes before the end; the others fail with
 /// [`UnexpectedEof`](ErrorKind::UnexpectedEof).
 ///
 /// Share it by reference or `Arc`.
@@ -57,27 +61,28 @@ const DEPTH: usize = 1024;
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
 pub struct Memory {
-    shared: Arc<Shared>,
+    shared: Arc<Contents>,
     backend: BackendContainer<DynBackend>,
     pool: PacketPool,
 }
 
-struct Shared {
+struct Contents {
     queue: Queue,
     bytes: Lock<Box<[u8]>>,
     len: usize,
 }
 
 impl Memory {
-    /// Takes these bytes.
+    /// Creates an object with these contents.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self::with_pool(bytes, PoolLimits::default())
     }
 
-    /// Takes these bytes, and sets how many packets are kept for borrowed and typed calls.
+    /// Creates an object with these contents and a limit for the packets kept for borrowed and
+    /// typed calls.
     pub fn with_pool(bytes: impl Into<Vec<u8>>, limits: PoolLimits) -> Self {
         let bytes: Box<[u8]> = bytes.into().into_boxed_slice();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(Contents {
             queue: Queue::new(DEPTH),
             len: bytes.len(),
             bytes: Lock::new(bytes),
@@ -93,30 +98,30 @@ impl Memory {
         }
     }
 
-    /// How many bytes there are.
+    /// Returns the length, in bytes.
     pub fn len(&self) -> usize {
         self.shared.len
     }
 
-    /// Whether there are none.
+    /// Whether the length is 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A copy of all bytes as they are now.
+    /// Returns a copy of the contents.
     pub fn to_vec(&self) -> Vec<u8> {
         self.shared.bytes.lock().to_vec()
     }
 
     #[inline(always)]
-    fn send(&self, request: Request) {
+    fn send(&self, request: MemoryRequest) {
         match self.shared.queue.push(request) {
             Ok(Pushed::First) => {
                 if let Some(sharing) = self.backend.sharing() {
                     sharing.signal();
                 }
             }
-            // Whoever pushed the first one signals, and the backend takes all that is queued.
+            // The sender of the first request signals, and the backend takes the whole queue.
             Ok(Pushed::Behind) => {}
             Err(mut request) => {
                 request.copy(&mut self.shared.bytes.lock());
@@ -129,7 +134,7 @@ impl Memory {
 impl PacketIo<Read> for Memory {
     #[inline]
     fn send_io(&self, pos: u64, view: View<Read>) {
-        self.send(Request::read(pos, view));
+        self.send(MemoryRequest::read(pos, view));
     }
 
     #[inline]
@@ -153,7 +158,7 @@ impl PacketIo<Read> for Memory {
 impl PacketIo<Write> for Memory {
     #[inline]
     fn send_io(&self, pos: u64, view: View<Write>) {
-        self.send(Request::write(pos, view));
+        self.send(MemoryRequest::write(pos, view));
     }
 
     #[inline]
@@ -190,13 +195,6 @@ const IDENTITY: Identity<'static> = Identity {
     driver: Some("memory"),
 };
 
-/// The part of a request that lies within the bytes.
-#[inline(always)]
-fn clip(size: usize, pos: u64, len: usize) -> core::ops::Range<usize> {
-    let start = usize::try_from(pos).map_or(size, |pos| pos.min(size));
-    start..start.saturating_add(len).min(size)
-}
-
 impl IoBackend for Memory {
     type Backend = DynBackend;
 
@@ -221,11 +219,11 @@ impl fmt::Debug for Memory {
     }
 }
 
-/// The backend: serves what is queued.
+/// The backend: serves the queue.
 struct Serve {
-    shared: Arc<Shared>,
-    /// Empty between polls; what its memory is kept for is the exchange with the queue.
-    batch: Vec<Request>,
+    shared: Arc<Contents>,
+    /// Empty between polls; its memory is kept to be swapped with the queue.
+    batch: Vec<MemoryRequest>,
 }
 
 impl Future for Serve {
@@ -233,7 +231,7 @@ impl Future for Serve {
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
         let Self { shared, batch } = &mut *self;
-        // One batch a poll: whatever comes meanwhile signals again.
+        // One batch a poll: requests queued meanwhile signal again.
         shared.queue.take(batch);
         if !batch.is_empty() {
             let mut bytes = shared.bytes.lock();
@@ -241,7 +239,7 @@ impl Future for Serve {
                 .iter_mut()
                 .for_each(|request| request.copy(&mut bytes));
             drop(bytes);
-            batch.drain(..).for_each(Request::end);
+            batch.drain(..).for_each(MemoryRequest::end);
         }
         Poll::Pending
     }

@@ -1,4 +1,4 @@
-//! Requests in, results out, so many at once and no more: [`Pipeline`].
+//! A stream of requests to one object, with a bounded number in flight: [`Pipeline`].
 //!
 //! ```
 //! use mfio::backend::IoBackendExt;
@@ -21,7 +21,7 @@
 //! # Ok::<_, mfio::error::Error>(())
 //! ```
 //!
-//! From plain threads, which fill the queue as well:
+//! From plain threads, which keep the queue filled as well:
 //!
 //! ```
 //! # use mfio::memory::Memory;
@@ -30,13 +30,14 @@
 //!
 //! # let io = Memory::new((0..=255).collect::<Vec<u8>>());
 //! let requests = [(7u64, vec![0; 1]), (250, vec![0; 2])];
-//! let window = Window::new(32).in_order();
-//! let read: Vec<_> = io.blocking().read_pipeline(window, requests).map(|ended| ended.buffer).collect();
+//! let results = io.blocking().read_pipeline(Window::new(32).in_order(), requests);
+//! let read: Vec<_> = results.map(|ended| ended.buffer).collect();
 //! assert_eq!(read, [vec![7], vec![250, 251]]);
 //! ```
 //!
-//! Each request is a [relay](crate::packet::Relay), whose end goes onto one list: so fetching a result takes no time by the
-//! number of others in flight, many ends make one wake-up, and in the steady state nothing is allocated.
+//! Each request is a [relay](crate::packet::Relay), which puts its completion on one list. So
+//! fetching a result takes the same time however many are in flight, many completions cause one
+//! wake-up, and nothing is allocated in the steady state.
 
 #[cfg(all(test, mfio_loom))]
 mod loom_models;
@@ -57,16 +58,17 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
 use core::task::{Context, Poll, ready};
-use shared::{Done, Shared};
+use shared::{Completions, Done};
 
-/// A bounded number of operations on one object: [`try_push`](Self::try_push) sends a request,
-/// [`next`](Self::next) gives a result. See the [module](self).
+/// A bounded number of requests in flight to one object: [`try_push`](Self::try_push) sends a
+/// request, [`next`](Self::next) returns a result. See the [module](self).
 ///
-/// Buffers come from the user and go back with the results. A tag `T` of the user's travels with each.
+/// The caller provides the buffers, and gets them back with the results. A tag `T` travels with
+/// each request.
 ///
 /// # Cancel safety
-/// Dropping a future of [`next`](Self::next) loses nothing. Dropping the pipeline detaches what is on its way, as dropping a
-/// future does: it may still happen, and its buffers are freed when it has ended.
+/// Dropping a future of [`next`](Self::next) loses nothing. Dropping the pipeline detaches the
+/// requests in flight: they may still be executed, and their buffers are freed when they complete.
 pub struct Pipeline<'a, D, P, Io, B, T = ()>
 where
     D: Direction,
@@ -77,16 +79,17 @@ where
 {
     io: &'a Io,
     window: Window,
-    shared: Arc<Shared<D, P, B, T>>,
-    /// Results that were taken off the shared list, to be given out next.
+    shared: Arc<Completions<D, P, B, T>>,
+    /// Results taken off the shared list, to be returned next.
     ready: VecDeque<Done<P, B, T>>,
-    /// Where results are given in the order of the requests: those that came, from the next one to be given on.
+    /// With results in the order of the requests: those that arrived, from the next one to return
+    /// on.
     waiting: VecDeque<Option<Done<P, B, T>>>,
-    /// How many requests were sent.
+    /// Number of requests sent.
     pushed: u64,
-    /// The number of the request whose result is the first in `waiting`.
+    /// Index of the request whose result is the first in `waiting`.
     first: u64,
-    /// How many results were not given out yet, and how many bytes they are about.
+    /// Number of requests whose results were not returned yet, and their bytes.
     count: usize,
     bytes: usize,
 }
@@ -103,7 +106,7 @@ where
         Self {
             io,
             window,
-            shared: Arc::new(Shared::new(window.operations())),
+            shared: Arc::new(Completions::new(window.operations())),
             ready: VecDeque::new(),
             waiting: VecDeque::new(),
             pushed: 0,
@@ -113,29 +116,29 @@ where
         }
     }
 
-    /// How many requests were sent whose results were not given out: at most
+    /// Returns the number of requests sent whose results were not returned: at most
     /// [`operations`](Window::operations) of the window.
     pub fn in_flight(&self) -> usize {
         self.count
     }
 
-    /// Whether there is room for a request of `len` bytes.
+    /// Whether a request of `len` bytes fits the window now.
     pub fn has_room(&self, len: usize) -> bool {
         let bytes = self.window.get_bytes().saturating_sub(self.bytes);
         self.count == 0 || self.count < self.window.operations() && len <= bytes
     }
 
-    /// Sends a request if there is room for it. A read into a buffer with a capacity but no length
-    /// ends with `InvalidInput`.
+    /// Sends a request if it fits the window. A read into a buffer with a capacity but no length
+    /// fails with `InvalidInput`.
     ///
     /// # Errors
-    /// The request, where there is none: fetch results first.
+    /// The request itself, if it does not fit: fetch results first.
     pub fn try_push(
         &mut self,
         request: impl Into<Request<P, B, T>>,
     ) -> Result<(), Request<P, B, T>> {
         let request = request.into();
-        // A packet of its own knows how long the buffer is.
+        // The relay knows the length of the buffer.
         let Request { pos, buffer, tag } = request;
         let relay = self.shared.relay(buffer, pos, tag, self.pushed);
         let len = relay.len();
@@ -155,16 +158,7 @@ where
         Ok(())
     }
 
-    /// The next result; `None` where nothing is on its way.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "as streams have it, to be awaited"
-    )]
-    pub fn next(&mut self) -> Next<'_, Self> {
-        Next(self)
-    }
-
-    /// [`next`](Self::next) for those who poll.
+    /// Polls for the next result; `None` if no request is in flight.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Completed<P, B, T>>> {
         ready!(budget::poll(cx));
         loop {
@@ -180,7 +174,7 @@ where
         }
     }
 
-    /// A result that is there already, without waiting and without asking to be woken.
+    /// Returns a result that has arrived, without waiting and without registering a waker.
     pub fn try_next(&mut self) -> Option<Completed<P, B, T>> {
         let done = match self.pop() {
             None if self.shared.take(&mut self.ready, None) => self.pop()?,
@@ -189,16 +183,7 @@ where
         Some(self.complete(done))
     }
 
-    /// Takes requests from an iterator as there is room for them, and gives the results.
-    pub fn run<I>(self, requests: I) -> Run<Self, I::IntoIter, Request<P, B, T>>
-    where
-        I: IntoIterator,
-        I::Item: Into<Request<P, B, T>>,
-    {
-        Run::new(self, requests.into_iter())
-    }
-
-    /// The result whose turn it is, of those that were taken off the shared list.
+    /// Removes the next result to return from those taken off the shared list.
     fn pop(&mut self) -> Option<Done<P, B, T>> {
         if !self.window.is_in_order() {
             return self.ready.pop_front();
@@ -217,7 +202,7 @@ where
         Some(done)
     }
 
-    /// Gives a result out.
+    /// Makes the result that the caller sees.
     fn complete(&mut self, done: Done<P, B, T>) -> Completed<P, B, T> {
         let len = done.outcome.len();
         budget::charge();

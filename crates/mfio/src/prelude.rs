@@ -12,9 +12,9 @@
 //! | [`Cursor`], [`ByteStream`] | the asynchronous I/O traits of tokio, futures-io, embedded-io |
 //! | `BlockingCursor`, `BlockingByteStream` | the I/O traits of std, which block |
 //!
-//! None of these names is in a prelude of std, tokio or futures, and the methods apply to objects of mfio
-//! only. So the prelude can be imported beside `std::io::prelude`, `tokio::io::AsyncReadExt` and
-//! the like.
+//! None of these names is in a prelude of std, tokio or futures, and the methods apply to objects
+//! of mfio only. So the prelude can be imported beside `std::io::prelude`,
+//! `tokio::io::AsyncReadExt` and the like.
 //!
 //! ```
 //! use mfio::memory::Memory;

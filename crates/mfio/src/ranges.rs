@@ -1,10 +1,5 @@
-//! Many ranges of one object, read together: [`Ranges`], for [`IoRead::read_ranges`](crate::traits::IoRead::read_ranges).
-//!
-//! Ranges that are near each other are merged into one request, as far as [`Merge`] lets them; the
-//! results are views into the merged memory, so nothing is copied. That they were merged shows in
-//! no result: where a merged request fails, each of its ranges that shows a failure is read once
-//! more, by itself, and ends as that does. So there is at most one further request for each range,
-//! whatever fails, and a range fails only where it would fail alone.
+//! Many ranges of one object, read together: [`Ranges`], for
+//! [`IoRead::read_ranges`](crate::traits::IoRead::read_ranges).
 //!
 //! ```
 //! use mfio::backend::IoBackendExt;
@@ -25,7 +20,13 @@
 //! # Ok::<_, mfio::error::Error>(())
 //! ```
 //!
-//! Used again, with [`into_ranges`](EndedRanges::into_ranges), nothing is allocated:
+//! Ranges that are near each other are coalesced into one request, within the limits of [`Merge`];
+//! results are slices of its memory, so nothing is copied. Coalescing does not change any result:
+//! if a coalesced request fails, each of its ranges that shows a failure is read once more, by
+//! itself, and that result counts. So there is at most one more request for each range, and a range
+//! fails only if it would fail alone.
+//!
+//! A list that is used again, with [`into_ranges`](EndedRanges::into_ranges), allocates nothing:
 //!
 //! ```
 //! # use mfio::backend::IoBackendExt;
@@ -66,29 +67,30 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Range;
 
-/// When ranges are read by one request, and how much at once.
+/// Limits for coalescing ranges, and for the memory and the bytes in flight.
 ///
-/// What is fewer bytes apart than a request costs is worth reading in vain.
+/// Reading a gap in vain pays if it takes less time than another request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Merge {
-    /// How many bytes may be read in vain between two ranges, to save a request.
+    /// Largest gap between two ranges that is read in vain to save a request, in bytes.
     pub gap: usize,
-    /// How long a merged request is at most. A range that is longer is a request of its own.
+    /// Maximum length of a coalesced request, in bytes. A longer range is a request of its own.
     pub limit: usize,
-    /// How many bytes may be on their way at once, or one request where that is longer.
+    /// Maximum number of bytes in flight; a single longer request is allowed.
     pub in_flight: usize,
-    /// How many bytes all results have together at most. Where they would have more, the longest
-    /// requests fail with [`OutOfMemory`](ErrorKind::OutOfMemory): lengths may come from outside.
-    /// While ranges of failed requests are read once more there is memory for
-    /// [`in_flight`](Self::in_flight) bytes, or one range where that is longer, besides.
+    /// Maximum memory of all results together, in bytes. If they need more, the longest requests
+    /// fail with [`OutOfMemory`](ErrorKind::OutOfMemory), because lengths may come from untrusted
+    /// input. While ranges of failed requests are read once more, another
+    /// [`in_flight`](Self::in_flight) bytes are used, or those of one longer range.
     pub memory: usize,
 }
 
 impl Merge {
-    /// For files of this machine: 4 KiB in vain, requests up to 256 KiB, 8 MiB on their way, 1 GiB in memory.
+    /// For local files: gaps of 4 KiB, requests of 256 KiB, 8 MiB in flight, 1 GiB of memory.
     ///
-    /// Measured with 8-byte reads of a cached file (the example `ranges_timing` of `mfio-rt`): 0.6 µs for a request;
-    /// merged, 20 to 90 ns for ranges up to 1 KiB apart, 0.25 µs at 2 KiB, as long as a request at 4 KiB, longer beyond.
+    /// Measured with 8-byte reads of a cached file (the example `ranges_timing` of `mfio-rt`): 0.6
+    /// µs for a request; coalesced, 20 to 90 ns for each range up to 1 KiB apart, 0.25 µs at 2 KiB,
+    /// as long as a request at 4 KiB, longer beyond.
     pub const LOCAL: Self = Self {
         gap: 4 << 10,
         limit: 256 << 10,
@@ -96,8 +98,8 @@ impl Merge {
         memory: 1 << 30,
     };
 
-    /// For object stores and other places where a request takes milliseconds: 1 MiB in vain, which is what the crate
-    /// `object_store` uses, requests up to 8 MiB, 64 MiB on their way, 1 GiB in memory.
+    /// For object stores and other objects whose requests take milliseconds: gaps of 1 MiB, as in
+    /// the crate `object_store`, requests of 8 MiB, 64 MiB in flight, 1 GiB of memory.
     pub const REMOTE: Self = Self {
         gap: 1 << 20,
         limit: 8 << 20,
@@ -107,7 +109,7 @@ impl Merge {
 }
 
 impl Default for Merge {
-    /// [`Merge::LOCAL`].
+    /// Returns [`Merge::LOCAL`].
     fn default() -> Self {
         Self::LOCAL
     }
@@ -115,24 +117,25 @@ impl Default for Merge {
 
 /// A list of ranges to be read together, and the memory for their bytes. See the [module](self).
 ///
-/// In any order, overlapping or not, empty or not: each has its own result. One that ends before it begins fails with
-/// [`InvalidInput`](ErrorKind::InvalidInput). An empty one succeeds wherever it is.
+/// The ranges may have any order, overlap, and be empty: each has its own result. A range that ends
+/// before it begins fails with [`InvalidInput`](ErrorKind::InvalidInput). An empty range succeeds
+/// at any position.
 ///
-/// The memory is kept when it is used again: as much as was ever needed.
+/// A list that is used again keeps its memory.
 pub struct Ranges<P: Address = u64> {
     merge: Merge,
-    /// In the order in which they were given.
+    /// In the order of `push`.
     wanted: Vec<Wanted>,
-    /// Numbers of those that are to be read, by where they begin. Only its memory outlives a plan.
+    /// Indices of the ranges to read, sorted by their starts. Only its memory outlives a plan.
     order: Vec<usize>,
-    requests: Vec<Request>,
-    /// What is sent: the requests that have memory.
+    requests: Vec<RangeRequest>,
+    /// The parts of the packet to send: the requests that have memory.
     pieces: Vec<Piece>,
     /// `None` while it is in flight.
     packet: Option<Packet<AlignedBuf>>,
-    /// How much of the packet is in use.
+    /// Number of bytes of the packet in use.
     total: usize,
-    /// What the object asks for.
+    /// Requirements of the object.
     alignment: Alignment,
     position: PhantomData<fn(P) -> P>,
 }
@@ -141,46 +144,46 @@ pub struct Ranges<P: Address = u64> {
 struct Wanted {
     start: u64,
     len: usize,
-    place: Place,
+    place: RangeMemory,
 }
 
-/// Where the bytes of a range are, or will be.
-enum Place {
+/// The memory of a range.
+enum RangeMemory {
     /// Not known yet.
     Unplanned,
-    /// In the request of this number; once there is memory, at this offset in it.
+    /// In the request with this index; once it has memory, at this offset of the packet.
     Request(usize),
     Memory(usize),
-    /// At this offset in memory, read by itself: how many bytes are good and why the next one is
-    /// not, where one failed.
+    /// At this offset of the packet, read by itself. After a failure: the number of good bytes,
+    /// and the cause.
     Alone {
         at: usize,
         failed: Option<(usize, Cause)>,
     },
     /// In the object's own memory.
     Exposed(Exposed),
-    /// Nowhere: it was not asked for.
+    /// None: the range was not sent.
     Refused(Cause),
-    /// It has none.
+    /// None: the range is empty.
     Empty,
 }
 
-/// Ranges that are read as one.
-struct Request {
+/// Ranges that are read by one request.
+struct RangeRequest {
     start: u64,
     end: u64,
-    /// `None`: there is no memory for it.
+    /// `None` if there is no memory for it.
     offset: Option<usize>,
 }
 
-impl Request {
-    /// A request is never longer than can be counted, as one range is not.
+impl RangeRequest {
+    /// Returns the length. It fits `usize`, as that of every range does.
     fn len(&self) -> usize {
         usize::try_from(self.end - self.start).unwrap_or(usize::MAX)
     }
 }
 
-/// A part of the packet that is sent somewhere.
+/// A part of the packet, and its position.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Piece {
     offset: usize,
@@ -189,7 +192,7 @@ struct Piece {
 }
 
 impl<P: Address> Ranges<P> {
-    /// An empty list.
+    /// Creates an empty list.
     pub fn new(merge: Merge) -> Self {
         Self {
             merge,
@@ -207,38 +210,38 @@ impl<P: Address> Ranges<P> {
     /// Adds a range.
     pub fn push(&mut self, range: Range<P>) {
         let (start, end) = (range.start.to_u64(), range.end.to_u64());
-        let refused = |kind| (0, Place::Refused(Cause::new(kind)));
+        let refused = |kind| (0, RangeMemory::Refused(Cause::new(kind)));
         let (len, place) = match end.checked_sub(start).map(usize::try_from) {
-            Some(Ok(0)) => (0, Place::Empty),
-            Some(Ok(len)) => (len, Place::Unplanned),
+            Some(Ok(0)) => (0, RangeMemory::Empty),
+            Some(Ok(len)) => (len, RangeMemory::Unplanned),
             Some(Err(_)) => refused(ErrorKind::OutOfMemory),
             None => refused(ErrorKind::InvalidInput),
         };
         self.wanted.push(Wanted { start, len, place });
     }
 
-    /// How many ranges there are.
+    /// Returns the number of ranges.
     pub fn len(&self) -> usize {
         self.wanted.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no ranges.
     pub fn is_empty(&self) -> bool {
         self.wanted.is_empty()
     }
 
-    /// Forgets all ranges and keeps the memory.
+    /// Removes all ranges and keeps the memory.
     pub fn clear(&mut self) {
         self.wanted.clear();
         self.requests.clear();
     }
 
-    /// When ranges are merged.
+    /// Returns the limits.
     pub fn merge(&self) -> Merge {
         self.merge
     }
 
-    /// Changes when ranges are merged.
+    /// Sets the limits.
     pub fn set_merge(&mut self, merge: Merge) {
         self.merge = merge;
     }

@@ -1,48 +1,11 @@
 //! Conversions to and from `std::io::Error`; the errno survives both ways.
 
-use super::{Cause, Error, ErrorKind};
+use super::kind::kind_of_std;
+use super::{Cause, Error};
 use std::io;
 
-/// The kind that belongs to a number of the operating system.
-pub(super) fn kind_of_errno(errno: i32) -> ErrorKind {
-    #[cfg(any(unix, target_os = "wasi"))]
-    match errno {
-        libc::ECANCELED => return ErrorKind::Cancelled,
-        libc::EMFILE | libc::ENFILE | libc::ENOBUFS => return ErrorKind::LimitReached,
-        libc::EBADF => return ErrorKind::InvalidInput,
-        _ => {}
-    }
-    kind_of_std(io::Error::from_raw_os_error(errno).kind())
-}
-
-fn kind_of_std(kind: io::ErrorKind) -> ErrorKind {
-    use ErrorKind as K;
-    match kind {
-        io::ErrorKind::NotFound => K::NotFound,
-        io::ErrorKind::PermissionDenied => K::PermissionDenied,
-        io::ErrorKind::AlreadyExists => K::AlreadyExists,
-        io::ErrorKind::InvalidInput => K::InvalidInput,
-        io::ErrorKind::InvalidData => K::InvalidData,
-        io::ErrorKind::UnexpectedEof => K::UnexpectedEof,
-        io::ErrorKind::WriteZero => K::WriteZero,
-        io::ErrorKind::OutOfMemory => K::OutOfMemory,
-        io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge => K::StorageFull,
-        io::ErrorKind::ReadOnlyFilesystem => K::ReadOnly,
-        io::ErrorKind::Unsupported => K::NotSupported,
-        io::ErrorKind::Interrupted => K::Interrupted,
-        io::ErrorKind::WouldBlock => K::WouldBlock,
-        io::ErrorKind::TimedOut => K::TimedOut,
-        io::ErrorKind::ResourceBusy | io::ErrorKind::ExecutableFileBusy => K::Busy,
-        io::ErrorKind::QuotaExceeded => K::LimitReached,
-        io::ErrorKind::IsADirectory => K::IsADirectory,
-        io::ErrorKind::NotADirectory => K::NotADirectory,
-        io::ErrorKind::BrokenPipe => K::BrokenPipe,
-        _ => K::Other,
-    }
-}
-
 impl From<&io::Error> for Cause {
-    /// Finds the number also where an [`Error`] or a [`Cause`] of this crate is wrapped.
+    /// Finds the errno also in a wrapped [`Error`] or [`Cause`] of this crate.
     #[cold]
     fn from(error: &io::Error) -> Self {
         if let Some(errno) = error.raw_os_error() {
@@ -68,7 +31,8 @@ impl From<io::Error> for Cause {
 }
 
 impl From<Cause> for io::Error {
-    /// With an errno the plain error of the system; otherwise an error that carries the cause.
+    /// Returns the plain error of the system if there is an errno, otherwise an error that wraps
+    /// the cause.
     #[cold]
     fn from(cause: Cause) -> Self {
         match cause.errno() {
@@ -79,11 +43,12 @@ impl From<Cause> for io::Error {
 }
 
 impl From<Error> for io::Error {
-    /// With an errno the plain error of the system, so that `raw_os_error` gives the number, as programs written for std
-    /// expect; the context is lost. Otherwise an error that carries this one, from which [`Cause::from`] and
-    /// [`io::Error::downcast`] get everything back.
+    /// Returns the plain error of the system if there is an errno, so that `raw_os_error` returns
+    /// it as programs written for std expect; the context is lost. Otherwise the result wraps this
+    /// error, and [`Cause::from`] and [`io::Error::downcast`] recover it.
     ///
-    /// To keep the context in either case, wrap it: `io::Error::new(kind, error)`, or `io::Error::other(error)`.
+    /// To keep the context in either case, wrap the error: `io::Error::new(kind, error)`, or
+    /// `io::Error::other(error)`.
     #[cold]
     fn from(error: Error) -> Self {
         match error.errno() {
@@ -95,6 +60,7 @@ impl From<Error> for io::Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ErrorKind;
     use super::*;
 
     #[test]

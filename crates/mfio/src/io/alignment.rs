@@ -1,9 +1,9 @@
-//! [`Alignment`]: what an object asks of positions, lengths and memory.
+//! [`Alignment`]: requirements on positions, lengths and memory.
 
-/// What an object asks of requests: a file that bypasses the page cache takes whole blocks from aligned memory only, and one
-/// that is a pipe has requests one after another.
+/// Requirements of an object on requests. A file that bypasses the page cache takes whole blocks
+/// from aligned memory only; a file that is a pipe takes requests one after another.
 ///
-/// Powers of two; 1 asks for nothing.
+/// All values are in bytes and powers of two; 1 means no requirement.
 ///
 /// ```
 /// use mfio::io::Alignment;
@@ -19,19 +19,19 @@ pub struct Alignment {
     in_order: bool,
 }
 
-/// The largest alignment that is taken seriously: what is more would make every chunk larger than what is kept of them.
+/// Largest alignment honoured: a larger one would make every chunk larger than the pools keep.
 const MOST: usize = 1 << 20;
 
 impl Alignment {
-    /// Nothing is asked for.
+    /// No requirements.
     pub const NONE: Self = Self {
         memory: 1,
         block: 1,
         in_order: false,
     };
 
-    /// Addresses of memory are multiples of `memory`, positions and lengths multiples of `block`. Both are rounded up to a
-    /// power of two, of 1 MiB at most.
+    /// Creates requirements: memory addresses are multiples of `memory`, positions and lengths
+    /// multiples of `block`. Both are rounded up to a power of two, 1 MiB at most.
     pub const fn new(memory: usize, block: usize) -> Self {
         const fn power(n: usize) -> usize {
             if n >= MOST {
@@ -47,8 +47,8 @@ impl Alignment {
         }
     }
 
-    /// Positions mean nothing, or not what they say: bytes go where those before them ended. So who cuts many bytes into
-    /// requests sends one when the one before has ended; several at once may be carried out in any order.
+    /// Adds the requirement that requests are sent one after another, each when the one before has
+    /// ended: positions are ignored, and several requests in flight could be executed in any order.
     #[must_use]
     pub const fn in_order(self) -> Self {
         Self {
@@ -57,22 +57,22 @@ impl Alignment {
         }
     }
 
-    /// Whether requests are to be sent one after another.
+    /// Whether requests must be sent one after another.
     pub const fn is_in_order(self) -> bool {
         self.in_order
     }
 
-    /// What addresses of memory must be multiples of, in bytes.
+    /// Returns the alignment of memory addresses, in bytes.
     pub const fn memory(self) -> usize {
         self.memory
     }
 
-    /// What positions and lengths must be multiples of, in bytes.
+    /// Returns the alignment of positions and lengths, in bytes.
     pub const fn block(self) -> usize {
         self.block
     }
 
-    /// What satisfies both.
+    /// Returns the weakest requirements that satisfy both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -82,18 +82,18 @@ impl Alignment {
         }
     }
 
-    /// How far a position is beyond the start of its block, in bytes.
+    /// Returns the distance of a position from the start of its block, in bytes.
     pub fn excess(self, number: u64) -> usize {
         // Less than a block.
         (number & (self.block as u64 - 1)) as usize
     }
 
-    /// A length rounded up to whole blocks; itself where there is no such number.
+    /// Returns the length rounded up to whole blocks, or the length itself on overflow.
     pub fn round_up(self, len: usize) -> usize {
         len.checked_next_multiple_of(self.block).unwrap_or(len)
     }
 
-    /// A length rounded down to whole blocks: 0 where it is less than one.
+    /// Returns the length rounded down to whole blocks.
     pub fn round_down(self, len: usize) -> usize {
         len - len % self.block
     }

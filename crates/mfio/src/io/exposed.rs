@@ -1,10 +1,10 @@
-//! [`Exposed`]: memory of an object, handed out instead of copied.
+//! [`Exposed`]: memory of an object, shared instead of copied.
 
 use alloc::sync::Arc;
 use core::fmt;
 use core::ops::{Bound, Deref, RangeBounds};
 
-/// Shared ownership of bytes that nobody changes: what an object hands out of its memory, see
+/// Shared ownership of immutable bytes: the memory that an object returns from
 /// [`PacketIo::expose`](super::PacketIo::expose). Also a buffer to write from.
 ///
 /// Cloning and slicing copy no bytes.
@@ -20,34 +20,34 @@ use core::ops::{Bound, Deref, RangeBounds};
 /// ```
 #[derive(Clone)]
 pub struct Exposed {
-    owner: Owner,
+    owner: SharedBytes,
     /// Within the owner's bytes.
     start: usize,
     end: usize,
 }
 
 #[derive(Clone)]
-enum Owner {
+enum SharedBytes {
     Static(&'static [u8]),
     Shared(Arc<[u8]>),
     #[cfg(feature = "bytes")]
     Bytes(bytes::Bytes),
 }
 
-impl Owner {
+impl SharedBytes {
     #[inline]
     fn bytes(&self) -> &[u8] {
         match self {
-            Owner::Static(bytes) => bytes,
-            Owner::Shared(bytes) => bytes,
+            SharedBytes::Static(bytes) => bytes,
+            SharedBytes::Shared(bytes) => bytes,
             #[cfg(feature = "bytes")]
-            Owner::Bytes(bytes) => bytes,
+            SharedBytes::Bytes(bytes) => bytes,
         }
     }
 }
 
 impl Exposed {
-    fn new(owner: Owner) -> Self {
+    fn new(owner: SharedBytes) -> Self {
         let end = owner.bytes().len();
         Self {
             owner,
@@ -56,7 +56,7 @@ impl Exposed {
         }
     }
 
-    /// A part of it; what lies beyond the end is left out.
+    /// Returns a part of the bytes. A range beyond the end is cut off there.
     #[must_use]
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Self {
         let len = self.len();
@@ -89,20 +89,20 @@ impl Deref for Exposed {
 
 impl From<&'static [u8]> for Exposed {
     fn from(bytes: &'static [u8]) -> Self {
-        Self::new(Owner::Static(bytes))
+        Self::new(SharedBytes::Static(bytes))
     }
 }
 
 impl From<Arc<[u8]>> for Exposed {
     fn from(bytes: Arc<[u8]>) -> Self {
-        Self::new(Owner::Shared(bytes))
+        Self::new(SharedBytes::Shared(bytes))
     }
 }
 
 #[cfg(feature = "bytes")]
 impl From<bytes::Bytes> for Exposed {
     fn from(bytes: bytes::Bytes) -> Self {
-        Self::new(Owner::Bytes(bytes))
+        Self::new(SharedBytes::Bytes(bytes))
     }
 }
 

@@ -1,7 +1,7 @@
-//! [`Place`]: where a byte is kept.
+//! [`Place`]: the storage location of a byte.
 
-/// Where a byte is kept: in which storage, and at which number there. Two places with the same storage and the same number
-/// are one byte, through whatever handles and layers they were found.
+/// The storage location of a byte: a storage, and an index in it. Two equal places are the same
+/// byte, through whatever handles and layers they were found.
 ///
 /// ```
 /// use mfio::io::{PacketIo, Place, Read};
@@ -23,12 +23,13 @@ pub struct Place {
 enum Storage {
     /// An object of this program, by its address.
     Object(usize),
-    /// Something outside, by a name that all its handles know.
+    /// A storage outside this program, by a name that all its handles know.
     Named([u64; 2]),
 }
 
 impl Place {
-    /// Byte `at` of an object that is a storage itself: what `object` borrows tells it from all others.
+    /// Creates the place of byte `at` of an object that is itself the storage, identified by the
+    /// address of `object`.
     pub fn of<T: ?Sized>(object: &T, at: u64) -> Self {
         let address = core::ptr::from_ref(object).cast::<()>().addr();
         Self {
@@ -37,7 +38,8 @@ impl Place {
         }
     }
 
-    /// Byte `at` of a storage with this name, as the device and the number of a file.
+    /// Creates the place of byte `at` of a storage with this name, such as the device and inode
+    /// number of a file.
     pub const fn named(name: [u64; 2], at: u64) -> Self {
         Self {
             storage: Storage::Named(name),
@@ -45,18 +47,18 @@ impl Place {
         }
     }
 
-    /// The number of the byte in its storage.
+    /// Returns the index of the byte in its storage.
     pub const fn at(&self) -> u64 {
         self.at
     }
 
-    /// Whether both are in one storage.
+    /// Whether both places are in the same storage.
     pub fn shares_storage(&self, other: &Self) -> bool {
         self.storage == other.storage
     }
 
-    /// Whether `len` bytes from `target` on begin within the `len` bytes from here on, behind the first: copied in order,
-    /// the copy would overwrite bytes that are still to be read.
+    /// Whether `len` bytes from `target` on begin within the `len` bytes from here on, behind the
+    /// first: a copy from front to back would overwrite bytes that are still to be read.
     pub(crate) fn is_overtaken_by(&self, target: &Self, len: u64) -> bool {
         let ahead = target.at.checked_sub(self.at);
         self.shares_storage(target) && ahead.is_some_and(|ahead| ahead > 0 && ahead < len)

@@ -1,6 +1,6 @@
-//! [`Frozen`]: bytes that nobody changes, behind the packet interface.
+//! [`Frozen`]: immutable bytes as an object.
 
-use super::clip;
+use super::clip::clip;
 use crate::backend::{
     BackendContainer, BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing,
 };
@@ -12,12 +12,14 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::future::{self, Ready};
 
-/// Bytes that nobody changes, as an object to be read: a static slice, an `Arc<[u8]>`, with the feature `bytes` a `Bytes`.
+/// Immutable bytes as an object to read from: a static slice, an `Arc<[u8]>` or, with the feature
+/// `bytes`, a `Bytes`.
 ///
-/// Requests are served where they are sent, without a lock: a future is ready when it is first polled, whatever polls it.
-/// Calls that need no buffer of their own (`read_with_at`, `forward`) copy nothing: the memory is [exposed](PacketIo::expose).
+/// Requests complete within [`send_io`](PacketIo::send_io), without a lock, so every future is
+/// ready at its first poll. Calls that need no buffer of their own (`read_with_at`, `forward`) copy
+/// nothing, because the memory is [exposed](PacketIo::expose).
 ///
-/// It implements [`IoBackend`] so that the blocking calls are there; its backend never has anything to do.
+/// It implements [`IoBackend`] for the blocking calls; its backend never has work.
 ///
 /// ```
 /// use mfio::memory::Frozen;
@@ -27,7 +29,8 @@ use core::future::{self, Ready};
 /// assert_eq!(io.blocking().read_value_at::<[u8; 5]>(7)?, *b"world");
 ///
 /// let mut sum = 0u32;
-/// io.blocking().read_with_at(0, 5, |bytes| sum += bytes.iter().map(|&b| u32::from(b)).sum::<u32>())?;
+/// let add = |bytes: &[u8]| sum += bytes.iter().map(|&b| u32::from(b)).sum::<u32>();
+/// io.blocking().read_with_at(0, 5, add)?;
 /// assert_eq!(sum, 532);
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
@@ -38,7 +41,7 @@ pub struct Frozen {
 }
 
 impl Frozen {
-    /// Takes these bytes. Copies none.
+    /// Creates an object with these contents. Copies nothing.
     pub fn new(bytes: impl Into<Exposed>) -> Self {
         Self {
             bytes: bytes.into(),
@@ -47,24 +50,24 @@ impl Frozen {
         }
     }
 
-    /// The bytes. Copies none.
+    /// Returns the contents. Copies nothing.
     pub fn bytes(&self) -> &Exposed {
         &self.bytes
     }
 
-    /// How many bytes there are.
+    /// Returns the length, in bytes.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether there are none.
+    /// Whether the length is 0.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 }
 
 impl From<Vec<u8>> for Frozen {
-    /// Copies the bytes once, into memory that can be shared.
+    /// Copies the bytes once, into shared memory.
     fn from(bytes: Vec<u8>) -> Self {
         Self::new(alloc::sync::Arc::<[u8]>::from(bytes))
     }

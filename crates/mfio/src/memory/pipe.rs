@@ -1,10 +1,10 @@
-//! [`pipe`]: bytes that go from one end to another, in order.
+//! [`pipe`]: a stream in memory.
 //!
 //! Invariants
 //!
-//! 1. No view is ended under the lock, since that may run code of others, which may come back here.
-//! 2. One thread at a time serves (`serving`); requests that come meanwhile are queued, and it sees them. So a view whose
-//!    end sends the next request, directly, does not recurse.
+//! 1. No view is completed under the lock: its waker may be user code, which may use this pipe.
+//! 2. One thread at a time serves (`serving`), and sees the requests queued meanwhile. So there is
+//!    no recursion if completing a view sends the next request at once.
 
 use crate::backend::{
     BackendContainer, BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing,
@@ -18,23 +18,25 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
 
-/// How many requests wait at most, of each direction.
+/// Capacity of the queue of each direction, in requests.
 const DEPTH: usize = 256;
 
-/// A pipe of `capacity` bytes, one at least: the end to read from, and the end to write to.
+/// Creates a pipe with a buffer of `capacity` bytes, at least one. Returns the reading and the
+/// writing end.
 ///
-/// Neither has positions ([`NoPos`]). Requests are served in the order in which they come. Those that have to wait are
-/// queued, up to 256 of each kind; one more fails with [`LimitReached`](ErrorKind::LimitReached).
+/// Neither has positions ([`NoPos`]). Requests are served in the order in which they are sent. Up
+/// to 256 of each direction wait; another one fails with [`LimitReached`](ErrorKind::LimitReached).
 ///
-/// * A read ends with what there is: where that is less than it wants, the rest fails with
-///   [`WouldBlock`](ErrorKind::WouldBlock). It waits where there is nothing, and fails with
-///   [`UnexpectedEof`](ErrorKind::UnexpectedEof) when the writing end has gone and nothing is left.
-/// * A write waits until all its bytes are in the pipe. The bytes that are not when the reading end goes fail with
-///   [`BrokenPipe`](ErrorKind::BrokenPipe).
-/// * A read whose future was dropped while it waited takes nothing.
+/// * A read ends with the bytes available; if they are fewer than asked for, the rest fails with
+///   [`WouldBlock`](ErrorKind::WouldBlock). It waits while the pipe is empty, and fails with
+///   [`UnexpectedEof`](ErrorKind::UnexpectedEof) when the pipe is empty and the writing end is
+///   dropped.
+/// * A write waits until all its bytes are in the pipe. If the reading end is dropped, the others
+///   fail with [`BrokenPipe`](ErrorKind::BrokenPipe).
+/// * A read whose future was dropped while it waited consumes nothing.
 ///
-/// A [`ByteStream`](crate::cursor::ByteStream) of an end has the asynchronous I/O traits, a `BlockingByteStream` those of
-/// std. Both ends can be shared, by reference or `Arc`.
+/// A [`ByteStream`](crate::cursor::ByteStream) of an end has the asynchronous I/O traits, a
+/// `BlockingByteStream` those of std. Share an end by reference or `Arc`.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -53,7 +55,7 @@ const DEPTH: usize = 256;
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
 pub fn pipe(capacity: usize) -> (PipeReader, PipeWriter) {
-    let inner = Inner {
+    let inner = Buffered {
         bytes: VecDeque::new(),
         capacity: capacity.max(1),
         reads: VecDeque::new(),
@@ -62,51 +64,52 @@ pub fn pipe(capacity: usize) -> (PipeReader, PipeWriter) {
         writer_gone: false,
         serving: false,
     };
-    let shared = Arc::new(Shared(Lock::new(inner)));
+    let shared = Arc::new(Channel(Lock::new(inner)));
     (
         PipeReader(End::new(shared.clone())),
         PipeWriter(End::new(shared)),
     )
 }
 
-/// The end of a [`pipe`] to read from. Dropping it fails what is, or will be, written; what is in the pipe is lost.
+/// The reading end of a [`pipe`]. Dropping it fails pending and later writes, and discards the
+/// contents of the pipe.
 pub struct PipeReader(End);
 
-/// The end of a [`pipe`] to write to. Dropping it ends the data, after what was written.
+/// The writing end of a [`pipe`]. Dropping it lets reads end after the bytes written before.
 pub struct PipeWriter(End);
 
-/// What both ends have.
+/// The fields of both ends.
 struct End {
-    shared: Arc<Shared>,
+    shared: Arc<Channel>,
     backend: BackendContainer<DynBackend>,
     pool: PacketPool,
 }
 
 impl End {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(shared: Arc<Channel>) -> Self {
         Self {
             shared,
-            // There is nothing to drive: requests are served by who sends them.
+            // The backend has no work: the sender of a request serves it.
             backend: BackendContainer::new_dyn(core::future::pending()).on_signal_only(),
             pool: PacketPool::new(PoolLimits::default()),
         }
     }
 }
 
-struct Shared(Lock<Inner>);
+struct Channel(Lock<Buffered>);
 
-struct Inner {
+struct Buffered {
     bytes: VecDeque<u8>,
     capacity: usize,
     reads: VecDeque<View<Read>>,
-    /// With how many bytes of it are in the pipe already.
+    /// Each with the number of its bytes that are in the pipe.
     writes: VecDeque<(View<Write>, usize)>,
     reader_gone: bool,
     writer_gone: bool,
     serving: bool,
 }
 
-/// A view to be ended, when the lock is released.
+/// A view to complete after the lock is released.
 enum Ending {
     Read(View<Read>, usize, Cause),
     Write(View<Write>, usize, Cause),
@@ -121,8 +124,8 @@ impl Ending {
     }
 }
 
-impl Inner {
-    /// Moves bytes as far as it can. The first request that is over by it.
+impl Buffered {
+    /// Moves bytes as far as possible. Returns the first request that this completes.
     fn step(&mut self) -> Option<Ending> {
         if let Some(ending) = self.fill() {
             return Some(ending);
@@ -135,12 +138,12 @@ impl Inner {
         } else if let Some(ending) = self.drain() {
             return Some(ending);
         }
-        // A read waits still: nothing is in the pipe, nor was there anything to fill it with.
+        // A read still waits: the pipe is empty, and no write waits.
         let view = self.reads.pop_front_if(|_| self.writer_gone);
         view.map(|view| Ending::Read(view, 0, ErrorKind::UnexpectedEof.into()))
     }
 
-    /// From the first write into the pipe.
+    /// Moves bytes from the first write into the pipe.
     fn fill(&mut self) -> Option<Ending> {
         let (view, taken) = self.writes.front_mut()?;
         let rest = &view.bytes()[*taken..];
@@ -156,7 +159,7 @@ impl Inner {
         Some(Ending::Write(view, taken, ErrorKind::BrokenPipe.into()))
     }
 
-    /// From the pipe into the first read that somebody waits for.
+    /// Moves bytes from the pipe into the first read, and completes abandoned reads.
     fn drain(&mut self) -> Option<Ending> {
         let view = self.reads.front_mut()?;
         if view.is_abandoned() {
@@ -176,11 +179,11 @@ impl Inner {
         Some(Ending::Read(view, n, ErrorKind::WouldBlock.into()))
     }
 
-    /// Queues a read; a request that has to go for it, or that there is no room for.
+    /// Queues a read. Returns an abandoned read removed to make room, or `view` if the queue is
+    /// full.
     fn push_read(&mut self, view: View<Read>) -> Option<Ending> {
         let mut refused = None;
         if self.reads.len() >= DEPTH {
-            // Rather one that nobody waits for.
             match self.reads.iter().position(View::is_abandoned) {
                 Some(gone) => refused = self.reads.remove(gone),
                 None => return Some(Ending::Read(view, 0, ErrorKind::LimitReached.into())),
@@ -190,7 +193,7 @@ impl Inner {
         refused.map(|view| Ending::Read(view, 0, ErrorKind::Cancelled.into()))
     }
 
-    /// Queues a write, or gives it back where there is no room.
+    /// Queues a write, or returns it if the queue is full.
     fn push_write(&mut self, view: View<Write>) -> Option<Ending> {
         if self.writes.len() >= DEPTH {
             return Some(Ending::Write(view, 0, ErrorKind::LimitReached.into()));
@@ -200,10 +203,10 @@ impl Inner {
     }
 }
 
-impl Shared {
-    /// Changes something, and serves whom that helps, unless somebody is at it already. Gives back a request that is over
-    /// by it.
-    fn serve(&self, change: impl FnOnce(&mut Inner) -> Option<Ending>) {
+impl Channel {
+    /// Applies `change`, and serves requests unless another thread does so. Completes the request
+    /// that `change` returns.
+    fn serve(&self, change: impl FnOnce(&mut Buffered) -> Option<Ending>) {
         let mut inner = self.0.lock();
         let refused = change(&mut inner);
         let busy = core::mem::replace(&mut inner.serving, true);
@@ -218,7 +221,8 @@ impl Shared {
         }
     }
 
-    /// One step of who serves; `None`: there is nothing left to do, and nobody serves.
+    /// Serves one request. `None` if no request can make progress; this thread has then stopped
+    /// serving.
     fn step(&self) -> Option<Ending> {
         let mut inner = self.0.lock();
         let ending = inner.step();

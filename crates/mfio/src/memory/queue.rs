@@ -1,31 +1,31 @@
-//! Requests on their way to the backend, in a bounded queue that is emptied as a whole.
+//! A bounded queue of requests, which the backend takes as a whole.
 
-use super::clip;
+use super::clip::clip;
 use crate::error::ErrorKind;
 use crate::io::{Direction, Read, Write};
 use crate::lock::Lock;
 use crate::packet::View;
 use alloc::vec::Vec;
 
-/// One request, and how much of it was done.
-pub(super) struct Request {
+/// A request, and how much of it was done.
+pub(super) struct MemoryRequest {
     pos: u64,
     good: usize,
-    view: Side,
+    view: AnyView,
 }
 
-enum Side {
+enum AnyView {
     Read(View<Read>),
     Write(View<Write>),
 }
 
-impl Request {
+impl MemoryRequest {
     #[inline(always)]
     pub(super) fn read(pos: u64, view: View<Read>) -> Self {
         Self {
             pos,
             good: 0,
-            view: Side::Read(view),
+            view: AnyView::Read(view),
         }
     }
 
@@ -34,20 +34,20 @@ impl Request {
         Self {
             pos,
             good: 0,
-            view: Side::Write(view),
+            view: AnyView::Write(view),
         }
     }
 
-    /// Moves the bytes, without ending the view: no code of others runs here.
+    /// Moves the bytes without completing the view, so no user code runs here.
     #[inline(always)]
     pub(super) fn copy(&mut self, memory: &mut [u8]) {
         match &mut self.view {
-            Side::Read(view) => {
+            AnyView::Read(view) => {
                 let from = clip(memory.len(), self.pos, view.len());
                 self.good = from.len();
                 view.bytes_mut()[..self.good].copy_from_slice(&memory[from]);
             }
-            Side::Write(view) => {
+            AnyView::Write(view) => {
                 let into = clip(memory.len(), self.pos, view.len());
                 self.good = into.len();
                 memory[into].copy_from_slice(&view.bytes()[..self.good]);
@@ -55,28 +55,28 @@ impl Request {
         }
     }
 
-    /// Ends the view, which may wake the initiator.
+    /// Completes the view, which may wake the initiator.
     #[inline(always)]
     pub(super) fn end(self) {
         fn end<D: Direction>(view: View<D>, good: usize) {
             view.done_prefix(good, ErrorKind::UnexpectedEof);
         }
         match self.view {
-            Side::Read(view) => end(view, self.good),
-            Side::Write(view) => end(view, self.good),
+            AnyView::Read(view) => end(view, self.good),
+            AnyView::Write(view) => end(view, self.good),
         }
     }
 }
 
-/// Whether a request is the first one since the queue was taken.
+/// Whether a request is the first since the queue was taken.
 pub(super) enum Pushed {
     First,
     Behind,
 }
 
-/// Requests that wait for the backend.
+/// The queue of requests that wait for the backend.
 pub(super) struct Queue {
-    waiting: Lock<Vec<Request>>,
+    waiting: Lock<Vec<MemoryRequest>>,
     depth: usize,
 }
 
@@ -88,9 +88,10 @@ impl Queue {
         }
     }
 
-    /// Queues a request, or gives it back where the queue is full. Allocates only where there are more than ever before.
+    /// Queues a request, or returns it if the queue is full. Allocates only to hold more than ever
+    /// before.
     #[inline(always)]
-    pub(super) fn push(&self, request: Request) -> Result<Pushed, Request> {
+    pub(super) fn push(&self, request: MemoryRequest) -> Result<Pushed, MemoryRequest> {
         let mut waiting = self.waiting.lock();
         let pushed = match waiting.len() {
             0 => Pushed::First,
@@ -101,9 +102,10 @@ impl Queue {
         Ok(pushed)
     }
 
-    /// Exchanges the queue for `empty`, which grows as the queue has, so that both stop growing at the same time.
+    /// Swaps the queue with `empty`, which grows as the queue did, so that both stop growing at the
+    /// same time.
     #[inline(always)]
-    pub(super) fn take(&self, empty: &mut Vec<Request>) {
+    pub(super) fn take(&self, empty: &mut Vec<MemoryRequest>) {
         let mut waiting = self.waiting.lock();
         empty.reserve(waiting.capacity());
         core::mem::swap(&mut *waiting, empty);
@@ -125,12 +127,12 @@ mod tests {
             for _ in 0..10 {
                 let (in_flight, view) = Packet::new([0u8; 1]).start::<Read>();
                 drop(in_flight);
-                refused += usize::from(queue.push(Request::read(0, view)).is_err());
+                refused += usize::from(queue.push(MemoryRequest::read(0, view)).is_err());
             }
             assert_eq!(refused, 2);
             queue.take(&mut batch);
             assert_eq!(batch.len(), 8);
-            batch.drain(..).for_each(Request::end);
+            batch.drain(..).for_each(MemoryRequest::end);
             let capacities = (queue.waiting.lock().capacity(), batch.capacity());
             assert_eq!(capacities, (8, 8));
         }

@@ -16,7 +16,7 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// Keeps what it is sent.
+/// Keeps the views sent to it.
 struct Held(Lock<Vec<View<Read>>>);
 
 impl PacketIo<Read> for Held {
@@ -33,7 +33,7 @@ impl Wake for Bell {
     }
 }
 
-/// Waits for so many results, each of which ends on a thread of its own.
+/// Waits for the results of requests that complete on a thread each.
 fn fetch(results: usize) {
     let io = Held(Lock::new(Vec::new()));
     let mut pipeline = Pipeline::new(&io, Window::new(results));
@@ -71,7 +71,7 @@ fn results_of_two_threads_come_once_each() {
     check(2, || fetch(2));
 }
 
-/// What an operation carries is dropped with the pipeline or at the end, whichever is later.
+/// The data of a request is dropped with the pipeline or at completion, whichever is later.
 #[test]
 fn a_pipeline_that_goes_while_an_operation_ends_keeps_nothing() {
     check(3, || {

@@ -1,10 +1,11 @@
-//! What goes into a pipeline and comes out of it.
+//! Requests, results and the window of a pipeline.
 
 use crate::error::Result;
 use crate::packet::Outcome;
 use core::num::NonZeroUsize;
 
-/// How much a [`Pipeline`](super::Pipeline) has on its way at once, and in which order results come.
+/// Limits for the requests of a [`Pipeline`](super::Pipeline) in flight, and the order of its
+/// results.
 ///
 /// ```
 /// use mfio::pipeline::Window;
@@ -21,10 +22,11 @@ pub struct Window {
 }
 
 impl Window {
-    /// At most so many operations (0 is taken for 1), any number of bytes, results in the order in which they come.
+    /// Allows `operations` requests in flight (0 is taken for 1) with any number of bytes, and
+    /// returns results as they complete.
     ///
-    /// With more than 4096 on their way those beyond allocate. `usize::MAX` is no bound: then give one of
-    /// [bytes](Self::bytes).
+    /// Requests beyond 4096 in flight allocate. `usize::MAX` sets no limit; set one with
+    /// [`bytes`](Self::bytes) then.
     pub const fn new(operations: usize) -> Self {
         let operations = match NonZeroUsize::new(operations) {
             Some(operations) => operations,
@@ -37,22 +39,22 @@ impl Window {
         }
     }
 
-    /// At most so many bytes, or one request where that is longer.
+    /// Sets the maximum number of bytes in flight; a single longer request is allowed.
     #[must_use]
     pub const fn bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;
         self
     }
 
-    /// Results come in the order of the requests. One that takes long holds up those behind it, which count as on their way
-    /// until they are given out.
+    /// Returns results in the order of the requests. A slow request holds up those behind it, which
+    /// count as in flight until their results are returned.
     #[must_use]
     pub const fn in_order(mut self) -> Self {
         self.in_order = true;
         self
     }
 
-    /// How many operations there are at once at most.
+    /// Returns the maximum number of requests in flight.
     pub const fn operations(self) -> usize {
         self.operations.get()
     }
@@ -72,14 +74,14 @@ impl From<usize> for Window {
     }
 }
 
-/// A buffer, where it is to be read from or written to, and a tag to know it by.
+/// A request: a buffer, its position, and a tag that identifies it.
 #[derive(Clone, Debug)]
 pub struct Request<P, B, T = ()> {
     /// The position.
     pub pos: P,
-    /// The buffer; all of it.
+    /// The buffer. Its whole length is transferred.
     pub buffer: B,
-    /// The user's; it comes back with the result.
+    /// A value of the caller, returned with the result.
     pub tag: T,
 }
 
@@ -99,27 +101,27 @@ impl<P, B, T> From<(P, B, T)> for Request<P, B, T> {
     }
 }
 
-/// An operation that has ended.
+/// The result of a request.
 #[must_use]
 #[derive(Debug)]
 pub struct Completed<P, B, T = ()> {
-    /// The user's.
+    /// The tag of the request.
     pub tag: T,
     /// The position.
     pub pos: P,
-    /// The buffer. Where a read failed, any part may have been overwritten.
+    /// The buffer. A failed read may have overwritten any part.
     pub buffer: B,
-    /// Whether every byte was moved, or what failed first; the end of the data is `UnexpectedEof`.
+    /// Success if every byte was moved, else the first failure; `UnexpectedEof` at end of file.
     pub result: Result<()>,
-    /// What became of each range.
+    /// The outcome of each range.
     pub outcome: Outcome,
 }
 
 impl<P, B, T> Completed<P, B, T> {
-    /// The buffer, where every byte was moved.
+    /// Returns the buffer if every byte was moved.
     ///
     /// # Errors
-    /// What failed first. The buffer is dropped.
+    /// The first failure. The buffer is dropped.
     pub fn into_buffer(self) -> Result<B> {
         self.result.map(|()| self.buffer)
     }

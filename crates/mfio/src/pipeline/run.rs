@@ -13,7 +13,7 @@ use core::task::{Context, Poll};
 mod sealed {
     use core::task::{Context, Poll};
 
-    /// What gives results.
+    /// A source of results.
     pub trait Results {
         type Result;
         fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Option<Self::Result>>;
@@ -36,6 +36,33 @@ where
     }
 }
 
+impl<'a, D, P, Io, B, T> Pipeline<'a, D, P, Io, B, T>
+where
+    D: Direction,
+    P: Position,
+    Io: PacketIo<D, P> + ?Sized,
+    B: BufferFor<D> + 'static,
+    T: Send + 'static,
+{
+    /// Waits for the next result; `None` if no request is in flight.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "as streams have it, to be awaited"
+    )]
+    pub fn next(&mut self) -> Next<'_, Self> {
+        Next(self)
+    }
+
+    /// Takes requests from an iterator as they fit the window, and returns the results.
+    pub fn run<I>(self, requests: I) -> Run<Self, I::IntoIter, Request<P, B, T>>
+    where
+        I: IntoIterator,
+        I::Item: Into<Request<P, B, T>>,
+    {
+        Run::new(self, requests.into_iter())
+    }
+}
+
 /// The future of [`Pipeline::next`] and [`Run::next`]. Dropping it loses nothing.
 #[must_use = "futures do nothing unless polled"]
 #[derive(Debug)]
@@ -49,16 +76,16 @@ impl<S: Results + ?Sized> Future for Next<'_, S> {
     }
 }
 
-/// A pipeline with an iterator of requests: made by [`Pipeline::run`].
+/// A pipeline with an iterator of requests, created by [`Pipeline::run`].
 ///
-/// Whoever asks for a result first sends as many requests as there is room for. Ends when the iterator has, and every result
-/// was given.
+/// Asking for a result first sends as many requests as fit the window. It ends when the iterator
+/// has ended and every result was returned.
 ///
 /// With the feature `stream` it is a `Stream` of futures-core.
 pub struct Run<S, I, R> {
     pipeline: S,
     requests: Fuse<I>,
-    /// There was no room for it.
+    /// The next request, which did not fit the window.
     held: Option<R>,
 }
 
@@ -71,7 +98,7 @@ impl<S, I: Iterator, R> Run<S, I, R> {
         }
     }
 
-    /// The pipeline. Requests that were not sent stay where they are.
+    /// Returns the pipeline. Requests not yet sent stay in the iterator.
     pub fn pipeline(&self) -> &S {
         &self.pipeline
     }
@@ -90,7 +117,7 @@ where
     I: Iterator,
     I::Item: Into<Request<P, B, T>>,
 {
-    /// The next result; `None` after the last. Dropping the future loses nothing.
+    /// Waits for the next result; `None` after the last. Dropping the future loses nothing.
     #[expect(
         clippy::should_implement_trait,
         reason = "as streams have it, to be awaited"
@@ -99,15 +126,15 @@ where
         Next(self)
     }
 
-    /// [`next`](Self::next) for those who poll.
+    /// Polls for the next result; `None` after the last.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Completed<P, B, T>>> {
         self.fill();
         self.pipeline.poll_next(cx)
     }
 
-    /// Sends as many requests as there is room for. Runs the iterator.
+    /// Sends as many requests as fit the window. Runs the iterator.
     fn fill(&mut self) {
-        // An iterator is not asked for what there can be no room for.
+        // The iterator runs only if a request could fit.
         while self.pipeline.has_room(0) {
             let request = match self.held.take() {
                 Some(request) => request,
@@ -163,10 +190,11 @@ impl<S: fmt::Debug, I, R> fmt::Debug for Run<S, I, R> {
 
 type RunOf<'a, D, P, Io, B, T, I> = Run<Pipeline<'a, D, P, Io, B, T>, I, Request<P, B, T>>;
 
-/// An iterator over results that waits for them, for plain threads: made by
-/// [`Blocking::read_pipeline`](crate::traits::Blocking::read_pipeline) and its twin.
+/// An iterator over results that blocks, for plain threads, created by
+/// [`Blocking::read_pipeline`](crate::traits::Blocking::read_pipeline) and
+/// [`Blocking::write_pipeline`](crate::traits::Blocking::write_pipeline).
 ///
-/// Dropping it detaches what is on its way.
+/// Dropping it detaches the requests in flight.
 pub struct BlockingRun<'a, D, P, Io, B, T, I>
 where
     D: Direction,
@@ -225,7 +253,7 @@ where
     type Item = Completed<P, B, T>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Outside the wait, so that the iterator may wait itself.
+        // Outside the wait, so that the iterator may block.
         self.run.fill();
         let Self { io, run } = self;
         match run.pipeline.try_next() {

@@ -1,6 +1,7 @@
-//! What operations in flight share with their pipeline: the list of those that have ended.
+//! The list of completed requests, which a pipeline shares with its requests in flight.
 //!
-//! No code of the user runs under the lock: wakers are cloned before and dropped after, results are dropped outside.
+//! No user code runs under the lock: wakers are cloned before and dropped after, results are
+//! dropped outside.
 
 use crate::io::Direction;
 use crate::lock::Lock;
@@ -11,38 +12,39 @@ use alloc::sync::Arc;
 use core::marker::PhantomData;
 use core::task::Waker;
 
-/// How many blocks of operations are kept at most: a window may be meant as no bound, and the room for them is made at once.
+/// Maximum number of blocks kept for requests: a window may be unbounded, and the room for them is
+/// allocated at once.
 const KEPT: usize = 4096;
 
-/// See the module.
-pub(super) struct Shared<D: Direction, P, B: Buffer + 'static, T> {
+/// State shared between a pipeline and its requests; see the module.
+pub(super) struct Completions<D: Direction, P, B: Buffer + 'static, T> {
     list: Lock<List<P, B, T>>,
-    /// Nobody will fetch anything any more. Changed under the lock of the list; drivers look without it.
+    /// The pipeline was dropped. Set under the lock of the list, read without it.
     closed: AtomicBool,
     pool: Blocks<D, P, B, T>,
 }
 
-/// A buffer on its way, which finds its pipeline, and says whether that is still there.
-type Kept<D, P, B, T> = Recallable<B, Arc<Shared<D, P, B, T>>>;
+/// A buffer in flight, with its pipeline, which it can ask whether it is closed.
+type Kept<D, P, B, T> = Recallable<B, Arc<Completions<D, P, B, T>>>;
 type Blocks<D, P, B, T> = RelayPool<Kept<D, P, B, T>, Ticket<D, P, T>>;
 
 struct List<P, B, T> {
     ended: VecDeque<Done<P, B, T>>,
-    /// Who waits for the next one.
+    /// The waker of the task that waits for the next result.
     waker: Option<Waker>,
 }
 
-/// A result that was not given out.
+/// A result that was not returned yet.
 pub(super) struct Done<P, B, T> {
     pub(super) pos: P,
     pub(super) tag: T,
-    /// How many requests came before.
+    /// Number of requests sent before.
     pub(super) number: u64,
     pub(super) buffer: B,
     pub(super) outcome: Outcome,
 }
 
-/// What an operation carries.
+/// The data of a request in flight.
 pub(super) struct Ticket<D, P, T> {
     pos: P,
     tag: T,
@@ -52,14 +54,14 @@ pub(super) struct Ticket<D, P, T> {
 
 pub(super) type Operation<D, P, B, T> = Relay<Kept<D, P, B, T>, Ticket<D, P, T>>;
 
-impl<D, P, B, T> Shared<D, P, B, T>
+impl<D, P, B, T> Completions<D, P, B, T>
 where
     D: Direction,
     P: Send + Sync + 'static,
     B: Buffer + 'static,
     T: Send + 'static,
 {
-    /// Keeps the blocks of so many operations, up to [`KEPT`].
+    /// Creates a list that keeps the blocks of `operations` requests, up to [`KEPT`].
     pub(super) fn new(operations: usize) -> Self {
         Self {
             list: Lock::new(List {
@@ -88,14 +90,14 @@ where
             .relay(Recallable::new(buffer, self.clone()), ticket)
     }
 
-    /// Takes an operation apart that was not sent.
+    /// Takes apart a request that was not sent.
     pub(super) fn reclaim(&self, relay: Operation<D, P, B, T>) -> (B, P, T) {
         let (kept, ticket) = self.pool.reclaim(relay);
         (kept.into_parts().0, ticket.pos, ticket.tag)
     }
 
-    /// Exchanges the list for `empty`. Says whether there was something; where there was not, `waker` will be woken when
-    /// something comes.
+    /// Swaps the list with `empty`. Returns whether it had results; if not, registers `waker` for
+    /// the next one.
     pub(super) fn take(&self, empty: &mut VecDeque<Done<P, B, T>>, waker: Option<&Waker>) -> bool {
         if self.exchange(empty) {
             return true;
@@ -124,7 +126,7 @@ where
         !empty.is_empty()
     }
 
-    /// Nothing will be fetched any more. What is on its way is recalled.
+    /// Closes the list, and recalls the requests in flight.
     pub(super) fn close(&self) {
         let mut list = self.list.lock();
         self.closed.store(true, Ordering::Relaxed);
@@ -134,7 +136,7 @@ where
         drop((left, waker));
     }
 
-    /// An operation has ended.
+    /// Adds the result of a completed request.
     fn ended(&self, done: Done<P, B, T>) {
         let mut list = self.list.lock();
         if self.closed.load(Ordering::Relaxed) {
@@ -151,7 +153,7 @@ where
     }
 }
 
-impl<D, P, B, T> Recalled for Arc<Shared<D, P, B, T>>
+impl<D, P, B, T> Recalled for Arc<Completions<D, P, B, T>>
 where
     D: Direction,
     P: Send + Sync + 'static,

@@ -1,17 +1,16 @@
-//! Ranges that are read once more, each by itself, because the request failed into which they were
-//! merged.
+//! Ranges that are read once more, each by itself, because their coalesced request failed.
 //!
 //! An object may fail a request from the first bad byte on, as a whole, or in parts, as a layer
-//! over several members does. So the outcome of a merged request does not tell whose byte was bad.
-//! Each range that shows a failure, and was not a request of its own, is therefore read by itself,
-//! and that result counts: one further request for each distinct range, whatever fails.
+//! over several members does. So the outcome of a coalesced request does not tell which range has
+//! the bad byte. Each range that shows a failure, and was not a request of its own, is therefore
+//! read by itself, and that result counts: at most one more request for each distinct range.
 //!
-//! Overlapping ranges share a place in memory, and a request that fails may leave anything in its
-//! memory. So these requests have memory of their own, from which the good bytes are copied. It is
-//! bounded: ranges are read in waves of as many bytes as may be on their way.
+//! Overlapping ranges share memory, and a failed request may leave anything in its memory. So these
+//! requests have memory of their own, from which the good bytes are copied. It is bounded: ranges
+//! are read in waves, as many bytes at a time as may be in flight.
 
 use super::layout::{PAGE, padded};
-use super::{Place, Ranges, Wanted};
+use super::{RangeMemory, Ranges, Wanted};
 use crate::error::Cause;
 use crate::io::{Address, PacketIo, Read};
 use crate::packet::{AlignedBuf, InFlight, Outcome, Packet, View};
@@ -21,17 +20,16 @@ use core::ops::Range;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// How many waves one poll handles where nothing has to be waited for; then other tasks have their
-/// turn.
+/// Number of waves that one poll handles before it yields to other tasks.
 const BUDGET: usize = 32;
 
-/// See the module.
+/// The ranges that are read once more; see the module.
 pub(super) struct Alone {
-    /// Numbers of the ranges; equal ranges are neighbours.
+    /// Indices of the ranges; equal ranges are adjacent.
     indices: Vec<usize>,
-    /// Which of the indices are on their way.
+    /// The part of `indices` in flight.
     wave: Range<usize>,
-    /// How many bytes of memory a wave has, or one range where that is longer.
+    /// Memory of a wave, in bytes; a single longer range is allowed.
     most: usize,
     in_flight: Option<InFlight<AlignedBuf, Read>>,
     /// `None` while it is in flight.
@@ -39,17 +37,17 @@ pub(super) struct Alone {
 }
 
 /// A request for one range, which equal ranges share.
-struct Request {
-    /// Which of the indices it is for.
+struct LoneRequest {
+    /// The part of the indices that it is for.
     indices: Range<usize>,
     start: u64,
     len: usize,
-    /// How many bytes come before the range, so that the request is aligned.
+    /// Number of bytes before the range that align the request.
     skip: usize,
 }
 
 impl Alone {
-    /// The ranges that may have failed for bytes of others; `None` where there are none.
+    /// Returns the ranges that may have failed for bytes of others; `None` if there are none.
     #[cold]
     pub(super) fn of<P: Address>(ranges: &Ranges<P>, outcome: &Outcome) -> Option<Box<Self>> {
         let blamed = |&index: &usize| ranges.may_fail_for_others(&ranges.wanted[index], outcome);
@@ -67,8 +65,8 @@ impl Alone {
         }))
     }
 
-    /// Reads wave after wave, and wakes itself where these are many. `Ready` when each range has its
-    /// result.
+    /// Reads wave after wave, and wakes itself after [`BUDGET`] of them. `Ready` when each range
+    /// has its result.
     pub(super) fn poll<P: Address, Io: PacketIo<Read, P> + ?Sized>(
         &mut self,
         ranges: &mut Ranges<P>,
@@ -91,7 +89,7 @@ impl Alone {
         Poll::Pending
     }
 
-    /// Sends the next wave. Where there is no memory for it, its ranges fail.
+    /// Sends the next wave. If its memory cannot be allocated, its ranges fail.
     fn launch<P: Address, Io: PacketIo<Read, P> + ?Sized>(
         &mut self,
         ranges: &mut Ranges<P>,
@@ -107,7 +105,7 @@ impl Alone {
                 self.in_flight = Some(in_flight);
                 self.send(ranges, io, view);
             }
-            // Fewer at once may have room.
+            // A smaller wave may fit.
             Err(_) if total <= self.most => {
                 self.most = total / 2;
                 self.wave = self.wave.start..self.wave.start;
@@ -120,7 +118,7 @@ impl Alone {
         }
     }
 
-    /// Chooses the next wave. Returns how many bytes of memory it takes.
+    /// Chooses the next wave. Returns the memory that it takes, in bytes.
     fn next_wave<P: Address>(&mut self, ranges: &Ranges<P>) -> usize {
         let from = self.wave.end;
         let (mut at, mut total) = (from, 0usize);
@@ -135,16 +133,21 @@ impl Alone {
         total
     }
 
-    /// The request whose first index is number `at`, if that comes before `end`.
-    fn request<P: Address>(&self, ranges: &Ranges<P>, at: usize, end: usize) -> Option<Request> {
+    /// Returns the request whose first index is number `at`, if that is before `end`.
+    fn request<P: Address>(
+        &self,
+        ranges: &Ranges<P>,
+        at: usize,
+        end: usize,
+    ) -> Option<LoneRequest> {
         let rest = &self.indices[at..end];
         let wanted = &ranges.wanted[*rest.first()?];
         let same = |&&index: &&usize| ranges.wanted[index].extent() == wanted.extent();
         let (start, end) = ranges.aligned(wanted);
-        Some(Request {
+        Some(LoneRequest {
             indices: at..at + rest.iter().take_while(same).count(),
             start,
-            // Less than the merged request, which was counted.
+            // Less than the length of the coalesced request.
             len: (end - start) as usize,
             skip: (wanted.start - start) as usize,
         })
@@ -163,7 +166,8 @@ impl Alone {
             let padding = ranges.padded(request.len) - request.len;
             rest.take(padding).done();
             at = request.indices.end;
-            // There is such a position, as the merged request had one. Otherwise the view fails.
+            // The position exists, as in the coalesced request; otherwise dropping the view fails
+            // it.
             if let Some(pos) = P::from_u64(request.start) {
                 io.send_io(pos, part);
             }
@@ -171,7 +175,7 @@ impl Alone {
         rest.into_rest().done();
     }
 
-    /// Gives each range of the wave its result.
+    /// Stores the result of each range of the wave.
     fn settle<P: Address>(
         &self,
         ranges: &mut Ranges<P>,
@@ -209,21 +213,22 @@ impl Wanted {
         (self.start, self.len)
     }
 
-    /// Notes how many bytes are good, and why not all. Returns where in memory the range is.
+    /// Stores the number of good bytes and the cause after a failure. Returns the offset of the
+    /// range in memory.
     fn settle(&mut self, failed: Option<(usize, Cause)>) -> usize {
         let at = match self.place {
-            Place::Memory(at) | Place::Alone { at, .. } => at,
+            RangeMemory::Memory(at) | RangeMemory::Alone { at, .. } => at,
             _ => unreachable!("what is read once more was read before"),
         };
-        self.place = Place::Alone { at, failed };
+        self.place = RangeMemory::Alone { at, failed };
         at
     }
 }
 
 impl<P: Address> Ranges<P> {
-    /// Whether bytes of the range failed in a request that was about more than the range.
+    /// Whether bytes of the range failed in a request that was for more than the range.
     fn may_fail_for_others(&self, wanted: &Wanted, outcome: &Outcome) -> bool {
-        let Place::Memory(at) = wanted.place else {
+        let RangeMemory::Memory(at) = wanted.place else {
             return false;
         };
         if outcome.failure_within(at..at + wanted.len).is_none() {
@@ -235,7 +240,7 @@ impl<P: Address> Ranges<P> {
         !self.pieces[..behind].last().is_some_and(own)
     }
 
-    /// How many bytes of memory a request takes that had memory before.
+    /// Returns the memory, in bytes, of a request that had memory before.
     fn padded(&self, len: usize) -> usize {
         padded(len, self.unit()).unwrap_or(len)
     }

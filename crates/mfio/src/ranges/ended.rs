@@ -1,37 +1,37 @@
-//! What became of ranges.
+//! Results of ranges.
 
-use super::{Place, Ranges};
+use super::{RangeMemory, Ranges};
 use crate::error::{Cause, Error};
 use crate::io::{Address, Direction, PacketIo, Read};
 use crate::packet::Outcome;
 use core::fmt;
 
-/// Ranges that were read: the bytes of each, or why they are not there.
+/// The results of ranges: the bytes of each, or its failure.
 #[must_use]
 pub struct EndedRanges<P: Address = u64> {
     ranges: Ranges<P>,
     outcome: Option<Outcome>,
-    context: Option<Context>,
+    context: Option<ErrorTemplate>,
 }
 
-/// What is known of the object, for errors.
-pub(super) struct Context {
+/// The context of the object, for errors.
+pub(super) struct ErrorTemplate {
     /// An error that names the object and the driver.
     template: Error,
-    /// What can be done about the first failure.
+    /// Advice on the first failure.
     help: Option<(Cause, &'static str)>,
 }
 
-impl Context {
-    /// `None` where nothing failed.
+impl ErrorTemplate {
+    /// Returns the context, or `None` if nothing failed.
     pub(super) fn of<P, Io>(io: &Io, ranges: &Ranges<P>, failed: Option<&Outcome>) -> Option<Self>
     where
         P: Address,
         Io: PacketIo<Read, P> + ?Sized,
     {
         let by_range = ranges.wanted.iter().find_map(|wanted| match wanted.place {
-            Place::Refused(cause) => Some(cause),
-            Place::Alone { failed, .. } => failed.map(|(_, cause)| cause),
+            RangeMemory::Refused(cause) => Some(cause),
+            RangeMemory::Alone { failed, .. } => failed.map(|(_, cause)| cause),
             _ => None,
         });
         let cause = by_range.or_else(|| failed.and_then(Outcome::first_error))?;
@@ -59,7 +59,7 @@ impl<P: Address> EndedRanges<P> {
     pub(super) fn new(
         ranges: Ranges<P>,
         outcome: Option<Outcome>,
-        context: Option<Context>,
+        context: Option<ErrorTemplate>,
     ) -> Self {
         Self {
             ranges,
@@ -68,17 +68,17 @@ impl<P: Address> EndedRanges<P> {
         }
     }
 
-    /// How many ranges there are.
+    /// Returns the number of ranges.
     pub fn len(&self) -> usize {
         self.ranges.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no ranges.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
-    /// How many requests were sent for them, those not counted that were tried once more.
+    /// Returns the number of requests that were sent, without those for ranges read once more.
     pub fn requests(&self) -> usize {
         self.ranges
             .requests
@@ -87,27 +87,27 @@ impl<P: Address> EndedRanges<P> {
             .count()
     }
 
-    /// The bytes of a range.
+    /// Returns the bytes of range `index`.
     ///
     /// # Errors
-    /// Where not every byte could be read, with those before: `UnexpectedEof` at the end of the data, `OutOfMemory` where
-    /// there is too little for it or [`Merge::memory`](super::Merge::memory) does not let it, `InvalidInput` where it ends
-    /// before it begins.
+    /// The failure of the range, with the bytes before it: `UnexpectedEof` at end of file,
+    /// `OutOfMemory` if memory is exhausted or [`Merge::memory`](super::Merge::memory) exceeded,
+    /// `InvalidInput` if the range ends before it begins.
     ///
     /// # Panics
-    /// Where there is no range number `index`.
+    /// If `index` is not less than [`len`](Self::len).
     pub fn get(&self, index: usize) -> Result<&[u8], RangeError<'_>> {
         let wanted = &self.ranges.wanted[index];
         let (good, cause) = match &wanted.place {
-            Place::Empty => return Ok(&[]),
-            Place::Exposed(exposed) => return Ok(exposed),
-            Place::Refused(cause) => (&[][..], *cause),
-            Place::Alone { at, failed: None } => return Ok(self.memory(*at, wanted.len)),
-            Place::Alone {
+            RangeMemory::Empty => return Ok(&[]),
+            RangeMemory::Exposed(exposed) => return Ok(exposed),
+            RangeMemory::Refused(cause) => (&[][..], *cause),
+            RangeMemory::Alone { at, failed: None } => return Ok(self.memory(*at, wanted.len)),
+            RangeMemory::Alone {
                 at,
                 failed: Some((good, cause)),
             } => (self.memory(*at, *good), *cause),
-            Place::Memory(at) => {
+            RangeMemory::Memory(at) => {
                 let bytes = self.memory(*at, wanted.len);
                 let outcome = self.outcome.as_ref();
                 match outcome.and_then(|o| o.failure_within(*at..at + wanted.len)) {
@@ -115,7 +115,7 @@ impl<P: Address> EndedRanges<P> {
                     Some(failed) => (&bytes[..failed.offset - at], failed.cause),
                 }
             }
-            Place::Unplanned | Place::Request(_) => {
+            RangeMemory::Unplanned | RangeMemory::Request(_) => {
                 unreachable!("ranges that were read were placed")
             }
         };
@@ -124,12 +124,12 @@ impl<P: Address> EndedRanges<P> {
         Err(RangeError { good, error })
     }
 
-    /// The results of all ranges, in the order in which these were given.
+    /// Iterates over the results of all ranges, in the order of the list.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Result<&[u8], RangeError<'_>>> + '_ {
         (0..self.len()).map(|index| self.get(index))
     }
 
-    /// An empty list that keeps the memory, to be filled with the next ranges.
+    /// Returns an empty list with the memory of this one.
     pub fn into_ranges(self) -> Ranges<P> {
         let mut ranges = self.ranges;
         ranges.clear();
@@ -151,12 +151,12 @@ impl<P: Address> fmt::Debug for EndedRanges<P> {
     }
 }
 
-/// Why a range could not be read as a whole.
+/// The failure of a range, and the bytes before it.
 #[derive(Clone, Debug)]
 pub struct RangeError<'a> {
-    /// The bytes from its start that were read without a gap.
+    /// The bytes read from the start of the range without a gap.
     pub good: &'a [u8],
-    /// What failed.
+    /// The failure.
     pub error: Error,
 }
 

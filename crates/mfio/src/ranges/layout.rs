@@ -1,16 +1,16 @@
-//! Which ranges become one request, and where in memory its bytes go.
+//! The layout of ranges: which are coalesced into one request, and where its bytes go in memory.
 
-use super::{Piece, Place, Ranges, Request, Wanted};
+use super::{Piece, RangeMemory, RangeRequest, Ranges, Wanted};
 use crate::error::{Cause, ErrorKind};
 use crate::io::{Address, Alignment, PacketIo, Read};
 use crate::packet::{AlignedBuf, Packet};
 use alloc::vec::Vec;
 
-/// Memory for requests is aligned at least so.
+/// Minimum alignment of the memory of requests.
 pub(super) const PAGE: usize = 4096;
 
 impl<P: Address> Ranges<P> {
-    /// Decides what is sent, and makes room for it.
+    /// Plans the requests, and allocates their memory.
     pub(super) fn plan<Io: PacketIo<Read, P> + ?Sized>(&mut self, io: &Io) {
         self.alignment = io.alignment();
         self.expose(io);
@@ -18,18 +18,18 @@ impl<P: Address> Ranges<P> {
         self.place();
     }
 
-    /// Finds out which ranges the object has in memory; the others are put in order.
+    /// Finds the ranges that the object exposes, and sorts the others.
     fn expose<Io: PacketIo<Read, P> + ?Sized>(&mut self, io: &Io) {
         self.order.clear();
         for (index, wanted) in self.wanted.iter_mut().enumerate() {
-            if !matches!(wanted.place, Place::Unplanned) {
+            if !matches!(wanted.place, RangeMemory::Unplanned) {
                 continue;
             }
             let exposed = P::from_u64(wanted.start)
                 .and_then(|pos| io.expose(pos, wanted.len))
                 .filter(|exposed| exposed.len() == wanted.len);
             match exposed {
-                Some(exposed) => wanted.place = Place::Exposed(exposed),
+                Some(exposed) => wanted.place = RangeMemory::Exposed(exposed),
                 None => self.order.push(index),
             }
         }
@@ -38,12 +38,12 @@ impl<P: Address> Ranges<P> {
             .sort_unstable_by_key(|&index| wanted[index].start);
     }
 
-    /// What places in memory are multiples of: from each, a request may be sent for any block.
+    /// Returns the alignment of the requests in memory, which suits a request for any block.
     pub(super) fn unit(&self) -> usize {
         self.alignment.memory().max(self.alignment.block())
     }
 
-    /// Where the whole blocks begin and end that a range lies in.
+    /// Returns the start and the end of a range, extended to whole blocks.
     pub(super) fn aligned(&self, wanted: &Wanted) -> (u64, u64) {
         let start = wanted.start - self.alignment.excess(wanted.start) as u64;
         let end = round_up::<P>(wanted.start + wanted.len as u64, self.alignment);
@@ -54,24 +54,25 @@ impl<P: Address> Ranges<P> {
         let gap = self.merge.gap as u64;
         let limit = self.merge.limit as u64;
         self.requests.clear();
-        // The request that may grow. A range that is longer than the limit is one by itself and ends no other.
+        // The request that may grow. A range longer than the limit is a request of its own, and
+        // lets this one grow on.
         let mut open = None;
         for &index in &self.order {
             let (start, end) = self.aligned(&self.wanted[index]);
             let near = open.filter(|&number: &usize| {
-                let request: &Request = &self.requests[number];
+                let request: &RangeRequest = &self.requests[number];
                 let end = end.max(request.end);
                 start <= request.end.saturating_add(gap) && end - request.start <= limit
             });
             let number = near.unwrap_or(self.requests.len());
-            self.wanted[index].place = Place::Request(number);
+            self.wanted[index].place = RangeMemory::Request(number);
             match near {
                 Some(number) => {
                     let request = &mut self.requests[number];
                     request.end = request.end.max(end);
                 }
                 None => {
-                    self.requests.push(Request {
+                    self.requests.push(RangeRequest {
                         start,
                         end,
                         offset: None,
@@ -84,7 +85,7 @@ impl<P: Address> Ranges<P> {
         }
     }
 
-    /// Gives every request its place in memory; where there is too little, the longest ones get none.
+    /// Assigns memory to every request; if there is too little, the longest get none.
     fn place(&mut self) {
         let unit = self.unit();
         self.total = 0;
@@ -111,12 +112,14 @@ impl<P: Address> Ranges<P> {
         }
         for &index in &self.order {
             let wanted = &mut self.wanted[index];
-            if let Place::Request(number) = wanted.place {
+            if let RangeMemory::Request(number) = wanted.place {
                 let request = &self.requests[number];
                 wanted.place = match request.offset {
-                    // Less than the request is long.
-                    Some(offset) => Place::Memory(offset + (wanted.start - request.start) as usize),
-                    None => Place::Refused(Cause::new(ErrorKind::OutOfMemory)),
+                    // Less than the length of the request.
+                    Some(offset) => {
+                        RangeMemory::Memory(offset + (wanted.start - request.start) as usize)
+                    }
+                    None => RangeMemory::Refused(Cause::new(ErrorKind::OutOfMemory)),
                 };
             }
         }
@@ -126,7 +129,7 @@ impl<P: Address> Ranges<P> {
     fn refuse_the_longest(&mut self, unit: usize) {
         let mut by_len: Vec<usize> = (0..self.requests.len()).collect();
         by_len.sort_unstable_by_key(|&number| self.requests[number].len());
-        // As many as there are bytes for, the shortest first; then fewer until there is memory.
+        // As many as the limit allows, the shortest first; then fewer until allocation succeeds.
         let mut total = 0usize;
         let room = |len: usize| {
             let sum = total.checked_add(padded(len, unit)?)?;
@@ -147,13 +150,13 @@ impl<P: Address> Ranges<P> {
             if kept == 0 || self.allocate(self.total, unit) {
                 return;
             }
-            // Each round gives half of the bytes up, so there are not many.
+            // Each round drops half of the bytes, so their number is logarithmic.
             kept = self.fewer(&by_len[..kept], unit);
         }
     }
 
-    /// How many of the requests, which are in order of their lengths, are left when the longest ones go that have half of the
-    /// bytes together.
+    /// Returns the number of requests left after dropping the longest, which together have half of
+    /// the bytes. `by_len` is sorted by length.
     fn fewer(&self, by_len: &[usize], unit: usize) -> usize {
         let mut gone = 0;
         let longest = by_len.iter().rev().take_while(|&&number| {
@@ -164,7 +167,7 @@ impl<P: Address> Ranges<P> {
         by_len.len() - longest.count()
     }
 
-    /// Sees to it that the packet has so many bytes. Says whether it has.
+    /// Makes the packet at least `len` bytes long. Returns whether that succeeded.
     fn allocate(&mut self, len: usize, align: usize) -> bool {
         let align = align.max(PAGE);
         if let Some(packet) = &self.packet
@@ -173,7 +176,7 @@ impl<P: Address> Ranges<P> {
         {
             return true;
         }
-        // The old memory goes first, so that both need not be there at once.
+        // The old memory is freed first, to lower the peak.
         let packet = self
             .packet
             .get_or_insert_with(|| Packet::new(AlignedBuf::with_alignment(0, PAGE)));
@@ -186,14 +189,14 @@ impl<P: Address> Ranges<P> {
     }
 }
 
-/// `end` rounded up to a whole block, where positions reach so far.
+/// Rounds `end` up to a whole block, unless positions do not reach so far.
 fn round_up<P: Address>(end: u64, alignment: Alignment) -> u64 {
     end.checked_next_multiple_of(alignment.block() as u64)
         .filter(|&end| P::from_u64(end).is_some())
         .unwrap_or(end)
 }
 
-/// How many bytes of memory a request takes, so that the next one is aligned.
+/// Returns the memory that a request takes, in bytes, with padding that aligns the next one.
 pub(super) fn padded(len: usize, unit: usize) -> Option<usize> {
     len.checked_next_multiple_of(unit)
 }

@@ -1,7 +1,7 @@
-//! Ranges on their way.
+//! Ranges in flight.
 
 use super::alone::Alone;
-use super::ended::{Context, EndedRanges};
+use super::ended::{EndedRanges, ErrorTemplate};
 use super::{Piece, Ranges};
 use crate::io::{Address, PacketIo, Read};
 use crate::packet::{AlignedBuf, Ended, InFlight, Outcome, View};
@@ -9,20 +9,21 @@ use alloc::boxed::Box;
 use core::pin::Pin;
 use core::task::{Poll, ready};
 
-/// One packet, of which each request has a part.
+/// One packet, each part of which is a request.
 pub(crate) struct Sending<P: Address> {
     ranges: Ranges<P>,
-    /// `None` where nothing had to be read. Dropped before what is left of the view, which then wakes nobody.
+    /// `None` if nothing had to be read. Declared before `rest`, so that it is dropped first and
+    /// dropping `rest` wakes no task.
     in_flight: Option<InFlight<AlignedBuf, Read>>,
-    /// What is still to be sent; `None` when all was.
+    /// The part not yet sent; `None` when all was.
     rest: Option<View<Read>>,
-    /// Which piece comes next.
+    /// Index of the next piece.
     next: usize,
-    /// How many bytes are on their way; only counted while something is left.
+    /// Number of bytes in flight; only counted while `rest` is left.
     bytes: usize,
-    /// What became of the requests.
+    /// The outcome of the requests.
     outcome: Option<Outcome>,
-    /// Ranges that are read once more. Rare, so not in the future.
+    /// Ranges that are read once more. Rare, so boxed.
     alone: Option<Box<Alone>>,
 }
 
@@ -42,7 +43,7 @@ impl<P: Address> Sending<P> {
         this
     }
 
-    /// Starts the packet and sends what may be on its way.
+    /// Starts the packet and sends as much as the limit allows.
     fn launch<Io: PacketIo<Read, P> + ?Sized>(&mut self, io: &Io) {
         let total = self.ranges.total;
         if self.ranges.pieces.is_empty() {
@@ -61,11 +62,11 @@ impl<P: Address> Sending<P> {
         self.send(io);
     }
 
-    /// Sends as much as may be on its way.
+    /// Sends as much as the limit allows.
     fn send<Io: PacketIo<Read, P> + ?Sized>(&mut self, io: &Io) {
         while let Some(rest) = self.rest.take() {
             let Some(&piece) = self.ranges.pieces.get(self.next) else {
-                // Behind the last request.
+                // The bytes behind the last request.
                 rest.done();
                 return;
             };
@@ -80,14 +81,14 @@ impl<P: Address> Sending<P> {
             let (kept, rest) = rest.split_at(skipped);
             let (part, rest) = rest.split_at(piece.len);
             self.rest = Some(rest);
-            // What lies between requests is nobody's.
+            // Padding between requests.
             kept.done();
             Self::send_piece(io, piece, part);
         }
     }
 
     fn send_piece<Io: PacketIo<Read, P> + ?Sized>(io: &Io, piece: Piece, part: View<Read>) {
-        // There is such a position: it lies within a range that has a first one. Otherwise the view fails.
+        // The position exists, as it is within a range; otherwise dropping the view fails it.
         if let Some(pos) = P::from_u64(piece.start) {
             io.send_io(pos, part);
         }
@@ -110,7 +111,7 @@ impl<P: Address> Sending<P> {
         }
         let (ranges, outcome) = (core::mem::take(&mut self.ranges), self.outcome.take());
         let failed = outcome.as_ref().filter(|outcome| !outcome.is_success());
-        let context = Context::of(io, &ranges, failed);
+        let context = ErrorTemplate::of(io, &ranges, failed);
         Poll::Ready(EndedRanges::new(ranges, outcome, context))
     }
 
@@ -121,7 +122,7 @@ impl<P: Address> Sending<P> {
     ) -> Poll<Outcome> {
         while self.rest.is_some() {
             let in_flight = self.in_flight.as_mut().expect("it was sent");
-            // Only what has ended makes room.
+            // Only completed requests make room.
             let ended = ready!(in_flight.poll_segment_len(cx));
             self.bytes -= ended.unwrap_or(self.bytes);
             self.send(io);

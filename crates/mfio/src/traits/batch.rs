@@ -1,5 +1,6 @@
 //! The future of a batch.
 
+use super::stage::Stage;
 use crate::io::{Direction, PacketIo, Position};
 use crate::packet::{Batch, BufferFor, EndedBatch, InFlightBatch, Sends};
 use core::fmt;
@@ -12,22 +13,16 @@ use core::task::{Context, Poll, ready};
 #[must_use = "nothing is sent before the first poll"]
 pub struct TransferBatch<'a, D: Direction, P: Position, Io: ?Sized, B: BufferFor<D>> {
     io: &'a Io,
-    stage: Stage<B, P, D>,
-    /// How many bytes may be on their way at once.
+    stage: Stage<Batch<B, P>, SentBatch<B, P, D>>,
+    /// Maximum number of bytes in flight.
     limit: usize,
 }
 
-enum Stage<B: BufferFor<D>, P: Position, D: Direction> {
-    Fresh(Batch<B, P>),
-    Sent(Sent<B, P, D>),
-    Over,
-}
-
-struct Sent<B: BufferFor<D>, P: Position, D: Direction> {
+struct SentBatch<B: BufferFor<D>, P: Position, D: Direction> {
     batch: InFlightBatch<B, P, D>,
-    /// What is still to be sent.
+    /// The requests not yet sent.
     left: Option<Sends<B, P, D>>,
-    /// How many bytes are on their way; only counted while something is left.
+    /// Number of bytes in flight; only counted while requests are left.
     bytes: usize,
 }
 
@@ -47,16 +42,16 @@ where
         }
     }
 
-    /// Lets at most `bytes` be on their way at once, or one buffer where that is longer; the others
-    /// are sent as earlier ones end. Without this everything is sent together, and what bounds it
-    /// is the driver's queue.
+    /// Sets the maximum number of bytes in flight; a single longer buffer is allowed. The other
+    /// buffers are sent as earlier ones complete. By default all are sent at once, bounded by the
+    /// queue of the driver only.
     pub fn limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self
     }
 
-    /// Sends as much as may be on its way.
-    fn send(io: &Io, limit: usize, sent: &mut Sent<B, P, D>) {
+    /// Sends as much as the limit allows.
+    fn send(io: &Io, limit: usize, sent: &mut SentBatch<B, P, D>) {
         let Some(left) = &mut sent.left else {
             return;
         };
@@ -72,15 +67,15 @@ where
         sent.left = None;
     }
 
-    fn start(&mut self, batch: Batch<B, P>) -> Sent<B, P, D> {
-        let segments = batch.total_bytes() > self.limit;
+    fn start(io: &Io, limit: usize, batch: Batch<B, P>) -> SentBatch<B, P, D> {
+        let segments = batch.total_bytes() > limit;
         let (batch, sends) = batch.start(segments);
-        let mut sent = Sent {
+        let mut sent = SentBatch {
             batch,
             left: Some(sends),
             bytes: 0,
         };
-        Self::send(self.io, self.limit, &mut sent);
+        Self::send(io, limit, &mut sent);
         sent
     }
 }
@@ -95,24 +90,17 @@ where
     type Output = EndedBatch<B, P>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let Stage::Fresh(_) = this.stage
-            && let Stage::Fresh(batch) = core::mem::replace(&mut this.stage, Stage::Over)
-        {
-            this.stage = Stage::Sent(this.start(batch));
-        }
-        let Stage::Sent(sent) = &mut this.stage else {
-            panic!("a future was polled after it was ready");
-        };
+        let Self { io, stage, limit } = &mut *self;
+        let sent = stage.sent(|batch| Self::start(io, *limit, batch));
         while sent.left.is_some() {
-            // Only what has ended makes room.
+            // Only completed requests make room.
             let ended = ready!(sent.batch.in_flight.poll_segment_len(cx));
             sent.bytes -= ended.unwrap_or(sent.bytes);
-            Self::send(this.io, this.limit, sent);
+            Self::send(io, *limit, sent);
         }
         let ended = ready!(Pin::new(&mut sent.batch.in_flight).poll(cx));
         let ended = sent.batch.ended(ended);
-        this.stage = Stage::Over;
+        *stage = Stage::Over;
         Poll::Ready(ended)
     }
 }

@@ -1,4 +1,4 @@
-//! The future of the forms that tell of each range as it ends.
+//! The future of the forms that report each range as it completes.
 
 use super::owned::TransferPacket;
 use crate::io::{Direction, PacketIo, Position};

@@ -1,4 +1,4 @@
-//! How much must succeed: everything, or something.
+//! Whether a transfer must be complete, or may be short.
 
 use crate::error::{Cause, ErrorKind};
 use crate::io::{Direction, Position};
@@ -10,21 +10,21 @@ mod sealed {
     impl Sealed for super::Prefix {}
 }
 
-/// How much must succeed: [`Whole`] or [`Prefix`].
+/// The extent of a transfer: all bytes ([`Whole`]), or a prefix ([`Prefix`]).
 pub trait Extent: sealed::Sealed {
-    /// What the user is told on success.
+    /// The output on success.
     type Output;
 
-    /// How many bytes from the start count, or why none do.
+    /// Returns the number of bytes from the start that count.
     ///
     /// # Errors
-    /// The failure with the lowest offset.
+    /// The failure with the lowest offset, if none count.
     fn judge<D: Direction>(outcome: &Outcome) -> Result<usize, Cause>;
 
     /// Whether `done` of `len` bytes are enough to return.
     fn enough(done: usize, len: usize) -> bool;
 
-    /// Makes the output of that number.
+    /// Returns the output for `good` bytes.
     fn output(good: usize) -> Self::Output;
 }
 
@@ -32,8 +32,8 @@ pub trait Extent: sealed::Sealed {
 #[derive(Debug)]
 pub enum Whole {}
 
-/// Something must succeed; the output is the number of bytes from the start that did without a gap.
-/// The end of the data makes a read of 0.
+/// The first byte must succeed; the output is the number of bytes from the start that did without a
+/// gap. A read at end of file returns 0.
 #[derive(Debug)]
 pub enum Prefix {}
 
@@ -80,8 +80,9 @@ impl Extent for Prefix {
     }
 }
 
-/// How many bytes from the start there are of a request that goes on with the others: a stream ends
-/// one with what there is. `None` where it does not, or where no more came than `done`.
+/// Returns the number of bytes received if the read continues with another request: a stream ends a
+/// request with the bytes available. `None` if it does not continue, or if no more than `done`
+/// bytes have arrived.
 #[inline]
 pub(super) fn goes_on<P: Position>(outcome: &Outcome, done: usize) -> Option<usize> {
     if !P::SEQUENTIAL || outcome.first_error()?.kind() != ErrorKind::WouldBlock {

@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::future::Future;
 
-/// An object that has a length, and so an end that can be sought to.
+/// An object with a length, and so with an end to seek to.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -19,29 +19,28 @@ use core::future::Future;
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
 pub trait HasLen {
-    /// The answer on its way. It has all that it needs, so that who asked can keep it.
+    /// The future of the length. It borrows nothing.
     type Len: Future<Output = Result<u64>> + Send + Unpin + 'static;
 
-    /// How many bytes there are now. Nothing is asked before the first poll; dropping the future
-    /// forgets the question.
+    /// Returns the current length, in bytes. Nothing is sent before the first poll; dropping the
+    /// future discards the answer.
     ///
     /// # Errors
-    /// Where the object cannot tell.
+    /// If the object cannot tell its length.
     fn io_len(&self) -> Self::Len;
 
-    /// How many bytes there are now, as far as that is known on the spot: without waiting, and
-    /// without asking anybody. `None`: it is not.
+    /// Returns the current length if it is known without waiting and without asking another object.
     fn len_now(&self) -> Option<u64> {
         None
     }
 
-    /// [`io_len`](Self::io_len), waiting for the answer.
+    /// Returns the current length, in bytes, and blocks until it is known.
     ///
     /// # Errors
-    /// Where the object cannot tell.
+    /// If the object cannot tell its length.
     ///
     /// # Panics
-    /// Where [`block_on`](IoBackendExt::block_on) does.
+    /// If [`block_on`](IoBackendExt::block_on) does.
     fn io_len_blocking(&self) -> Result<u64>
     where
         Self: IoBackend,

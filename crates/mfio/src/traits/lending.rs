@@ -1,8 +1,8 @@
-//! Lending a blocked caller's memory to a packet.
+//! Lends the memory of a blocked caller to a packet.
 //!
-//! Invariant 1: from the sending of a loan until the end of its last view, [`lend`] does not
-//! return, whatever happens. If it unwinds it waits first; if waiting fails too, the process is
-//! aborted. The caller's borrow of the memory therefore covers the whole life of the views.
+//! Invariant 1: [`lend`] does not return while any view of the loan that it sent exists. If it
+//! unwinds it waits first; if waiting fails too, it aborts the process. So the borrow of the
+//! caller's memory outlives the views.
 #![allow(unsafe_code)]
 
 use crate::backend::{IoBackend, IoBackendExt};
@@ -15,16 +15,16 @@ use core::ptr::NonNull;
 
 /// Borrowed memory of a direction, taken generically.
 pub(crate) trait Lend: Direction {
-    /// What is left from `from` on.
+    /// Returns the rest of the slice from `from` on.
     fn rest<'a>(slice: &'a mut Self::Slice<'_>, from: usize) -> Self::Slice<'a>;
 
-    /// The memory as a loan.
+    /// Returns the memory as a loan.
     ///
     /// # Safety
-    /// The views of a packet with this loan must end before the slice does.
+    /// The views of a packet with this loan must end before the borrow of the slice.
     unsafe fn loan(slice: &mut Self::Slice<'_>) -> Loan;
 
-    /// [`Packet::start`]: a loan suits both directions, which cannot be said generically.
+    /// Calls [`Packet::start`]: that a loan suits both directions cannot be expressed generically.
     fn start(packet: Packet<Loan>) -> (InFlight<Loan, Self>, View<Self>);
 }
 
@@ -65,7 +65,7 @@ impl Lend for Write {
     }
 }
 
-/// Sends `bytes` and blocks until every view has ended.
+/// Sends `bytes` and blocks until every view is completed.
 pub(super) fn lend<D, P, Io>(io: &Io, pos: P, mut bytes: D::Slice<'_>) -> Outcome
 where
     D: Lend,
@@ -77,11 +77,11 @@ where
     // last view (invariant 1).
     packet.replace(unsafe { D::loan(&mut bytes) });
     let mut fresh = Some(packet);
-    let mut guard = Guard::<D, Io> {
+    let mut guard = SettleOnDrop::<D, Io> {
         io,
         in_flight: None,
     };
-    // Sent from within, so that a `block_on` that refuses has nothing to wait for.
+    // Sent within `block_on`, so that nothing is in flight if that panics at once.
     let Ended { packet, outcome } = io.block_on(poll_fn(|cx| {
         if let Some(packet) = fresh.take() {
             let (in_flight, view) = D::start(packet);
@@ -96,12 +96,12 @@ where
 }
 
 /// Keeps invariant 1 on unwinding.
-struct Guard<'a, D: Direction, Io: IoBackend + ?Sized> {
+struct SettleOnDrop<'a, D: Direction, Io: IoBackend + ?Sized> {
     io: &'a Io,
     in_flight: Option<InFlight<Loan, D>>,
 }
 
-impl<D: Direction, Io: IoBackend + ?Sized> Drop for Guard<'_, D, Io> {
+impl<D: Direction, Io: IoBackend + ?Sized> Drop for SettleOnDrop<'_, D, Io> {
     fn drop(&mut self) {
         if let Some(in_flight) = &mut self.in_flight
             && !in_flight.is_ended()

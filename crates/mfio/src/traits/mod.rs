@@ -71,15 +71,15 @@ mod owned;
 mod pooled;
 mod ranges;
 mod read;
+mod stage;
 mod stream;
 mod to_end;
 mod to_vec;
+mod transfer;
 mod value;
 mod write;
 
 pub use batch::TransferBatch;
-#[cfg(feature = "std")]
-pub(crate) use blocking::moved;
 pub use blocking::{Blocking, BlockingIo};
 pub use borrowed::{ReadExact, ReadInto, ReadSome, WriteAll, WriteFrom, WriteSome};
 pub use each::TransferEach;
@@ -95,6 +95,8 @@ pub use to_end::ReadToEnd;
 #[cfg(feature = "bytes")]
 pub use to_vec::ReadBytes;
 pub use to_vec::ReadVec;
+#[cfg(feature = "std")]
+pub(crate) use transfer::moved;
 pub use value::ReadValue;
 pub use write::IoWrite;
 

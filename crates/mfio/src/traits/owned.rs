@@ -1,7 +1,8 @@
-//! Futures of the forms that own their memory: nothing is copied.
+//! Futures of the forms with owned memory, which copy nothing.
 
 use super::extent::{Extent, Prefix, Whole, goes_on};
 use super::failure;
+use super::stage::Stage;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::io::{Direction, PacketIo, Position};
 use crate::packet::{BufferFor, Ended, InFlight, Packet, View};
@@ -17,13 +18,7 @@ use core::task::{Context, Poll, ready};
 pub struct TransferPacket<'a, D: Direction, P, Io: ?Sized, B: BufferFor<D>> {
     io: &'a Io,
     pos: P,
-    stage: Stage<B, D>,
-}
-
-enum Stage<B: BufferFor<D>, D: Direction> {
-    Fresh(Packet<B>),
-    Sent(InFlight<B, D>),
-    Over,
+    stage: Stage<Packet<B>, InFlight<B, D>>,
 }
 
 impl<'a, D, P, Io, B> TransferPacket<'a, D, P, Io, B>
@@ -50,7 +45,7 @@ where
     Io: PacketIo<D, P> + ?Sized,
     B: BufferFor<D>,
 {
-    /// Goes on, at `pos`, with an operation of which the first `done` bytes are there.
+    /// Continues, at `pos`, an operation whose first `done` bytes are complete.
     pub(super) fn go_on(&mut self, packet: Packet<B>, done: usize, pos: P) {
         let (in_flight, view) = packet.start::<D>();
         let (there, rest) = view.split_at(done);
@@ -59,31 +54,18 @@ where
         self.io.send_io(pos, rest);
     }
 
-    #[inline]
-    fn send(&self, view: View<D>, refused: bool) {
-        match refused {
-            false => self.io.send_io(self.pos, view),
-            true => view.fail(ErrorKind::InvalidInput),
-        }
-    }
-
-    /// The operation, which tells of its ranges; sent if it was not.
+    /// Returns the operation, which reports its ranges, and sends it if that was not done.
     ///
     /// # Panics
-    /// Where the future was ready before.
+    /// If the future was ready before.
     pub(super) fn sent_segments(&mut self) -> &mut InFlight<B, D> {
-        if let Stage::Fresh(_) = self.stage
-            && let Stage::Fresh(packet) = core::mem::replace(&mut self.stage, Stage::Over)
-        {
+        let Self { io, pos, stage } = self;
+        stage.sent(|packet| {
             let refused = refused::<D, B>(&packet);
             let (in_flight, view) = packet.start_segments::<D>();
-            self.stage = Stage::Sent(in_flight);
-            self.send(view, refused);
-        }
-        match &mut self.stage {
-            Stage::Sent(in_flight) => in_flight,
-            Stage::Fresh(_) | Stage::Over => panic!("a future was polled after it was ready"),
-        }
+            send(*io, *pos, view, refused);
+            in_flight
+        })
     }
 }
 
@@ -109,7 +91,7 @@ where
         };
         let refused = refused::<D, B>(&packet);
         let (mut in_flight, view) = packet.start::<D>();
-        this.send(view, refused);
+        send(this.io, this.pos, view, refused);
         let polled = Pin::new(&mut in_flight).poll(cx);
         if polled.is_pending() {
             this.stage = Stage::Sent(in_flight);
@@ -133,13 +115,27 @@ where
     }
 }
 
-/// Whether a read is refused, as its buffer has a capacity but no length to be filled.
+/// Sends a view, unless the read is refused.
+#[inline]
+fn send<D, P, Io>(io: &Io, pos: P, view: View<D>, refused: bool)
+where
+    D: Direction,
+    P: Position,
+    Io: PacketIo<D, P> + ?Sized,
+{
+    match refused {
+        false => io.send_io(pos, view),
+        true => view.fail(ErrorKind::InvalidInput),
+    }
+}
+
+/// Whether a read is refused, because its buffer has a capacity but no length.
 #[inline]
 fn refused<D: Direction, B: BufferFor<D>>(packet: &Packet<B>) -> bool {
     D::READS && packet.is_empty() && packet.has_only_capacity()
 }
 
-/// The failure of an operation with a buffer that the caller gave.
+/// Builds the error of an operation with a buffer of the caller.
 #[cold]
 pub(crate) fn failure_of_buffer<D, P, Io>(io: &Io, pos: P, len: usize, cause: Cause) -> Error
 where
@@ -161,7 +157,7 @@ where
 #[must_use = "nothing is sent before the first poll"]
 pub struct TransferOwned<'a, D: Direction, P, Io: ?Sized, B: BufferFor<D>, E> {
     op: TransferPacket<'a, D, P, Io, B>,
-    /// How many bytes a stream has given so far, in pieces.
+    /// Number of bytes received from a stream so far.
     done: usize,
     extent: PhantomData<fn() -> E>,
 }

@@ -1,7 +1,8 @@
-//! The machine of the borrowed and typed forms: a packet of the object's pool, sent at the first
-//! poll.
+//! The state machine of the borrowed and typed forms: a packet of the object's pool, sent at the
+//! first poll.
 
 use super::extent::goes_on;
+use super::stage::Stage;
 use crate::error::Cause;
 use crate::io::{Direction, PacketIo, Position};
 use crate::packet::{
@@ -10,19 +11,13 @@ use crate::packet::{
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// See the module.
+/// An operation through a packet of the pool; see the module.
 pub(super) struct Pooled<'a, D: Direction, P, Io: ?Sized> {
     pub(super) io: &'a Io,
     pub(super) pos: P,
-    stage: Stage<D>,
-    /// How many bytes a stream has given so far, in pieces, of an operation that wants all.
+    stage: Stage<(), InFlight<PoolBuf, D>>,
+    /// Number of bytes received from a stream so far, if all are wanted.
     done: usize,
-}
-
-enum Stage<D: Direction> {
-    Fresh,
-    Sent(InFlight<PoolBuf, D>),
-    Over,
 }
 
 impl<'a, D, P, Io> Pooled<'a, D, P, Io>
@@ -36,13 +31,13 @@ where
         Self {
             io,
             pos,
-            stage: Stage::Fresh,
+            stage: Stage::Fresh(()),
             done: 0,
         }
     }
 
-    /// Polls an operation on `len` bytes. `fill` prepares them before they are sent, `finish` looks
-    /// at them afterwards. With `ALL` a stream is asked again for those that it has not given.
+    /// Polls an operation on `len` bytes. `fill` prepares them before they are sent, `finish` reads
+    /// them afterwards. With `ALL` the read of a stream is repeated until all bytes have arrived.
     #[inline]
     pub(super) fn poll<R, const ALL: bool>(
         &mut self,
@@ -53,7 +48,7 @@ where
     ) -> Poll<Result<R, Cause>> {
         let ended = match &mut self.stage {
             Stage::Sent(in_flight) => ready!(Pin::new(in_flight).poll(cx)),
-            Stage::Fresh => match self.send(len, fill) {
+            Stage::Fresh(()) => match self.send(len, fill) {
                 Ok(mut in_flight) => match Pin::new(&mut in_flight).poll(cx) {
                     Poll::Ready(ended) => ended,
                     Poll::Pending => {
@@ -71,7 +66,7 @@ where
         }
     }
 
-    /// Asks for the bytes that are not there, as part of the same packet.
+    /// Requests the missing bytes, as part of the same packet.
     #[cold]
     fn go_on<R>(
         &mut self,

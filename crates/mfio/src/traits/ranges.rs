@@ -1,5 +1,6 @@
 //! The future of ranges that are read together.
 
+use super::stage::Stage;
 use crate::io::{Address, PacketIo, Read};
 use crate::ranges::{EndedRanges, Ranges, Sending};
 use core::fmt;
@@ -11,13 +12,7 @@ use core::task::{Context, Poll, ready};
 #[must_use = "nothing is sent before the first poll"]
 pub struct ReadRanges<'a, P: Address, Io: ?Sized> {
     io: &'a Io,
-    stage: Stage<P>,
-}
-
-enum Stage<P: Address> {
-    Fresh(Ranges<P>),
-    Sent(Sending<P>),
-    Over,
+    stage: Stage<Ranges<P>, Sending<P>>,
 }
 
 impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> ReadRanges<'a, P, Io> {
@@ -34,14 +29,7 @@ impl<P: Address, Io: PacketIo<Read, P> + ?Sized> Future for ReadRanges<'_, P, Io
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Stage::Fresh(_) = this.stage
-            && let Stage::Fresh(ranges) = core::mem::replace(&mut this.stage, Stage::Over)
-        {
-            this.stage = Stage::Sent(Sending::start(ranges, this.io));
-        }
-        let Stage::Sent(sending) = &mut this.stage else {
-            panic!("a future was polled after it was ready");
-        };
+        let sending = this.stage.sent(|ranges| Sending::start(ranges, this.io));
         let ended = ready!(sending.poll(this.io, cx));
         this.stage = Stage::Over;
         Poll::Ready(ended)

@@ -1,14 +1,14 @@
-//! Reads to the end of the data, appended to a vector of the caller's.
+//! Reads to the end of the file, appended to a vector of the caller.
 //!
-//! A request's memory is never the caller's vector, which a future that is dropped would lose with
-//! all that came before: chunks are read into memory of the object's pool, and copied. They double
-//! with what has come, so that their number grows by the logarithm of the length, up to a bound,
-//! and little is read or allocated where little comes. The blocking form reads into the vector
-//! itself.
+//! A request never reads into the vector itself, because a future that is dropped would lose it
+//! with all bytes before: chunks are read into packets of the object's pool, and copied. Their
+//! length doubles with the bytes read, up to a limit, so their number is logarithmic and a short
+//! file costs little. The blocking form reads into the vector.
 
-use super::blocking::moved;
 use super::extent::Prefix;
 use super::failure;
+use super::stage::Stage;
+use super::transfer::moved;
 use crate::backend::{IoBackend, IoBackendExt};
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::io::{Alignment, PacketIo, Position, Read};
@@ -19,17 +19,15 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// The shortest request of the future: the largest size that an object's pool keeps.
+/// Shortest request of the future, in bytes: the largest size that pools keep.
 const FIRST: usize = 64 << 10;
-/// The shortest request of the blocking form, where the vector has no room.
+/// Shortest request of the blocking form, in bytes, if the vector has no free capacity.
 const FIRST_BLOCKING: usize = 8 << 10;
-/// The longest request.
+/// Longest request, in bytes.
 const MOST: usize = 4 << 20;
-/// How many requests one poll handles where nothing has to be waited for; then other tasks have
-/// their turn.
+/// Number of requests that one poll handles before it yields to other tasks.
 const BUDGET: usize = 32;
-/// How many bytes are asked for to learn whether there are more, before a vector that is full
-/// grows.
+/// Length of the read that looks for the end before a full vector grows, in bytes.
 const PROBE: usize = 32;
 
 /// The future of [`IoRead::read_to_end_at`](super::IoRead::read_to_end_at).
@@ -38,16 +36,11 @@ pub struct ReadToEnd<'a, P, Io: ?Sized> {
     io: &'a Io,
     pos: P,
     bytes: &'a mut Vec<u8>,
-    /// How many bytes came.
+    /// Number of bytes read.
     done: usize,
-    stage: Stage,
+    /// `Fresh` between requests.
+    stage: Stage<(), InFlight<PoolBuf, Read>>,
     spare: Option<Packet<PoolBuf>>,
-}
-
-enum Stage {
-    Idle,
-    Sent(InFlight<PoolBuf, Read>),
-    Over,
 }
 
 impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToEnd<'a, P, Io> {
@@ -57,20 +50,20 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToEnd<'a, P, Io> {
             pos,
             bytes,
             done: 0,
-            stage: Stage::Idle,
+            stage: Stage::Fresh(()),
             spare: None,
         }
     }
 
-    /// Sends the next request. `None` where positions end, and so the data.
-    fn send(&mut self) -> core::result::Result<Option<InFlight<PoolBuf, Read>>, Failed> {
+    /// Sends the next request. `None` at the last position, which is the end of the file.
+    fn send(&mut self) -> core::result::Result<Option<InFlight<PoolBuf, Read>>, Missing> {
         let Some(pos) = self.pos.advance(self.done) else {
             return Ok(None);
         };
         let alignment = self.io.alignment();
         let len = alignment.round_up(next_len(self.done, FIRST));
         if in_order::<P>(alignment) {
-            // Nobody could read them again.
+            // The bytes could not be read again if the vector could not grow.
             reserve(self.bytes, len).map_err(|cause| (len, cause))?;
         }
         let packet = self.chunk(len, alignment).map_err(|cause| (len, cause))?;
@@ -92,7 +85,7 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToEnd<'a, P, Io> {
         take_aligned(self.io.pool(), len, alignment.memory())
     }
 
-    /// Appends the bytes of a chunk. `Some` where it was the last.
+    /// Appends the bytes of a chunk. `Some` if it was the last.
     fn take(&mut self, ended: Ended<PoolBuf>) -> Option<Result<usize>> {
         let Ended { packet, outcome } = ended;
         let appended = append(self.bytes, &packet, &outcome);
@@ -107,7 +100,7 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToEnd<'a, P, Io> {
         end.map(|end| self.finish(end))
     }
 
-    fn finish(&mut self, end: core::result::Result<(), Failed>) -> Result<usize> {
+    fn finish(&mut self, end: core::result::Result<(), Missing>) -> Result<usize> {
         self.stage = Stage::Over;
         if let Some(packet) = self.spare.take() {
             give_pooled(self.io.pool(), packet);
@@ -119,16 +112,16 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToEnd<'a, P, Io> {
     }
 }
 
-/// How many bytes did not come, and why.
-type Failed = (usize, Cause);
+/// The number of bytes that were not read, and the cause.
+type Missing = (usize, Cause);
 
-/// How long the next request is after `done` bytes: a power of two, so that memory is used again
-/// where few come at a time.
+/// Returns the length of the next request after `done` bytes: a power of two, so that memory is
+/// used again if few bytes arrive at a time.
 fn next_len(done: usize, first: usize) -> usize {
     (1 << done.max(1).ilog2()).clamp(first, MOST)
 }
 
-/// Whether bytes come in the order of requests and only once.
+/// Whether bytes arrive in the order of requests and only once.
 fn in_order<P: Position>(alignment: Alignment) -> bool {
     P::SEQUENTIAL || alignment.is_in_order()
 }
@@ -151,13 +144,13 @@ fn append(
     Ok(good)
 }
 
-/// Whether a request of which `good` bytes came was the last: `Ok` at the end of the data. A stream
-/// ends a request with the bytes that there are, for `WouldBlock`, and goes on.
+/// Whether a request that brought `good` bytes was the last: `Ok` at end of file. A stream ends a
+/// request with the bytes available and `WouldBlock`, and goes on.
 fn judge(
     good: usize,
     missing: usize,
     cause: Option<Cause>,
-) -> Option<core::result::Result<(), Failed>> {
+) -> Option<core::result::Result<(), Missing>> {
     let cause = cause?;
     match cause.kind() {
         ErrorKind::UnexpectedEof => Some(Ok(())),
@@ -167,7 +160,7 @@ fn judge(
 }
 
 #[cold]
-fn failure_behind<P, Io>(io: &Io, pos: P, done: usize, (len, cause): Failed) -> Error
+fn failure_behind<P, Io>(io: &Io, pos: P, done: usize, (len, cause): Missing) -> Error
 where
     P: Position,
     Io: PacketIo<Read, P> + ?Sized,
@@ -184,12 +177,12 @@ impl<P: Position, Io: PacketIo<Read, P> + ?Sized> Future for ReadToEnd<'_, P, Io
             match &mut this.stage {
                 Stage::Sent(in_flight) => {
                     let ended = ready!(Pin::new(in_flight).poll(cx));
-                    this.stage = Stage::Idle;
+                    this.stage = Stage::Fresh(());
                     if let Some(result) = this.take(ended) {
                         return Poll::Ready(result);
                     }
                 }
-                Stage::Idle => match this.send() {
+                Stage::Fresh(()) => match this.send() {
                     Ok(Some(in_flight)) => this.stage = Stage::Sent(in_flight),
                     Ok(None) => return Poll::Ready(this.finish(Ok(()))),
                     Err(failed) => return Poll::Ready(this.finish(Err(failed))),
@@ -208,7 +201,7 @@ impl<P, Io: ?Sized> Drop for ReadToEnd<'_, P, Io> {
         if let Stage::Sent(in_flight) = core::mem::replace(&mut self.stage, Stage::Over)
             && let Ok(Ended { packet, outcome }) = in_flight.try_end()
         {
-            // Where there is no room, none was promised.
+            // Without memory they are lost, which the documentation allows.
             let _ = append(self.bytes, &packet, &outcome);
         }
     }
@@ -223,8 +216,7 @@ impl<P: fmt::Debug, Io: ?Sized> fmt::Debug for ReadToEnd<'_, P, Io> {
     }
 }
 
-/// [`IoRead::read_to_end_at`](super::IoRead::read_to_end_at) while the thread waits, without a
-/// copy.
+/// Reads to the end of the file on a blocked thread, without a copy.
 pub(super) fn blocking<P, Io>(io: &Io, pos: P, bytes: &mut Vec<u8>) -> Result<usize>
 where
     P: Position,
@@ -232,7 +224,7 @@ where
 {
     let alignment = io.alignment();
     if alignment.memory() > 1 || alignment.block() > 1 {
-        // A vector's memory is not aligned.
+        // The memory of a vector is not aligned.
         return io.block_on(ReadToEnd::new(io, pos, bytes));
     }
     let mut done = 0;
@@ -260,10 +252,10 @@ where
     }
 }
 
-/// How many bytes came, how many did not, and why.
-type Step = core::result::Result<(usize, usize, Option<Cause>), Failed>;
+/// The number of bytes read, the number of bytes missing, and the cause.
+type Step = core::result::Result<(usize, usize, Option<Cause>), Missing>;
 
-/// Reads a few bytes, so that a vector that has exactly the room that is needed does not grow.
+/// Reads a few bytes, so that a vector with exactly the capacity needed does not grow.
 fn probe<P, Io>(io: &Io, at: P, bytes: &mut Vec<u8>) -> Step
 where
     P: Position,
@@ -276,7 +268,7 @@ where
     Ok((good, PROBE - good, cause))
 }
 
-/// Reads into the room that the vector has, and makes some where there is none.
+/// Reads into the free capacity of the vector, and grows it if there is none.
 fn fill<P, Io>(io: &Io, at: P, bytes: &mut Vec<u8>, done: usize) -> Step
 where
     P: Position,
@@ -293,8 +285,8 @@ where
     Ok((good, len - good, cause))
 }
 
-/// A vector with zeroes at its end, which are cut off unless they became good bytes. On unwinding
-/// too.
+/// A vector with zeroes at its end, which are truncated to the good bytes on drop, also when
+/// unwinding.
 struct Longer<'a> {
     bytes: &'a mut Vec<u8>,
     good: usize,

@@ -1,5 +1,4 @@
-//! Reads into a new vector, which grows by the bytes that come and not by the length that was asked
-//! for.
+//! Reads into a new vector, which grows with the bytes read and not with the length asked for.
 
 use super::extent::{Extent, Prefix};
 use super::failure;
@@ -12,12 +11,11 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// Lengths up to this are one request, with memory for all of it.
+/// Longest read that is one request, in bytes.
 const AT_ONCE: usize = 1 << 20;
-/// How many bytes a longer read begins with. Each further request is as long as all before it
-/// together.
+/// Length of the first request of a longer read, in bytes. Each further one doubles the total.
 const FIRST: usize = 256 << 10;
-/// More memory than this is given back where less than half of it is used.
+/// Largest capacity, in bytes, that is kept if less than half of it is used.
 const WASTE: usize = 64 << 10;
 
 /// The future of [`IoRead::read_vec_at`](super::IoRead::read_vec_at).
@@ -47,9 +45,8 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadVec<'a, P, Io> {
         Ok(Packet::new(bytes))
     }
 
-    /// Where the next request begins, where `good` bytes came and more may follow. An object with
-    /// bytes in order only is not asked again: it might have none for a long time, while those that
-    /// came wait.
+    /// Returns the position of the next request if more bytes may follow the `good` ones. A stream
+    /// is not asked again, as it might block for long with bytes in hand.
     fn next_pos(&self, good: usize, outcome: &Outcome) -> Option<P> {
         let ends = P::SEQUENTIAL || good == self.len || !outcome.is_success();
         if ends || self.io.alignment().is_in_order() {
@@ -58,7 +55,7 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadVec<'a, P, Io> {
         self.pos.advance(good)
     }
 
-    /// Doubles the memory, or adds less where there is too little or less is wanted.
+    /// Doubles the memory, or adds less if allocation fails or less is wanted.
     fn go_on(&mut self, mut packet: Packet<Vec<u8>>, good: usize, pos: P) -> Result<()> {
         let mut bytes = packet.replace(Vec::new());
         let len = self.len.min(good.saturating_mul(2));
@@ -84,8 +81,8 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadVec<'a, P, Io> {
     }
 }
 
-/// How many bytes there are before the end of the data, if all of them could be read. What a stream
-/// has given counts in any case; `WouldBlock` says that an object is one, whatever its positions.
+/// Returns the number of bytes before the end of the file, if all of them could be read. Bytes of a
+/// stream count in any case; `WouldBlock` marks a stream, whatever its positions.
 fn until_the_end<P: Position>(outcome: &Outcome) -> core::result::Result<usize, Cause> {
     let fails = |cause: Cause| {
         !matches!(
@@ -99,7 +96,7 @@ fn until_the_end<P: Position>(outcome: &Outcome) -> core::result::Result<usize, 
     }
 }
 
-/// Cuts the bytes that did not come off.
+/// Truncates the vector to the good bytes, and frees memory that is not needed.
 fn trim(mut bytes: Vec<u8>, good: usize) -> Vec<u8> {
     bytes.truncate(good);
     if bytes.capacity() > WASTE && good < bytes.capacity() / 2 {

@@ -1,8 +1,8 @@
 //! Bytes that go from one object to another.
 
+use super::chunks::{BUDGET, Chunks, Partial};
 use super::sink::Sink;
 use super::source::{Bytes, Chunk, Source};
-use super::{BUDGET, Chunks, Partial};
 use crate::error::{Cause, ErrorKind};
 use crate::io::{Address, PacketIo, Read, Write};
 use crate::traits::{failure_at, failure_of};
@@ -11,40 +11,37 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// Writes `len` bytes of `from`, from `pos` on, to `to`, from `to_pos` on. Nothing is copied
-/// between the two: the packet that was read into is written from, and where `from`
-/// [exposes](PacketIo::expose) its memory that is written from.
+/// Transfers `len` bytes from `from` at `pos` to `to` at `to_pos`, and returns the number of bytes
+/// written. No memory is copied between the two: the packet that was read into is written from, or
+/// the memory that `from` [exposes](PacketIo::expose).
 ///
-/// A few [chunks](Forward::chunks) are on their way at once, so writes may be done in another
-/// order; where one of the objects wants them one after another
-/// ([`Alignment::in_order`](crate::io::Alignment::in_order)), as a file that is a pipe, or is
-/// appended to, there is one at a time. The output is how many bytes were written. Both objects'
-/// [alignments](PacketIo::alignment) are kept to as far as the two positions let the same memory
-/// satisfy both; where they do not, or the length is no multiple, it is up to the object that asks
-/// for it.
+/// Several [chunks](Forward::chunks) are in flight, so writes may be executed in another order. If
+/// one of the objects takes requests [in order](crate::io::Alignment::in_order), as a file that is
+/// a pipe or is opened for appending, one chunk is in flight at a time. The
+/// [alignments](PacketIo::alignment) of both objects are kept as far as one memory address can
+/// satisfy both; if it cannot, or if the length is no multiple, the object decides whether it
+/// accepts the request.
 ///
 /// # Within one object
-/// The two ranges may overlap: the result is that of `memmove`, as of
-/// [`copy_within`](slice::copy_within). Where the target begins within the source, the last chunk
-/// is copied first. That takes knowing that the bytes are the same ([`PacketIo::locate`]):
-/// references and pointers to one object do, layers that only move positions over one object, and
-/// all handles of one file in the native runtime. Not known are layers that compose an object of
-/// several, beside one of those; hard-wired aliases, as two mappings of one range in a remapping;
-/// and a disk beside a file on it.
+/// The ranges may overlap: the result is that of `memmove`, as with
+/// [`copy_within`](slice::copy_within). If the target begins within the source, the last chunk is
+/// copied first. This requires that [`PacketIo::locate`] shows the bytes to be the same: it does
+/// for references and pointers to one object, for layers that only move positions over one object,
+/// and for all handles of one file in the native runtime. It does not for layers that combine
+/// several objects beside one of those, for aliases such as two mappings of one range in a
+/// remapping, and for a disk beside a file on it.
 ///
 /// # Errors
-/// What failed first by position, with the object and the offset, and how many bytes were written
-/// without a gap. Bytes behind those may have been written too. When it returns nothing is being
-/// written any more. Where the last chunk is copied first, no bytes count unless all were written,
-/// and a source that ends too early is noticed before any is.
+/// The failure with the lowest offset, with its object and the number of bytes written without a
+/// gap; bytes behind those may have been written too. No write is in flight any more. If the last
+/// chunk is copied first, that number is 0 unless all bytes were written, and an early end of the
+/// source is found before the first write.
 ///
-/// `InvalidInput` where [`to_end`](Forward::to_end) is asked for and the copy would go on behind
-/// the bytes that it reads in the same object: their end moves as it is written, so there is none
-/// to wait for.
+/// `InvalidInput` if [`to_end`](Forward::to_end) was called and the copy would extend the source
+/// that it reads, whose end then moves as it is written.
 ///
 /// # Cancel safety
-/// Dropping the future detaches what is on its way: it may still be written, up to a window of
-/// chunks.
+/// Dropping the future detaches the requests in flight, which may still be written.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -81,7 +78,7 @@ where
         sink: Sink::new(to, to_pos),
         chunks: Chunks::default(),
         to_end: false,
-        stage: Stage::Fresh,
+        stage: Phase::Fresh,
     }
 }
 
@@ -92,15 +89,15 @@ pub struct Forward<'a, P, From: ?Sized, Q, To: ?Sized> {
     sink: Sink<'a, Q, To>,
     chunks: Chunks,
     to_end: bool,
-    stage: Stage,
+    stage: Phase,
 }
 
 #[derive(Clone, Copy)]
-enum Stage {
+enum Phase {
     Fresh,
     Reading,
-    /// Everything was read that will be; how many bytes of a chunk were not, and why, and how far
-    /// from the start they are where that is not told by those that were written.
+    /// Reading is over. After a failure: the distance of the missing bytes from the start, their
+    /// number, and the cause.
     Read(Option<(u64, usize, Cause)>),
     Over,
 }
@@ -112,20 +109,19 @@ where
     Q: Address,
     To: PacketIo<Write, Q> + ?Sized,
 {
-    /// How the bytes are cut, and how many chunks are on their way at once, those that are read and
-    /// those that are written together.
+    /// Sets the size of the chunks, and the number in flight, reads and writes together.
     pub fn chunks(mut self, chunks: Chunks) -> Self {
         self.chunks = chunks;
         self
     }
 
-    /// Ends without an error where the data of the source ends, if that comes first.
+    /// Makes an earlier end of the source a success.
     pub fn to_end(mut self) -> Self {
         self.to_end = true;
         self
     }
 
-    /// Decides about the order, before anything is sent.
+    /// Chooses the order of the chunks, before anything is sent.
     fn begin(&mut self) -> Result<(), Partial> {
         let (source, target) = (self.source.io.alignment(), self.sink.io.alignment());
         self.source.prepare(self.chunks, target);
@@ -135,7 +131,7 @@ where
         let from = self.source.io.locate(self.source.pos);
         let to = self.sink.io.locate(self.sink.pos);
         let overtakes = match target.is_in_order() {
-            // It goes behind the end of the data, whatever the position.
+            // The write is appended, whatever its position.
             true => self.to_end && from.shares_storage(&to),
             false => from.is_overtaken_by(&to, self.source.len()),
         };
@@ -151,24 +147,24 @@ where
 
     #[cold]
     fn refuse(&mut self) -> Partial {
-        self.stage = Stage::Over;
+        self.stage = Phase::Over;
         let Source { io, pos, .. } = &self.source;
         let cause = ErrorKind::InvalidInput.into();
         let error = failure_of::<Read, P, From>(io, "forward", *pos, 0, cause).help(
-            "the target lies behind the first byte of the source in the same object, so the end of the data would move as \
-             it is written: give the length (`HasLen`) instead of `to_end`",
+            "the target lies behind the first byte of the source in the same object, so the end of \
+             the data would move as it is written: give the length (`HasLen`) instead of `to_end`",
         );
         Partial { good: 0, error }
     }
 
-    /// Reads on, and sends what has come. Says whether something has happened.
+    /// Reads the next chunk, and sends it. `Ready` if there was progress.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let room = self.source.window() - self.sink.in_flight();
         if room == 0 {
             return Poll::Pending;
         }
         match ready!(self.source.poll_next(cx, room)) {
-            None => self.stage = Stage::Read(None),
+            None => self.stage = Phase::Read(None),
             Some(chunk) => self.pass_on(chunk),
         }
         Poll::Ready(())
@@ -178,10 +174,10 @@ where
         let from_end = self.source.is_from_end();
         if let Some((len, cause)) = chunk.failed {
             let at = chunk.at + chunk.bytes.as_slice().len() as u64;
-            self.stage = Stage::Read(Some((at, len, cause)));
+            self.stage = Phase::Read(Some((at, len, cause)));
         }
         match chunk.bytes {
-            // What is not whole is not written before what comes before it.
+            // From the end: an incomplete chunk is not written before the chunks in front of it.
             bytes if from_end && chunk.failed.is_some() => self.source.used(bytes),
             bytes if bytes.as_slice().is_empty() => self.source.used(bytes),
             Bytes::Packet { packet, skip, good } => self.sink.send(packet, skip, good),
@@ -190,7 +186,7 @@ where
         }
     }
 
-    /// Waits for the end of a chunk that is being written.
+    /// Waits for the completion of a write.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.sink.in_flight() == 0 {
             return Poll::Pending;
@@ -199,13 +195,13 @@ where
             self.source.give_back(packet);
         }
         if self.sink.failed.is_some() {
-            self.stage = Stage::Read(None);
+            self.stage = Phase::Read(None);
         }
         Poll::Ready(())
     }
 
     fn finish(&mut self, unread: Option<(u64, usize, Cause)>) -> Result<u64, Partial> {
-        self.stage = Stage::Over;
+        self.stage = Phase::Over;
         self.source.finish();
         let good = self.sink.good;
         let from_end = self.source.is_from_end();
@@ -237,19 +233,19 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Stage::Fresh = this.stage {
+        if let Phase::Fresh = this.stage {
             this.begin()?;
-            this.stage = Stage::Reading;
+            this.stage = Phase::Reading;
         }
         for _ in 0..BUDGET {
             let written = this.poll_write(cx);
             let read = match this.stage {
-                Stage::Read(unread) if this.sink.in_flight() == 0 => {
+                Phase::Read(unread) if this.sink.in_flight() == 0 => {
                     return Poll::Ready(this.finish(unread));
                 }
-                Stage::Over => panic!("a future was polled after it was ready"),
-                Stage::Read(_) => Poll::Pending,
-                Stage::Fresh | Stage::Reading => this.poll_read(cx),
+                Phase::Over => panic!("a future was polled after it was ready"),
+                Phase::Read(_) => Poll::Pending,
+                Phase::Fresh | Phase::Reading => this.poll_read(cx),
             };
             if written.is_pending() && read.is_pending() {
                 return Poll::Pending;

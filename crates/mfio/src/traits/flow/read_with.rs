@@ -1,11 +1,12 @@
 //! The future of reads into a closure.
 
+use super::chunks::{BUDGET, Chunks, Partial, Verdict};
 use super::source::{Chunk, Source};
-use super::{BUDGET, Chunks, Partial, Verdict};
 use crate::backend::{IoBackend, IoBackendExt};
 use crate::error::{Cause, ErrorKind};
 use crate::io::{Address, Alignment, PacketIo, Read};
 use crate::traits::failure_at;
+use crate::traits::stage::Stage;
 use core::fmt;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
@@ -19,15 +20,8 @@ pub struct ReadWith<'a, P, Io: ?Sized, F> {
     consumed: u64,
     chunks: Chunks,
     to_end: bool,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Fresh,
-    Running,
-    /// It was ready, or the consumer panicked.
-    Over,
+    /// `Over` also after a panic of the consumer.
+    stage: Stage<(), ()>,
 }
 
 impl<'a, P, Io, F, V> ReadWith<'a, P, Io, F>
@@ -44,38 +38,32 @@ where
             consumed: 0,
             chunks: Chunks::default(),
             to_end: false,
-            stage: Stage::Fresh,
+            stage: Stage::Fresh(()),
         }
     }
 
-    /// How the bytes are cut, and how many chunks are read ahead.
+    /// Sets the size of the chunks, and the number in flight.
     pub fn chunks(mut self, chunks: Chunks) -> Self {
         self.chunks = chunks;
         self
     }
 
-    /// Ends without an error where the data ends, if that comes first.
+    /// Makes an earlier end of the file a success.
     pub fn to_end(mut self) -> Self {
         self.to_end = true;
         self
     }
 
-    /// The next chunk. Sends what may be on its way; runs no code of the user's.
+    /// Returns the next chunk, and sends as many reads as the window allows. Runs no user code.
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Chunk>> {
-        match self.stage {
-            Stage::Fresh => {
-                self.source.prepare(self.chunks, Alignment::NONE);
-                self.stage = Stage::Running;
-            }
-            Stage::Running => {}
-            Stage::Over => panic!("a future was polled after it was ready"),
-        }
+        let prepare = |()| self.source.prepare(self.chunks, Alignment::NONE);
+        self.stage.sent(prepare);
         self.source.poll_next(cx, self.source.window())
     }
 
-    /// Shows a chunk to the consumer. `Ready` after the last.
+    /// Passes a chunk to the consumer. `Ready` after the last.
     fn consume(&mut self, chunk: Option<Chunk>) -> Poll<Result<u64, Partial>> {
-        // So it stays if the consumer panics.
+        // The stage remains if the consumer panics.
         self.stage = Stage::Over;
         let Some(chunk) = chunk else {
             self.source.finish();
@@ -94,7 +82,7 @@ where
                 Poll::Ready(self.judge(failed))
             }
             None if goes_on => {
-                self.stage = Stage::Running;
+                self.stage = Stage::Sent(());
                 Poll::Pending
             }
             _ => {
@@ -116,8 +104,7 @@ where
     }
 }
 
-/// Reads into a closure while the thread waits. The closure runs outside the wait, so that it may
-/// wait itself.
+/// Reads into a closure on a blocked thread. The closure runs outside the wait, so it may block.
 pub(in crate::traits) fn blocking<P, Io, F, V>(
     io: &Io,
     pos: P,

@@ -1,8 +1,8 @@
-//! A few things in order, without the heap.
+//! A small FIFO without heap memory.
 
-use super::Chunks;
+use super::chunks::Chunks;
 
-/// At most [`Chunks::MOST`] things, first in first out.
+/// A FIFO of at most [`Chunks::MOST`] items.
 pub(super) struct Ring<T> {
     slots: [Option<T>; Chunks::MOST],
     head: usize,
@@ -22,8 +22,10 @@ impl<T> Ring<T> {
         self.len
     }
 
+    /// Appends an item.
+    ///
     /// # Panics
-    /// Where it is full; callers keep to their window.
+    /// If the ring is full; callers keep to their window.
     pub(super) fn push(&mut self, item: T) {
         assert!(self.len < Chunks::MOST, "a window has its limit");
         self.slots[(self.head + self.len) % Chunks::MOST] = Some(item);

@@ -1,4 +1,4 @@
-//! Bytes that go in chunks, in order, a few of them at once.
+//! The writing side of a transfer: chunks in order, several in flight.
 
 use super::ring::Ring;
 use crate::error::{Cause, ErrorKind};
@@ -7,33 +7,33 @@ use crate::packet::{Buffer, Ended, InFlight, Packet, PoolBuf, View};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// See the module.
+/// The writing side of a transfer.
 pub(super) struct Sink<'a, P, Io: ?Sized> {
     pub(super) io: &'a Io,
     pub(super) pos: P,
-    /// How many bytes there are in all, where the last ones come first.
+    /// Total number of bytes, if the last chunk is written first.
     from_end: Option<u64>,
-    /// How many bytes were sent.
+    /// Number of bytes sent.
     sent: u64,
-    /// How many bytes were in the chunks that have ended.
+    /// Number of bytes in completed chunks.
     ended: u64,
-    slots: Ring<Slot>,
-    /// How many bytes from the start were written without a gap.
+    slots: Ring<WriteSlot>,
+    /// Number of bytes written from the start without a gap.
     pub(super) good: u64,
-    /// How many bytes of the first chunk that failed were not written, and why. Of those that have
-    /// ended, where the last bytes come first.
+    /// The failure of the first chunk by position (from the end: of those completed), and the
+    /// number of its bytes that were not written.
     pub(super) failed: Option<(usize, Cause)>,
-    /// How far from the start the first of those bytes is.
+    /// Distance of the first of those bytes from the start.
     pub(super) failed_at: u64,
-    /// For memory that is exposed.
+    /// A packet for exposed memory.
     spare: Option<Packet<Exposed>>,
 }
 
-/// A chunk on its way.
-enum Slot {
+/// A chunk in flight.
+enum WriteSlot {
     Packet {
         in_flight: InFlight<PoolBuf, Write>,
-        /// How many bytes of the packet were not to be written.
+        /// Number of leading bytes of the packet that are not written.
         skip: usize,
         len: usize,
     },
@@ -56,31 +56,33 @@ impl<'a, P: Address, Io: PacketIo<Write, P> + ?Sized> Sink<'a, P, Io> {
         }
     }
 
-    /// Says that of so many bytes the last ones come first. Before anything is sent.
+    /// Sets the order: of `len` bytes the last chunk is written first. Called before the first
+    /// send.
     pub(super) fn begin_at_end(&mut self, len: u64) {
         self.from_end = Some(len);
     }
 
-    /// How far from the start a chunk of `len` bytes belongs that comes after `before` bytes.
+    /// Returns the distance from the start of a chunk of `len` bytes that is sent after `before`
+    /// bytes.
     #[inline]
     fn place(&self, before: u64, len: u64) -> u64 {
         self.from_end.map_or(before, |all| all - before - len)
     }
 
-    /// How many bytes were sent.
+    /// Returns the number of bytes sent.
     pub(super) fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// How many chunks are on their way.
+    /// Returns the number of chunks in flight.
     pub(super) fn in_flight(&self) -> usize {
         self.slots.len()
     }
 
-    /// Sends `len` bytes of a packet, those after the first `skip`.
+    /// Sends `len` bytes of a packet, from byte `skip` on.
     pub(super) fn send(&mut self, packet: Packet<PoolBuf>, skip: usize, len: usize) {
         let (in_flight, view) = packet.start_prefix::<Write>(skip + len);
-        self.slots.push(Slot::Packet {
+        self.slots.push(WriteSlot::Packet {
             in_flight,
             skip,
             len,
@@ -100,7 +102,7 @@ impl<'a, P: Address, Io: PacketIo<Write, P> + ?Sized> Sink<'a, P, Io> {
             None => Packet::new(bytes),
         };
         let (in_flight, view) = packet.start::<Write>();
-        self.slots.push(Slot::Exposed(in_flight));
+        self.slots.push(WriteSlot::Exposed(in_flight));
         self.send_view(view);
     }
 
@@ -110,16 +112,16 @@ impl<'a, P: Address, Io: PacketIo<Write, P> + ?Sized> Sink<'a, P, Io> {
         self.sent += len;
         match at.and_then(P::from_u64) {
             Some(pos) => self.io.send_io(pos, view),
-            // Where positions end the object does.
+            // There is no such position, so it is past the end of the file.
             None => view.fail(ErrorKind::UnexpectedEof),
         }
     }
 
-    /// Waits for the end of the oldest chunk. Gives its memory back, where that is a packet's. Only
-    /// where there is one.
+    /// Waits for the completion of the oldest chunk, of which there must be one. Returns its
+    /// packet, unless it was exposed memory.
     pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Option<Packet<PoolBuf>>> {
         match self.slots.front() {
-            Some(Slot::Packet {
+            Some(WriteSlot::Packet {
                 in_flight,
                 skip,
                 len,
@@ -128,11 +130,11 @@ impl<'a, P: Address, Io: PacketIo<Write, P> + ?Sized> Sink<'a, P, Io> {
                 let ended = ready!(Pin::new(in_flight).poll(cx));
                 Poll::Ready(Some(self.ended(ended, skip, len)))
             }
-            Some(Slot::Exposed(in_flight)) => {
+            Some(WriteSlot::Exposed(in_flight)) => {
                 let ended = ready!(Pin::new(in_flight).poll(cx));
                 let len = ended.outcome.len();
                 let mut packet = self.ended(ended, 0, len);
-                // Kept without the memory, which somebody may wait for.
+                // The packet is kept, and the owner's memory released.
                 drop(packet.replace(Exposed::from(&[][..])));
                 self.spare = Some(packet);
                 Poll::Ready(None)
@@ -141,7 +143,7 @@ impl<'a, P: Address, Io: PacketIo<Write, P> + ?Sized> Sink<'a, P, Io> {
         }
     }
 
-    /// Writes down what became of the oldest chunk.
+    /// Records the outcome of the oldest chunk.
     fn ended<B: Buffer>(&mut self, ended: Ended<B>, skip: usize, len: usize) -> Packet<B> {
         self.slots.pop();
         let Ended { packet, outcome } = ended;

@@ -1,6 +1,6 @@
-//! Bytes that come in chunks, in order, a few of them ahead.
+//! The reading side of a transfer: chunks in order, several read ahead.
 
-use super::Chunks;
+use super::chunks::Chunks;
 use super::ring::Ring;
 use crate::error::{Cause, ErrorKind};
 use crate::io::{Address, Alignment, Exposed, PacketIo, Read};
@@ -8,45 +8,45 @@ use crate::packet::{Ended, InFlight, Packet, PoolBuf, give_pooled, take_aligned}
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// See the module.
+/// The reading side of a transfer.
 pub(super) struct Source<'a, P, Io: ?Sized> {
     pub(super) io: &'a Io,
     pub(super) pos: P,
     len: u64,
     chunks: Chunks,
-    /// What the object asks for.
+    /// Requirements of the object.
     alignment: Alignment,
-    /// What is asked for by who gets the chunks.
+    /// Requirements of the receiver of the chunks.
     target: Alignment,
-    /// The last bytes come first.
+    /// Whether the last chunk is read first.
     from_end: bool,
-    /// How many bytes were asked for so far.
+    /// Number of bytes requested so far.
     asked: u64,
-    sent: Ring<Slot>,
+    sent: Ring<ReadSlot>,
     spare: Option<Packet<PoolBuf>>,
 }
 
-/// A chunk on its way.
-enum Slot {
+/// A chunk in flight.
+enum ReadSlot {
     Read {
         in_flight: InFlight<PoolBuf, Read>,
-        /// How many bytes come before the first that is wanted, so that the request is aligned.
+        /// Number of bytes before the first wanted one that align the request.
         skip: usize,
         len: usize,
-        /// How far the first that is wanted is from the start.
+        /// Distance of the first wanted byte from the start.
         at: u64,
     },
     Exposed(Exposed),
-    /// So many bytes could not be asked for.
+    /// A number of bytes that could not be requested.
     Failed(usize, Cause),
 }
 
-/// A chunk that has come.
+/// A chunk that has been read.
 pub(super) struct Chunk {
     pub(super) bytes: Bytes,
-    /// How far its first byte is from the start. Known of chunks that were read.
+    /// Distance of its first byte from the start, unless the memory is exposed.
     pub(super) at: u64,
-    /// How many bytes are missing at its end, and why.
+    /// Number of bytes missing at its end, and the cause.
     pub(super) failed: Option<(usize, Cause)>,
 }
 
@@ -86,7 +86,7 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
         }
     }
 
-    /// Says how to cut the bytes, and what who gets them asks for. Before anything is sent.
+    /// Sets the chunks, and the requirements of the receiver. Called before the first send.
     pub(super) fn prepare(&mut self, chunks: Chunks, target: Alignment) {
         self.alignment = self.io.alignment();
         self.target = target;
@@ -96,18 +96,18 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
         self.chunks = Chunks { size, ..chunks };
     }
 
-    /// Says that the last bytes come first. Only of an object that has positions, and before
-    /// anything is sent.
+    /// Sets the order: the last chunk is read first. Only for objects with positions, and called
+    /// before the first send.
     pub(super) fn begin_at_end(&mut self) {
         self.from_end = true;
     }
 
-    /// Whether the last bytes come first.
+    /// Whether the last chunk is read first.
     pub(super) fn is_from_end(&self) -> bool {
         self.from_end
     }
 
-    /// How many bytes are wanted in all.
+    /// Returns the number of bytes wanted in all.
     pub(super) fn len(&self) -> u64 {
         self.len
     }
@@ -116,18 +116,18 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
         self.chunks.window(self.alignment.and(self.target))
     }
 
-    /// The next chunk; `None` after the last. `room` is how many may be on their way.
+    /// Returns the next chunk; `None` after the last. Keeps up to `room` chunks in flight.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<Option<Chunk>> {
         while self.asked < self.len && self.sent.len() < room {
             let slot = self.ask();
-            let failed = matches!(slot, Slot::Failed(..));
+            let failed = matches!(slot, ReadSlot::Failed(..));
             self.sent.push(slot);
             if failed {
-                // Nothing comes after it.
+                // It is the last chunk.
                 self.len = self.asked;
             }
         }
-        if let Some(Slot::Read {
+        if let Some(ReadSlot::Read {
             in_flight,
             skip,
             len,
@@ -142,22 +142,22 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
             return Poll::Ready(Some(chunk));
         }
         Poll::Ready(self.sent.pop().map(|slot| match slot {
-            Slot::Exposed(bytes) => Chunk {
+            ReadSlot::Exposed(bytes) => Chunk {
                 bytes: Bytes::Exposed(bytes),
                 at: 0,
                 failed: None,
             },
-            Slot::Failed(len, cause) => Chunk {
+            ReadSlot::Failed(len, cause) => Chunk {
                 bytes: Bytes::Nothing,
                 at: 0,
                 failed: Some((len, cause)),
             },
-            Slot::Read { .. } => unreachable!("these were looked at above"),
+            ReadSlot::Read { .. } => unreachable!("these were looked at above"),
         }))
     }
 
-    /// Of what has bytes in order only a chunk may be short because there are no more now: the next
-    /// one begins there.
+    /// Continues after a short read of a stream, which has no more bytes now: the next chunk begins
+    /// there.
     fn go_on(&mut self, chunk: &mut Chunk) {
         if let Some((missing, cause)) = chunk.failed
             && self.alignment.is_in_order()
@@ -169,8 +169,8 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
         }
     }
 
-    /// Asks for the next chunk: the object's memory if there is any, else a packet's.
-    fn ask(&mut self) -> Slot {
+    /// Requests the next chunk: exposed memory if there is any, else a packet.
+    fn ask(&mut self) -> ReadSlot {
         let size = self.chunks.size;
         let left = usize::try_from(self.len - self.asked).unwrap_or(usize::MAX);
         let at = match self.from_end {
@@ -180,29 +180,29 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
         let number = self.pos.to_u64().checked_add(at);
         let skip = number.map_or(0, |number| self.alignment.excess(number));
         let len = match self.from_end {
-            // No more than a chunk.
+            // At most a chunk.
             true => (self.len - self.asked - at) as usize,
             false => left.min(size - skip),
         };
         let pos = number.and_then(P::from_u64);
         let start = number.and_then(|number| P::from_u64(number - skip as u64));
         let (Some(pos), Some(start)) = (pos, start) else {
-            // Where positions end the data does.
-            return Slot::Failed(len, ErrorKind::UnexpectedEof.into());
+            // There is no such position, so it is past the end of the file.
+            return ReadSlot::Failed(len, ErrorKind::UnexpectedEof.into());
         };
         if let Some(exposed) = self.exposed(pos, len).filter(|_| !self.from_end) {
             self.asked += exposed.len() as u64;
-            return Slot::Exposed(exposed);
+            return ReadSlot::Exposed(exposed);
         }
         let packet = match self.packet() {
             Ok(packet) => packet,
-            Err(cause) => return Slot::Failed(len, cause),
+            Err(cause) => return ReadSlot::Failed(len, cause),
         };
         self.asked += len as u64;
         let whole = self.alignment.round_up(skip + len);
         let (in_flight, view) = packet.start_prefix::<Read>(whole);
         self.io.send_io(start, view);
-        Slot::Read {
+        ReadSlot::Read {
             in_flight,
             skip,
             len,
@@ -210,8 +210,8 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
         }
     }
 
-    /// How far from the start the last chunk begins of the bytes that were not asked for yet: a
-    /// chunk before their end, or at the first block behind that.
+    /// Returns the distance from the start of the last chunk not requested yet: one chunk before
+    /// the end of those bytes, or at the next block boundary.
     fn last_cut(&self) -> u64 {
         let left = self.len - self.asked;
         let first = self.pos.to_u64();
@@ -223,7 +223,7 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
         cut.saturating_sub(first)
     }
 
-    /// The object's own memory, where it suits who gets it.
+    /// Returns exposed memory, if its alignment suits the receiver.
     fn exposed(&self, pos: P, len: usize) -> Option<Exposed> {
         let exposed = self.io.expose(pos, len)?.slice(..len);
         let whole = exposed.len() == len || exposed.len().is_multiple_of(self.target.block());
@@ -241,21 +241,21 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
         }
     }
 
-    /// Takes a packet back that has been used.
+    /// Takes back a packet for the next chunk.
     pub(super) fn give_back(&mut self, packet: Packet<PoolBuf>) {
         if let Some(packet) = self.spare.replace(packet) {
             give_pooled(self.io.pool(), packet);
         }
     }
 
-    /// Takes the chunk's memory back.
+    /// Takes back the memory of a chunk.
     pub(super) fn used(&mut self, bytes: Bytes) {
         if let Bytes::Packet { packet, .. } = bytes {
             self.give_back(packet);
         }
     }
 
-    /// Gives up what is on its way, and gives the pool its packets back.
+    /// Detaches the requests in flight, and returns the packets to the pool.
     pub(super) fn finish(&mut self) {
         self.len = self.asked;
         while self.sent.pop().is_some() {}
@@ -265,10 +265,10 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
     }
 }
 
-/// What has come of the wanted bytes.
+/// Returns the chunk of a completed read.
 fn arrived(ended: Ended<PoolBuf>, skip: usize, len: usize, at: u64) -> Chunk {
     let Ended { packet, outcome } = ended;
-    // What is around them is there for the object's blocks only.
+    // The bytes around the wanted ones only fill blocks of the object.
     let failed = outcome.failure_within(skip..skip + len);
     let good = failed.map_or(len, |failed| failed.offset - skip);
     let failed = failed.map(|failed| (len - good, failed.cause));

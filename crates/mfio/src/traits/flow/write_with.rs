@@ -1,7 +1,7 @@
 //! The future of writes from a closure.
 
+use super::chunks::{BUDGET, Chunks, Partial};
 use super::sink::Sink;
-use super::{BUDGET, Chunks, Partial};
 use crate::backend::{IoBackend, IoBackendExt};
 use crate::error::Cause;
 use crate::io::{Address, PacketIo, Write};
@@ -20,9 +20,9 @@ pub struct WriteWith<'a, P, Io: ?Sized, F> {
     producer: F,
     chunks: Chunks,
     spare: Option<Packet<PoolBuf>>,
-    /// Why there is no memory for the next chunk.
+    /// The failure to allocate the next chunk.
     unsent: Option<Cause>,
-    /// It was ready, or the producer panicked.
+    /// The future was ready, or the producer panicked.
     over: bool,
 }
 
@@ -44,16 +44,16 @@ where
         }
     }
 
-    /// How the bytes are cut, and how many chunks are on their way at once.
+    /// Sets the size of the chunks, and the number in flight.
     pub fn chunks(mut self, chunks: Chunks) -> Self {
         self.chunks = chunks;
         self
     }
 
-    /// Produces and sends chunks as long as there is room. Runs the producer.
+    /// Produces and sends chunks while the window allows. Runs the producer.
     fn produce(&mut self) {
         assert!(!self.over, "a future was polled after it was ready");
-        // So it stays if the producer panics.
+        // The flag remains if the producer panics.
         self.over = true;
         let window = self.chunks.window(self.sink.io.alignment());
         while self.sink.in_flight() < window
@@ -70,11 +70,11 @@ where
         let io = self.sink.io;
         let alignment = io.alignment();
         let size = alignment.round_up(self.chunks.size.max(1));
-        // Cut so that the next chunk begins with a block.
+        // Ends at a block boundary, so that the next chunk is aligned.
         let excess = alignment.excess(self.sink.pos.to_u64().wrapping_add(self.sink.sent()));
         let left = usize::try_from(self.len - self.sink.sent()).unwrap_or(usize::MAX);
         let len = left.min(size - excess);
-        // One from before `chunks` was called may be too short.
+        // A packet from before a call of `chunks` may be too short.
         let mut packet = match self.spare.take().filter(|packet| packet.len() >= len) {
             Some(packet) => packet,
             None => take_aligned(io.pool(), size, alignment.memory())?,
@@ -84,7 +84,7 @@ where
         Ok(())
     }
 
-    /// Waits for the end of a chunk. Runs no code of the user's.
+    /// Waits for the completion of a chunk. Runs no user code.
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(packet) = ready!(self.sink.poll_ended(cx)) {
             self.keep(packet);
@@ -115,8 +115,7 @@ where
     }
 }
 
-/// Writes from a closure while the thread waits. The closure runs outside the wait, so that it may
-/// wait itself.
+/// Writes from a closure on a blocked thread. The closure runs outside the wait, so it may block.
 pub(in crate::traits) fn blocking<P, Io, F>(
     io: &Io,
     pos: P,
