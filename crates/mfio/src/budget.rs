@@ -1,16 +1,18 @@
-//! A cooperative budget of completions: a loop over operations that complete as they are sent cannot starve its executor.
+//! A cooperative budget of completions: a loop over operations that complete as they are sent
+//! cannot starve its executor.
 //!
-//! An object that completes inline (memory, the page cache, a cache hit) never leaves its caller's task pending. A loop
-//! over such an object would keep the thread: time-outs would not fire and other tasks would not run. So each completion
-//! is charged to the thread, and a thread that has spent its budget yields once: the future wakes itself and is pending,
-//! and its next poll returns the result.
+//! An object that completes inline (memory, the page cache, a cache hit) never leaves its caller's
+//! task pending. A loop over such an object would keep the thread: time-outs would not fire and
+//! other tasks would not run. So each completion is charged to the thread, and a thread that has
+//! spent its budget yields once: the future wakes itself and is pending, and its next poll returns
+//! the result.
 //!
-//! The budget belongs to the thread and not to the task, because a poll cannot know when its task's last poll ended. A
-//! task may therefore yield for completions of other tasks. That costs one wake-up in [`UNITS`] operations; telling tasks
-//! apart would cost each operation more.
+//! The budget belongs to the thread and not to the task, because a poll cannot know when its task's
+//! last poll ended. A task may therefore yield for completions of other tasks. That costs one
+//! wake-up in [`UNITS`] operations; telling tasks apart would cost each operation more.
 //!
-//! Without std all threads share one budget, read and written with relaxed atomics: a lost update only moves the next
-//! yield.
+//! Without std all threads share one budget, read and written with relaxed atomics: a lost update
+//! only moves the next yield.
 
 use core::task::{Context, Poll};
 
@@ -23,7 +25,8 @@ pub(crate) fn charge() {
     store::set(store::left().saturating_sub(1));
 }
 
-/// Units that [`poll`] leaves for the operations that follow within the same poll, so that they do not yield.
+/// Units that [`poll`] leaves for the operations that follow within the same poll, so that they do
+/// not yield.
 const RESERVE: i32 = 8;
 
 /// Yields when the budget is nearly spent, and renews it: pending once, with the task woken.
@@ -35,7 +38,8 @@ pub(crate) fn poll(cx: &mut Context<'_>) -> Poll<()> {
     renew(cx)
 }
 
-/// Charges an operation and yields when nothing is left: [`charge`] and [`poll`] in one, for the hot path.
+/// Charges an operation and yields when nothing is left: [`charge`] and [`poll`] in one, for the
+/// hot path.
 #[inline(always)]
 pub(crate) fn poll_charge(cx: &mut Context<'_>) -> Poll<()> {
     let left = store::left().wrapping_sub(1);
@@ -90,7 +94,8 @@ mod store {
     }
 }
 
-/// A budget that is never spent. Loom repeats an execution exactly, so no state may carry over from the one before.
+/// A budget that is never spent. Loom repeats an execution exactly, so no state may carry over from
+/// the one before.
 #[cfg(mfio_loom)]
 mod store {
     pub(super) fn left() -> i32 {

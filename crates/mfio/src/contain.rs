@@ -1,12 +1,14 @@
 //! Containment of panics in user code that is called on behalf of others.
 //!
-//! A driver, a reactor or a thread that completes one operation calls code of a user unrelated to the other operations:
-//! wakers, `on_end` callbacks, alarms, destructors of buffers. A panic in there must neither unwind the caller nor keep
-//! other tasks asleep. So every loop over wakers is [`wake_all`], and every other such call is in [`contained`]. Runtimes
-//! and layers outside of this crate call them too. Call neither with a lock held.
+//! A driver, a reactor or a thread that completes one operation calls code of a user unrelated to
+//! the other operations: wakers, `on_end` callbacks, alarms, destructors of buffers. A panic in
+//! there must neither unwind the caller nor keep other tasks asleep. So every loop over wakers is
+//! [`wake_all`], and every other such call is in [`contained`]. Runtimes and layers outside of this
+//! crate call them too. Call neither with a lock held.
 //!
-//! With std a panic is caught, after the panic hook has reported it. Without std nothing can be caught: a panic unwinds
-//! (where panics unwind at all) through the caller after the other wakers were woken, and a second one aborts.
+//! With std a panic is caught, after the panic hook has reported it. Without std nothing can be
+//! caught: a panic unwinds (where panics unwind at all) through the caller after the other wakers
+//! were woken, and a second one aborts.
 //!
 //! ```
 //! use mfio::contain::{contained, wake_all};
@@ -29,8 +31,8 @@ use core::task::Waker;
 
 /// Calls `user` and contains its panic. Returns `false` if it panicked.
 ///
-/// With std the payload of the panic is dropped; if that drop panics in turn, its payload is leaked.
-/// Without std a panic unwinds through this call.
+/// With std the payload of the panic is dropped; if that drop panics in turn, its payload is
+/// leaked. Without std a panic unwinds through this call.
 pub fn contained(user: impl FnOnce()) -> bool {
     #[cfg(feature = "std")]
     {
@@ -60,7 +62,8 @@ fn discard(payload: alloc::boxed::Box<dyn core::any::Any + Send>) {
     core::mem::forget(dropped);
 }
 
-/// Wakes all of `wakers`, in order, in a loop. A panic of one waker keeps no other from being woken.
+/// Wakes all of `wakers`, in order, in a loop. A panic of one waker keeps no other from being
+/// woken.
 ///
 /// The iterator may take a lock to find the next waker, if it releases the lock before it returns.
 pub fn wake_all(wakers: impl IntoIterator<Item = Waker>) {

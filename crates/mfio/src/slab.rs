@@ -2,11 +2,12 @@
 //!
 //! Invariants
 //!
-//! 1. `slots` ends with a used slot, or is empty: free slots at the end are removed. So memory follows the highest number
-//!    in use, and nearly all of it is released with the last value.
+//! 1. `slots` ends with a used slot, or is empty: free slots at the end are removed. So memory
+//!    follows the highest number in use, and nearly all of it is released with the last value.
 //! 2. The free slots are a doubly linked list through `free`, so any of them can be unlinked.
-//! 3. Each call takes amortised constant time. A slot removed at the end was added by an [`insert`](Slab::insert), and
-//!    memory is moved only after a number of removals in proportion to it.
+//! 3. Each call takes amortised constant time. A slot removed at the end was added by an
+//!    [`insert`](Slab::insert), and memory is moved only after a number of removals in proportion
+//!    to it.
 
 use alloc::vec::Vec;
 use core::mem::replace;
@@ -19,14 +20,14 @@ const KEPT: usize = 64;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    slots: Vec<Slot<T>>,
+    slots: Vec<Entry<T>>,
     /// The first free slot, or [`NONE`].
     free: usize,
     len: usize,
 }
 
 #[derive(Debug)]
-enum Slot<T> {
+enum Entry<T> {
     Used(T),
     Free { before: usize, after: usize },
 }
@@ -57,18 +58,18 @@ impl<T> Slab<T> {
         self.len += 1;
         let at = self.free;
         if at == NONE {
-            self.slots.push(Slot::Used(value));
+            self.slots.push(Entry::Used(value));
             return self.slots.len() - 1;
         }
         self.unlink(at);
-        self.slots[at] = Slot::Used(value);
+        self.slots[at] = Entry::Used(value);
         at
     }
 
     /// Returns the value with this number, if there is one.
     pub(crate) fn get(&self, at: usize) -> Option<&T> {
         match self.slots.get(at) {
-            Some(Slot::Used(value)) => Some(value),
+            Some(Entry::Used(value)) => Some(value),
             _ => None,
         }
     }
@@ -76,7 +77,7 @@ impl<T> Slab<T> {
     /// Returns the value with this number, if there is one, to be changed.
     pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut T> {
         match self.slots.get_mut(at) {
-            Some(Slot::Used(value)) => Some(value),
+            Some(Entry::Used(value)) => Some(value),
             _ => None,
         }
     }
@@ -84,14 +85,14 @@ impl<T> Slab<T> {
     /// Removes the value with this number and returns it.
     pub(crate) fn remove(&mut self, at: usize) -> Option<T> {
         self.get_mut(at)?;
-        let free = Slot::Free {
+        let free = Entry::Free {
             before: NONE,
             after: self.free,
         };
-        let Slot::Used(value) = replace(&mut self.slots[at], free) else {
+        let Entry::Used(value) = replace(&mut self.slots[at], free) else {
             unreachable!("`get_mut` found a used slot");
         };
-        if let Some(Slot::Free { before, .. }) = self.slots.get_mut(self.free) {
+        if let Some(Entry::Free { before, .. }) = self.slots.get_mut(self.free) {
             *before = at;
         }
         self.free = at;
@@ -102,21 +103,21 @@ impl<T> Slab<T> {
 
     /// Unlinks a free slot from the list of free slots (2).
     fn unlink(&mut self, at: usize) {
-        let Slot::Free { before, after } = self.slots[at] else {
+        let Entry::Free { before, after } = self.slots[at] else {
             unreachable!("only free slots are in the list");
         };
         match self.slots.get_mut(before) {
-            Some(Slot::Free { after: next, .. }) => *next = after,
+            Some(Entry::Free { after: next, .. }) => *next = after,
             _ => self.free = after,
         }
-        if let Some(Slot::Free { before: next, .. }) = self.slots.get_mut(after) {
+        if let Some(Entry::Free { before: next, .. }) = self.slots.get_mut(after) {
             *next = before;
         }
     }
 
     /// Restores (1), and releases memory that is no longer in proportion.
     fn shrink(&mut self) {
-        while let Some(Slot::Free { .. }) = self.slots.last() {
+        while let Some(Entry::Free { .. }) = self.slots.last() {
             self.unlink(self.slots.len() - 1);
             self.slots.pop();
         }

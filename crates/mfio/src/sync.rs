@@ -1,6 +1,7 @@
 //! The atomics shim: all synchronisation goes through these types, so that loom can replace them.
 //!
-//! `--cfg mfio_loom` swaps in loom's types (its own cfg name, because dependencies react to `loom`).
+//! `--cfg mfio_loom` swaps in loom's types (its own cfg name, because dependencies react to
+//! `loom`).
 
 #[cfg(not(mfio_loom))]
 mod imp {

@@ -1,16 +1,19 @@
-//! Whether a backend is driven: the drive lock, the number of waiters, and the policy for operations that nobody drives.
+//! Whether a backend is driven: the drive lock, the number of waiters, and the policy for
+//! operations that nobody drives.
 //!
-//! A task that awaits an operation cannot know whether any party will ever poll the backend that completes it. So a
-//! container has a policy for that case: none (the next driver goes on), a standby thread ([`Standby`]), or an error.
+//! A task that awaits an operation cannot know whether any party will ever poll the backend that
+//! completes it. So a container has a policy for that case: none (the next driver goes on), a
+//! fallback thread ([`FallbackThread`]), or an error.
 //!
 //! Invariants
 //!
-//! * **A1** A backend is driven by its waiters (W2), by a thread that is parked with the drive lock, and by a thread that
-//!   drives as soon as the future that it polls returns ([`is_inside`]). A sender that finds none of them calls
-//!   [`Attendance::attend`].
-//! * **A2** A party that stops driving calls [`Attendance::left`] once a sender can no longer find it by A1. `left` then
-//!   looks at the drive lock by a read-modify-write, as a signal is one; a signal looks for drivers afterwards. So of a
-//!   sender and a driver that leaves, one sees the other.
+//! * **A1** A backend is driven by its waiters (W2), by a thread that is parked with the drive
+//!   lock, and by a thread that drives as soon as the future that it polls returns ([`is_inside`]).
+//!   A sender that finds none of them calls [`Attendance::attend`].
+//! * **A2** A party that stops driving calls [`Attendance::left`] once a sender can no longer find
+//!   it by A1. `left` then looks at the drive lock by a read-modify-write, as a signal is one; a
+//!   signal looks for drivers afterwards. So of a sender and a driver that leaves, one sees the
+//!   other.
 #![cfg_attr(
     any(not(feature = "std"), not(unix), mfio_loom),
     allow(
@@ -28,7 +31,7 @@ use alloc::sync::Arc;
 use core::fmt;
 
 /// A thread that drives a backend while nobody else does.
-pub(crate) trait Standby: Send + Sync {
+pub(crate) trait FallbackThread: Send + Sync {
     /// Has the thread drive until another party does.
     ///
     /// # Errors
@@ -46,7 +49,7 @@ pub(crate) trait Standby: Send + Sync {
 /// The treatment of operations that nobody drives.
 #[derive(Clone)]
 enum Policy {
-    Standby(Arc<dyn Standby>),
+    Fallback(Arc<dyn FallbackThread>),
     Refuse,
 }
 
@@ -60,10 +63,11 @@ pub(crate) struct Attendance {
     policy: Lock<Option<Policy>>,
     /// Whether the policy is to refuse.
     refuses: AtomicBool,
-    /// The number of `drive` futures, polled or not; where the policy is to refuse, plus the drivers that are [`Present`].
+    /// The number of `drive` futures, polled or not; where the policy is to refuse, plus the
+    /// drivers that are [`Present`].
     expected: AtomicUsize,
-    /// Whether the standby thread drives.
-    on_standby: AtomicBool,
+    /// Whether the fallback thread drives.
+    on_fallback: AtomicBool,
 }
 
 impl Attendance {
@@ -75,7 +79,7 @@ impl Attendance {
             policy: Lock::new(None),
             refuses: AtomicBool::new(false),
             expected: AtomicUsize::new(0),
-            on_standby: AtomicBool::new(false),
+            on_fallback: AtomicBool::new(false),
         }
     }
 
@@ -96,13 +100,13 @@ impl Attendance {
     }
 
     /// Chooses to have a thread drive while nobody else does.
-    pub(crate) fn set_standby(&self, thread: Arc<dyn Standby>) {
-        self.set(Policy::Standby(thread));
+    pub(crate) fn set_fallback(&self, thread: Arc<dyn FallbackThread>) {
+        self.set(Policy::Fallback(thread));
     }
 
-    /// Records that the standby thread begins to drive, or ends.
-    pub(crate) fn set_on_standby(&self, drives: bool) {
-        self.on_standby.store(drives, Ordering::Release);
+    /// Records that the fallback thread begins to drive, or ends.
+    pub(crate) fn set_on_fallback(&self, drives: bool) {
+        self.on_fallback.store(drives, Ordering::Release);
     }
 
     /// Returns whether there is a policy.
@@ -115,11 +119,11 @@ impl Attendance {
         self.policy.lock().clone()
     }
 
-    /// Ends the standby thread: the container goes away.
+    /// Ends the fallback thread: the container goes away.
     pub(crate) fn close(&self) {
         if self.is_configured() {
             let policy = self.policy.lock().take();
-            if let Some(Policy::Standby(thread)) = policy {
+            if let Some(Policy::Fallback(thread)) = policy {
                 thread.stop();
             }
         }
@@ -141,11 +145,11 @@ impl Attendance {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Counts a task that begins to wait; the standby thread may leave.
+    /// Counts a task that begins to wait; the fallback thread may leave.
     pub(crate) fn add_task(&self) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        if self.on_standby.load(Ordering::Acquire) {
-            self.dismiss_standby();
+        if self.on_fallback.load(Ordering::Acquire) {
+            self.dismiss_fallback();
         }
     }
 
@@ -156,8 +160,8 @@ impl Attendance {
     }
 
     #[cold]
-    fn dismiss_standby(&self) {
-        if let Some(Policy::Standby(thread)) = self.policy() {
+    fn dismiss_fallback(&self) {
+        if let Some(Policy::Fallback(thread)) = self.policy() {
             thread.dismiss();
         }
     }
@@ -181,7 +185,7 @@ impl Attendance {
             return Ok(());
         }
         match self.policy() {
-            Some(Policy::Standby(thread)) => thread.start(),
+            Some(Policy::Fallback(thread)) => thread.start(),
             Some(Policy::Refuse) if self.expected.load(Ordering::Acquire) == 0 => {
                 Err(ErrorKind::NotDriven.into())
             }
@@ -189,7 +193,7 @@ impl Attendance {
         }
     }
 
-    /// Starts the standby thread if a driver that has left leaves something to do (A2).
+    /// Starts the fallback thread if a driver that has left leaves something to do (A2).
     #[inline]
     pub(crate) fn left(&self) {
         if self.is_configured() && self.waiting() == 0 {
@@ -204,7 +208,7 @@ impl Attendance {
             return;
         }
         match self.policy() {
-            Some(Policy::Standby(thread)) if owed || thread.is_busy() => {
+            Some(Policy::Fallback(thread)) if owed || thread.is_busy() => {
                 // Where the system gives no thread, the next driver goes on.
                 let _ = thread.start();
             }
@@ -212,10 +216,10 @@ impl Attendance {
         }
     }
 
-    /// Yields the processor to the standby thread if that may hold the drive lock. Returns whether it may: the caller tries
-    /// again.
-    pub(crate) fn yield_to_standby(&self) -> bool {
-        let may_hold = self.on_standby.load(Ordering::Acquire)
+    /// Yields the processor to the fallback thread if that may hold the drive lock. Returns whether
+    /// it may: the caller tries again.
+    pub(crate) fn yield_to_fallback(&self) -> bool {
+        let may_hold = self.on_fallback.load(Ordering::Acquire)
             && !self.drive_lock.has_lasting_holder()
             && !is_inside(self.id());
         #[cfg(feature = "std")]
@@ -225,7 +229,8 @@ impl Attendance {
         may_hold
     }
 
-    /// Returns whether another party drives than the standby thread, which asks and is a waiter itself.
+    /// Returns whether another party drives than the fallback thread, which asks and is a waiter
+    /// itself.
     pub(crate) fn others_drive(&self) -> bool {
         self.waiting() > 1 || self.drive_lock.has_lasting_holder()
     }
@@ -241,11 +246,11 @@ impl Attendance {
     }
 }
 
-/// A driver that senders on other threads do not find at every moment (A1): a thread in `block_on`, which is seen while it
-/// is parked, or a task in its first poll.
+/// A driver that senders on other threads do not find at every moment (A1): a thread in `block_on`,
+/// which is seen while it is parked, or a task in its first poll.
 ///
-/// It counts where an operation would be refused otherwise. The standby thread is started all the same, because the driver
-/// may block within its future.
+/// It counts where an operation would be refused otherwise. The fallback thread is started all the
+/// same, because the driver may block within its future.
 pub(crate) struct Present<'a>(Option<&'a Attendance>);
 
 impl<'a> Present<'a> {
@@ -274,7 +279,7 @@ impl fmt::Debug for Attendance {
             .field("drive_lock", &self.drive_lock)
             .field("waiting", &self.waiting)
             .field("configured", &self.configured)
-            .field("on_standby", &self.on_standby)
+            .field("on_fallback", &self.on_fallback)
             .finish_non_exhaustive()
     }
 }
@@ -287,7 +292,7 @@ mod loom_models {
     /// Counts the threads that would have been started.
     struct Started(AtomicUsize);
 
-    impl Standby for Started {
+    impl FallbackThread for Started {
         fn start(self: Arc<Self>) -> Result<(), Cause> {
             self.0.fetch_add(1, Ordering::Relaxed);
             Ok(())
@@ -308,7 +313,7 @@ mod loom_models {
         loom::model(|| {
             let attendance = Arc::new(Attendance::new());
             let started = Arc::new(Started(AtomicUsize::new(0)));
-            attendance.set_standby(started.clone());
+            attendance.set_fallback(started.clone());
             attendance.add_task();
             let driver = attendance.clone();
             let leaves = loom::thread::spawn(move || driver.remove_task());

@@ -1,8 +1,9 @@
 //! Threads that block on a future of a backend.
 //!
-//! On a shared backend a thread polls its user's future without the drive lock. To wait it locks and stays parked with the
-//! lock held: it is the holder that watches the handle, and every event unparks it. If another thread is parked so
-//! already, it queues for the lock; each unlock wakes one thread of the queue, so one thread watches and the others sleep.
+//! On a shared backend a thread polls its user's future without the drive lock. To wait it locks
+//! and stays parked with the lock held: it is the holder that watches the handle, and every event
+//! unparks it. If another thread is parked so already, it queues for the lock; each unlock wakes
+//! one thread of the queue, so one thread watches and the others sleep.
 
 use super::attendance::{Attendance, Present};
 use super::container::BackendHandle;
@@ -22,8 +23,8 @@ use core::task::{Context, Poll};
 
 /// Drives `backend`, which is held exclusively, until `future` is ready.
 ///
-/// Parks on the polling handle if there is one, otherwise on a parker of this call. Most callers want
-/// [`IoBackendExt::block_on`](super::IoBackendExt::block_on).
+/// Parks on the polling handle if there is one, otherwise on a parker of this call. Most callers
+/// want [`IoBackendExt::block_on`](super::IoBackendExt::block_on).
 ///
 /// # Panics
 ///
@@ -59,8 +60,8 @@ struct Nowhere;
 impl crate::poller::ParkHandle for Nowhere {
     fn park(&self) {
         panic!(
-            "without std there is nothing to park on but a polling handle, and this backend has none, or another thread \
-             waits on it: use `block_on_parked`"
+            "without std there is nothing to park on but a polling handle, and this backend has \
+             none, or another thread waits on it: use `block_on_parked`"
         );
     }
 
@@ -115,8 +116,8 @@ where
     let attendance = &waiters.attendance;
     let Some(_blocked) = Blocked::enter(waiters.id()) else {
         panic!(
-            "`block_on` within `block_on` of the same backend on the same thread: the outer call cannot drive the backend \
-             while the inner one runs; await the future instead"
+            "`block_on` within `block_on` of the same backend on the same thread: the outer call \
+             cannot drive the backend while the inner one runs; await the future instead"
         );
     };
     if !attendance.is_configured() {
@@ -156,7 +157,8 @@ where
         let progress = sharing.drive(sharing.when_polled());
         match (output, progress) {
             (Poll::Ready(output), Progress::Again) => {
-                // An operation may have been queued after the last round; it must not wait for a driver that never comes.
+                // An operation may have been queued after the last round; it must not wait for a
+                // driver that never comes.
                 sharing.drive_owed();
                 return (output, progress, waited);
             }
@@ -180,7 +182,8 @@ impl Drop for Unwinding<'_> {
     }
 }
 
-/// Waits until the thread's future is woken, and consumes that wake. Drives the backend if no other thread does.
+/// Waits until the thread's future is woken, and consumes that wake. Drives the backend if no other
+/// thread does.
 fn wait<H: Pollable, B: IoBackend<H> + ?Sized>(
     object: &B,
     sharing: &Sharing,
@@ -209,7 +212,8 @@ fn wait<H: Pollable, B: IoBackend<H> + ?Sized>(
                 let asked_to_drive = queued.leave();
                 if woken || parker.take_woken() {
                     if asked_to_drive {
-                        // The request is for the next thread that locks; this one polls its future instead (W3).
+                        // The request is for the next thread that locks; this one polls its future
+                        // instead (W3).
                         let _ = sharing.drive(When::Signalled);
                         waiters.wake_thread();
                     }
@@ -237,8 +241,8 @@ impl Drop for HolderParker<'_> {
     }
 }
 
-/// Waits with the drive lock held until the thread's future is woken, and polls the backend whenever it has something to
-/// do.
+/// Waits with the drive lock held until the thread's future is woken, and polls the backend
+/// whenever it has something to do.
 fn wait_locked<H: Pollable, B: IoBackend<H> + ?Sized>(
     object: &B,
     waiters: &Waiters,
@@ -277,8 +281,8 @@ fn wait_locked<H: Pollable, B: IoBackend<H> + ?Sized>(
     }
 }
 
-/// Waits on the handle once, unless there is a reason not to. Returns whether the thread's future was woken, and consumes
-/// that wake.
+/// Waits on the handle once, unless there is a reason not to. Returns whether the thread's future
+/// was woken, and consumes that wake.
 fn wait_at_handle<H: Pollable, B: IoBackend<H> + ?Sized>(
     object: &B,
     waiters: &Waiters,

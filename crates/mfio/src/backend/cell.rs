@@ -2,12 +2,12 @@
 //!
 //! Invariants
 //!
-//! * **C1** The cell of the backend is touched only by the holder of the drive lock (L1), by `&mut` access to the block, or
-//!   by the container's drop where [`DriveLock::close`](super::drive_lock::DriveLock::close) said that there is no holder
-//!   (L4).
+//! * **C1** The cell of the backend is touched only by the holder of the drive lock (L1), by `&mut`
+//!   access to the block, or by the container's drop where
+//!   [`DriveLock::close`](super::drive_lock::DriveLock::close) said that there is no holder (L4).
 //! * **C2** The backend is polled only while it is neither finished nor panicked:
-//!   [`DriveLock::try_lock`](super::drive_lock::DriveLock::try_lock) refuses otherwise, and a holder that saw either
-//!   unlocks at once.
+//!   [`DriveLock::try_lock`](super::drive_lock::DriveLock::try_lock) refuses otherwise, and a
+//!   holder that saw either unlocks at once.
 
 #![allow(unsafe_code)]
 
@@ -41,8 +41,8 @@ pub(crate) struct Core<B: ?Sized> {
     backend: UnsafeCell<Option<Pin<Box<B>>>>,
 }
 
-// SAFETY: by C1 references to the backend are exclusive, so sharing the block hands the backend from thread to thread, which
-// `B: Send` allows. Everything else in it is Sync.
+// SAFETY: by C1 references to the backend are exclusive, so sharing the block hands the backend
+// from thread to thread, which `B: Send` allows. Everything else in it is Sync.
 unsafe impl<B: ?Sized + Send> Sync for Core<B> {}
 // SAFETY: as above; nothing in the block is tied to a thread where `B: Send`.
 unsafe impl<B: ?Sized + Send> Send for Core<B> {}
@@ -65,7 +65,8 @@ impl<B: ?Sized> Core<B> {
     ///
     /// # Safety
     ///
-    /// The caller holds the drive lock for as long as the reference lives and makes no second reference (C1).
+    /// The caller holds the drive lock for as long as the reference lives and makes no second
+    /// reference (C1).
     #[allow(clippy::mut_from_ref, reason = "the drive lock makes it exclusive")]
     pub(crate) unsafe fn backend(&self) -> Option<Pin<&mut B>> {
         // SAFETY: C1, as the caller promises.
@@ -92,8 +93,8 @@ impl<B: ?Sized> Core<B> {
             false => None,
         };
         self.waiters.attendance.close();
-        // Tasks and threads that wait by way of a `Sharing` that outlived the container must see it, also where the backend
-        // panics when it is dropped.
+        // Tasks and threads that wait by way of a `Sharing` that outlived the container must see
+        // it, also where the backend panics when it is dropped.
         self.wake_all_waiters();
         drop(backend);
     }
@@ -122,9 +123,11 @@ impl<B: ?Sized> Core<B> {
         }
     }
 
-    /// Unlocks for a `BackendHandle`. It polled the backend with a waker of its own, so the backend must be polled again.
+    /// Unlocks for a `BackendHandle`. It polled the backend with a waker of its own, so the backend
+    /// must be polled again.
     pub(crate) fn unlock_exclusive(&self) {
-        // A wake that was only recorded becomes the event: its flag would keep later wakes from the descriptor.
+        // A wake that was only recorded becomes the event: its flag would keep later wakes from the
+        // descriptor.
         if let Some(flags) = &self.wake_flags {
             let _ = consume_wake(&**flags);
         }
@@ -142,7 +145,8 @@ impl<B: ?Sized> Core<B> {
     }
 }
 
-/// Polls a backend and records if it completed or panicked. The caller holds the drive lock of `waiters`.
+/// Polls a backend and records if it completed or panicked. The caller holds the drive lock of
+/// `waiters`.
 pub(crate) fn poll_recorded<B>(
     waiters: &Waiters,
     backend: Pin<&mut B>,
@@ -261,7 +265,8 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
         }
     }
 
-    /// Locks the drive lock. Returns `Ok(false)` when there is no reason to, or the holder will see the event.
+    /// Locks the drive lock. Returns `Ok(false)` when there is no reason to, or the holder will see
+    /// the event.
     fn lock(&self, when: When) -> Result<bool, LockError> {
         let lock = self.waiters.drive_lock();
         if when == When::Signalled {
@@ -275,7 +280,8 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
             match lock.try_lock() {
                 Ok(()) => return Ok(true),
                 Err(LockError::Locked) => match lock.signal() {
-                    // The event may be an old one, which its holder has passed on by unlocking meanwhile.
+                    // The event may be an old one, which its holder has passed on by unlocking
+                    // meanwhile.
                     Signalled::Seen if lock.still_locked() => return Ok(false),
                     Signalled::Seen => {}
                     Signalled::UnparkHolder => {

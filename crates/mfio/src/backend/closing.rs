@@ -1,19 +1,21 @@
-//! A value that many threads use and any of them can close, at any moment, without a lock: whoever is last to use it
-//! after the close drops it.
+//! [`Closing`]: a value that many threads use and any of them can close, at any moment, without a
+//! lock. The last thread to use it after the close drops it.
 //!
-//! The state is one word: how many are using the value ([`USER`] each), whether it is [`CLOSED`], and whether
-//! somebody has been chosen to drop it ([`DONE`]).
+//! The state is one word: the number of users ([`USER`] each), whether the value is [`CLOSED`], and
+//! whether a party has been chosen to drop it ([`DONE`]).
 //!
 //! Invariants:
-//! 1. A reference to the value is made only by a user that found `CLOSED` clear in the same operation that counted it,
-//!    and ends before that user stops being counted.
+//! 1. A reference to the value is made only by a user that found `CLOSED` clear in the same
+//!    operation that counted it, and ends before that user stops being counted.
 //! 2. `CLOSED` and `DONE` are never cleared.
-//! 3. `DONE` is set once, by a compare-exchange from exactly `CLOSED`: closed, and no user. Who was counted before the
-//!    close is still counted then or has ended; who is counted later finds `CLOSED` set and makes no reference.
-//! 4. Who set `DONE` drops the value. If nobody did, it is dropped with the `Closing` itself.
+//! 3. `DONE` is set once, by a compare-exchange from exactly `CLOSED`: closed, and no user. A user
+//!    that was counted before the close is still counted then or has ended; one that is counted
+//!    later finds `CLOSED` set and makes no reference.
+//! 4. The party that set `DONE` drops the value. If none did, the value is dropped with the
+//!    `Closing` itself.
 //!
-//! Every operation is a bounded number of read-modify-writes, so it may run anywhere, even where another operation on
-//! the same value has been interrupted.
+//! Every operation is a bounded number of read-modify-writes, so it may run anywhere, even where
+//! another operation on the same value has been interrupted.
 #![allow(unsafe_code)]
 
 use crate::sync::UnsafeCell;
@@ -30,8 +32,8 @@ pub(crate) struct Closing<T> {
     value: UnsafeCell<ManuallyDrop<T>>,
 }
 
-// SAFETY: a shared `Closing` hands out `&T` to several threads at once (invariant 1), which needs `T: Sync`, and drops
-// the value on whichever thread is last (invariant 4), which needs `T: Send`.
+// SAFETY: a shared `Closing` hands out `&T` to several threads at once (invariant 1), which needs
+// `T: Sync`, and drops the value on whichever thread is last (invariant 4), which needs `T: Send`.
 unsafe impl<T: Send + Sync> Sync for Closing<T> {}
 
 impl<T> Closing<T> {
@@ -42,7 +44,8 @@ impl<T> Closing<T> {
         }
     }
 
-    /// Calls `f` with the value, unless that is closed. A close in the meantime takes effect after `f`.
+    /// Calls `f` with the value, unless the value is closed. A close in the meantime takes effect
+    /// after `f`.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
         let before = self.state.fetch_add(USER, Ordering::Acquire);
         // Also on unwind: the value may be a user's type, and so may `f`.
@@ -51,14 +54,16 @@ impl<T> Closing<T> {
             return None;
         }
         let call = |value: *const ManuallyDrop<T>| {
-            // SAFETY: we are counted, and were so before the close (invariant 1): nobody drops the value, and nobody
-            // else makes an exclusive reference to it, until `_user` is dropped (invariants 3 and 4).
+            // SAFETY: this user is counted, and was so before the close (invariant 1): no party
+            // drops the value or makes an exclusive reference to it until `_user` is dropped
+            // (invariants 3 and 4).
             f(unsafe { &*value })
         };
         Some(read(&self.value, call))
     }
 
-    /// Closes the value: no further use begins, and it is dropped by now or by the last user that is at it.
+    /// Closes the value: no further use begins. It is dropped now, or by the last user that is at
+    /// it.
     ///
     /// Closing again does nothing.
     pub(crate) fn close(&self) {
@@ -68,9 +73,9 @@ impl<T> Closing<T> {
         }
     }
 
-    /// Drops the value if it is closed and nobody uses it.
+    /// Drops the value if it is closed and has no user.
     fn claim(&self) {
-        // Acquire: what the users did, up to their leaving, happens before the drop.
+        // Acquire: the uses, up to their end, happen before the drop.
         let claimed = self.state.compare_exchange(
             CLOSED,
             CLOSED | DONE,
@@ -79,8 +84,8 @@ impl<T> Closing<T> {
         );
         if claimed.is_ok() {
             write(&self.value, |value| {
-                // SAFETY: we set `DONE`, so nobody has dropped or will drop the value but us, and no reference to it
-                // exists or will be made (invariants 1, 3 and 4).
+                // SAFETY: this call set `DONE`, so no other party has dropped or will drop the
+                // value, and no reference to it exists or will be made (invariants 1, 3 and 4).
                 unsafe { ManuallyDrop::drop(&mut *value) }
             });
         }
@@ -101,10 +106,12 @@ impl<T> Drop for User<'_, T> {
 
 impl<T> Drop for Closing<T> {
     fn drop(&mut self) {
-        // Relaxed: we are alone, and whoever shared the `Closing` with us has ordered its end.
+        // Relaxed: this is the only party left, and the end of the sharing has been ordered by the
+        // owner.
         if self.state.load(Ordering::Relaxed) & DONE == 0 {
             write(&self.value, |value| {
-                // SAFETY: `DONE` is clear, so the value is live (invariant 4), and `&mut self` makes us the only party.
+                // SAFETY: `DONE` is clear, so the value is live (invariant 4), and `&mut self`
+                // excludes other parties.
                 unsafe { ManuallyDrop::drop(&mut *value) }
             });
         }

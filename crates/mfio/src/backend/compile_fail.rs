@@ -1,6 +1,8 @@
-//! Programs that must not compile, each beside a near-identical one that does. Only rustdoc reads this file.
+//! Programs that must not compile, each beside a near-identical one that does. Only rustdoc reads
+//! this file.
 
-/// Use after free through the lifetimes of `acquire_nested`: a stack cannot outlive the inner container,
+/// Use after free through the lifetimes of `acquire_nested`: a stack cannot outlive the inner
+/// container,
 ///
 /// ```compile_fail,E0505
 /// use mfio::backend::*;
@@ -36,7 +38,8 @@
 /// ```
 mod stacks_outlive_nothing {}
 
-/// The same where the stack is returned from a function: the handle's lifetime is not the outer container's alone.
+/// The same where the stack is returned from a function: the handle's lifetime is not the outer
+/// container's alone.
 ///
 /// ```compile_fail,E0515
 /// use mfio::backend::*;
@@ -99,7 +102,7 @@ mod stacks_are_not_returned_past_the_inner {}
 /// ```
 mod handles_do_not_outlive_their_object {}
 
-/// Two handles swapped through `DerefMut`: what a handle holds cannot be moved out of it,
+/// Two handles swapped through `DerefMut`: the backend cannot be moved out of a handle,
 ///
 /// ```compile_fail,E0614
 /// use mfio::backend::*;
@@ -130,7 +133,8 @@ mod handles_do_not_outlive_their_object {}
 /// ```
 mod handles_do_not_swap_what_they_hold {}
 
-/// A backend that lives shorter than whoever shares it might keep it: what can be shared owns everything it uses.
+/// A backend that lives shorter than whoever shares it might keep it: what can be shared owns
+/// everything it uses.
 ///
 /// ```compile_fail,E0373
 /// use mfio::backend::*;
@@ -179,7 +183,8 @@ mod shared_backends_borrow_nothing {}
 /// ```
 mod containers_are_invariant {}
 
-/// `Send` and `Sync` as wide as the contents, and no wider: a backend that is not `Send` is neither sent
+/// `Send` and `Sync` as wide as the contents, and no wider: a backend that is not `Send` is neither
+/// sent
 ///
 /// ```compile_fail,E0277
 /// use mfio::backend::*;
@@ -269,7 +274,8 @@ mod not_send_is_not_sent {}
 /// ```
 mod handles_are_not_shared {}
 
-/// The future of an integration with something in it that is not `Send` cannot be spawned: in the user's future,
+/// The future of an integration with something in it that is not `Send` cannot be spawned: in the
+/// user's future,
 ///
 /// ```compile_fail,E0277
 /// use mfio::backend::*;
@@ -349,7 +355,7 @@ mod only_send_is_spawned {}
 /// }
 /// ```
 ///
-/// What borrows nothing may leave; and anything may, that borrows from a link that is only borrowed.
+/// An output that borrows nothing may leave, and so may one that borrows from a borrowed link.
 ///
 /// ```
 /// use mfio::backend::*;

@@ -18,9 +18,10 @@ pub type DynBackend = dyn Future<Output = ()> + Send;
 
 /// Stores a backend and hands it out to one holder at a time.
 ///
-/// An object with a backend keeps one of these and acquires it in [`IoBackend::get_backend`]. The container is made in one
-/// of two ways: [`new_dyn`](BackendContainer::new_dyn) and [`shared`](BackendContainer::shared) make one that any number of
-/// tasks and threads may drive at once (where the object returns [`sharing`](Self::sharing) from [`IoBackend::sharing`]),
+/// An object with a backend keeps one of these and acquires it in [`IoBackend::get_backend`]. The
+/// container is made in one of two ways: [`new_dyn`](BackendContainer::new_dyn) and
+/// [`shared`](BackendContainer::shared) make one that any number of tasks and threads may drive at
+/// once (where the object returns [`sharing`](Self::sharing) from [`IoBackend::sharing`]),
 /// [`new`](Self::new) one for exclusive use only.
 ///
 /// [`IoBackend::get_backend`]: super::IoBackend::get_backend
@@ -55,8 +56,9 @@ impl<B> BackendContainer<B> {
 impl<B: Future<Output = ()> + Send + 'static> BackendContainer<B> {
     /// Creates a container that can be shared.
     ///
-    /// The backend is polled with a waker of the container, whose wake means "there is something to do". A backend that
-    /// follows the contract of futures (a party that gives it work wakes the waker that it stored) needs nothing else.
+    /// The backend is polled with a waker of the container, whose wake means "there is something to
+    /// do". A backend that follows the contract of futures (a party that gives it work wakes the
+    /// waker that it stored) needs nothing else.
     pub fn shared(backend: B) -> Self {
         Self::from_core(Core::new(Box::pin(backend)))
     }
@@ -79,7 +81,8 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
 
     /// Has the backend polled only when it was signalled or its handle was ready.
     ///
-    /// Without this a shared backend is polled after each poll of a user's future, as an exclusive one is.
+    /// Without this a shared backend is polled after each poll of a user's future, as an exclusive
+    /// one is.
     ///
     /// # Panics
     ///
@@ -90,10 +93,12 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
         self.configure(|core| core.eager = false)
     }
 
-    /// Sets the wake flags of the waker in the polling handle, which are cleared whenever the backend is driven.
+    /// Sets the wake flags of the waker in the polling handle, which are cleared whenever the
+    /// backend is driven.
     ///
-    /// Needed if that waker coalesces wakes through such flags, as [`fd::FdWaker`](super::fd::FdWaker) does: without them
-    /// its second wake would never reach the descriptor. They are the flags that `acquire` is given.
+    /// Needed if that waker coalesces wakes through such flags, as
+    /// [`fd::FdWaker`](super::fd::FdWaker) does: without them its second wake would never reach the
+    /// descriptor. They are the flags that `acquire` is given.
     ///
     /// # Panics
     ///
@@ -106,8 +111,8 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
 
     /// Sets the interests of the polling handle, for a backend that changes them as it goes.
     ///
-    /// They are the flags that its `cur_flags` refer to. With them, reactors follow each change after the backend was
-    /// polled; without them, when a task next begins to wait.
+    /// They are the flags that its `cur_flags` refer to. With them, reactors follow each change
+    /// after the backend was polled; without them, when a task next begins to wait.
     ///
     /// # Panics
     ///
@@ -119,9 +124,9 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
 
     /// Refuses operations that nobody drives: [`Sharing::attend`] fails with `NotDriven`.
     ///
-    /// A `drive` future counts as a driver from when it is made, and a thread in `block_on` for the length of the call, also
-    /// while it polls its future (a future that blocks in there drives nothing). Operations in flight when the last driver
-    /// leaves wait for the next one.
+    /// A `drive` future counts as a driver from when it is made, and a thread in `block_on` for the
+    /// length of the call, also while it polls its future (a future that blocks in there drives
+    /// nothing). Operations in flight when the last driver leaves wait for the next one.
     #[must_use]
     #[cfg(feature = "std")]
     pub fn refuse_without_driver(self) -> Self {
@@ -131,13 +136,14 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
 
     /// Has a thread drive the backend while nobody else does.
     ///
-    /// The thread starts when an operation is sent that nobody drives ([`Sharing::attend`], [`Sharing::signal`]), or when the
-    /// last driver leaves while `is_busy` returns that operations are in flight. It pauses when another party drives, and
-    /// ends when it was not needed for a second. It waits on `handle`, which is duplicated here, and polls the backend when
-    /// the handle is ready; a backend must wake itself for time-outs, as under a reactor.
+    /// The thread starts when an operation is sent that nobody drives ([`Sharing::attend`],
+    /// [`Sharing::signal`]), or when the last driver leaves while `is_busy` returns that operations
+    /// are in flight. It pauses when another party drives, and ends when it was not needed for a
+    /// second. It waits on `handle`, which is duplicated here, and polls the backend when the
+    /// handle is ready; a backend must wake itself for time-outs, as under a reactor.
     ///
-    /// `is_busy` is called from any thread that stops driving, and must neither block nor drive. Call this last: the
-    /// container cannot be configured afterwards.
+    /// `is_busy` is called from any thread that stops driving, and must neither block nor drive.
+    /// Call this last: the container cannot be configured afterwards.
     ///
     /// # Panics
     ///
@@ -155,7 +161,7 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
         };
         let runner = Arc::downgrade(sharing.runner());
         let fallback = super::fallback::Fallback::new(runner, handle, is_busy);
-        self.core.waiters.attendance.set_standby(fallback);
+        self.core.waiters.attendance.set_fallback(fallback);
         self
     }
 
@@ -201,8 +207,8 @@ impl<B: ?Sized> BackendContainer<B> {
     ) -> Result<BackendHandle<'_, B>, Busy> {
         let attendance = &self.core.waiters.attendance;
         while let Err(error) = attendance.drive_lock.try_lock_exclusive() {
-            // The standby thread is not a driver of the user's, and unlocks in a moment.
-            if error != LockError::Locked || !attendance.yield_to_standby() {
+            // The fallback thread is not a driver of the user's, and unlocks in a moment.
+            if error != LockError::Locked || !attendance.yield_to_fallback() {
                 return Err(Busy(error));
             }
         }
@@ -214,9 +220,11 @@ impl<B: ?Sized> BackendContainer<B> {
         })
     }
 
-    /// Acquires the backend with another one nested in it: a round polls this one, then `handle`'s, and so on inwards.
+    /// Acquires the backend with another one nested in it: a round polls this one, then `handle`'s,
+    /// and so on inwards.
     ///
-    /// The wake flags of the stack are those of the innermost handle. Dropping the result releases every layer.
+    /// The wake flags of the stack are those of the innermost handle. Dropping the result releases
+    /// every layer.
     ///
     /// # Panics
     ///
@@ -231,8 +239,8 @@ impl<B: ?Sized> BackendContainer<B> {
         outer
     }
 
-    /// Returns the value for [`IoBackend::sharing`](super::IoBackend::sharing). `None` for a container made by
-    /// [`new`](Self::new).
+    /// Returns the value for [`IoBackend::sharing`](super::IoBackend::sharing). `None` for a
+    /// container made by [`new`](Self::new).
     pub fn sharing(&self) -> Option<&Sharing> {
         self.sharing.as_ref()
     }
@@ -277,7 +285,8 @@ impl fmt::Debug for Busy {
 
 impl core::error::Error for Busy {}
 
-/// Exclusive use of a backend; released when dropped. Forgetting it leaves the backend held for good.
+/// Exclusive use of a backend; released when dropped. Forgetting it leaves the backend held for
+/// good.
 ///
 /// There is no `DerefMut`: safe code cannot swap the backends of two handles.
 ///
@@ -298,14 +307,16 @@ pub struct BackendHandle<'a, B: ?Sized> {
 impl<'a, B: ?Sized> BackendHandle<'a, B> {
     /// Returns the backend.
     ///
-    /// A poll by hand does not record the end of the backend, as one by [`WithBackend`](super::WithBackend) does.
+    /// A poll by hand does not record the end of the backend, as one by
+    /// [`WithBackend`](super::WithBackend) does.
     #[allow(unsafe_code)]
     #[allow(
         clippy::should_implement_trait,
         reason = "the name of 0.1, and of Pin's method"
     )]
     pub fn as_mut(&mut self) -> Pin<&mut B> {
-        // SAFETY: the handle holds the drive lock for `'a` (L1), and `&mut self` keeps the reference unique (C1).
+        // SAFETY: the handle holds the drive lock for `'a` (L1), and `&mut self` keeps the
+        // reference unique (C1).
         match unsafe { self.core.backend() } {
             Some(backend) => backend,
             None => unreachable!(
@@ -356,7 +367,8 @@ impl<B: ?Sized> Drop for BackendHandle<'_, B> {
         self.nested = None;
         drop(outer);
         if let (true, Some(sharing)) = (owed, self.sharing) {
-            // An operation was sent while this handle held the lock. Its sender may be gone, and no other driver need come.
+            // An operation was sent while this handle held the lock. Its sender may be gone, and no
+            // other driver need come.
             sharing.drive_owed();
         }
         self.core.waiters.attendance.left();

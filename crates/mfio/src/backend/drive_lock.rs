@@ -1,24 +1,29 @@
 //! The drive lock: one word that says which party may poll the backend, and which one must next.
 //!
-//! Every transition is a single read-modify-write of this word, and no fences are used. A party publishes what it has for
-//! others (a queued operation, a registered waker) before its transition; a party that acts on a transition sees it.
+//! Every transition is a single read-modify-write of this word, and no fences are used. A party
+//! publishes what it has for others (a queued operation, a registered waker) before its transition;
+//! a party that acts on a transition sees it.
 //!
 //! Invariants
 //!
-//! * **L1** LOCKED is set by exactly one party at a time, the *holder*, and cleared only by it. Only the holder touches the
-//!   backend.
-//! * **L2** When EVENT is set while LOCKED, the holder sees it before it unlocks: [`DriveLock::unlock`] and
-//!   [`DriveLock::begin_park`] compare-exchange against the very word that carries it. When it is set on a free lock,
-//!   [`DriveLock::signal`] tells the caller to wake the waiters.
-//! * **L3** A thread that parks for want of the lock sets CONTENDED after it has queued itself, and looks at LOCKED in the
-//!   same operation. The holder clears LOCKED and sees CONTENDED in the same operation, and wakes a queued thread.
-//! * **L4** Once FINISHED, PANICKED or CLOSED is set, nobody can lock. CLOSED on a free lock gives the backend to the
-//!   closing party; on a held one to the holder, which drops it instead of unlocking.
+//! * **L1** LOCKED is set by exactly one party at a time, the *holder*, and cleared only by it.
+//!   Only the holder touches the backend.
+//! * **L2** When EVENT is set while LOCKED, the holder sees it before it unlocks:
+//!   [`DriveLock::unlock`] and [`DriveLock::begin_park`] compare-exchange against the very word
+//!   that carries it. When it is set on a free lock, [`DriveLock::signal`] tells the caller to wake
+//!   the waiters.
+//! * **L3** A thread that parks for want of the lock sets CONTENDED after it has queued itself, and
+//!   looks at LOCKED in the same operation. The holder clears LOCKED and sees CONTENDED in the same
+//!   operation, and wakes a queued thread.
+//! * **L4** Once FINISHED, PANICKED or CLOSED is set, nobody can lock. CLOSED on a free lock gives
+//!   the backend to the closing party; on a held one to the holder, which drops it instead of
+//!   unlocking.
 
 use crate::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Acquire};
 
 const LOCKED: u32 = 1 << 0;
-/// The holder is a thread that is parked on the handle or on its parker: it looks again only when it is unparked.
+/// The holder is a thread that is parked on the handle or on its parker: it looks again only when
+/// it is unparked.
 const HOLDER_PARKED: u32 = 1 << 1;
 /// The backend is to be polled.
 const EVENT: u32 = 1 << 2;
@@ -170,7 +175,8 @@ impl DriveLock {
         }
     }
 
-    /// Announces that the holder is about to park. Returns `false` when an event came, which is consumed: poll first.
+    /// Announces that the holder is about to park. Returns `false` when an event came, which is
+    /// consumed: poll first.
     #[must_use]
     pub(crate) fn begin_park(&self) -> bool {
         let mut word = self.0.load(Acquire);
@@ -191,22 +197,24 @@ impl DriveLock {
         self.0.fetch_and(!(HOLDER_PARKED | EVENT), AcqRel);
     }
 
-    /// Marks that a thread is queued for the lock. Returns whether a holder is there to wake that thread (L3).
+    /// Marks that a thread is queued for the lock. Returns whether a holder is there to wake that
+    /// thread (L3).
     #[must_use]
     pub(crate) fn contend(&self) -> bool {
         let before = self.0.fetch_or(CONTENDED, AcqRel);
         before & LOCKED != 0 && before & DEAD == 0
     }
 
-    /// Looks again after a waiter has registered. Returns whether it must act instead of waiting: an event is pending on
-    /// a free lock, or the backend is dead.
+    /// Looks again after a waiter has registered. Returns whether it must act instead of waiting:
+    /// an event is pending on a free lock, or the backend is dead.
     #[must_use]
     pub(crate) fn recheck(&self) -> bool {
         let word = self.0.fetch_or(0, AcqRel);
         word & DEAD != 0 || (word & EVENT != 0 && word & LOCKED == 0)
     }
 
-    /// Records a reactor's readiness event: sets EVENT, unless the holder is parked on the same handle and sees it itself.
+    /// Records a reactor's readiness event: sets EVENT, unless the holder is parked on the same
+    /// handle and sees it itself.
     pub(crate) fn handle_ready(&self) -> HandleReady {
         let mut word = self.0.load(Acquire);
         loop {
@@ -223,19 +231,21 @@ impl DriveLock {
         }
     }
 
-    /// Returns whether there still is a holder. For a party that has left something to do for the time of the unlock:
-    /// a read-modify-write, so that one of the two sees the other.
+    /// Returns whether there still is a holder. For a party that has left something to do for the
+    /// time of the unlock: a read-modify-write, so that one of the two sees the other.
     #[must_use]
     pub(crate) fn still_locked(&self) -> bool {
         self.0.fetch_or(0, AcqRel) & LOCKED != 0
     }
 
-    /// Returns whether the holder is a parked thread or a `BackendHandle`: both see to what is left when they unlock.
+    /// Returns whether the holder is a parked thread or a `BackendHandle`: both see to what is left
+    /// when they unlock.
     pub(crate) fn has_lasting_holder(&self) -> bool {
         self.0.load(Acquire) & (HOLDER_PARKED | EXCLUSIVE) != 0
     }
 
-    /// Returns whether an event is pending. A hint: it misses nothing that happened before on this thread.
+    /// Returns whether an event is pending. A hint: it misses nothing that happened before on this
+    /// thread.
     pub(crate) fn has_event(&self) -> bool {
         self.0.load(Acquire) & EVENT != 0
     }

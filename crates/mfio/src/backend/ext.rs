@@ -14,8 +14,8 @@ use core::future::Future;
 pub trait IoBackendExt<Handle: Pollable>: IoBackend<Handle> {
     /// Returns a future that drives the backend along with `future`, and the handle to wait on.
     ///
-    /// The backend is held from here until the future is dropped. If there is a handle, the caller polls the future again
-    /// when it is ready.
+    /// The backend is held from here until the future is dropped. If there is a handle, the caller
+    /// polls the future again when it is ready.
     ///
     /// # Panics
     ///
@@ -31,10 +31,12 @@ pub trait IoBackendExt<Handle: Pollable>: IoBackend<Handle> {
         (WithBackend::new(self.get_backend(), future), handle)
     }
 
-    /// Returns the shared form of [`with_backend`](Self::with_backend): any number of them, and other drivers, run at once.
+    /// Returns the shared form of [`with_backend`](Self::with_backend): any number of them, and
+    /// other drivers, run at once.
     ///
-    /// The backend is held only within a poll. If there is a handle and no other driver watches it, the caller polls the
-    /// future again when the handle is ready; all other events wake the future's waker.
+    /// The backend is held only within a poll. If there is a handle and no other driver watches it,
+    /// the caller polls the future again when the handle is ready; all other events wake the
+    /// future's waker.
     ///
     /// # Panics
     ///
@@ -50,14 +52,15 @@ pub trait IoBackendExt<Handle: Pollable>: IoBackend<Handle> {
 
     /// Drives the backend on this thread until `future` is ready.
     ///
-    /// On a shared backend any number of threads may do so at once, beside tasks of any executor. The thread parks on the
-    /// polling handle if there is one, otherwise on a parker of this call.
+    /// On a shared backend any number of threads may do so at once, beside tasks of any executor.
+    /// The thread parks on the polling handle if there is one, otherwise on a parker of this call.
     ///
     /// # Panics
     ///
-    /// Within another `block_on` of the same backend on the same thread; on an exclusive backend, when it is held; when the
-    /// backend completes or panics. Without std and without a handle, because there is nothing to park on:
-    /// [`block_on_parked`](Self::block_on_parked) takes a parker.
+    /// Within another `block_on` of the same backend on the same thread; on an exclusive backend,
+    /// when it is held; when the backend completes or panics. Without std and without a handle,
+    /// because there is nothing to park on: [`block_on_parked`](Self::block_on_parked) takes a
+    /// parker.
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         block_on_with(self, future, own_parker)
     }

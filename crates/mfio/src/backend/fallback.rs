@@ -1,26 +1,28 @@
 //! A thread that drives a shared backend while nobody else does.
 //!
-//! It is a foreign event loop around one handle: it waits in `poll(2)`, without the drive lock, and polls the backend when
-//! the handle is ready. It starts when an operation is sent that nobody drives, or the last driver leaves some behind; it
-//! pauses when another party drives, and ends when it was not needed for [`LINGER`].
+//! It is a foreign event loop around one handle: it waits in `poll(2)`, without the drive lock, and
+//! polls the backend when the handle is ready. It starts when an operation is sent that nobody
+//! drives, or the last driver leaves some behind; it pauses when another party drives, and ends
+//! when it was not needed for [`LINGER`].
 //!
 //! Invariants
 //!
-//! * **F1** The thread keeps a duplicate of the handle's descriptor, made while the handle was open: the number it waits on is its
-//!   own, whatever becomes of the backend.
-//! * **F2** `wanted` is set before the thread is looked for, and the thread clears it before it looks whether there is
-//!   anything to do; both under the lock. So a start that finds the thread on its way out is seen by it.
-//! * **F3** The thread is found by senders (it is one of the waiters) before it looks at the drive lock, and looks whether it
-//!   is needed after it has left them (A2).
-//! * **F4** The pipe that interrupts the wait holds one byte at most, so that a write to it never blocks. `interrupted` is
-//!   set while the byte is there. The thread takes the byte out first, clears the mark under the lock, and then looks for
-//!   the reason of the interruption.
-//! * **F5** Events wake the thread by that pipe and not by the handle's waker. Another driver may drain the handle before the
-//!   thread has seen it ready; `poll(2)` sleeps on then, with a task waker that is used up, and the next event would wake
-//!   nobody.
+//! * **F1** The thread keeps a duplicate of the handle's descriptor, made while the handle was
+//!   open: the number it waits on is its own, whatever becomes of the backend.
+//! * **F2** `wanted` is set before the thread is looked for, and the thread clears it before it
+//!   looks whether there is anything to do; both under the lock. So a start that finds the thread
+//!   on its way out is seen by it.
+//! * **F3** The thread is found by senders (it is one of the waiters) before it looks at the drive
+//!   lock, and looks whether it is needed after it has left them (A2).
+//! * **F4** The pipe that interrupts the wait holds one byte at most, so that a write to it never
+//!   blocks. `interrupted` is set while the byte is there. The thread takes the byte out first,
+//!   clears the mark under the lock, and then looks for the reason of the interruption.
+//! * **F5** Events wake the thread by that pipe and not by the handle's waker. Another driver may
+//!   drain the handle before the thread has seen it ready; `poll(2)` sleeps on then, with a task
+//!   waker that is used up, and the next event would wake nobody.
 #![allow(unsafe_code)]
 
-use super::attendance::Standby;
+use super::attendance::FallbackThread;
 use super::polling::PollingHandle;
 use super::runner::{Progress, Rounds, Runner, When};
 use super::waiters::TaskWaiter;
@@ -37,10 +39,12 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// Time for which a thread without work goes on driving, and time for which a thread that pauses waits for a start.
+/// Time for which a thread without work goes on driving, and time for which a thread that pauses
+/// waits for a start.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Yields to the holder of the drive lock before the thread sleeps: the holder may be within a waker for long.
+/// Yields to the holder of the drive lock before the thread sleeps: the holder may be within a
+/// waker for long.
 const YIELDS: u32 = 16;
 
 /// See the module.
@@ -50,13 +54,13 @@ pub(crate) struct Fallback {
     handle: Result<OwnedFd, Cause>,
     /// Returns whether operations are in flight that only a driver can complete.
     is_busy: Box<dyn Fn() -> bool + Send + Sync>,
-    state: Mutex<State>,
+    state: Mutex<ThreadState>,
     /// `wanted` or `stopped` was set.
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct ThreadState {
     /// Interrupts the wait of the thread, if there is a thread.
     interrupt: Option<PipeWriter>,
     /// The thread is interrupted already, and has not noticed yet (F4).
@@ -71,7 +75,8 @@ impl Fallback {
         handle: &PollingHandle<'_>,
         is_busy: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Arc<Self> {
-        // SAFETY: the backend that exports a handle keeps it open while the handle is borrowed, which is the length of this call.
+        // SAFETY: the backend that exports a handle keeps it open while the handle is borrowed,
+        // which is the length of this call.
         let borrowed = unsafe { BorrowedFd::borrow_raw(handle.handle) };
         Arc::new(Self {
             runner,
@@ -82,11 +87,11 @@ impl Fallback {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ThreadState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn interrupt(state: &mut State) {
+    fn interrupt(state: &mut ThreadState) {
         if state.interrupted {
             return;
         }
@@ -96,7 +101,8 @@ impl Fallback {
         }
     }
 
-    /// Waits until the handle is ready or the thread is interrupted. Returns `false` when the time is up.
+    /// Waits until the handle is ready or the thread is interrupted. Returns `false` when the time
+    /// is up.
     fn wait(&self, handle: i32, mut heard: &PipeReader, timeout: Option<Duration>) -> bool {
         let (ended, interrupted) = poll(handle, heard, timeout);
         if interrupted {
@@ -117,8 +123,8 @@ impl Fallback {
         }
     }
 
-    /// Waits until the thread is wanted. Returns `false` when it was not for a while, or the container is gone: the thread
-    /// then ends.
+    /// Waits until the thread is wanted. Returns `false` when it was not for a while, or the
+    /// container is gone: the thread then ends.
     fn wait_until_wanted(&self) -> bool {
         let state = self.lock();
         let waited = self
@@ -141,7 +147,7 @@ impl Fallback {
         let mut locked = 0u32;
         loop {
             waiter.wait(&Context::from_waker(waker));
-            waiters.attendance.set_on_standby(true);
+            waiters.attendance.set_on_fallback(true);
             let dead = matches!(progress, Progress::Dead(_));
             if self.lock().stopped || dead || waiters.attendance.others_drive() {
                 break;
@@ -152,7 +158,8 @@ impl Fallback {
                     break;
                 }
             }
-            // If this unwinds: a waker's panic leaves something to do, a backend's shows at the next drive.
+            // If this unwinds: a waker's panic leaves something to do, a backend's shows at the
+            // next drive.
             progress = Progress::Again;
             contained(|| progress = runner.drive(When::Always, &mut Rounds::new()));
             // The holder drains the handle, which is ready until then.
@@ -166,13 +173,13 @@ impl Fallback {
                 _ => thread::sleep(Duration::from_millis(1)),
             }
         }
-        waiters.attendance.set_on_standby(false);
+        waiters.attendance.set_on_fallback(false);
         // Afterwards it looks whether the backend is driven (F3).
         drop(waiter);
     }
 }
 
-impl Standby for Fallback {
+impl FallbackThread for Fallback {
     fn start(self: Arc<Self>) -> Result<(), Cause> {
         let handle = self.handle.as_ref().map_err(|cause| *cause)?.as_raw_fd();
         let mut state = self.lock();
@@ -213,7 +220,8 @@ impl Standby for Fallback {
     }
 }
 
-/// Waits for the handle or an interruption. Returns whether either may have come, and whether an interruption has.
+/// Waits for the handle or an interruption. Returns whether either may have come, and whether an
+/// interruption has.
 fn poll(handle: i32, heard: &PipeReader, timeout: Option<Duration>) -> (bool, bool) {
     let entry = |fd| libc::pollfd {
         fd,
@@ -222,7 +230,8 @@ fn poll(handle: i32, heard: &PipeReader, timeout: Option<Duration>) -> (bool, bo
     };
     let mut entries = [entry(handle), entry(heard.as_raw_fd())];
     let timeout = timeout.map_or(-1, |timeout| timeout.as_millis() as i32);
-    // SAFETY: a valid array of two entries, exclusively borrowed for the call, which keeps no reference.
+    // SAFETY: a valid array of two entries, exclusively borrowed for the call, which keeps no
+    // reference.
     let n = unsafe { libc::poll(entries.as_mut_ptr(), 2, timeout) };
     if n < 0 {
         let error = io::Error::last_os_error();
@@ -235,8 +244,8 @@ fn poll(handle: i32, heard: &PipeReader, timeout: Option<Duration>) -> (bool, bo
     (n > 0, entries[1].revents != 0)
 }
 
-/// Returns the cause for too many threads or descriptors. The system reports too many threads as "would block", which
-/// would mislead here.
+/// Returns the cause for too many threads or descriptors. The system reports too many threads as
+/// "would block", which would mislead here.
 fn limit(error: &io::Error) -> Cause {
     Cause::with_errno(
         ErrorKind::LimitReached,

@@ -14,26 +14,31 @@ use core::pin::pin;
 use core::task::{Context, Waker};
 use core::time::Duration;
 
-/// A backend driven by a foreign event loop: a descriptor to watch, a time-out to obey, and a tick that never blocks.
+/// A backend driven by a foreign event loop: a descriptor to watch, a time-out to obey, and a tick
+/// that never blocks.
 ///
-/// The loop calls [`tick`](Self::tick) when the handle is ready, when the time-out has passed, and when the waker that it
-/// gave was woken. Futures of the object may be awaited anywhere meanwhile.
+/// The loop calls [`tick`](Self::tick) when the handle is ready, when the time-out has passed, and
+/// when the waker that it gave was woken. Futures of the object may be awaited anywhere meanwhile.
 ///
 /// # Futures that the loop polls itself
 ///
-/// Poll them with the waker of [`handle`](Self::handle), which makes the handle ready, or with the waker that was given to
-/// [`with_waker`](Self::with_waker). A tick drains the handle. If the handle's waker was woken since the tick before, or
-/// within this one (a tick completes operations), the tick leaves the handle ready when it returns [`Tick::Idle`]. So the
-/// loop does not sleep before it has polled its futures again, whether it polls them before or after the tick.
+/// Poll them with the waker of [`handle`](Self::handle), which makes the handle ready, or with the
+/// waker that was given to [`with_waker`](Self::with_waker). A tick drains the handle. If the
+/// handle's waker was woken since the tick before, or within this one (a tick completes
+/// operations), the tick leaves the handle ready when it returns [`Tick::Idle`]. So the loop does
+/// not sleep before it has polled its futures again, whether it polls them before or after the
+/// tick.
 ///
-/// Threads and reactors that drive the same backend drain the handle too, perhaps before the loop has seen that it was
-/// ready. Where there are any, give the loop a waker with a descriptor of its own, and poll futures with that.
+/// Threads and reactors that drive the same backend drain the handle too, perhaps before the loop
+/// has seen that it was ready. Where there are any, give the loop a waker with a descriptor of its
+/// own, and poll futures with that.
 ///
 /// # Waits that end early
 ///
-/// On Linux, `epoll_wait` and `poll` may fail with `EINTR` although no signal was delivered: io_uring finishes some of its
-/// work on the thread that submitted it, and interrupts the wait of that thread to do so. Wait again: the handle is ready
-/// then if an operation has completed. The example `foreign_epoll` of `mfio-rt` is such a loop.
+/// On Linux, `epoll_wait` and `poll` may fail with `EINTR` although no signal was delivered:
+/// io_uring finishes some of its work on the thread that submitted it, and interrupts the wait of
+/// that thread to do so. Wait again: the handle is ready then if an operation has completed. The
+/// example `foreign_epoll` of `mfio-rt` is such a loop.
 ///
 /// # Examples
 ///
@@ -88,7 +93,8 @@ impl Drop for AtHandle<'_> {
     }
 }
 
-/// The handle's waker as the loop's futures have it: records that they are to be polled, before it makes the handle ready.
+/// The handle's waker as the loop's futures have it: records that they are to be polled, before it
+/// makes the handle ready.
 ///
 /// The backend's own signals go by the waker behind it, so they are not recorded.
 struct FuturesWaker {
@@ -113,8 +119,8 @@ impl Wake for FuturesWaker {
 #[doc(alias = "Turned")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tick {
-    /// Nothing is left to do until the handle is ready, the time-out passes or the waker is woken. The handle may be ready
-    /// already, if a future of the loop is to be polled.
+    /// Nothing is left to do until the handle is ready, the time-out passes or the waker is woken.
+    /// The handle may be ready already, if a future of the loop is to be polled.
     Idle,
     /// There is more to do already: tick again, after the other work of the loop.
     Again,
@@ -125,11 +131,13 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
     ///
     /// # Panics
     ///
-    /// When the backend exports none; [`with_waker`](Self::with_waker) takes a way to wake the loop.
+    /// When the backend exports none; [`with_waker`](Self::with_waker) takes a way to wake the
+    /// loop.
     pub fn new(backend: &'a B) -> Self {
         let Some(handle) = backend.polling_handle() else {
             panic!(
-                "this backend has no polling handle: give a way to wake the loop with `ForeignLoop::with_waker`"
+                "this backend has no polling handle: give a way to wake the loop with \
+                 `ForeignLoop::with_waker`"
             );
         };
         let waker = handle.waker.clone();
@@ -174,13 +182,14 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
         }
     }
 
-    /// Returns the handle to watch, with its interests, which may change with every tick, and with a waker for futures
-    /// that the loop polls.
+    /// Returns the handle to watch, with its interests, which may change with every tick, and with
+    /// a waker for futures that the loop polls.
     pub fn handle(&self) -> Option<&PollingHandle<'a, Handle>> {
         self.handle.as_ref()
     }
 
-    /// Returns the longest time that the loop may sleep. `None`: until the handle or the waker wakes it.
+    /// Returns the longest time that the loop may sleep. `None`: until the handle or the waker
+    /// wakes it.
     #[doc(alias = "next_deadline")]
     pub fn next_timeout(&self) -> Option<Duration> {
         self.backend.next_timeout()
@@ -211,8 +220,8 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
             return Tick::Idle;
         };
         let waiters = sharing.waiters();
-        // A wake of the handle before the tick has made the loop look. A wake within it is repeated, as it may come from
-        // a clone of the handle's waker that woke a future.
+        // A wake of the handle before the tick has made the loop look. A wake within it is
+        // repeated, as it may come from a clone of the handle's waker that woke a future.
         let _ = sharing.runner().consume_wake();
         waiters.wake_consumed.store(false, Ordering::Relaxed);
         let progress = sharing.drive(When::Always);

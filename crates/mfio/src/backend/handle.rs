@@ -1,9 +1,9 @@
-//! Wakers that speak through an event object: a wake sets it, which ends the wait of whoever waits on it.
+//! Wakers that use an event object: a wake sets it, which ends the waits on it.
 //!
-//! Make an [`EventWakerOwner`], export its handle as that of a [`PollingHandle`](super::PollingHandle) with
-//! [`EventWaker::into_waker`] as its waker, and pass [`EventWaker::flags`] to
-//! [`BackendContainer::acquire`](super::BackendContainer::acquire). The backend [clears](EventWakerOwner::clear) the event
-//! when it is polled, before it looks for work.
+//! Make an [`EventWakerOwner`], export its handle as that of a
+//! [`PollingHandle`](super::PollingHandle) with [`EventWaker::into_waker`] as its waker, and pass
+//! [`EventWaker::flags`] to [`BackendContainer::acquire`](super::BackendContainer::acquire). The
+//! backend [clears](EventWakerOwner::clear) the event when it is polled, before it looks for work.
 
 use super::closing::Closing;
 use super::{wake_flags, windows};
@@ -14,8 +14,8 @@ use core::sync::atomic::AtomicU8;
 use core::task::{RawWaker, Waker};
 use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle, RawHandle};
 
-/// The owner of an event object, of an [`EventWaker`] and of its clones: when it is dropped, the waker is closed, and the
-/// event with it (once, and never while a wake is setting it).
+/// The owner of an event object, of an [`EventWaker`] and of its clones: when it is dropped, the
+/// waker is closed, and the event with it (once, and never while a wake is setting it).
 ///
 /// ```
 /// use mfio::backend::handle::{EventWaker, EventWakerOwner};
@@ -32,18 +32,18 @@ use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle, RawHandle};
 pub struct EventWakerOwner(EventWaker);
 
 impl EventWakerOwner {
-    /// A new event that is not set. `None` if the system refuses to make one;
-    /// [`last_os_error`](std::io::Error::last_os_error) says why.
+    /// Creates an event that is not set. Returns `None` if the system refuses;
+    /// [`last_os_error`](std::io::Error::last_os_error) is the reason.
     #[must_use]
     pub fn new() -> Option<Self> {
         let event = windows::create_event().ok()?;
-        Some(Self(EventWaker(Arc::new(Shared {
+        Some(Self(EventWaker(Arc::new(EventState {
             flags: Arc::default(),
             event: Closing::new(event),
         }))))
     }
 
-    /// Resets the event: waits begin to wait again. `None` if this waker is closed.
+    /// Resets the event, so that waits block again. Returns `None` if this waker is closed.
     pub fn clear(&self) -> Option<()> {
         let event = &self.0.0.event;
         event
@@ -67,7 +67,8 @@ impl Drop for EventWakerOwner {
 }
 
 impl AsRawHandle for EventWakerOwner {
-    /// The event, open while this owner lives and nobody closes it or a clone; null once it is closed.
+    /// Returns the event, open until this owner is dropped or the waker closed; null once it is
+    /// closed.
     fn as_raw_handle(&self) -> RawHandle {
         let event = self.0.0.event.with(|event| event.as_raw_handle());
         event.unwrap_or(core::ptr::null_mut())
@@ -76,58 +77,60 @@ impl AsRawHandle for EventWakerOwner {
 
 /// Sets an event. A clone sets the same one; dropping clones closes nothing.
 #[derive(Clone, Debug)]
-pub struct EventWaker(Arc<Shared>);
+pub struct EventWaker(Arc<EventState>);
 
 #[derive(Debug)]
-struct Shared {
+struct EventState {
     /// Advisory: safe code may store anything here.
     flags: Arc<AtomicU8>,
-    /// Decides who sets the event and who closes it.
+    /// Decides when the event may be set, and when it is closed.
     event: Closing<OwnedHandle>,
 }
 
 impl EventWaker {
-    /// The wake flags, for [`BackendContainer::acquire`](super::BackendContainer::acquire).
+    /// Returns the wake flags, for [`BackendContainer::acquire`](super::BackendContainer::acquire).
     ///
-    /// They are advice that saves calls. Whatever is stored in them, the worst that follows is a lost wake.
+    /// They are advice that saves calls. A wrong value costs a lost wake at worst.
     #[must_use]
     pub fn flags(&self) -> Arc<AtomicU8> {
         self.0.flags.clone()
     }
 
-    /// Sets the event, unless an earlier wake has not been seen yet or a round is under way that will see this one.
+    /// Sets the event, unless an earlier wake has not been seen yet or a round is under way that
+    /// will see this one.
     ///
     /// It never panics and never fails.
     pub fn wake_by_ref(&self) {
-        self.0.notify();
+        self.0.set_event();
     }
 
     /// Closes this waker and all its clones: later wakes do nothing, and the event is closed.
     ///
-    /// It may be called at any time, from any thread, any number of times. It does not wait: where a wake is setting the
-    /// event on another thread, that wake closes it when it is done.
+    /// It may be called at any time, from any thread, any number of times. It does not wait: if a
+    /// wake is setting the event on another thread, that wake closes it when it is done.
     pub fn close(&self) {
         wake_flags::close(&*self.0.flags);
         self.0.event.close();
     }
 
-    /// This waker as a [`Waker`], without an allocation.
+    /// Converts this waker to a [`Waker`], without an allocation.
     #[must_use]
     pub fn into_waker(self) -> Waker {
         Waker::from(self.0)
     }
 
-    /// This waker as a [`RawWaker`], which owns one clone: turn it into a [`Waker`] once, or leak it.
+    /// Converts this waker to a [`RawWaker`], which owns one clone: turn it into a [`Waker`] once,
+    /// or leak it.
     #[must_use]
     pub fn into_raw_waker(self) -> RawWaker {
         RawWaker::from(self.0)
     }
 }
 
-impl Shared {
-    fn notify(&self) {
+impl EventState {
+    fn set_event(&self) {
         if wake_flags::wake(&*self.flags) {
-            // An open event can be set; and a waker has nobody to tell.
+            // An open event can be set, and a waker has no caller to report to.
             let _ = self
                 .event
                 .with(|event| windows::set_event(event.as_handle()));
@@ -135,13 +138,13 @@ impl Shared {
     }
 }
 
-impl Wake for Shared {
+impl Wake for EventState {
     fn wake(self: Arc<Self>) {
-        self.notify();
+        self.set_event();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.notify();
+        self.set_event();
     }
 }
 

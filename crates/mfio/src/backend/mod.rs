@@ -1,10 +1,12 @@
 //! Backends, and the ways to drive them.
 //!
-//! A *backend* is a future that makes progress on I/O: it submits what was queued and completes what has ended. An object
-//! with a backend implements [`IoBackend`]. A future of that object completes while the backend is driven:
+//! A *backend* is a future that makes progress on I/O: it submits what was queued and completes
+//! what has ended. An object with a backend implements [`IoBackend`]. A future of that object
+//! completes while the backend is driven:
 //!
 //! * by plain synchronous code: [`IoBackendExt::block_on`];
-//! * by a task of an async executor: the [`integrations`], or one spawned `drive` future for all tasks;
+//! * by a task of an async executor: the [`integrations`], or one spawned `drive` future for all
+//!   tasks;
 //! * by the event loop of another library: [`ForeignLoop`];
 //! * by other code: [`IoBackendExt::with_backend`], a future that polls both.
 
@@ -12,15 +14,15 @@
 //
 // | file | contents |
 // |---|---|
-// | `wake_flags`, `closing` | the byte between a descriptor's waker and the poll loop; a value that any thread may close |
-// | `polling`, `fd`, `handle`, `windows` | handles, interests, and wakers that write to descriptors |
+// | `wake_flags`, `closing` | the byte that coalesces wakes; a value that any thread may close |
+// | `polling`, `fd`, `handle`, `windows` | handles, interests, and their wakers |
 // | `registration` | a handle registered with an executor's reactor |
 // | `reentry` | detection of `block_on` within `block_on` |
 // | `drive_lock` | the state word: which party may poll the backend, and which one must next |
 // | `attendance` | whether a backend is driven, and the policy for operations that nobody drives |
 // | `task_wakers` | the wakers of tasks that wait for the same thing |
 // | `waiters` | threads and tasks that wait for a backend, and how each is woken |
-// | `runner` | a shared backend as its drivers see it; the guard of the drive lock; the budget of rounds |
+// | `runner` | a shared backend as its drivers see it; the lock's guard; the budget of rounds |
 // | `reactor` | registrations with reactors, which drive the backend where readiness is delivered |
 // | `cell` | the heap block of a container: drive lock, waiters, reactors and the backend itself |
 // | `sharing` | the interface of a shared backend to drivers and senders |

@@ -1,7 +1,8 @@
 //! Handles that a thread can wait on, their interests, and the waits.
 //!
-//! The waits here end when the handle becomes *readable*, whatever the interests are, because a backend's own waker makes
-//! it readable (see `fd` and `handle`): a wake must reach a backend that is interested in nothing, or only in writing.
+//! The waits here end when the handle becomes *readable*, whatever the interests are, because a
+//! backend's own waker makes it readable (see `fd` and `handle`): a wake must reach a backend that
+//! is interested in nothing, or only in writing.
 #![cfg_attr(
     all(feature = "std", any(unix, target_os = "wasi", windows)),
     allow(unsafe_code)
@@ -12,10 +13,12 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use core::task::Waker;
 use core::time::Duration;
 
-/// The type that this platform's operating system waits on: a descriptor on Unix and WASI, a `HANDLE` on Windows.
+/// The type that this platform's operating system waits on: a descriptor on Unix and WASI, a
+/// `HANDLE` on Windows.
 ///
-/// Without the feature `std`, and on other platforms, it is [`Infallible`](core::convert::Infallible): a backend
-/// then exports no handle, or one of its own type that implements [`Pollable`].
+/// Without the feature `std`, and on other platforms, it is
+/// [`Infallible`](core::convert::Infallible): a backend then exports no handle, or one of its own
+/// type that implements [`Pollable`].
 #[cfg(all(feature = "std", any(unix, target_os = "wasi")))]
 pub type DefaultHandle = std::os::fd::RawFd;
 
@@ -134,7 +137,8 @@ pub struct PollingHandle<'a, Handle = DefaultHandle> {
     pub cur_flags: &'a PollingFlags,
     /// All interests that `cur_flags` will ever have, for reactors that register once.
     pub max_flags: PollingFlags,
-    /// Makes the handle ready, from any thread. Futures driven by a thread that waits on the handle are polled with it.
+    /// Makes the handle ready, from any thread. Futures driven by a thread that waits on the handle
+    /// are polled with it.
     pub waker: Waker,
 }
 
@@ -150,9 +154,11 @@ impl<Handle: Pollable> ParkHandle for PollingHandle<'_, Handle> {
 
 /// A primitive that a thread can wait on.
 ///
-/// It is implemented for [`DefaultHandle`]; implement it for a wait primitive of your own to use that instead.
+/// It is implemented for [`DefaultHandle`]; implement it for a wait primitive of your own to use
+/// that instead.
 pub trait Pollable {
-    /// Waits until the handle is ready for one of `flags`, or its backend's waker has made it readable.
+    /// Waits until the handle is ready for one of `flags`, or its backend's waker has made it
+    /// readable.
     ///
     /// It may return early: callers check and wait again.
     ///
@@ -161,11 +167,13 @@ pub trait Pollable {
     /// When the handle cannot be waited on: returning would make the caller spin.
     fn poll(&self, flags: &PollingFlags);
 
-    /// Like [`poll`](Self::poll), but ends, too, when `timeout` is over. `None` waits without limit.
+    /// Like [`poll`](Self::poll), but ends, too, when `timeout` is over. `None` waits without
+    /// limit.
     ///
-    /// The provided implementation **ignores the time-out**: it is correct only for callers that need none.
-    /// [`DefaultHandle`] implements it properly: it rounds up to the system's resolution (milliseconds), and ends a time-out
-    /// longer than the system can express (24 days at least) early.
+    /// The provided implementation **ignores the time-out**: it is correct only for callers that
+    /// need none. [`DefaultHandle`] implements it properly: it rounds up to the system's resolution
+    /// (milliseconds), and ends a time-out longer than the system can express (24 days at least)
+    /// early.
     fn poll_timeout(&self, flags: &PollingFlags, timeout: Option<Duration>) {
         let _ = timeout;
         self.poll(flags);
@@ -179,7 +187,8 @@ impl Pollable for core::convert::Infallible {
     }
 }
 
-/// Returns the milliseconds, rounded up (so that the time-out is over when the wait is), at most `max`.
+/// Returns the milliseconds, rounded up (so that the time-out is over when the wait is), at most
+/// `max`.
 #[cfg(all(feature = "std", any(unix, target_os = "wasi", windows)))]
 fn millis(timeout: Duration, max: u32) -> u32 {
     let millis = timeout.as_nanos().div_ceil(1_000_000);
@@ -222,7 +231,8 @@ mod posix {
             events,
             revents: 0,
         };
-        // SAFETY: `entry` is a valid array of one `pollfd`, exclusively borrowed for the call, which keeps no reference.
+        // SAFETY: `entry` is a valid array of one `pollfd`, exclusively borrowed for the call,
+        // which keeps no reference.
         let n = unsafe { libc::poll(&mut entry, 1, timeout) };
         if n < 0 {
             let error = io::Error::last_os_error();
@@ -269,7 +279,8 @@ mod win {
 
         fn poll_timeout(&self, _: &PollingFlags, timeout: Option<Duration>) {
             let timeout = timeout.map_or(INFINITE, |timeout| millis(timeout, INFINITE - 1));
-            // SAFETY: the call takes a handle by value and no memory; a value that is no handle is an error it returns.
+            // SAFETY: the call takes a handle by value and no memory; a value that is no handle is
+            // an error it returns.
             let outcome = unsafe { WaitForSingleObject(*self, timeout) };
             if outcome == WAIT_FAILED {
                 let error = io::Error::last_os_error();

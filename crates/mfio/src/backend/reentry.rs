@@ -1,5 +1,6 @@
-//! Detection of re-entry: `block_on` within `block_on` of the same backend on the same thread, within a poll of that
-//! backend, or within a future that holds it. The thread's identity tells, not the drive lock.
+//! Detection of re-entry: `block_on` within `block_on` of the same backend on the same thread,
+//! within a poll of that backend, or within a future that holds it. The thread's identity tells,
+//! not the drive lock.
 //!
 //! A backend is known by its number, `Attendance::id`, which is never 0.
 
@@ -12,7 +13,8 @@ mod imp {
         static INNERMOST: Cell<usize> = const { Cell::new(0) };
         /// The backends of the calls around it, outermost first. Rarely used.
         static AROUND: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
-        /// The backend that this thread drives as soon as the task that it polls returns; 0: there is none.
+        /// The backend that this thread drives as soon as the task that it polls returns; 0: there
+        /// is none.
         static POLLING_FOR: Cell<usize> = const { Cell::new(0) };
     }
 
@@ -61,7 +63,8 @@ mod imp {
             Some(Self { around, backend })
         }
 
-        /// Enters a poll of a backend, or of a future that holds it: `block_on` in there could never end.
+        /// Enters a poll of a backend, or of a future that holds it: `block_on` in there could
+        /// never end.
         #[inline]
         pub(crate) fn polling(backend: usize) -> Self {
             let around = INNERMOST.get();
@@ -101,7 +104,8 @@ mod imp {
 
 #[cfg(any(not(feature = "std"), mfio_loom))]
 mod imp {
-    /// Detects nothing: without threads that have an identity, re-entry shows as the user's parker parking for good.
+    /// Detects nothing: without threads that have an identity, re-entry shows as the user's parker
+    /// parking for good.
     #[derive(Debug)]
     pub(crate) struct Blocked(());
 

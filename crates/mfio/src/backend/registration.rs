@@ -14,15 +14,17 @@ pub trait Registration: Send + Sync {
     /// Returns whether the calling task runs on the reactor of this registration.
     fn is_current(&self) -> bool;
 
-    /// Waits for one of `interests`, and always for readability, because wakers make the handle readable.
+    /// Waits for one of `interests`, and always for readability, because wakers make the handle
+    /// readable.
     ///
-    /// `Ready(Ok(()))` consumes the readiness: the next `Ready` reports a later event. After `Pending` the reactor wakes
-    /// the waker of `cx`, and no earlier one, when the event comes. That waker may run the backend, so it must be called
-    /// without locks held.
+    /// `Ready(Ok(()))` consumes the readiness: the next `Ready` reports a later event. After
+    /// `Pending` the reactor wakes the waker of `cx`, and no earlier one, when the event comes.
+    /// That waker may run the backend, so it must be called without locks held.
     ///
     /// # Errors
     ///
-    /// When the reactor is gone or failed. The error is reported to all tasks that wait on this registration.
+    /// When the reactor is gone or failed. The error is reported to all tasks that wait on this
+    /// registration.
     fn poll_ready(
         &self,
         interests: &PollingFlags,

@@ -8,11 +8,12 @@ use super::waiters::Waiters;
 use alloc::sync::Arc;
 use core::fmt;
 
-/// The budget of backend polls in one go: one poll of a task, one event of a reactor, one tick of a foreign loop, or one
-/// step of a thread. When it is spent, other tasks and events get their chance.
+/// The budget of backend polls in one go: one poll of a task, one event of a reactor, one tick of a
+/// foreign loop, or one step of a thread. When it is spent, other tasks and events get their
+/// chance.
 ///
-/// Two things exceed it, both bounded: a future that is ready with an event pending, which drives once more, and events
-/// left with a registration that cannot be armed (see [`UNARMED_RUNS`]).
+/// Two things exceed it, both bounded: a future that is ready with an event pending, which drives
+/// once more, and events left with a registration that cannot be armed (see [`UNARMED_RUNS`]).
 #[derive(Debug)]
 pub(crate) struct Rounds(u32);
 
@@ -38,9 +39,9 @@ impl Rounds {
     }
 }
 
-/// Upper bound on further runs, of one budget each, for a registration that cannot be armed because its handle is ready
-/// again each time. An event that is left after them waits for the next driver, so the bound is high; it exists for
-/// reactors that fire without a reason.
+/// Upper bound on further runs, of one budget each, for a registration that cannot be armed because
+/// its handle is ready again each time. An event that is left after them waits for the next driver,
+/// so the bound is high; it exists for reactors that fire without a reason.
 pub(crate) const UNARMED_RUNS: u32 = 4096;
 
 /// The result of [`Runner::drive`].
@@ -70,8 +71,8 @@ pub(crate) trait Runner: Send + Sync {
     fn waiters(&self) -> &Arc<Waiters>;
     /// Returns whether the backend is polled after each poll of a user's future, signalled or not.
     fn eager(&self) -> bool;
-    /// Locks, polls the backend until it has nothing to do or `rounds` are spent, and unlocks. Polls at least once if it
-    /// gets the lock; takes a round also if it does not.
+    /// Locks, polls the backend until it has nothing to do or `rounds` are spent, and unlocks.
+    /// Polls at least once if it gets the lock; takes a round also if it does not.
     fn drive(&self, when: When, rounds: &mut Rounds) -> Progress;
     /// Polls the backend once with the drive lock held.
     ///
@@ -149,7 +150,8 @@ pub(crate) fn explain(error: LockError) -> &'static str {
              (share it through `IoBackend::sharing`, or drop the other handle first)"
         }
         LockError::Finished => {
-            "the backend has completed and cannot be used any more: a backend must run for as long as its object lives"
+            "the backend has completed and cannot be used any more: a backend must run for as long \
+             as its object lives"
         }
         LockError::Panicked => "the backend has panicked and cannot be used any more",
         LockError::Closed => "the backend's container is gone",

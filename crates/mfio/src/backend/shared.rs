@@ -1,7 +1,8 @@
 //! Tasks on a shared backend: one state machine for all executors.
 //!
-//! A poll polls the user's future first, without the drive lock; then it drives the backend, if there is reason to. If the
-//! future is still pending, it registers the task for the next event, and looks once more.
+//! A poll polls the user's future first, without the drive lock; then it drives the backend, if
+//! there is reason to. If the future is still pending, it registers the task for the next event,
+//! and looks once more.
 
 use super::attendance::Present;
 use super::reentry::Inside;
@@ -14,7 +15,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
-/// Polls `future`, then drives the backend, then calls `wait` to register the task for the next event.
+/// Polls `future`, then drives the backend, then calls `wait` to register the task for the next
+/// event.
 ///
 /// # Panics
 ///
@@ -33,7 +35,8 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
     let mut progress = sharing.runner().drive(when, &mut rounds);
     if output.is_ready() {
         if progress == Progress::Again {
-            // An operation may have been queued after the last round; it must not wait for a driver that never comes.
+            // An operation may have been queued after the last round; it must not wait for a driver
+            // that never comes.
             sharing.drive_owed();
         }
         return output;
@@ -85,7 +88,8 @@ impl Drop for FirstPoll<'_> {
 }
 
 pin_project! {
-    /// A future that drives a shared backend along with itself, holding the backend only within a poll.
+    /// A future that drives a shared backend along with itself, holding the backend only within a
+    /// poll.
     ///
     /// [`IoBackendExt::share_with_backend`](super::IoBackendExt::share_with_backend) makes it.
     ///
@@ -95,7 +99,8 @@ pin_project! {
     ///
     /// # Panics
     ///
-    /// The poll panics when the backend has completed or panicked and the user's future is not ready.
+    /// The poll panics when the backend has completed or panicked and the user's future is not
+    /// ready.
     pub struct SharedWithBackend<'a, F: ?Sized> {
         sharing: &'a Sharing,
         waiter: TaskWaiter<'a>,
@@ -120,7 +125,8 @@ impl<F: Future + ?Sized> Future for SharedWithBackend<'_, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let waiter = this.waiter;
-        // Being polled may be the only way to learn that the handle is ready, so the backend is always driven.
+        // Being polled may be the only way to learn that the handle is ready, so the backend is
+        // always driven.
         let waits = waiter.is_waiting();
         poll_shared(this.sharing, When::Always, waits, this.future, cx, |cx| {
             waiter.wait(cx)

@@ -14,8 +14,8 @@ pub(crate) const NOT_SHARED: &str =
 
 /// A backend that any number of tasks and threads drive at once.
 ///
-/// [`BackendContainer::sharing`](super::BackendContainer::sharing) returns it, and an object returns it from
-/// [`IoBackend::sharing`](super::IoBackend::sharing).
+/// [`BackendContainer::sharing`](super::BackendContainer::sharing) returns it, and an object
+/// returns it from [`IoBackend::sharing`](super::IoBackend::sharing).
 #[derive(Clone)]
 pub struct Sharing {
     runner: Arc<dyn Runner>,
@@ -37,24 +37,25 @@ impl Sharing {
 
     /// Signals that the backend has something to do.
     ///
-    /// For a sender that has queued work; it is the same as waking the waker that the backend is polled with. Returns at
-    /// once: if the backend is being polled it is polled again, otherwise its waiters are woken, once for any number of
-    /// signals. If nobody waits for this backend, the next driver will see the signal.
+    /// For a sender that has queued work; it is the same as waking the waker that the backend is
+    /// polled with. Returns at once: if the backend is being polled it is polled again, otherwise
+    /// its waiters are woken, once for any number of signals. If nobody waits for this backend, the
+    /// next driver will see the signal.
     pub fn signal(&self) {
         self.waiters.signal();
     }
 
     /// Sees to it that this backend is driven: starts its fallback thread if nobody drives it.
     ///
-    /// For a sender that is about to queue work, where the container has a policy for operations that nobody drives
-    /// ([`with_fallback_thread`](super::BackendContainer::with_fallback_thread),
-    /// [`refuse_without_driver`](super::BackendContainer::refuse_without_driver)). Without a policy this does nothing.
-    /// [`signal`](Self::signal) looks for a driver as well, but reports nothing.
+    /// For a sender that is about to queue work, where the container has a policy for operations
+    /// that nobody drives ([`with_fallback_thread`](super::BackendContainer::with_fallback_thread),
+    /// [`refuse_without_driver`](super::BackendContainer::refuse_without_driver)). Without a policy
+    /// this does nothing. [`signal`](Self::signal) looks for a driver as well, but reports nothing.
     ///
     /// # Errors
     ///
-    /// `NotDriven` if nobody drives and the policy forbids the thread; `LimitReached` with the system's error number if
-    /// the system gives no thread.
+    /// `NotDriven` if nobody drives and the policy forbids the thread; `LimitReached` with the
+    /// system's error number if the system gives no thread.
     #[inline]
     pub fn attend(&self) -> Result<(), Cause> {
         self.waiters.attendance.attend()
@@ -105,7 +106,8 @@ impl fmt::Debug for Sharing {
     }
 }
 
-/// The intent to drive a backend: a `drive` future that was made, whether or not it has been polled.
+/// The intent to drive a backend: a `drive` future that was made, whether or not it has been
+/// polled.
 pub(crate) struct DriveIntent(Option<Arc<Waiters>>);
 
 impl DriveIntent {

@@ -7,8 +7,8 @@ use core::task::Waker;
 
 /// The tasks that wait for the same thing, each with a number and, while it is armed, a waker.
 ///
-/// Joining, leaving and arming take a constant number of steps. The owner guards it by a lock, under which no waker is
-/// cloned, woken or dropped.
+/// Joining, leaving and arming take a constant number of steps. The owner guards it by a lock,
+/// under which no waker is cloned, woken or dropped.
 #[derive(Debug, Default)]
 pub(super) struct TaskWakers {
     slots: Slab<Option<Waker>>,
@@ -39,7 +39,8 @@ impl TaskWakers {
         armed.is_some_and(|armed| armed.will_wake(waker))
     }
 
-    /// Arms a task with `waker`. Returns the waker that it replaces, which the caller drops outside of the lock.
+    /// Arms a task with `waker`. Returns the waker that it replaces, which the caller drops outside
+    /// of the lock.
     pub(super) fn arm(&mut self, task: usize, waker: Waker) -> Option<Waker> {
         let Some(slot) = self.slots.get_mut(task) else {
             return Some(waker);
@@ -49,9 +50,9 @@ impl TaskWakers {
         before
     }
 
-    /// Moves wakers of the tasks from `next` to `end` into `batch`, as many as fit, and advances `next`. Returns whether
-    /// none is left.
-    fn take(&mut self, next: &mut usize, end: usize, batch: &mut Batch) -> bool {
+    /// Moves wakers of the tasks from `next` to `end` into `batch`, as many as fit, and advances
+    /// `next`. Returns whether none is left.
+    fn take(&mut self, next: &mut usize, end: usize, batch: &mut WakerBatch) -> bool {
         let end = end.min(self.slots.bound());
         while self.armed != 0 && *next < end {
             if batch.is_full() {
@@ -67,11 +68,11 @@ impl TaskWakers {
     }
 }
 
-/// The wakers of all tasks that were armed at some moment, of which a batch has been taken out. Each task keeps its
-/// number.
+/// The wakers of all tasks that were armed at some moment, of which a batch has been taken out.
+/// Each task keeps its number.
 #[must_use = "wakers that were taken out are to be woken"]
 pub(super) struct Taken {
-    batch: Batch,
+    batch: WakerBatch,
     next: usize,
     end: usize,
     complete: bool,
@@ -80,7 +81,7 @@ pub(super) struct Taken {
 impl Taken {
     /// Takes the first batch, under the lock of the tasks.
     pub(super) fn begin(tasks: &mut TaskWakers) -> Self {
-        let (mut batch, mut next, end) = (Batch::default(), 0, tasks.slots.bound());
+        let (mut batch, mut next, end) = (WakerBatch::default(), 0, tasks.slots.bound());
         let complete = tasks.take(&mut next, end, &mut batch);
         Self {
             batch,
@@ -90,9 +91,11 @@ impl Taken {
         }
     }
 
-    /// Wakes them all, in order. `with` calls a function with the tasks, under their lock, once for each further batch.
+    /// Wakes them all, in order. `with` calls a function with the tasks, under their lock, once for
+    /// each further batch.
     ///
-    /// A task that joins or arms itself meanwhile may be woken too, but each number at most once, so the loop ends.
+    /// A task that joins or arms itself meanwhile may be woken too, but each number at most once,
+    /// so the loop ends.
     pub(super) fn wake(mut self, with: impl Fn(&mut dyn FnMut(&mut TaskWakers))) {
         wake_all(from_fn(|| {
             if self.batch.is_empty() && !self.complete {
@@ -107,13 +110,13 @@ impl Taken {
 
 /// A queue of a few wakers.
 #[derive(Default)]
-struct Batch {
+struct WakerBatch {
     wakers: [Option<Waker>; Self::SIZE],
     first: usize,
     len: usize,
 }
 
-impl Batch {
+impl WakerBatch {
     const SIZE: usize = 16;
 
     fn is_empty(&self) -> bool {

@@ -1,19 +1,22 @@
 //! The parties that wait for a backend, and how each is woken.
 //!
-//! A *waiter* is a thread that queues for the drive lock ([`ThreadWaiter`]), a task ([`TaskWaiter`]), or a task at a
-//! reactor. Three calls wake them: [`Waiters::unpark_holder`] the thread that is parked with the lock,
-//! [`Waiters::wake_waiters`] those that may take a free lock, [`Waiters::wake_all`] all of them, when the backend is dead.
+//! A *waiter* is a thread that queues for the drive lock ([`ThreadWaiter`]), a task
+//! ([`TaskWaiter`]), or a task at a reactor. Three calls wake them: [`Waiters::unpark_holder`] the
+//! thread that is parked with the lock, [`Waiters::wake_waiters`] those that may take a free lock,
+//! [`Waiters::wake_all`] all of them, when the backend is dead.
 //!
 //! Invariants
 //!
-//! * **W1** No user code runs under the lock: wakers are cloned before it is taken, and taken out, woken and dropped after.
-//! * **W2** [`Attendance::waiting`] counts what [`Waiters::wake_waiters`] could reach. A waiter raises it before it looks at
-//!   the drive lock ([`DriveLock::recheck`], [`DriveLock::contend`]); a party that signals changes the drive lock before it
-//!   reads the count. So one of the two sees the other, and a signal that nobody could hear costs no lock.
-//! * **W3** A waiting thread is in `threads` or was asked to drive, never neither. A thread that another party removed from
-//!   the queue must poll the backend once, or wake the next thread.
-//! * **W4** Wakers and parkers are called through [`contain`](crate::contain), so a panic in one keeps nobody else asleep
-//!   and unwinds no party that signals.
+//! * **W1** No user code runs under the lock: wakers are cloned before it is taken, and taken out,
+//!   woken and dropped after.
+//! * **W2** [`Attendance::waiting`] counts what [`Waiters::wake_waiters`] could reach. A waiter
+//!   raises it before it looks at the drive lock ([`DriveLock::recheck`], [`DriveLock::contend`]);
+//!   a party that signals changes the drive lock before it reads the count. So one of the two sees
+//!   the other, and a signal that nobody could hear costs no lock.
+//! * **W3** A waiting thread is in `threads` or was asked to drive, never neither. A thread that
+//!   another party removed from the queue must poll the backend once, or wake the next thread.
+//! * **W4** Wakers and parkers are called through [`contain`](crate::contain), so a panic in one
+//!   keeps nobody else asleep and unwinds no party that signals.
 
 use super::attendance::Attendance;
 use super::drive_lock::{DriveLock, Signalled};
@@ -28,15 +31,18 @@ use alloc::task::Wake;
 use core::fmt;
 use core::task::{Context, Waker};
 
-/// The part of a container that outlives it in wakers. As a [`Wake`], it is the waker that a shared backend is polled with.
+/// The part of a container that outlives it in wakers. As a [`Wake`], it is the waker that a shared
+/// backend is polled with.
 pub(crate) struct Waiters {
     pub(crate) attendance: Attendance,
     lists: Lock<Lists>,
-    /// The number of waiters that are woken by way of the handle: tasks at reactors, and foreign loops.
+    /// The number of waiters that are woken by way of the handle: tasks at reactors, and foreign
+    /// loops.
     at_handle: AtomicUsize,
     /// The number of registrations with reactors that are to be armed by the next unlock.
     pub(crate) unarmed: AtomicUsize,
-    /// A wake of the handle was consumed, and with it perhaps the handle's readiness. Read by foreign loops only.
+    /// A wake of the handle was consumed, and with it perhaps the handle's readiness. Read by
+    /// foreign loops only.
     pub(crate) wake_consumed: AtomicBool,
 }
 
@@ -94,7 +100,8 @@ impl Waiters {
         };
     }
 
-    /// Wakes waiters for an event that is pending on a free drive lock: one thread, those at the handle, and the tasks.
+    /// Wakes waiters for an event that is pending on a free drive lock: one thread, those at the
+    /// handle, and the tasks.
     pub(crate) fn wake_waiters(&self) {
         // W2.
         if self.attendance.waiting() == 0 {
@@ -138,8 +145,8 @@ impl Waiters {
         thread.is_some_and(|thread| self.ask_to_drive(&thread))
     }
 
-    /// Asks a thread to drive that was just taken off the queue. If its parker, which may be the user's, panics, the next
-    /// thread is asked instead. Returns `false` when none was left.
+    /// Asks a thread to drive that was just taken off the queue. If its parker, which may be the
+    /// user's, panics, the next thread is asked instead. Returns `false` when none was left.
     fn ask_to_drive(&self, thread: &Parker) -> bool {
         self.attendance.remove_thread();
         contained(|| thread.request_drive()) || self.ask_next()
@@ -162,7 +169,8 @@ impl Waiters {
         self.attendance.waiting() != 0 && !self.lists.lock().threads.is_empty()
     }
 
-    /// Sets the waker that makes the handle ready. Called before the first waiter at the handle looks at the drive lock.
+    /// Sets the waker that makes the handle ready. Called before the first waiter at the handle
+    /// looks at the drive lock.
     pub(crate) fn set_handle_waker(&self, waker: &Waker) {
         let is_set = |old: &Arc<Waker>| old.will_wake(waker);
         let same = self.lists.lock().handle.as_ref().is_some_and(is_set);
@@ -179,16 +187,16 @@ impl Waiters {
         drop(old);
     }
 
-    /// Returns whether an event is pending that a registration left to the party that unlocks, because it could not be
-    /// armed.
+    /// Returns whether an event is pending that a registration left to the party that unlocks,
+    /// because it could not be armed.
     pub(crate) fn has_undelivered_event(&self) -> bool {
         self.unarmed.load(Ordering::Acquire) != 0
             && self.drive_lock().has_event()
             && !self.drive_lock().still_locked()
     }
 
-    /// Counts a waiter that is woken by way of the handle. Being a task does not suffice: another driver may drain the
-    /// handle before this one looks, and the task's waker is used up then.
+    /// Counts a waiter that is woken by way of the handle. Being a task does not suffice: another
+    /// driver may drain the handle before this one looks, and the task's waker is used up then.
     pub(crate) fn add_at_handle(&self) {
         self.at_handle.fetch_add(1, Ordering::Relaxed);
     }
@@ -267,7 +275,8 @@ impl<'a> TaskWaiter<'a> {
         self.task.is_some()
     }
 
-    /// Has the next event wake the task. The caller looks at the drive lock afterwards ([`DriveLock::recheck`]).
+    /// Has the next event wake the task. The caller looks at the drive lock afterwards
+    /// ([`DriveLock::recheck`]).
     pub(crate) fn wait(&mut self, cx: &Context<'_>) {
         let Waiters {
             lists, attendance, ..

@@ -1,41 +1,44 @@
-//! The wake flags: one byte shared by whoever wakes a backend's descriptor and whoever polls the backend.
+//! The wake flags: one byte shared by a backend's wakers and its pollers.
 //!
-//! | bit | set by | cleared by | means |
+//! | bit | set by | cleared by | meaning |
 //! |---|---|---|---|
-//! | [`WOKEN`] | a wake | who polls, before it polls | a wake that no round has seen yet |
-//! | [`POLLING`] | who polls | the same party | a wake need not touch the descriptor: another round follows |
-//! | [`CLOSED`] | the close | nobody | the descriptor is gone |
+//! | [`WOKEN`] | a wake | a poller, before it polls | a wake that no round has seen yet |
+//! | [`POLLING`] | a poller | the same | a wake need not touch the descriptor: a round follows |
+//! | [`CLOSED`] | the close | none | the descriptor is closed |
 //!
-//! What must hold:
+//! Invariants
 //!
 //! 1. A wake touches the descriptor only when it finds no bit set; so N wakes make one write.
-//! 2. Nobody clears another party's bit. Every transition is a read-modify-write, so none loses one, and each both
-//!    acquires and releases: what was written before a wake is seen by the round that consumes it.
-//! 3. `WOKEN` is consumed before the round that answers it, never after; and nobody waits on the descriptor who has not
-//!    seen `WOKEN` clear after its last round, for a set `WOKEN` may be all that a drained descriptor left of a wake.
-//! 4. `POLLING` goes only together with a look at `WOKEN`, in one operation: a wake recorded without touching the
-//!    descriptor is always found by the party on whose `POLLING` it relied.
-//! 5. The byte is public, and safe code may store anything in it at any time. So no transition loops on it, and
-//!    nothing but wakes depends on it: who may close a descriptor is decided elsewhere (`closing`).
+//! 2. No party clears another party's bit. Every transition is a read-modify-write, so none loses
+//!    one, and each both acquires and releases: memory written before a wake is seen by the round
+//!    that consumes it.
+//! 3. `WOKEN` is consumed before the round that answers it, never after. A poller waits on the
+//!    descriptor only after it has seen `WOKEN` clear after its last round: a set `WOKEN` may be
+//!    all that a drained descriptor left of a wake.
+//! 4. `POLLING` is cleared only together with a look at `WOKEN`, in one operation: a wake recorded
+//!    without touching the descriptor is always found by the party on whose `POLLING` it relied.
+//! 5. The byte is public, and safe code may store anything in it at any time. So no transition
+//!    loops on it, and only wakes depend on it: the right to close a descriptor is decided
+//!    elsewhere (`closing`).
 #![cfg_attr(
     not(all(feature = "std", any(unix, target_os = "wasi", windows))),
-    allow(dead_code, reason = "without a descriptor nobody wakes or closes one")
+    allow(dead_code, reason = "without a descriptor none is woken or closed")
 )]
 
 use crate::sync::atomic::Ordering::AcqRel;
 
 /// A wake that no round has seen yet.
 pub(crate) const WOKEN: u8 = 0b001;
-/// Somebody polls the backend and will look at [`WOKEN`] afterwards.
+/// A poller polls the backend and will look at [`WOKEN`] afterwards.
 pub(crate) const POLLING: u8 = 0b010;
 /// The descriptor is closed.
 pub(crate) const CLOSED: u8 = 0b100;
 
 /// The byte: core's atomic (its public type), and loom's in models.
 pub(crate) trait FlagByte {
-    /// Sets `bits` and returns what was there.
+    /// Sets `bits` and returns the byte before.
     fn set(&self, bits: u8) -> u8;
-    /// Clears `bits` and returns what was there.
+    /// Clears `bits` and returns the byte before.
     fn clear(&self, bits: u8) -> u8;
 }
 
@@ -57,35 +60,36 @@ flag_byte!(core::sync::atomic::AtomicU8);
 #[cfg(mfio_loom)]
 flag_byte!(loom::sync::atomic::AtomicU8);
 
-/// Records a wake. True: the caller must touch the descriptor.
-#[must_use = "a wake that is not told to the descriptor is lost"]
+/// Records a wake. Returns whether the caller must touch the descriptor.
+#[must_use = "a wake that does not reach the descriptor is lost"]
 pub(crate) fn wake(byte: &impl FlagByte) -> bool {
     byte.set(WOKEN) == 0
 }
 
-/// Records that the descriptor is gone; later wakes leave it alone.
+/// Records that the descriptor is closed; later wakes do not touch it.
 pub(crate) fn close(byte: &impl FlagByte) {
     byte.set(CLOSED);
 }
 
-/// Consumes a wake. True: there was one.
+/// Consumes a wake. Returns whether there was one.
 ///
-/// For rounds that do not set [`POLLING`]: consume, poll, and *consume again, polling again if there was one*. A wake
-/// that arrives during the round makes the descriptor readable, and the round may have drained that already; as
-/// long as [`WOKEN`] stays set, no other wake makes it readable again (invariant 3).
-#[must_use = "a wake during the round may have been drained with it: after a round, true means another round"]
+/// For rounds that do not set [`POLLING`]: consume, poll, and *consume again, polling again if
+/// there was one*. A wake that arrives during the round makes the descriptor readable, and the
+/// round may have drained that already; as long as [`WOKEN`] stays set, no other wake makes it
+/// readable again (invariant 3).
+#[must_use = "after a round, true means another round"]
 pub(crate) fn consume_wake(byte: &impl FlagByte) -> bool {
     byte.clear(WOKEN) & WOKEN != 0
 }
 
-/// Held between [`enter_round`] and the leaving: whether [`POLLING`] is ours to clear.
+/// A round that has been entered. `ours`: this party set [`POLLING`], and clears it.
 #[derive(Debug)]
 #[must_use = "POLLING stays set until the round is left"]
 pub(crate) struct Entered {
     ours: bool,
 }
 
-/// What follows a round.
+/// The step that follows a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Leave {
@@ -122,13 +126,14 @@ pub(crate) fn leave_round(byte: &impl FlagByte, entered: &mut Entered) -> Leave 
 
 /// Ends a round without another, whatever happened: the holder goes (yields, is dropped, unwinds).
 ///
-/// True: a wake was recorded, did not touch the descriptor, and is left in the byte for the next holder.
+/// Returns whether a wake was recorded, which did not touch the descriptor and is left in the byte
+/// for the next holder.
 pub(crate) fn abandon(byte: &impl FlagByte, entered: &mut Entered) -> bool {
     byte.clear(entered.take()) & WOKEN != 0
 }
 
 impl Entered {
-    /// The bits that are ours to clear; they are not ours afterwards.
+    /// Takes the bits that this party clears.
     fn take(&mut self) -> u8 {
         if core::mem::take(&mut self.ours) {
             POLLING
@@ -218,7 +223,8 @@ mod loom_models {
     use loom::sync::{Arc, Condvar, Mutex};
     use loom::thread;
 
-    /// Every interleaving with at most this many preemptions (without a bound two wakers take minutes).
+    /// Every interleaving with at most this many preemptions (without a bound two wakers take
+    /// minutes).
     fn model(f: impl Fn() + Send + Sync + 'static) {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(3);
@@ -246,7 +252,8 @@ mod loom_models {
             }
         }
 
-        /// What a backend does in a round: drains the descriptor, takes the work. True: it has it all.
+        /// Polls as a backend does: drains the descriptor, takes the work. Returns whether it has
+        /// it all.
         fn round(&self, wanted: usize) -> bool {
             *self.readable.lock().unwrap() = 0;
             self.work[..wanted].iter().all(|work| work.load(Relaxed))

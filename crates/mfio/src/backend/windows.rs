@@ -1,7 +1,8 @@
-//! Event objects: what a thread on Windows waits on to be woken, and the plain waker that sets one.
+//! Event objects, on which threads of Windows wait to be woken, and the plain waker that sets one.
 //!
-//! [`EventWaker`](super::handle::EventWaker) in [`handle`](super::handle) is the better waker for a backend: it can be
-//! closed, and it shares wake flags with who polls. The one here sets its event on every wake.
+//! [`EventWaker`](super::handle::EventWaker) in [`handle`](super::handle) is the better waker for a
+//! backend: it can be closed, and it shares wake flags with the poll loop. The one here sets its
+//! event on every wake.
 #![allow(unsafe_code)]
 
 use alloc::sync::Arc;
@@ -11,24 +12,26 @@ use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use windows_sys::Win32::System::Threading::{CreateEventW, ResetEvent, SetEvent};
 
-/// A new event without a name, not set, which stays set until it is reset.
+/// Creates an event without a name, not set, which stays set until it is reset.
 pub(super) fn create_event() -> io::Result<OwnedHandle> {
-    // SAFETY: null is allowed for the security attributes and for the name; nothing else is a pointer.
+    // SAFETY: null is allowed for the security attributes and for the name; nothing else is a
+    // pointer.
     let handle = unsafe { CreateEventW(core::ptr::null(), 1, 0, core::ptr::null()) };
     if handle.is_null() {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the call has just made this handle, it is not null, and nobody else knows it.
+    // SAFETY: the call has just made this handle, it is not null, and no other code knows it.
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-/// Sets an event: waits on it end.
+/// Sets an event, which ends the waits on it.
 pub(super) fn set_event(event: BorrowedHandle<'_>) -> io::Result<()> {
-    // SAFETY: the call takes a handle by value, open for the call because it is borrowed, and no memory.
+    // SAFETY: the call takes a handle by value, open for the call because it is borrowed, and no
+    // memory.
     succeeded(unsafe { SetEvent(event.as_raw_handle()) })
 }
 
-/// Resets an event: waits on it begin to wait again.
+/// Resets an event, so that waits on it block again.
 pub(super) fn reset_event(event: BorrowedHandle<'_>) -> io::Result<()> {
     // SAFETY: as in `set_event`.
     succeeded(unsafe { ResetEvent(event.as_raw_handle()) })
@@ -44,47 +47,48 @@ fn succeeded(outcome: i32) -> io::Result<()> {
 
 /// A waker that sets an event object, which stays open while the waker or a clone of it lives.
 ///
-/// Whoever waits on the event resets it.
+/// The waiting thread resets the event.
 #[derive(Clone, Debug)]
-pub struct EventWaker(Arc<Event>);
+pub struct EventWaker(Arc<EventObject>);
 
 #[derive(Debug)]
-struct Event(Arc<OwnedHandle>);
+struct EventObject(Arc<OwnedHandle>);
 
 impl From<Arc<OwnedHandle>> for EventWaker {
-    /// `event` should be an event object: of anything else, wakes do nothing.
+    /// Converts an event object. With another kind of object, wakes do nothing.
     fn from(event: Arc<OwnedHandle>) -> Self {
-        Self(Arc::new(Event(event)))
+        Self(Arc::new(EventObject(event)))
     }
 }
 
 impl EventWaker {
-    /// Sets the event. It never panics: a waker has nobody to tell that its handle is no event.
+    /// Sets the event. It never panics: a waker has no caller to report to.
     pub fn wake_by_ref(&self) {
         self.0.set();
     }
 
-    /// This waker as a [`Waker`], without an allocation.
+    /// Converts this waker to a [`Waker`], without an allocation.
     #[must_use]
     pub fn into_waker(self) -> Waker {
         Waker::from(self.0)
     }
 
-    /// This waker as a [`RawWaker`], which owns one clone: turn it into a [`Waker`] once, or leak it.
+    /// Converts this waker to a [`RawWaker`], which owns one clone: turn it into a [`Waker`] once,
+    /// or leak it.
     #[must_use]
     pub fn into_raw_waker(self) -> RawWaker {
         RawWaker::from(self.0)
     }
 }
 
-impl Event {
+impl EventObject {
     fn set(&self) {
         use std::os::windows::io::AsHandle;
         let _ = set_event(self.0.as_handle());
     }
 }
 
-impl Wake for Event {
+impl Wake for EventObject {
     fn wake(self: Arc<Self>) {
         self.set();
     }

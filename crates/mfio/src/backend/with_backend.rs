@@ -16,12 +16,13 @@ use pin_project_lite::pin_project;
 pin_project! {
     /// A future that drives a backend along with itself. It holds the backend until it is dropped.
     ///
-    /// [`IoBackendExt::with_backend`](super::IoBackendExt::with_backend) makes it. A round polls the user's future, then the
-    /// backend, then nested backends. Rounds repeat while wakes are recorded in the wake flags, up to a limit; then the
-    /// future wakes itself and yields to the executor.
+    /// [`IoBackendExt::with_backend`](super::IoBackendExt::with_backend) makes it. A round polls
+    /// the user's future, then the backend, then nested backends. Rounds repeat while wakes are
+    /// recorded in the wake flags, up to a limit; then the future wakes itself and yields to the
+    /// executor.
     ///
-    /// When the user's future is ready, the backend is polled once more before the output is returned, so that operations
-    /// that it sent are submitted.
+    /// When the user's future is ready, the backend is polled once more before the output is
+    /// returned, so that operations that it sent are submitted.
     ///
     /// # Cancel safety
     ///
@@ -103,7 +104,8 @@ where
     }
 }
 
-/// A round, in which wakes are only recorded. Its end, unwinding included, clears its own bit of the wake flags only.
+/// A round, in which wakes are only recorded. Its end, unwinding included, clears its own bit of
+/// the wake flags only.
 struct Round<'a>(Option<(&'a AtomicU8, Entered)>);
 
 impl<'a> Round<'a> {
@@ -122,7 +124,8 @@ impl<'a> Round<'a> {
 impl Drop for Round<'_> {
     fn drop(&mut self) {
         if let Some((byte, entered)) = &mut self.0 {
-            // A wake recorded meanwhile stays in the byte: the next holder of the backend begins with a round.
+            // A wake recorded meanwhile stays in the byte: the next holder of the backend begins
+            // with a round.
             let _ = abandon(*byte, entered);
         }
     }

@@ -1,8 +1,9 @@
-//! The parker of a call. Consecutive calls on a thread reuse one parker; nested calls make their own.
+//! The parker of a call. Consecutive calls on a thread reuse one parker; nested calls make their
+//! own.
 //!
-//! A call takes a parker and its waker out of the thread's cache and puts them back at its end, unless clones of the waker
-//! are left. So a call that leaves no waker behind allocates nothing, and a late wake of an earlier call reaches no later
-//! one.
+//! A call takes a parker and its waker out of the thread's cache and puts them back at its end,
+//! unless clones of the waker are left. So a call that leaves no waker behind allocates nothing,
+//! and a late wake of an earlier call reaches no later one.
 
 use super::park_handle::ParkHandle;
 #[cfg(feature = "std")]
@@ -91,7 +92,8 @@ impl Drop for Lease {
 
 #[cfg(feature = "std")]
 impl Lease {
-    /// Takes the calling thread's cached parker, or makes one where calls are nested or left wakers behind.
+    /// Takes the calling thread's cached parker, or makes one where calls are nested or left wakers
+    /// behind.
     #[inline]
     pub(crate) fn of_this_thread() -> Self {
         let new = || Pair::new(Parker::new(Handle::Thread(thread::current())));

@@ -1,13 +1,14 @@
 //! Minimal executors: one future on one thread, which parks until the future is woken.
 //!
-//! With std, [`block_on`] parks the calling thread. Without it, bring something that parks ([`ParkHandle`]) and use
-//! [`block_on_parked`]. [`block_on_handle`] waits on a handle that the caller chooses. None of them drives a backend;
+//! With std, [`block_on`] parks the calling thread. Without it, bring something that parks
+//! ([`ParkHandle`]) and use [`block_on_parked`]. [`block_on_handle`] waits on a handle that the
+//! caller chooses. None of them drives a backend;
 //! [`IoBackendExt::block_on`](crate::backend::IoBackendExt::block_on) does.
 
 // | file | contents |
 // |---|---|
 // | `park_handle` | the primitive that a thread parks on |
-// | `parker` | the state word of a blocked thread: the reasons to look again, and how it is reached |
+// | `parker` | the state word of a blocked thread: reasons to look again, ways to reach it |
 // | `lease` | the parker of a call: each thread keeps one and reuses it |
 
 mod lease;
@@ -25,9 +26,10 @@ use core::task::{Context, Poll, Waker};
 
 /// Polls `future` until it is ready, and parks on `parker` between the polls.
 ///
-/// Each call has a waker of its own: a nested call on the same `parker` takes no wake from this one. A wake while the
-/// future is being polled costs no [`unpark`](ParkHandle::unpark); of many wakes while the thread is parked only the first
-/// does. A waker that is woken late may still unpark once after the call has returned.
+/// Each call has a waker of its own: a nested call on the same `parker` takes no wake from this
+/// one. A wake while the future is being polled costs no [`unpark`](ParkHandle::unpark); of many
+/// wakes while the thread is parked only the first does. A waker that is woken late may still
+/// unpark once after the call has returned.
 ///
 /// # Panics
 ///
@@ -78,8 +80,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Polls `future` with `waker` until it is ready, and parks on `handle` between the polls.
 ///
-/// A wake of `waker` must [unpark](ParkHandle::unpark) `handle`. With a polling handle and its own waker, this blocks on a
-/// future of [`with_backend`](crate::backend::IoBackendExt::with_backend).
+/// A wake of `waker` must [unpark](ParkHandle::unpark) `handle`. With a polling handle and its own
+/// waker, this blocks on a future of [`with_backend`](crate::backend::IoBackendExt::with_backend).
 ///
 /// # Panics
 ///

@@ -1,13 +1,16 @@
 //! [`ParkHandle`]: the primitive that a thread parks on.
 
-/// A primitive on which one thread (or core, or task of an RTOS) parks, and by which others unpark it.
+/// A primitive on which one thread (or core, or task of an RTOS) parks, and by which others unpark
+/// it.
 ///
-/// It works like the token of [`std::thread::park`](https://doc.rust-lang.org/std/thread/fn.park.html):
-/// [`unpark`](Self::unpark) makes the token available, [`park`](Self::park) waits for it and takes it. An `unpark` before
-/// the `park` makes that return at once, and many count as one. `park` may return without a token; callers check and park
-/// again.
+/// It works like the token of
+/// [`std::thread::park`](https://doc.rust-lang.org/std/thread/fn.park.html):
+/// [`unpark`](Self::unpark) makes the token available, [`park`](Self::park) waits for it and takes
+/// it. An `unpark` before the `park` makes that return at once, and many count as one. `park` may
+/// return without a token; callers check and park again.
 ///
-/// A [`PollingHandle`](crate::backend::PollingHandle) is one, too: it parks by waiting for its handle.
+/// A [`PollingHandle`](crate::backend::PollingHandle) is one, too: it parks by waiting for its
+/// handle.
 ///
 /// ```
 /// use mfio::poller::ParkHandle;
@@ -32,6 +35,7 @@ pub trait ParkHandle {
     /// Waits for the token and takes it.
     fn park(&self);
 
-    /// Makes the token available. Called from any context that wakes a future: it must neither block nor panic.
+    /// Makes the token available. Called from any context that wakes a future: it must neither
+    /// block nor panic.
     fn unpark(&self);
 }

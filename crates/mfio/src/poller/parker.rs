@@ -1,18 +1,19 @@
 //! The state word of a blocked thread: the reasons to look again, and how the thread is reached.
 //!
-//! Two parties reach it: wakers of the future that it blocks on ([`WOKEN`]), and parties that ask it to drive a backend
-//! ([`DRIVE`]). It waits in one of two ways: parked ([`PARKED`]), or on a backend's handle ([`AT_HANDLE`]), where only the
-//! waker of that handle reaches it.
+//! Two parties reach it: wakers of the future that it blocks on ([`WOKEN`]), and parties that ask
+//! it to drive a backend ([`DRIVE`]). It waits in one of two ways: parked ([`PARKED`]), or on a
+//! backend's handle ([`AT_HANDLE`]), where only the waker of that handle reaches it.
 //!
-//! What must hold:
+//! Invariants
 //!
-//! 1. A party that gives a reason sets it before it looks how the thread waits; the thread says how it waits before it
-//!    looks for reasons. Both are one read-modify-write of the same word, so one of them always sees the other.
-//! 2. Of several reasons only the first one reaches the thread: N wakes make one unpark or one wake of the handle, and
-//!    none while the thread is awake.
+//! 1. A party that gives a reason sets it before it looks how the thread waits; the thread says how
+//!    it waits before it looks for reasons. Both are one read-modify-write of the same word, so one
+//!    of them always sees the other.
+//! 2. Of several reasons only the first one reaches the thread: N wakes make one unpark or one wake
+//!    of the handle, and none while the thread is awake.
 //! 3. The handle's waker is stored before `AT_HANDLE` is set. It is woken without the lock.
-//! 4. An unpark may come late, when the thread waits for something else already: every wait looks at the word and waits
-//!    again.
+//! 4. An unpark may come late, when the thread waits for something else already: every wait looks
+//!    at the word and waits again.
 
 use super::park_handle::ParkHandle;
 use crate::lock::Lock;
@@ -82,7 +83,8 @@ impl Parker {
         }
     }
 
-    /// Parks the calling thread, whose parker this is, until there is a reason, and takes all there are.
+    /// Parks the calling thread, whose parker this is, until there is a reason, and takes all there
+    /// are.
     pub(crate) fn park(&self) -> Reason {
         loop {
             let before = self.state.fetch_or(PARKED, Ordering::AcqRel);
@@ -114,7 +116,8 @@ impl Parker {
     /// Has `waker` reach the thread, which waits on that waker's handle next, and then calls
     /// [`end_handle_wait`](Self::end_handle_wait).
     ///
-    /// Returns `false` when there is a reason to look again already: nothing has begun, and the caller must not wait.
+    /// Returns `false` when there is a reason to look again already: nothing has begun, and the
+    /// caller must not wait.
     #[must_use = "waiting in spite of a reason loses a wake"]
     pub(crate) fn begin_handle_wait(&self, waker: &Waker) -> bool {
         self.set_handle_waker(waker);
@@ -131,8 +134,8 @@ impl Parker {
         self.state.fetch_and(!AT_HANDLE, Ordering::AcqRel);
     }
 
-    /// Resets the state for the next call. Wakers of this call that are left may set a reason again: the next call then
-    /// polls once in vain.
+    /// Resets the state for the next call. Wakers of this call that are left may set a reason
+    /// again: the next call then polls once in vain.
     #[inline]
     pub(super) fn reset(&self) {
         let state = self.state.load(Ordering::Relaxed);
@@ -146,7 +149,8 @@ impl Parker {
     }
 
     fn take(&self, reason: u32) -> bool {
-        // A load suffices to see that there is none yet: a thread looks again before it parks or waits on a handle.
+        // A load suffices to see that there is none yet: a thread looks again before it parks or
+        // waits on a handle.
         self.state.load(Ordering::Relaxed) & reason != 0
             && self.state.fetch_and(!reason, Ordering::AcqRel) & reason != 0
     }

@@ -1,4 +1,5 @@
-//! Two or three threads, at most three preemptions. Relaxed variables stand for the memory that the drive lock protects.
+//! Two or three threads, at most three preemptions. Relaxed variables stand for the memory that the
+//! drive lock protects.
 
 use super::*;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,7 +12,8 @@ fn model(f: impl Fn() + Send + Sync + 'static) {
     builder.check(f);
 }
 
-/// A backend that counts the operations that senders queue, which are marked in `queued` (no lock of its own).
+/// A backend that counts the operations that senders queue, which are marked in `queued` (no lock
+/// of its own).
 struct World {
     lock: DriveLock,
     queued: [AtomicUsize; 2],

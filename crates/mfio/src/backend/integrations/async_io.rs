@@ -10,22 +10,24 @@ use core::task::{Context, Poll};
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// Drives backends from tasks of smol, or of any executor: async-io's reactor has a thread of its own if needed.
+/// Drives backends from tasks of smol, or of any executor: async-io's reactor has a thread of its
+/// own if needed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AsyncIo;
 
 impl Integration for AsyncIo {
     fn register(handle: &PollingHandle<'_>) -> Result<Box<dyn Registration>, ReactorError> {
-        // `new_nonblocking` leaves the file status flags alone; they are shared with the backend's descriptor.
+        // `new_nonblocking` leaves the file status flags alone; they are shared with the backend's
+        // descriptor.
         let fd = Async::new_nonblocking(duplicate(handle.handle)?)
             .map_err(|error| failed("registering", &error))?;
-        Ok(Box::new(Registered(fd)))
+        Ok(Box::new(AsyncIoRegistration(fd)))
     }
 }
 
-struct Registered(Async<OwnedFd>);
+struct AsyncIoRegistration(Async<OwnedFd>);
 
-impl Registration for Registered {
+impl Registration for AsyncIoRegistration {
     /// A process has one reactor.
     fn is_current(&self) -> bool {
         true

@@ -1,4 +1,5 @@
-//! The future behind every integration: an object with a backend, and a future that is driven along with it.
+//! The future behind every integration: an object with a backend, and a future that is driven along
+//! with it.
 
 #![allow(
     clippy::multiple_bound_locations,
@@ -63,7 +64,7 @@ pin_project! {
     {
         object: &'a B,
         #[pin]
-        state: State<'a, B::Backend, F>,
+        state: DrivenState<'a, B::Backend, F>,
         register: Register,
     }
 }
@@ -71,16 +72,20 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     #[project_replace = StateReplaced]
-    enum State<'a, B: ?Sized, F> {
+    enum DrivenState<'a, B: ?Sized, F> {
         Fresh { future: F },
-        Shared { sharing: &'a Sharing, waiter: Waiter<'a>, #[pin] future: F },
-        Exclusive { #[pin] both: WithBackend<'a, B, F>, registration: Option<Box<dyn Registration>> },
+        Shared { sharing: &'a Sharing, waiter: EventWaiter<'a>, #[pin] future: F },
+        Exclusive {
+            #[pin]
+            both: WithBackend<'a, B, F>,
+            registration: Option<Box<dyn Registration>>,
+        },
         Empty,
     }
 }
 
 /// The registration of a task on a shared backend for the next event.
-enum Waiter<'a> {
+enum EventWaiter<'a> {
     /// None: the task has not been polled yet.
     Unregistered,
     Task(TaskWaiter<'a>),
@@ -88,11 +93,12 @@ enum Waiter<'a> {
 }
 
 impl<'a, B: IoBackend + ?Sized, F: Future> Driven<'a, B, F> {
-    /// Drives the backend of `object` along with `future`; `register` registers its handle with a reactor.
+    /// Drives the backend of `object` along with `future`; `register` registers its handle with a
+    /// reactor.
     pub(super) fn new(object: &'a B, future: F, register: Register) -> Self {
         Self {
             object,
-            state: State::Fresh { future },
+            state: DrivenState::Fresh { future },
             register,
         }
     }
@@ -105,8 +111,8 @@ impl<B: IoBackend + ?Sized, F: Future> Future for Driven<'_, B, F> {
         let mut this = self.project();
         let (object, register) = (*this.object, *this.register);
         if let StateProjection::Fresh { .. } = this.state.as_mut().project() {
-            let StateReplaced::Fresh { future } = this.state.as_mut().project_replace(State::Empty)
-            else {
+            let replaced = this.state.as_mut().project_replace(DrivenState::Empty);
+            let StateReplaced::Fresh { future } = replaced else {
                 unreachable!("the state was looked at just now");
             };
             let begun = begin(object, future, register);
@@ -119,7 +125,7 @@ impl<B: IoBackend + ?Sized, F: Future> Future for Driven<'_, B, F> {
                 future,
             } => {
                 let when = sharing.when_polled();
-                let is_waiting = !matches!(waiter, Waiter::Unregistered);
+                let is_waiting = !matches!(waiter, EventWaiter::Unregistered);
                 poll_shared(sharing, when, is_waiting, future, cx, |cx| {
                     wait(object, sharing, waiter, register, cx)
                 })
@@ -138,18 +144,18 @@ fn begin<'a, B: IoBackend + ?Sized, F: Future>(
     object: &'a B,
     future: F,
     register: Register,
-) -> State<'a, B::Backend, F> {
+) -> DrivenState<'a, B::Backend, F> {
     if let Some(sharing) = object.sharing() {
-        return State::Shared {
+        return DrivenState::Shared {
             sharing,
-            waiter: Waiter::Unregistered,
+            waiter: EventWaiter::Unregistered,
             future,
         };
     }
     let registration = object
         .polling_handle()
         .map(|handle| registered(register, &handle));
-    State::Exclusive {
+    DrivenState::Exclusive {
         both: WithBackend::new(object.get_backend(), future),
         registration,
     }
@@ -163,21 +169,21 @@ fn registered(register: Register, handle: &PollingHandle<'_>) -> Box<dyn Registr
 fn wait<'a, B: IoBackend + ?Sized>(
     object: &'a B,
     sharing: &'a Sharing,
-    waiter: &mut Waiter<'a>,
+    waiter: &mut EventWaiter<'a>,
     register: Register,
     cx: &mut Context<'_>,
 ) {
     let Some(handle) = object.polling_handle() else {
-        if !matches!(waiter, Waiter::Task(_)) {
-            *waiter = Waiter::Task(TaskWaiter::new(sharing.waiters()));
+        if !matches!(waiter, EventWaiter::Task(_)) {
+            *waiter = EventWaiter::Task(TaskWaiter::new(sharing.waiters()));
         }
-        if let Waiter::Task(task) = waiter {
+        if let EventWaiter::Task(task) = waiter {
             task.wait(cx);
         }
         return;
     };
     let renewed = match waiter {
-        Waiter::Reactor(task) if task.is_current() => task.renew(cx.waker(), handle.cur_flags),
+        EventWaiter::Reactor(task) if task.is_current() => task.renew(cx.waker(), handle.cur_flags),
         _ => {
             sharing.waiters().set_handle_waker(&handle.waker);
             ReactorWaiter::join(
@@ -188,7 +194,7 @@ fn wait<'a, B: IoBackend + ?Sized>(
                 register,
                 || register(&handle),
             )
-            .map(|task| *waiter = Waiter::Reactor(task))
+            .map(|task| *waiter = EventWaiter::Reactor(task))
         }
     };
     if let Err(error) = renewed {
@@ -229,7 +235,7 @@ where
     Poll::Pending
 }
 
-impl fmt::Debug for Waiter<'_> {
+impl fmt::Debug for EventWaiter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unregistered => "Unregistered",

@@ -6,11 +6,13 @@
 //! | `tokio::Tokio` | tokio (feature `tokio`, Unix) |
 //! | `async_io::AsyncIo` | smol and everything else on async-io (feature `async-io`, Unix) |
 //!
-//! Each is one function, which [registers](Integration::register) a handle with a reactor. The rest is shared.
+//! Each is one function, which [registers](Integration::register) a handle with a reactor. The rest
+//! is shared.
 //!
-//! On a shared backend ([`IoBackend::sharing`]) any number of these futures may live at once, in any number of executors,
-//! beside threads in `block_on`; one [`drive`](Integration::drive) future, spawned once, serves all tasks of an executor. On
-//! an exclusive one a future holds the backend from its first poll until it is dropped.
+//! On a shared backend ([`IoBackend::sharing`]) any number of these futures may live at once, in
+//! any number of executors, beside threads in `block_on`; one [`drive`](Integration::drive) future,
+//! spawned once, serves all tasks of an executor. On an exclusive one a future holds the backend
+//! from its first poll until it is dropped.
 //!
 //! # Examples
 //!
@@ -53,13 +55,14 @@ pub use driven::Running;
 
 /// The way in which tasks of an executor wait for a backend.
 ///
-/// The futures are lazy: the closure does not run before their first poll. The user's future is polled with the executor's
-/// own waker. They are `Send` when the link, the closure and the future are (and the link's object is `Sync`).
+/// The futures are lazy: the closure does not run before their first poll. The user's future is
+/// polled with the executor's own waker. They are `Send` when the link, the closure and the future
+/// are (and the link's object is `Sync`).
 ///
 /// # Cancel safety
 ///
-/// Dropping a future at any time leaves the backend usable and stalls no other task. Operations that the user's future
-/// sent go on.
+/// Dropping a future at any time leaves the backend usable and stalls no other task. Operations
+/// that the user's future sent go on.
 pub trait Integration: Copy + Default {
     /// Registers `handle` with the reactor of the calling task.
     ///
@@ -67,15 +70,16 @@ pub trait Integration: Copy + Default {
     ///
     /// # Errors
     ///
-    /// When the calling task has no reactor, or the reactor refuses the handle. The future panics with the message.
+    /// When the calling task has no reactor, or the reactor refuses the handle. The future panics
+    /// with the message.
     fn register(handle: &PollingHandle<'_>) -> Result<Box<dyn Registration>, ReactorError>;
 
     /// Runs the future that `func` returns, and drives the backend of `link` along with it.
     ///
     /// # Panics
     ///
-    /// The future panics when the backend is exclusive and held, has completed or has panicked, and when the handle cannot be
-    /// registered.
+    /// The future panics when the backend is exclusive and held, has completed or has panicked, and
+    /// when the handle cannot be registered.
     fn run_with_mut<'a, B, Func, F>(
         link: &'a mut B,
         func: Func,
@@ -89,11 +93,11 @@ pub trait Integration: Copy + Default {
         Running::new(async move { Driven::new(link, func(link), Self::register).await })
     }
 
-    /// Like [`run_with_mut`](Self::run_with_mut), for a link that the future owns: an object, an `Arc` of one, or a
-    /// [`RefLink`].
+    /// Like [`run_with_mut`](Self::run_with_mut), for a link that the future owns: an object, an
+    /// `Arc` of one, or a [`RefLink`].
     ///
-    /// A body that borrows from the link is an async closure, `async |io| …`. Its output cannot borrow from the link, which
-    /// is dropped with the future:
+    /// A body that borrows from the link is an async closure, `async |io| …`. Its output cannot
+    /// borrow from the link, which is dropped with the future:
     ///
     /// ```compile_fail
     /// # // error without a code: lifetime may not live long enough
@@ -126,15 +130,17 @@ pub trait Integration: Copy + Default {
         })
     }
 
-    /// Returns a future that drives a shared backend without end: spawn it once, and all tasks of the executor just await.
+    /// Returns a future that drives a shared backend without end: spawn it once, and all tasks of
+    /// the executor just await.
     ///
-    /// It counts as a driver for all executors, so its own executor has to run. A reactor that does not run, as that of a
-    /// current-thread runtime outside of its `block_on`, leaves operations of other executors waiting. Drop the future
-    /// before the executor rests.
+    /// It counts as a driver for all executors, so its own executor has to run. A reactor that does
+    /// not run, as that of a current-thread runtime outside of its `block_on`, leaves operations of
+    /// other executors waiting. Drop the future before the executor rests.
     ///
     /// # Panics
     ///
-    /// The future panics when the backend is not shared, and as [`run_with_mut`](Self::run_with_mut).
+    /// The future panics when the backend is not shared, and as
+    /// [`run_with_mut`](Self::run_with_mut).
     fn drive<L: LinksIoBackend>(link: L) -> Running<Self, impl Future<Output = Infallible>> {
         let intent = DriveIntent::new(link.get_mut().sharing());
         Running::new(async move {

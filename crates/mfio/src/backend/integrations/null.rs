@@ -16,13 +16,14 @@ pub struct Null;
 pub type NullImpl<F> = Running<Null, F>;
 
 impl NullImpl<()> {
-    /// Runs the future that `func` returns, and drives the backend of a borrowed `link` along with it: a reference to the
-    /// object, or a [`RefLink`]. [`Null::run_with`](Integration::run_with) takes owned links.
+    /// Runs the future that `func` returns, and drives the backend of a borrowed `link` along with
+    /// it: a reference to the object, or a [`RefLink`]. [`Null::run_with`](Integration::run_with)
+    /// takes owned links.
     ///
     /// # Panics
     ///
-    /// The future panics when the backend is exclusive and held, when it has completed or panicked, and when it exports a
-    /// polling handle.
+    /// The future panics when the backend is exclusive and held, when it has completed or panicked,
+    /// and when it exports a polling handle.
     ///
     /// # Examples
     ///
@@ -56,8 +57,8 @@ impl NullImpl<()> {
 impl Integration for Null {
     fn register(_: &PollingHandle<'_>) -> Result<Box<dyn Registration>, ReactorError> {
         Err(ReactorError::new(
-            "`Null` cannot wait on a polling handle, and this backend exports one: use the integration of your executor \
-             (`Tokio`, `AsyncIo`), or `block_on`",
+            "`Null` cannot wait on a polling handle, and this backend exports one: use the \
+             integration of your executor (`Tokio`, `AsyncIo`), or `block_on`",
         ))
     }
 }

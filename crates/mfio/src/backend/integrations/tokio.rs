@@ -17,7 +17,8 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::runtime::{Handle, Id};
 use tokio::task::unconstrained;
 
-/// Drives backends from tasks of tokio, either flavour. The runtime needs its I/O driver (`enable_io`).
+/// Drives backends from tasks of tokio, either flavour. The runtime needs its I/O driver
+/// (`enable_io`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tokio;
 
@@ -25,8 +26,8 @@ impl Integration for Tokio {
     fn register(handle: &PollingHandle<'_>) -> Result<Box<dyn Registration>, ReactorError> {
         let runtime = Handle::try_current().map_err(|_| {
             ReactorError::new(
-                "a future of the `Tokio` integration was polled outside of a tokio runtime: use the integration of the \
-                 executor that polls it, or `block_on`",
+                "a future of the `Tokio` integration was polled outside of a tokio runtime: use \
+                 the integration of the executor that polls it, or `block_on`",
             )
         })?;
         let (_, write) = handle.max_flags.get();
@@ -36,22 +37,23 @@ impl Integration for Tokio {
             Interest::READABLE
         };
         let fd = duplicate(handle.handle)?;
-        // SAFETY: an `OwnedFd` is open until dropped and always names the same descriptor, and it is never taken out.
+        // SAFETY: an `OwnedFd` is open until dropped and always names the same descriptor, and it
+        // is never taken out.
         let fd = unsafe { AsyncFd::register_with_interest(fd, interest) }
             .map_err(|error| failed("registering", &error.into_parts().1))?;
-        Ok(Box::new(Registered {
+        Ok(Box::new(TokioRegistration {
             fd,
             runtime: runtime.id(),
         }))
     }
 }
 
-struct Registered {
+struct TokioRegistration {
     fd: AsyncFd<OwnedFd>,
     runtime: Id,
 }
 
-impl Registration for Registered {
+impl Registration for TokioRegistration {
     fn is_current(&self) -> bool {
         Handle::try_current().is_ok_and(|runtime| runtime.id() == self.runtime)
     }
@@ -62,7 +64,8 @@ impl Registration for Registered {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), ReactorError>> {
         let (_, write) = interests.get();
-        // Outside of the calling task's budget: with an exhausted one tokio would wake this waker at once, again and again.
+        // Outside of the calling task's budget: with an exhausted one tokio would wake this waker
+        // at once, again and again.
         let polled = pin!(unconstrained(poll_fn(|cx| {
             let mut ready = consume(self.fd.poll_read_ready(cx))?;
             if write {

@@ -1,7 +1,7 @@
 //! The watches of a backend.
 //!
-//! The list changes only with the first and the last task of a reactor, so it is copied then, and a look at it is a clone
-//! of one pointer. The tasks of a watch have a lock of their own.
+//! The list changes only with the first and the last task of a reactor, so it is copied then, and a
+//! look at it is a clone of one pointer. The tasks of a watch have a lock of their own.
 
 use super::watch::Watch;
 use crate::backend::waiters::Waiters;
@@ -21,28 +21,30 @@ impl Watches {
 
 /// The reactors that watch the handle of a backend.
 #[derive(Debug)]
-pub(crate) struct Reactors(Lock<List>);
+pub(crate) struct Reactors(Lock<WatchList>);
 
 #[derive(Debug, Default)]
-struct List {
+struct WatchList {
     watches: Watches,
-    /// The number of watches that were ever inserted: a party that saw another number has not seen all (R5).
+    /// The number of watches that were ever inserted: a party that saw another number has not seen
+    /// all (R5).
     inserted: usize,
 }
 
 impl Reactors {
     pub(in crate::backend) fn new() -> Self {
-        Self(Lock::new(List::default()))
+        Self(Lock::new(WatchList::default()))
     }
 
-    /// Returns the watches, and the number that [`insert`](Self::insert) needs to know which ones the caller has seen.
+    /// Returns the watches, and the number that [`insert`](Self::insert) needs to know which ones
+    /// the caller has seen.
     pub(super) fn look(&self) -> (Watches, usize) {
         let list = self.0.lock();
         (list.watches.clone(), list.inserted)
     }
 
-    /// Adds a watch, unless others were added since the look: one of them may suit the task that made it (R5). Returns
-    /// whether it was added.
+    /// Adds a watch, unless others were added since the look: one of them may suit the task that
+    /// made it (R5). Returns whether it was added.
     pub(super) fn insert(&self, watch: &Arc<Watch>, seen: usize) -> bool {
         let mut list = self.0.lock();
         if list.inserted != seen {
@@ -56,7 +58,8 @@ impl Reactors {
         true
     }
 
-    /// Removes a watch that has ended. Returns the list before, which is to be dropped where a panic is contained.
+    /// Removes a watch that has ended. Returns the list before, which is to be dropped where a
+    /// panic is contained.
     pub(super) fn remove(&self, watch: &Arc<Watch>) -> Watches {
         let mut list = self.0.lock();
         let others = list
@@ -73,7 +76,8 @@ impl Reactors {
         self.look().0.iter().for_each(|watch| watch.wake_tasks());
     }
 
-    /// Arms the watches that were left unarmed, or whose interests have changed. Called after each unlock.
+    /// Arms the watches that were left unarmed, or whose interests have changed. Called after each
+    /// unlock.
     pub(in crate::backend) fn rearm(&self, waiters: &Waiters, interests_may_change: bool) {
         if waiters.unarmed.load(Ordering::Acquire) == 0 && !interests_may_change {
             return;

@@ -22,7 +22,8 @@ pub(crate) struct ReactorWaiter<'a> {
 }
 
 impl<'a> ReactorWaiter<'a> {
-    /// Joins the watch of the current reactor; `make` registers the handle by `register` if there is none.
+    /// Joins the watch of the current reactor; `make` registers the handle by `register` if there
+    /// is none.
     ///
     /// The caller has set the waker of the handle, and looks at the drive lock afterwards.
     pub(crate) fn join(
@@ -55,8 +56,8 @@ impl<'a> ReactorWaiter<'a> {
         Ok(this)
     }
 
-    /// Adds a task to the watch of the current reactor, which `make` makes if there is none (R5). Returns the number of the
-    /// task, and whether the watch was made.
+    /// Adds a task to the watch of the current reactor, which `make` makes if there is none (R5).
+    /// Returns the number of the task, and whether the watch was made.
     fn join_watch(
         reactors: &Reactors,
         register: Register,

@@ -19,8 +19,8 @@ use core::task::{Context, Poll, Waker};
 pub(crate) struct Watch {
     runner: Weak<dyn Runner>,
     registration: Box<dyn Registration>,
-    /// The address of the function that made the registration: it tells integrations apart, which may use different
-    /// reactors on one thread.
+    /// The address of the function that made the registration: it tells integrations apart, which
+    /// may use different reactors on one thread.
     integration: usize,
     pub(super) interests: Arc<PollingFlags>,
     /// The interests for which it was armed last.
@@ -51,7 +51,8 @@ impl Wake for Trigger {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if let Some(watch) = self.0.upgrade() {
-            // A reactor must not be unwound. A panic of the backend has been recorded, and is raised in the waiters.
+            // A reactor must not be unwound. A panic of the backend has been recorded, and is
+            // raised in the waiters.
             contained(|| watch.on_ready());
         }
     }
@@ -86,7 +87,8 @@ impl Watch {
     /// Drives the backend: the reactor reports that the handle is ready.
     fn on_ready(&self) {
         if self.arming.fetch_or(AGAIN, Ordering::AcqRel) & ARMING != 0 {
-            // The thread that is arming sees it. A reactor that fires within `poll_ready` would recurse here.
+            // The thread that is arming sees it. A reactor that fires within `poll_ready` would
+            // recurse here.
             return;
         }
         let Some(runner) = self.runner.upgrade() else {
@@ -102,7 +104,8 @@ impl Watch {
         let _ = runner.drive(When::Always, &mut Rounds::new());
     }
 
-    /// Leaves arming to the holder of the drive lock (R4). Returns `false` when there is no holder any more.
+    /// Leaves arming to the holder of the drive lock (R4). Returns `false` when there is no holder
+    /// any more.
     fn leave_unarmed(&self, waiters: &Waiters) -> bool {
         self.mark_unarmed(waiters);
         waiters.drive_lock().still_locked() || !self.take_unarmed(waiters)
@@ -122,7 +125,8 @@ impl Watch {
         unarmed
     }
 
-    /// Arms again if it was left unarmed, or if the interests have changed. Returns whether the handle is ready.
+    /// Arms again if it was left unarmed, or if the interests have changed. Returns whether the
+    /// handle is ready.
     pub(super) fn rearm(&self, waiters: &Waiters) -> bool {
         let due = self.take_unarmed(waiters) || self.armed.get() != self.interests.get();
         due && !self.failed.load(Ordering::Acquire) && self.arm()
@@ -143,7 +147,8 @@ impl Watch {
         let mut ready = false;
         let mut first = true;
         for _ in 0..ARMS {
-            // Clears the events before this attempt, and the requests of other threads that found this one here.
+            // Clears the events before this attempt, and the requests of other threads that found
+            // this one here.
             self.arming.fetch_and(!AGAIN, Ordering::AcqRel);
             ready |= self.attempt() || !first;
             first = false;
@@ -169,7 +174,8 @@ impl Watch {
         let (read, write) = self.interests.get();
         self.armed.set_read(read);
         self.armed.set_write(write);
-        // Each "ready" consumes an event of the reactor (the contract of `Registration`), so this ends.
+        // Each "ready" consumes an event of the reactor (the contract of `Registration`), so this
+        // ends.
         loop {
             match self.poll_ready(&mut cx) {
                 Poll::Pending => return ready,
@@ -182,7 +188,8 @@ impl Watch {
         }
     }
 
-    /// Polls the registration, which is user code, on behalf of other tasks: one that panics has failed.
+    /// Polls the registration, which is user code, on behalf of other tasks: one that panics has
+    /// failed.
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), ReactorError>> {
         let mut polled = None;
         contained(|| polled = Some(self.registration.poll_ready(&self.armed, cx)));
@@ -232,7 +239,8 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// The tasks of a watch. Their wakers are woken only to report that the reactor failed or the backend died.
+/// The tasks of a watch. Their wakers are woken only to report that the reactor failed or the
+/// backend died.
 #[derive(Debug, Default)]
 pub(super) struct WatchTasks {
     pub(super) wakers: TaskWakers,
