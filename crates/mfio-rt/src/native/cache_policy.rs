@@ -114,6 +114,7 @@ impl Caching {
     }
 
     /// Records that the page cache had the bytes.
+    #[inline]
     pub(crate) fn hit(&self) {
         if self.misses.load(Relaxed) != 0 {
             self.misses.store(0, Relaxed);

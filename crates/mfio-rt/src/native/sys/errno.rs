@@ -13,6 +13,7 @@ pub(super) fn errno() -> Errno {
         .unwrap_or(libc::EIO)
 }
 
+#[inline]
 pub(super) fn count(result: isize) -> Result<usize, Errno> {
     usize::try_from(result).map_err(|_| errno())
 }

@@ -2,6 +2,7 @@
 
 mod errno;
 mod file;
+#[cfg(target_os = "linux")]
 mod limit;
 mod stat;
 mod transfer;

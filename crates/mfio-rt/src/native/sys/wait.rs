@@ -5,7 +5,9 @@
 //! 1. A [`BorrowedFd`] is open until the call returns.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
+#[cfg(target_os = "linux")]
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use super::errno::{Errno, errno};

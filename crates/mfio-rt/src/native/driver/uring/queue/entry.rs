@@ -16,6 +16,7 @@ const ON_RING: u64 = 2;
 const PUSHED_SHIFT: u32 = 2;
 
 impl Entry {
+    #[inline]
     pub(super) fn new(op: Op) -> Self {
         Self { op, state: 0 }
     }
@@ -25,6 +26,7 @@ impl Entry {
         self.state |= ON_RING | pushed_before << PUSHED_SHIFT;
     }
 
+    #[inline]
     pub(super) fn cancel(&mut self) {
         self.state |= CANCELLED;
     }
@@ -34,6 +36,7 @@ impl Entry {
         self.state & CANCELLED != 0
     }
 
+    #[inline]
     pub(super) fn is_on_ring(&self) -> bool {
         self.state & ON_RING != 0
     }
