@@ -249,7 +249,7 @@ where
     fn send_io(&self, pos: P, view: View<Write>) {
         let at = pos.to_u64();
         let relay = sent::relay(&self.shared, view, WriteThrough { at });
-        self.inner.send_io(pos, relay.send());
+        self.inner.send_io(pos, relay.start());
     }
 
     fn transfer_blocking(

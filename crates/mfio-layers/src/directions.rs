@@ -68,7 +68,7 @@ pub(crate) trait DirectionExt: Direction {
     /// Returns the view, if it has this direction.
     fn restore(view: AnyView) -> Option<View<Self>>;
 
-    /// Calls [`Relay::send`], which generic code cannot: it does not know that the buffer suits.
+    /// Calls [`Relay::start`], which generic code cannot: it does not know that the buffer suits.
     fn send<S: OnEnd<View<Self>>>(relay: Relay<View<Self>, S>) -> View<Self>;
 
     /// Copies the bytes of a write to the front of `own`. Does nothing for a read.
@@ -86,7 +86,7 @@ impl DirectionExt for Read {
 
     #[inline]
     fn send<S: OnEnd<View<Self>>>(relay: Relay<View<Self>, S>) -> View<Self> {
-        relay.send()
+        relay.start()
     }
 
     /// Forgets the direction in the type.
@@ -118,7 +118,7 @@ impl DirectionExt for Write {
 
     #[inline]
     fn send<S: OnEnd<View<Self>>>(relay: Relay<View<Self>, S>) -> View<Self> {
-        relay.send()
+        relay.start()
     }
 
     /// Forgets the direction in the type.

@@ -22,7 +22,7 @@ pub(crate) type SentPool<B, C, S> = RelayPool<B, SentState<C, S>>;
 
 /// The state of a relay: a request, and the shared state of its layer until the request has ended.
 pub(crate) struct SentState<C, S> {
-    shared: Option<Arc<C>>,
+    shared: Arc<C>,
     request: S,
 }
 
@@ -35,7 +35,7 @@ where
     S: Sent<B, C>,
 {
     let state = SentState {
-        shared: Some(shared.clone()),
+        shared: shared.clone(),
         request,
     };
     S::pool(shared).relay(buffer, state)
@@ -48,12 +48,8 @@ where
     S: Sent<B, C>,
 {
     #[inline]
-    fn on_end(mut relay: Relay<B, Self>, outcome: Outcome) {
-        // There is one: it is moved out here and nowhere else.
-        let Some(shared) = relay.state_mut().shared.take() else {
-            return;
-        };
-        let (buffer, Self { request, .. }) = S::pool(&shared).reclaim(relay);
+    fn on_end(relay: Relay<B, Self>, outcome: Outcome) {
+        let (buffer, Self { shared, request }) = relay.reclaim(|state| S::pool(&state.shared));
         request.ended(shared, buffer, outcome);
     }
 }

@@ -161,7 +161,7 @@ impl<Io> Timeout<Io> {
     {
         let len = view.len();
         match self.shared.begin(view, self.inner.alignment()) {
-            Ok(own) => self.inner.send_io(pos, own.send_prefix(len)),
+            Ok(own) => self.inner.send_io(pos, own.start_prefix(len)),
             Err((view, cause)) => view.fail(cause),
         }
     }

@@ -309,7 +309,7 @@ impl<Io, N: Now> Trace<Io, N> {
             span: span.clone(),
         };
         let relay = sent::relay(shared, view, timed);
-        span.within(|| self.inner.send_io(pos, relay.send()));
+        span.within(|| self.inner.send_io(pos, relay.start()));
     }
 
     fn transfer<D: DirectionExt, P: Position>(

@@ -32,7 +32,7 @@ impl Ends {
     /// Sends a read and gives it up.
     fn give_up(&self, io: &impl PacketIo<Read>, pos: u64) {
         let (in_flight, view) = Packet::new([0; 1]).start::<Read>();
-        io.send_io(pos, Relay::new(view, self.clone()).send());
+        io.send_io(pos, Relay::new(view, self.clone()).start());
         drop(in_flight);
     }
 

@@ -150,7 +150,7 @@ where
         self.count += 1;
         self.bytes += len;
         let refused = D::READS && len == 0 && relay.has_only_capacity();
-        let view = relay.send_inner::<D>();
+        let view = relay.start_inner::<D>();
         match refused {
             false => self.io.send_io(pos, view),
             true => view.fail(ErrorKind::InvalidInput),

@@ -243,7 +243,7 @@ impl Counted {
             fn on_end(_: mfio::packet::Relay<Box<[u8]>, Self>, _: mfio::packet::Outcome) {}
         }
         let bytes: Box<[u8]> = self.0;
-        mfio::packet::Relay::new(bytes, Keep(self.1)).send::<Read>()
+        mfio::packet::Relay::new(bytes, Keep(self.1)).start::<Read>()
     }
 }
 

@@ -37,7 +37,7 @@ fn a_view_that_is_taken_over_is_filled_in_place_and_ends_when_the_layer_says_so(
     let (in_flight, outer) = Packet::new(vec![0u8; 8]).start::<Read>();
     let address = outer.as_mut_ptr();
     let (relay, told) = relay(outer);
-    let mut inner = relay.send::<Read>();
+    let mut inner = relay.start::<Read>();
     assert_eq!(inner.as_mut_ptr(), address, "no copy");
     inner.bytes_mut().copy_from_slice(b"in place");
     inner.done();
@@ -55,7 +55,7 @@ fn a_view_that_is_taken_over_is_filled_in_place_and_ends_when_the_layer_says_so(
 fn only_what_failed_is_sent_again() {
     let (in_flight, outer) = Packet::new([0u8; 6]).start::<Read>();
     let (relay, told) = relay(outer);
-    let (mut a, b) = relay.send::<Read>().split_at(2);
+    let (mut a, b) = relay.start::<Read>().split_at(2);
     let (b, mut c) = b.split_at(2);
     a.bytes_mut().fill(1);
     a.done();
@@ -71,7 +71,7 @@ fn only_what_failed_is_sent_again() {
             Err(cause) => {
                 assert_eq!(cause.kind(), ErrorKind::Busy);
                 assert_eq!((part.offset(), part.len()), (2, 2));
-                again = Some(Relay::new(part, Tell(tell.0.clone())).send::<Read>());
+                again = Some(Relay::new(part, Tell(tell.0.clone())).start::<Read>());
             }
         }
     }
@@ -94,7 +94,7 @@ fn a_relay_that_is_dropped_fails_the_view_that_it_has() {
         if stage == 0 {
             drop(relay);
         } else {
-            let (head, tail) = relay.send::<Read>().split_at(2);
+            let (head, tail) = relay.start::<Read>().split_at(2);
             head.done();
             assert!(told.lock().unwrap().is_empty(), "the tail lives");
             drop(tail);
@@ -124,7 +124,7 @@ impl OnEnd<View<Read>> for Panics {
 #[test]
 fn a_layer_that_panics_fails_its_view_and_harms_no_driver() {
     let (in_flight, outer) = Packet::new([0u8; 4]).start::<Read>();
-    let view = Relay::new(outer, Panics).send::<Read>();
+    let view = Relay::new(outer, Panics).start::<Read>();
     // This is the driver: it is not unwound.
     view.done();
     assert_eq!(
@@ -137,8 +137,8 @@ fn a_layer_that_panics_fails_its_view_and_harms_no_driver() {
 fn what_is_sent_for_an_abandoned_view_is_abandoned_through_any_number_of_layers() {
     let (in_flight, outer) = Packet::new([0u8; 4]).start::<Read>();
     let (middle, told_outer) = relay(outer);
-    let (inner, told_middle) = relay(middle.send::<Read>());
-    let view = inner.send::<Read>();
+    let (inner, told_middle) = relay(middle.start::<Read>());
+    let view = inner.start::<Read>();
     assert!(!view.is_abandoned());
     drop(in_flight);
     assert!(view.is_abandoned());
@@ -154,7 +154,7 @@ fn what_is_sent_for_an_abandoned_view_is_abandoned_through_any_number_of_layers(
 fn copies_write_the_same_bytes_and_each_has_its_outcome() {
     let (in_flight, outer) = Packet::new(*b"abcd").start::<Write>();
     let (relay, told) = relay(outer);
-    let mut copies = relay.send_copies(NonZeroUsize::new(3).unwrap());
+    let mut copies = relay.start_copies(NonZeroUsize::new(3).unwrap());
     assert_eq!(copies.len(), 3);
     let (first, second) = (copies.next().unwrap(), copies.next().unwrap());
     assert_eq!(first.bytes(), b"abcd");
@@ -190,7 +190,7 @@ fn a_pool_keeps_blocks_and_nothing_of_what_they_carried() {
             let mut relay = pool.relay(AlignedBuf::new(16), state);
             assert_eq!(relay.len(), 16);
             relay.buffer_mut().fill(round);
-            let view = relay.send_prefix::<Write>(10);
+            let view = relay.start_prefix::<Write>(10);
             assert_eq!((view.len(), view.bytes()[0]), (10, round));
             view.done();
             let (relay, outcome) = told.lock().unwrap().pop().unwrap();
@@ -216,7 +216,7 @@ fn blocks_of_a_pool_that_has_gone_are_freed() {
     pool.reclaim(relays.next().unwrap());
     pool.reclaim(relays.next().unwrap());
     drop(pool);
-    let view = relays.next().unwrap().send::<Read>();
+    let view = relays.next().unwrap().start::<Read>();
     view.done();
     assert_eq!(told.lock().unwrap().len(), 1);
     told.lock().unwrap().clear();
@@ -227,7 +227,7 @@ fn blocks_of_a_pool_that_has_gone_are_freed() {
 fn empty_views_are_taken_over_like_others() {
     let (in_flight, outer) = Packet::new([0u8; 0]).start::<Read>();
     let (relay, told) = relay(outer);
-    relay.send::<Read>().fail(ErrorKind::NotFound);
+    relay.start::<Read>().fail(ErrorKind::NotFound);
     let (relay, outcome) = told.lock().unwrap().pop().unwrap();
     assert_eq!(outcome.first_error(), Some(ErrorKind::NotFound.into()));
     relay.into_parts().0.resolve(&outcome);
@@ -242,7 +242,7 @@ fn copies_that_cannot_be_counted_end_the_relay() {
     let (in_flight, view) = Packet::new([0u8; 0]).start::<Write>();
     let (relay, _) = relay(view);
     let sent = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        drop(relay.send_copies(std::num::NonZeroUsize::MAX));
+        drop(relay.start_copies(std::num::NonZeroUsize::MAX));
     }));
     assert!(sent.is_err());
     assert!(in_flight.is_ended(), "the view that it has fails");
@@ -263,8 +263,8 @@ fn a_relay_is_abandoned_when_its_layer_recalls_it_or_its_view_is() {
     let mark = Mark(Arc::new(Mutex::new(Some(false))));
     let (in_flight, outer) = Packet::new([0u8; 8]).start::<Read>();
     let (lower, told) = relay(Recallable::new(outer, mark.clone()));
-    let (upper, kept) = relay(lower.send::<Read>());
-    let view = upper.send::<Read>();
+    let (upper, kept) = relay(lower.start::<Read>());
+    let view = upper.start::<Read>();
     assert!(!view.is_abandoned());
     *mark.0.lock().unwrap() = Some(true);
     assert!(
@@ -286,7 +286,7 @@ fn a_relay_is_abandoned_when_its_layer_recalls_it_or_its_view_is() {
 fn hazard_a_recall_that_panics_takes_whoever_asks_along() {
     let mark = Mark(Arc::new(Mutex::new(Some(false))));
     let (relay, told) = relay(Recallable::new([1u8; 4], mark.clone()));
-    let view = relay.send::<Write>();
+    let view = relay.start::<Write>();
     mark.0.lock().unwrap().take();
     assert!(!view.is_abandoned());
     view.done();

@@ -165,7 +165,7 @@ impl<Io: PacketIo<Read> + Send + Sync + 'static> Core<Io> {
             };
             let relay = D::relays(self).relay(buffer, walk);
             match &physical {
-                Some(physical) => PacketIo::<Read>::send_io(physical, pos, relay.send_prefix(len)),
+                Some(physical) => PacketIo::<Read>::send_io(physical, pos, relay.start_prefix(len)),
                 // Its views fail, as all do that nobody ends.
                 None => drop(relay),
             }

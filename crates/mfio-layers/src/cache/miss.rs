@@ -96,7 +96,7 @@ impl CacheShared {
             });
         };
         let relay = sent::relay(self, memory, Fetch { set, way });
-        inner.send_io(pos, relay.send_prefix(self.block()));
+        inner.send_io(pos, relay.start_prefix(self.block()));
     }
 }
 
@@ -133,7 +133,7 @@ where
         (Ok(memory), Some(pos)) => {
             let relay = Relay::new(memory, BouncedRead { view, within });
             let len = addressable::<P>(start, len);
-            inner.send_io(pos, relay.send_prefix(len));
+            inner.send_io(pos, relay.start_prefix(len));
         }
         (Ok(_), None) => view.fail(ErrorKind::UnexpectedEof),
         (Err(cause), _) => view.fail(cause),

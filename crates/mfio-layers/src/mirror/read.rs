@@ -55,7 +55,7 @@ impl<P: Position> ReplicaRead<P> {
     {
         let (pos, replica) = (self.pos, self.replica);
         let relay = sent::relay(shared, view, self);
-        objects[replica].send_io(pos, relay.send());
+        objects[replica].send_io(pos, relay.start());
     }
 
     /// Reads a failed range from the next replica, if there is one. Calls nest no deeper than there
@@ -144,7 +144,7 @@ impl<P: Position> ReplicaRead<P> {
                     within,
                 };
                 let relay = Relay::new(memory, bounce);
-                objects[replica].send_io(pos, relay.send_prefix(len));
+                objects[replica].send_io(pos, relay.start_prefix(len));
             }
             Err(cause) => view.fail(self.cause.unwrap_or(cause)),
         }

@@ -61,7 +61,7 @@ where
     fn send(self: &Arc<Self>, objects: &[Io], pos: P, view: View<Write>, number: Option<Number>) {
         let copies = NonZeroUsize::new(objects.len()).unwrap_or(NonZeroUsize::MIN);
         let relay = sent::relay(self, view, ReplicatedWrite { number });
-        for (replica, copy) in objects.iter().zip(relay.send_copies(copies)) {
+        for (replica, copy) in objects.iter().zip(relay.start_copies(copies)) {
             replica.send_io(pos, copy);
         }
     }

@@ -61,7 +61,7 @@ where
     fn send_io(&self, pos: P, view: View<Read>) {
         let at = pos.to_u64();
         let relay = sent::relay(self.shared, view, TailRead { at });
-        self.base.send_io(pos, relay.send());
+        self.base.send_io(pos, relay.start());
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {

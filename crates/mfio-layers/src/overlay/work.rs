@@ -44,7 +44,7 @@ where
             return self.drain();
         };
         let relay = sent::relay(self, view, WholeWrite { granules });
-        objects.top.send_io(pos, relay.send());
+        objects.top.send_io(pos, relay.start());
     }
 
     fn fetch(
@@ -85,7 +85,7 @@ where
         let relay = sent::relay(self, buffer, copy);
         objects
             .base
-            .send_io(pos, relay.send_prefix(self.extent.size(granule)));
+            .send_io(pos, relay.start_prefix(self.extent.size(granule)));
     }
 
     /// Fails a partial write, which leaves the granule as it was.
@@ -273,6 +273,6 @@ impl<P: Address> CopyUp<P> {
         self.fetched = true;
         let (pos, len) = (self.pos, shared.extent.size(self.granule));
         let relay = sent::relay(shared, buffer, self);
-        objects.top.send_io(pos, relay.send_prefix(len));
+        objects.top.send_io(pos, relay.start_prefix(len));
     }
 }

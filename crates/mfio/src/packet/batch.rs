@@ -1,9 +1,10 @@
 //! [`Batch`]: many buffers with a position each, as one packet.
 //!
 //! Invariants are those of [`header`](super::header) and [`block`](super::block); in addition
-//! 1. The block of a batch is a `Block<Items<B, P>>`. While views are in flight its vector is neither changed nor moved, so
-//!    the parts in it, and regions within them, stay where they are; and it is only read through raw pointers to one item's
-//!    position, offset and length, because buffers may lie within the parts.
+//! 1. The block of a batch is a `Block<Items<B, P>>`. While views are in flight its vector is
+//!    neither changed nor moved, so the parts in it, and regions within them, stay where they are;
+//!    and it is only read through raw pointers to one item's position, offset and length, because
+//!    buffers may lie within the parts.
 //! 2. Offsets of items are the sums of the lengths before them.
 #![allow(unsafe_code)]
 
@@ -14,8 +15,8 @@ mod tests;
 
 use super::block::Packet;
 use super::buffer::{Buffer, BufferFor, ReadBuffer};
+use super::failures::FailedRange;
 use super::in_flight::InFlight;
-use super::outcome::FailedRange;
 use super::state::State;
 use crate::error::ErrorKind;
 use crate::io::{Direction, Position};
@@ -32,7 +33,7 @@ use sends::fail_at_start;
 
 struct Item<B: Buffer, P> {
     pos: P,
-    /// Where it begins in the outcome.
+    /// Offset in the outcome.
     offset: usize,
     len: usize,
     parts: ManuallyDrop<B::Parts>,
@@ -41,26 +42,27 @@ struct Item<B: Buffer, P> {
 impl<B: Buffer, P> Item<B, P> {
     fn region(&mut self) -> (*mut u8, usize) {
         let parts: *mut ManuallyDrop<B::Parts> = &raw mut self.parts;
-        // SAFETY: the parts were made by `into_parts` and are in place; `ManuallyDrop` is transparent.
+        // SAFETY: the parts were made by `into_parts` and are in place; `ManuallyDrop` is
+        // transparent.
         unsafe { B::region(parts.cast()) }
     }
 
     /// Whether the buffer has a capacity and no length.
     fn has_only_capacity(&self) -> bool {
         let parts: *const ManuallyDrop<B::Parts> = &raw const self.parts;
-        // SAFETY: as in `region`; an item without bytes has no region that others could use.
+        // SAFETY: as in `region`; an item without bytes has no region that could be used.
         self.len == 0 && unsafe { B::has_only_capacity(parts.cast()) }
     }
 
     fn into_buffer(self) -> (P, B) {
-        // SAFETY: made by `into_parts`; whoever has the item by value has the batch alone.
+        // SAFETY: made by `into_parts`; a caller that has the item by value has the batch alone.
         (self.pos, unsafe {
             B::from_parts(ManuallyDrop::into_inner(self.parts))
         })
     }
 }
 
-/// What is in the packet of a batch: as a buffer of its own it has no bytes.
+/// The items of a batch. As a buffer it has no bytes.
 pub(crate) struct Items<B: Buffer, P>(Vec<Item<B, P>>);
 
 // SAFETY: the region is empty.
@@ -106,8 +108,8 @@ impl<B: Buffer, P> fmt::Debug for ItemsParts<B, P> {
     }
 }
 
-/// Buffers with a position each, sent as one request: one packet, one future, one wake-up, an outcome for each. Used again
-/// it allocates nothing.
+/// Buffers with a position each, sent as one request: one packet, one future, one wake-up, an
+/// outcome for each. Used again it allocates nothing.
 ///
 /// The high level is [`read_batch`](crate::traits::IoRead::read_batch) and
 /// [`write_batch`](crate::traits::IoWrite::write_batch).
@@ -133,17 +135,17 @@ impl<B: Buffer, P> fmt::Debug for ItemsParts<B, P> {
 pub struct Batch<B: Buffer, P: Position = u64> {
     packet: Packet<Items<B, P>>,
     total: usize,
-    /// Where in the outcome the first buffer is that has a capacity and no length.
+    /// Offset in the outcome of the first buffer that has a capacity and no length.
     unfilled: Option<usize>,
 }
 
 impl<B: Buffer, P: Position> Batch<B, P> {
-    /// An empty batch. Allocates.
+    /// Creates an empty batch. Allocates.
     pub fn new() -> Self {
         Self::with_capacity(0)
     }
 
-    /// An empty batch with room for `items` buffers.
+    /// Creates an empty batch with room for `items` buffers.
     pub fn with_capacity(items: usize) -> Self {
         Self {
             packet: Packet::new(Items(Vec::with_capacity(items))),
@@ -162,11 +164,11 @@ impl<B: Buffer, P: Position> Batch<B, P> {
         unsafe { &mut (*self.packet.parts()).0 }
     }
 
-    /// Adds a buffer, to be read from, or written to, `pos` and the following.
+    /// Adds a buffer, to be transferred from or to `pos` on.
     ///
     /// # Panics
-    /// Where all buffers together have more bytes than can be counted, which takes the same static memory many times. The
-    /// buffer is dropped, and the batch is as it was.
+    /// If all buffers together have more than `usize::MAX` bytes, which takes the same static
+    /// memory many times. The buffer is dropped, and the batch is unchanged.
     pub fn push(&mut self, pos: P, buffer: B) {
         let mut item = Item::<B, P> {
             pos,
@@ -186,37 +188,37 @@ impl<B: Buffer, P: Position> Batch<B, P> {
         self.total = total;
     }
 
-    /// How many buffers there are.
+    /// Returns the number of buffers.
     pub fn len(&self) -> usize {
         self.items().len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.items().is_empty()
     }
 
-    /// How many bytes all buffers have together.
+    /// Returns the length of all buffers together in bytes.
     pub fn total_bytes(&self) -> usize {
         self.total
     }
 
-    /// The position of a buffer.
+    /// Returns the position of a buffer.
     ///
     /// # Panics
-    /// Where there is no buffer number `index`.
+    /// If there is no buffer number `index`.
     pub fn position(&self, index: usize) -> P {
         self.items()[index].pos
     }
 
-    /// The bytes of a buffer.
+    /// Returns the bytes of a buffer.
     ///
     /// # Panics
-    /// Where there is no buffer number `index`.
+    /// If there is no buffer number `index`.
     pub fn bytes(&self, index: usize) -> &[u8] {
         let item: *const Item<B, P> = &self.items()[index];
-        // SAFETY: the parts are in place, and nobody else reaches the bytes, or all only read them: the batch is borrowed
-        // and idle. The region is initialised (header 6).
+        // SAFETY: the parts are in place, and the bytes are not accessed, or only read: the batch
+        // is borrowed and idle. The region is initialised (header 6).
         unsafe {
             let parts: *const ManuallyDrop<B::Parts> = &raw const (*item).parts;
             let (data, len) = B::region(parts.cast_mut().cast());
@@ -224,42 +226,43 @@ impl<B: Buffer, P: Position> Batch<B, P> {
         }
     }
 
-    /// The bytes of a buffer, to be changed.
+    /// Returns the bytes of a buffer, to be changed.
     ///
     /// # Panics
-    /// Where there is no buffer number `index`.
+    /// If there is no buffer number `index`.
     pub fn bytes_mut(&mut self, index: usize) -> &mut [u8]
     where
         B: ReadBuffer,
     {
         let (data, len) = self.items_mut()[index].region();
-        // SAFETY: as in `bytes`; the batch is borrowed exclusively, and a `ReadBuffer` may be written.
+        // SAFETY: as in `bytes`; the batch is borrowed exclusively, and a `ReadBuffer` may be
+        // written.
         unsafe { core::slice::from_raw_parts_mut(data, len) }
     }
 
-    /// Changes the position of a buffer: the next request is about another place.
+    /// Changes the position of a buffer, for the next request.
     ///
     /// # Panics
-    /// Where there is no buffer number `index`.
+    /// If there is no buffer number `index`.
     pub fn set_position(&mut self, index: usize, pos: P) {
         self.items_mut()[index].pos = pos;
     }
 
-    /// Takes all buffers out, with their positions. Room for as many is kept. Those that are left when the iterator is dropped
-    /// are dropped too.
+    /// Takes all buffers out, with their positions. The capacity is kept. Those that are left when
+    /// the iterator is dropped are dropped too.
     pub fn drain(&mut self) -> impl ExactSizeIterator<Item = (P, B)> + '_ {
         (self.total, self.unfilled) = (0, None);
         Drain(self.items_mut().drain(..))
     }
 
-    /// Where in the outcome a buffer is.
+    /// Returns the range of a buffer in the outcome.
     pub(crate) fn range(&self, index: usize) -> core::ops::Range<usize> {
         let item = &self.items()[index];
         item.offset..item.offset + item.len
     }
 
-    /// Starts the request: the views are to be sent to their positions, the future awaited. With `segments` the initiator
-    /// hears of each range, see [`Packet::start_segments`].
+    /// Starts the request: send the views to their positions, and await the future. With `segments`
+    /// the future returns each range as it ends, see [`Packet::start_segments`].
     pub(crate) fn start<D: Direction>(
         self,
         segments: bool,
@@ -267,11 +270,11 @@ impl<B: Buffer, P: Position> Batch<B, P> {
     where
         B: BufferFor<D>,
     {
-        self.start_up_to(State::MOST_VIEWS, segments)
+        self.start_up_to(State::MAX_VIEWS, segments)
     }
 
-    /// What fails before it is sent, with `most` views: the buffers from that number on, where
-    /// there are more than can be counted (on machines of 32 bits), and reads into a capacity
+    /// Returns the ranges that fail before they are sent: the buffers from number `most` on, if
+    /// there are more than views can be counted (on 32-bit systems), and reads into a capacity
     /// without a length.
     fn failed_at_start<D: Direction>(&self, most: usize) -> [Option<FailedRange>; 2] {
         let unfilled = self
@@ -303,7 +306,8 @@ impl<B: Buffer, P: Position> Batch<B, P> {
         let unfilled = self.unfilled;
         let items = NonNull::from_mut(self.items_mut().as_mut_slice()).cast();
         let header = self.packet.into_raw();
-        // SAFETY: the block was the packet's alone; its units of COUNT go to `Sends`, the initiator's side to the future.
+        // SAFETY: the block was the packet's alone; its units of COUNT go to `Sends`, the
+        // initiator's part to the future.
         let in_flight = unsafe {
             let stale = (*header.as_ptr()).side.lock().segments.clear();
             drop(stale);
@@ -362,7 +366,7 @@ impl<B: Buffer, P: Position> fmt::Debug for Batch<B, P> {
     }
 }
 
-/// The buffers of a batch, taken out. An item by itself does not drop its buffer.
+/// An iterator over the buffers taken out of a batch. An item by itself does not drop its buffer.
 struct Drain<'a, B: Buffer, P>(alloc::vec::Drain<'a, Item<B, P>>);
 
 impl<B: Buffer, P> Iterator for Drain<'_, B, P> {

@@ -1,17 +1,16 @@
 //! [`Packet`]: the heap block of a request while nothing is in flight.
 //!
 //! Invariants are those of [`header`](super::header); in addition
-//! 1. A `Packet` means: COUNT is 0, the block is this packet's alone, and both waker places are empty.
-//! 2. The block of a `Packet<B>` is a `Block<B>`, made by `Packet::new`. Of exactly this `B`: its functions were chosen when
-//!    it was made, and what is put into it later is turned back by them. So neither a packet nor what becomes one may be
-//!    taken for that of a subtype or supertype.
+//! 1. A `Packet` means: COUNT is 0, the block is this packet's alone, and both waker places are
+//!    empty.
+//! 2. The block of a `Packet<B>` is a `Block<B>`, made by `Packet::new`. Of exactly this `B`: its
+//!    functions were chosen when it was made, and buffers that are put into it later are turned
+//!    back by them. So neither a packet nor a value that becomes one may be taken for that of a
+//!    subtype or supertype.
 #![allow(unsafe_code)]
 
-use super::buffer::{Buffer, BufferFor, Exact, ReadBuffer};
+use super::buffer::{Buffer, Exact, ReadBuffer};
 use super::header::{Header, VTable};
-use super::in_flight::InFlight;
-use super::view::View;
-use crate::io::Direction;
 use alloc::boxed::Box;
 use core::fmt;
 use core::marker::PhantomData;
@@ -26,7 +25,7 @@ struct Block<B: Buffer> {
 }
 
 impl<B: Buffer> Block<B> {
-    /// Of a packet with a future.
+    /// The functions of a packet with a future.
     const VTABLE: VTable = VTable {
         free: free::<B>,
         relayed: no_relay,
@@ -34,7 +33,7 @@ impl<B: Buffer> Block<B> {
     };
 }
 
-/// A packet with a future is no relay: RELAY is never set, so nobody calls this.
+/// Panics: a packet with a future is no relay, so RELAY is never set.
 unsafe fn no_relay(_: NonNull<Header>, _: bool) {
     unreachable!("a packet that was not sent as a relay ended as one")
 }
@@ -42,18 +41,19 @@ unsafe fn no_relay(_: NonNull<Header>, _: bool) {
 /// Frees a block and drops its buffer, in this order: the drop may run code of the user.
 ///
 /// # Safety
-/// `header` heads a `Block<B>` that is the caller's alone, who gives it up.
+/// `header` heads a `Block<B>` that is the caller's alone, and is given up.
 pub(super) unsafe fn free<B: Buffer>(header: NonNull<Header>) {
     // SAFETY: the caller's promise is passed on.
     drop(unsafe { take_apart::<B>(header) });
 }
 
-/// Frees a block without its parts, which the caller has moved out, or which have nothing to drop.
+/// Frees a block without its parts, which were moved out, or which have nothing to drop.
 ///
 /// # Safety
 /// As for [`free`].
 pub(super) unsafe fn free_block<B: Buffer>(header: NonNull<Header>) {
-    // SAFETY: the block came from `Box::into_raw` of a `Block<B>` (invariant 2), and nobody else has it.
+    // SAFETY: the block came from `Box::into_raw` of a `Block<B>` (invariant 2), and is the
+    // caller's alone.
     drop(unsafe { Box::from_raw(header.cast::<Block<B>>().as_ptr()) });
 }
 
@@ -62,13 +62,15 @@ pub(super) unsafe fn free_block<B: Buffer>(header: NonNull<Header>) {
 /// # Safety
 /// As for [`free`].
 unsafe fn take_apart<B: Buffer>(header: NonNull<Header>) -> B {
-    // SAFETY: the block came from `Box::into_raw` of a `Block<B>` (invariant 2), and nobody else has it.
+    // SAFETY: the block came from `Box::into_raw` of a `Block<B>` (invariant 2), and is the
+    // caller's alone.
     let block = unsafe { Box::from_raw(header.cast::<Block<B>>().as_ptr()) };
-    // SAFETY: the parts were made by `into_parts` and nobody uses the region any more.
+    // SAFETY: the parts were made by `into_parts`, and the region is not used any more.
     unsafe { B::from_parts(ManuallyDrop::into_inner(block.parts)) }
 }
 
-/// A buffer in a heap block of its own, ready to be sent, again and again: one allocation for any number of requests.
+/// A buffer in a heap block of its own, ready to be sent, again and again: one allocation for any
+/// number of requests.
 ///
 /// ```
 /// use mfio::packet::Packet;
@@ -79,7 +81,7 @@ unsafe fn take_apart<B: Buffer>(header: NonNull<Header>) -> B {
 /// ```
 pub struct Packet<B: Buffer> {
     header: NonNull<Header>,
-    /// Has one, and is invariant (invariant 2).
+    /// Owns a buffer, and is invariant in its type (invariant 2).
     buffer: PhantomData<(B, Exact<B>)>,
 }
 
@@ -116,18 +118,19 @@ impl<B: Buffer> Packet<B> {
         this
     }
 
-    /// How many bytes the buffer has, all of them, whatever length an operation was [started](Self::start_prefix) with.
+    /// Returns the length of the whole buffer in bytes, whatever length an operation was
+    /// [started](Self::start_prefix) with.
     #[inline]
     pub fn len(&self) -> usize {
         self.region().1
     }
 
-    /// Whether the buffer has no bytes.
+    /// Returns whether the buffer has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the buffer has a capacity and no length.
+    /// Returns whether the buffer has a capacity and no length.
     #[inline]
     pub(crate) fn has_only_capacity(&self) -> bool {
         // SAFETY: the parts were made by `into_parts` and are in place, and this packet is idle
@@ -135,112 +138,57 @@ impl<B: Buffer> Packet<B> {
         unsafe { B::has_only_capacity(self.parts()) }
     }
 
-    /// The bytes of the buffer.
+    /// Returns the bytes of the buffer.
     #[inline]
     pub fn buffer(&self) -> &[u8] {
         let (data, len) = self.region();
-        // SAFETY: initialised and in place (header 6), and reached only through this packet (invariant 1); a buffer that
-        // others read too is never written (its trait says so).
+        // SAFETY: initialised and in place (header 6), and reached only through this packet
+        // (invariant 1); a shared buffer is never written (its trait says so).
         unsafe { core::slice::from_raw_parts(data, len) }
     }
 
-    /// The bytes of the buffer, to be changed.
+    /// Returns the bytes of the buffer, to be changed.
     #[inline]
     pub fn buffer_mut(&mut self) -> &mut [u8]
     where
         B: ReadBuffer,
     {
         let (data, len) = self.region();
-        // SAFETY: as in `buffer`; `self` is borrowed exclusively, and a `ReadBuffer` may be written.
+        // SAFETY: as in `buffer`; `self` is borrowed exclusively, and a `ReadBuffer` may be
+        // written.
         unsafe { core::slice::from_raw_parts_mut(data, len) }
     }
 
     /// Takes the buffer out and frees the packet.
     pub fn into_buffer(self) -> B {
-        // SAFETY: the block is this packet's alone and of this kind (invariants 1, 2); the packet is not dropped.
+        // SAFETY: the block is this packet's alone and of this kind (invariants 1, 2); the packet
+        // is not dropped.
         unsafe { take_apart::<B>(self.into_raw()) }
     }
 
-    /// Exchanges the buffer and keeps the packet: how owned buffers that come and go are sent without allocating.
+    /// Replaces the buffer. Returns the old one. Sends many owned buffers with one packet, without
+    /// allocating.
     pub fn replace(&mut self, buffer: B) -> B {
         let new = ManuallyDrop::new(buffer.into_parts());
-        // SAFETY: the block is this packet's alone (invariants 1, 2), so the parts may be moved out and in.
+        // SAFETY: the block is this packet's alone (invariants 1, 2), so the parts may be moved out
+        // and in.
         let old = unsafe { core::ptr::replace(self.parts().cast(), new) };
         self.locate();
         // SAFETY: these parts came from `into_parts`, and the packet has others now.
         unsafe { B::from_parts(ManuallyDrop::into_inner(old)) }
     }
 
-    /// Starts an operation on the whole buffer: the view is to be sent, the future awaited.
-    ///
-    /// This is the low level; most users call [`read_packet_at`](crate::traits::IoRead::read_packet_at) and
-    /// [`write_packet_at`](crate::traits::IoWrite::write_packet_at). Allocates nothing.
-    #[inline]
-    pub fn start<D: Direction>(self) -> (InFlight<B, D>, View<D>)
-    where
-        B: BufferFor<D>,
-    {
-        let len = self.len();
-        self.start_prefix(len)
-    }
-
-    /// Starts an operation on the first `len` bytes of the buffer, or on all where there are not so many: so many bytes has
-    /// the view, and [`Outcome::len`](super::Outcome::len) is the same. The bytes behind stay as they are.
-    #[inline]
-    pub fn start_prefix<D: Direction>(self, len: usize) -> (InFlight<B, D>, View<D>)
-    where
-        B: BufferFor<D>,
-    {
-        let len = len.min(self.len());
-        let header = self.into_raw();
-        // SAFETY: the block was the packet's alone (invariant 1) and is handed over: one unit of COUNT to the view, the
-        // initiator's side to the future. The buffer suits `D`, and `len` is within it.
-        unsafe {
-            (*header.as_ptr()).len = len;
-            (*header.as_ptr()).state.start();
-            let data = (*header.as_ptr()).data;
-            (InFlight::new(header), View::new(header, data, 0, len))
-        }
-    }
-
-    /// As [`start`](Self::start); the initiator hears of each range as it ends, by
-    /// [`next_segment`](InFlight::next_segment). Costs each view a lock, and some ends a wake-up more.
-    pub fn start_segments<D: Direction>(self) -> (InFlight<B, D>, View<D>)
-    where
-        B: BufferFor<D>,
-    {
-        let len = self.len();
-        self.start_prefix_segments(len)
-    }
-
-    /// As [`start_segments`](Self::start_segments), on the first `len` bytes, or on all where there are not so many.
-    pub(crate) fn start_prefix_segments<D: Direction>(self, len: usize) -> (InFlight<B, D>, View<D>)
-    where
-        B: BufferFor<D>,
-    {
-        let len = len.min(self.len());
-        let header = self.into_raw();
-        // SAFETY: as in `start_prefix`.
-        unsafe {
-            let stale = (*header.as_ptr()).side.lock().segments.clear();
-            drop(stale);
-            (*header.as_ptr()).len = len;
-            (*header.as_ptr()).state.start_many(1, true);
-            let data = (*header.as_ptr()).data;
-            (InFlight::new(header), View::new(header, data, 0, len))
-        }
-    }
-
-    /// Gives the block up as a pointer.
+    /// Turns the packet into a pointer to its block.
     #[inline]
     pub(super) fn into_raw(self) -> NonNull<Header> {
         ManuallyDrop::new(self).header
     }
 
-    /// Takes a block up again.
+    /// Makes the packet of a block.
     ///
     /// # Safety
-    /// `header` heads a block made for `B`, in the state of an idle packet (invariants 1 and 2), and is given up.
+    /// `header` heads a block made for `B`, in the state of an idle packet (invariants 1 and 2),
+    /// and is given up.
     #[inline]
     pub(super) unsafe fn from_raw(header: NonNull<Header>) -> Self {
         Self {
@@ -249,7 +197,7 @@ impl<B: Buffer> Packet<B> {
         }
     }
 
-    /// Where the parts of a block are.
+    /// Returns the address of a block's parts.
     ///
     /// # Safety
     /// `header` heads a live `Block<B>`.
@@ -269,7 +217,7 @@ impl<B: Buffer> Packet<B> {
         unsafe { B::region(self.parts()) }
     }
 
-    /// Writes down where the buffer is, after it was put in.
+    /// Stores the address and the length of the buffer in the header, after it was put in.
     pub(super) fn locate(&mut self) {
         let (data, len) = self.region();
         // SAFETY: the block is this packet's alone (header 3).
@@ -282,7 +230,8 @@ impl<B: Buffer> Packet<B> {
 
 impl<B: Buffer> Drop for Packet<B> {
     fn drop(&mut self) {
-        // SAFETY: the block is this packet's alone and of this kind (invariants 1, 2), and nobody uses it afterwards.
+        // SAFETY: the block is this packet's alone and of this kind (invariants 1, 2), and not used
+        // afterwards.
         unsafe { ((*self.header.as_ptr()).vtable.free)(self.header) }
     }
 }

@@ -1,7 +1,8 @@
-//! What a packet can hold: [`Buffer`] and the types that are one.
+//! [`Buffer`], the memory of a packet, and its implementations.
 //!
-//! A packet keeps a buffer as *parts*, from which the buffer can be made again. As long as the parts exist there is no
-//! `Box`, `Vec` or `&mut` of the memory that the language could assume to be unique; the packet alone says who reaches it.
+//! A packet keeps a buffer as *parts*, from which the buffer can be made again. As long as the
+//! parts exist there is no `Box`, `Vec` or `&mut` of the memory that the language could assume to
+//! be unique; all access goes through the packet.
 #![allow(unsafe_code)]
 
 mod aligned;
@@ -19,25 +20,29 @@ use core::mem::ManuallyDrop;
 pub use aligned::AlignedBuf;
 pub use recallable::{Recallable, Recalled};
 
-/// Memory that a packet can own: a fixed number of initialised bytes at an address that does not change.
+/// Memory that a packet can own: a fixed number of initialised bytes at an address that does not
+/// change.
 ///
-/// Implemented for `Vec<u8>` (its length, not its capacity), `Box<[u8]>`, `[u8; N]`, [`Value`], [`AlignedBuf`],
-/// `&'static [u8]`, `&'static mut [u8]`, with the feature `bytes` for `bytes::Bytes` (to write from) and
-/// `bytes::BytesMut` (its length, not its capacity), for memory that an object [exposes](crate::io::Exposed) or a
-/// [scope](crate::scope) lends, and for a [`View`](super::View) of another packet, which is how a layer works on behalf of
-/// others without copying. Any of these may be a [`Recallable`].
+/// Implemented for `Vec<u8>` (its length, not its capacity), `Box<[u8]>`, `[u8; N]`, [`Value`],
+/// [`AlignedBuf`], `&'static [u8]`, `&'static mut [u8]`, with the feature `bytes` for
+/// `bytes::Bytes` (to write from) and `bytes::BytesMut` (its length, not its capacity), for memory
+/// that an object [exposes](crate::io::Exposed) or a [scope](crate::scope) lends, and for a
+/// [`View`](super::View) of another packet, so that a layer can take a request over without
+/// copying. Any of these may be a [`Recallable`].
 ///
 /// # Safety
-/// For parts made by [`into_parts`](Buffer::into_parts), as long as they are neither moved nor turned back:
+/// For parts made by [`into_parts`](Buffer::into_parts), as long as they are neither moved nor
+/// turned back:
 /// 1. [`region`](Buffer::region) returns the same pointer and length each time, and does not panic.
-/// 2. The bytes of the region are initialised, and stay allocated at that address, even where a lifetime in `Self` has
-///    ended meanwhile.
-/// 3. Nobody reaches these bytes other than through what `region` returned (shared reads excepted for a type that is
-///    only a [`WriteBuffer`]), and the parts hold nothing that claims unique access to them.
+/// 2. The bytes of the region are initialised, and stay allocated at that address, even if a
+///    lifetime in `Self` has ended meanwhile.
+/// 3. These bytes are accessed only through the pointer that `region` returned (shared reads
+///    excepted for a type that is only a [`WriteBuffer`]), and the parts contain nothing that
+///    claims unique access to them.
 ///
 /// The parts may be moved while the region is not in use; the region may have moved with them then.
 pub unsafe trait Buffer: Send + Sized {
-    /// What stands for the buffer inside a packet. It is never dropped, only turned back.
+    /// The form of the buffer inside a packet. It is never dropped, only turned back.
     type Parts;
 
     /// Takes the buffer apart.
@@ -46,50 +51,49 @@ pub unsafe trait Buffer: Send + Sized {
     /// Makes the buffer again.
     ///
     /// # Safety
-    /// `parts` came from [`into_parts`](Buffer::into_parts), and nobody uses the region any more.
+    /// `parts` came from [`into_parts`](Buffer::into_parts), and the region is not used any more.
     unsafe fn from_parts(parts: Self::Parts) -> Self;
 
-    /// Where the bytes are: possibly inside `parts` itself.
+    /// Returns the address and the length of the bytes, which may be inside `parts` itself.
     ///
     /// # Safety
     /// `parts` points to parts that came from [`into_parts`](Buffer::into_parts).
     unsafe fn region(parts: *mut Self::Parts) -> (*mut u8, usize);
 
-    /// Whether the buffer has room for bytes but no length, as `Vec::with_capacity` makes it. Reads
-    /// fill the length, so the calls that read refuse such a buffer instead of reading nothing into
-    /// it.
+    /// Returns whether the buffer has a capacity but no length, like `Vec::with_capacity`. Reads
+    /// fill the length, so they reject such a buffer instead of reading nothing into it.
     ///
     /// # Safety
-    /// As for [`region`](Buffer::region), while nobody uses the region.
+    /// As for [`region`](Buffer::region), while the region is not used.
     unsafe fn has_only_capacity(parts: *const Self::Parts) -> bool {
         let _ = parts;
         false
     }
 
-    /// Whether nobody wants what is done with the buffer, a hint: true for a [`View`](super::View) that is abandoned, and for a
-    /// [`Recallable`] that was recalled.
+    /// Returns whether the operation on the buffer is not wanted any more, a hint: `true` for a
+    /// [`View`](super::View) that is abandoned, and for a [`Recallable`] that was recalled.
     ///
     /// # Safety
-    /// As for [`region`](Buffer::region); others may do so at the same time.
+    /// As for [`region`](Buffer::region); may be called concurrently.
     unsafe fn is_unwanted(parts: *const Self::Parts) -> bool {
         let _ = parts;
         false
     }
 }
 
-/// A buffer whose bytes may be overwritten, with any values: what a read needs.
+/// A buffer whose bytes may be overwritten with any values, for reads.
 ///
 /// # Safety
 /// The region may be written through its pointer, and any bytes make a valid buffer.
 pub unsafe trait ReadBuffer: Buffer {}
 
-/// A buffer whose bytes may be read: what a write needs.
+/// A buffer whose bytes may be read, for writes.
 ///
 /// # Safety
 /// The region may be read through its pointer, on any thread.
 pub unsafe trait WriteBuffer: Buffer {}
 
-/// What makes a type exact in `B`: its lifetimes are neither shortened nor stretched.
+/// Makes a type invariant in `B`: its lifetimes are neither shortened nor stretched.
 pub(in crate::packet) type Exact<B> = fn(B) -> B;
 
 mod sealed {
@@ -100,10 +104,11 @@ mod sealed {
     impl<B: WriteBuffer> Suits<Write> for B {}
 }
 
-/// A buffer fit for the direction `D`: a [`ReadBuffer`] for [`Read`], a [`WriteBuffer`] for [`Write`].
+/// A buffer fit for the direction `D`: a [`ReadBuffer`] for [`Read`], a [`WriteBuffer`] for
+/// [`Write`].
 ///
-/// Sealed: `unsafe` code relies on its meaning nothing else, so that only those two, which are unsafe to implement, make
-/// a buffer fit.
+/// Sealed: `unsafe` code relies on it, so that only those two traits, which are unsafe to
+/// implement, imply it.
 pub trait BufferFor<D: Direction>: Buffer + sealed::Suits<D> {}
 impl<B: ReadBuffer> BufferFor<Read> for B {}
 impl<B: WriteBuffer> BufferFor<Write> for B {}
@@ -127,8 +132,8 @@ pub struct VecParts {
     capacity: usize,
 }
 
-// SAFETY: the parts are raw (3); the heap memory of a vector stays where it is until the vector is made again (2); the
-// first `len` bytes are initialised; `region` only copies fields (1).
+// SAFETY: the parts are raw (3); the heap memory of a vector stays where it is until the vector is
+// made again (2); the first `len` bytes are initialised; `region` only copies fields (1).
 unsafe impl Buffer for Vec<u8> {
     type Parts = VecParts;
 
@@ -142,7 +147,8 @@ unsafe impl Buffer for Vec<u8> {
     }
 
     unsafe fn from_parts(parts: VecParts) -> Self {
-        // SAFETY: the three came from one vector that was not dropped; the caller gives back its only claim.
+        // SAFETY: the three came from one vector that was not dropped; the caller gives back its
+        // only claim.
         unsafe { Vec::from_raw_parts(parts.ptr, parts.len, parts.capacity) }
     }
 
@@ -246,10 +252,11 @@ unsafe impl Buffer for &'static [u8] {
         (raw.cast_mut().cast(), raw.len())
     }
 }
-// SAFETY: plain memory that nobody changes.
+// SAFETY: plain memory that is never changed.
 unsafe impl WriteBuffer for &'static [u8] {}
 
-// SAFETY: static memory stays (2); the reference was given up for the raw pointer, so that there is no other claim (3).
+// SAFETY: static memory stays (2); the reference was given up for the raw pointer, so that there is
+// no other claim (3).
 unsafe impl Buffer for &'static mut [u8] {
     type Parts = *mut [u8];
 

@@ -1,4 +1,5 @@
-//! Programs that must not compile, each beside a near-identical one that does. Only rustdoc reads this file.
+//! Programs that must not compile, each beside a near-identical one that does. Only rustdoc reads
+//! this file.
 
 /// The buffer belongs to the operation while it is in flight.
 ///
@@ -35,7 +36,7 @@ mod buffer_in_flight {}
 /// ```
 mod view_ended_twice {}
 
-/// What a view shows is gone with it.
+/// The bytes of a view are not accessible after its end.
 ///
 /// ```
 /// # use mfio::{io::Read, packet::Packet};
@@ -53,7 +54,7 @@ mod view_ended_twice {}
 /// ```
 mod bytes_after_the_end {}
 
-/// What is written from is not changed.
+/// The bytes of a write cannot be changed.
 ///
 /// ```
 /// # use mfio::{io::Write, packet::Packet};
@@ -203,7 +204,8 @@ mod sending_what_is_not_sync {}
 /// ```
 mod sharing_a_relay_shares_its_state {}
 
-/// A relay has nothing that is only lent: a scope that waits for its memory returns as soon as the relay is taken apart.
+/// The buffer of a relay does not borrow: a scope that waits for its memory returns as soon as the
+/// relay is taken apart.
 ///
 /// ```
 /// # use mfio::{packet::*, scope::Lent};
@@ -225,8 +227,8 @@ mod sharing_a_relay_shares_its_state {}
 /// ```
 mod lent_memory_in_a_relay {}
 
-/// A relay is not taken for one with a state of another type, whose end is not what its block was made for: what the layer
-/// puts in would be called with what lives for a moment, and keep it for ever.
+/// A relay cannot be used as one with a state of another type: its block was made for one callback,
+/// and a closure would get a reference that lives too short.
 ///
 /// ```
 /// # use mfio::packet::*;
@@ -234,7 +236,8 @@ mod lent_memory_in_a_relay {}
 /// impl<F: Send + 'static> OnEnd<[u8; 1]> for Call<F> {
 ///     fn on_end(_: Relay<[u8; 1], Self>, _: Outcome) {}
 /// }
-/// fn same(relay: Relay<[u8; 1], Call<fn(&[u8])>>) -> Relay<[u8; 1], Call<fn(&[u8])>> { relay }
+/// type Other = Relay<[u8; 1], Call<fn(&[u8])>>;
+/// fn same(relay: Relay<[u8; 1], Call<fn(&[u8])>>) -> Other { relay }
 /// ```
 /// ```compile_fail,E0308
 /// # use mfio::packet::*;
@@ -242,11 +245,12 @@ mod lent_memory_in_a_relay {}
 /// impl<F: Send + 'static> OnEnd<[u8; 1]> for Call<F> {
 ///     fn on_end(_: Relay<[u8; 1], Self>, _: Outcome) {}
 /// }
-/// fn same(relay: Relay<[u8; 1], Call<fn(&[u8])>>) -> Relay<[u8; 1], Call<fn(&'static [u8])>> { relay }
+/// type Other = Relay<[u8; 1], Call<fn(&'static [u8])>>;
+/// fn same(relay: Relay<[u8; 1], Call<fn(&[u8])>>) -> Other { relay }
 /// ```
 mod a_relay_is_of_one_type {}
 
-/// What a segment shows is gone when the next one is asked for.
+/// The bytes of a segment are not accessible once the next one is taken.
 ///
 /// ```
 /// # use mfio::{io::Read, packet::{InFlight, Packet}};

@@ -1,4 +1,5 @@
-//! The end of a view: a unit of COUNT is given up, and what the last one does besides.
+//! The end of a view, which gives a unit of COUNT up; that of the last one publishes the end of the
+//! packet.
 //!
 //! Invariants are those of [`header`](super::header).
 #![allow(unsafe_code)]
@@ -9,14 +10,14 @@ use crate::contain::contained;
 use core::ptr::NonNull;
 use core::task::Waker;
 
-/// Gives up a unit of COUNT: what is on the way of every view, so that nothing here needs the stack.
+/// Gives up a unit of COUNT. Every view comes through here, so nothing needs the stack.
 ///
 /// # Safety
 /// The caller has the unit, and gives it up with this call.
 #[inline]
 pub(super) unsafe fn end(header: NonNull<Header>, mut seen: Word, failed: bool) {
-    // SAFETY: the block lives as long as the caller's unit (header 2). The reference is to the atomic alone and is not used
-    // after the transition that gives the unit up.
+    // SAFETY: the block lives as long as the caller's unit (header 2). The reference is to the
+    // atomic alone and is not used after the transition that gives the unit up.
     let state = unsafe { &(*header.as_ptr()).state };
     while !seen.last() {
         match state.leave(seen, failed) {
@@ -24,8 +25,8 @@ pub(super) unsafe fn end(header: NonNull<Header>, mut seen: Word, failed: bool) 
             Err(now) => seen = now,
         }
     }
-    if seen.sending() && !seen.abandoned() {
-        // Nothing is registered; most often nothing will be.
+    if seen.no_waker_yet() && !seen.abandoned() {
+        // No waker is registered; most often none will be.
         match state.finish(seen, failed) {
             Ok(()) => return,
             Err(now) => seen = now,
@@ -35,7 +36,7 @@ pub(super) unsafe fn end(header: NonNull<Header>, mut seen: Word, failed: bool) 
     unsafe { end_last(header, seen, failed) }
 }
 
-/// What the last view takes out of the block before it lets go.
+/// The wakers that the last view takes out of the block before it releases it.
 #[derive(Default)]
 struct Wakers {
     first: Option<Waker>,
@@ -43,7 +44,8 @@ struct Wakers {
 }
 
 impl Wakers {
-    /// Wakes the latest; the others are dropped after. Runs code of the user: nothing of the block is touched any more.
+    /// Wakes the latest and drops the others. Runs code of the user: nothing of the block is
+    /// touched any more.
     fn wake(self) {
         contained(|| {
             if let Some(waker) = self.later {
@@ -55,42 +57,46 @@ impl Wakers {
     }
 }
 
-/// Ends the last view, and wakes who waits for that.
+/// Ends the last view, and wakes the task that waits for that.
 ///
 /// # Safety
-/// As for [`let_go`].
+/// As for [`release_last_view`].
 #[inline(never)]
 unsafe fn end_last(header: NonNull<Header>, seen: Word, failed: bool) {
     // SAFETY: the caller's promise is passed on.
-    let wakers = unsafe { let_go(header, seen, failed) };
+    let wakers = unsafe { release_last_view(header, seen, failed) };
     wakers.wake();
 }
 
-/// Takes the wakers and publishes the end or, if nobody waits for it, frees the block; hands it on where it is a relay.
+/// Takes the wakers and publishes the end. Frees the block instead if it is abandoned; passes it on
+/// if it is a relay.
 ///
 /// # Safety
 /// The caller has the only unit of COUNT, and gives it up with this call; `seen` shows it.
 #[inline]
-unsafe fn let_go(header: NonNull<Header>, mut seen: Word, failed: bool) -> Wakers {
+unsafe fn release_last_view(header: NonNull<Header>, mut seen: Word, failed: bool) -> Wakers {
     let mut wakers = Wakers::default();
     loop {
         // SAFETY: the unit is not yet given up, so the block lives (header 2).
         let block = unsafe { header.as_ref() };
         if seen.relay() {
             let failed = failed || seen.failed();
-            // SAFETY: there is no initiator and this is the last view: the block is the relay's again (header 2).
+            // SAFETY: there is no initiator and this is the last view: the block is the relay's
+            // again (header 2).
             contained(|| unsafe { (block.vtable.relayed)(header, failed) });
             return wakers;
         }
         if seen.abandoned() {
-            // SAFETY: the initiator has gone and this is the last view: the block is the caller's (header 2).
+            // SAFETY: the initiator is gone and this is the last view: the block is the caller's
+            // (header 2).
             contained(|| unsafe { (block.vtable.free)(header) });
             contained(|| drop(wakers));
             return Wakers::default();
         }
-        if seen.extra() {
-            // Cleared first: a waker that comes after this sets EXTRA again, and `finish` will notice.
-            seen = block.state.clear_extra();
+        if seen.later_waker() {
+            // Cleared first: a waker registered after this sets LATER_WAKER again, and `finish`
+            // will notice.
+            seen = block.state.clear_later_waker();
             let later = block.side.lock().waker.take();
             if later.is_some() {
                 let older = core::mem::replace(&mut wakers.later, later);

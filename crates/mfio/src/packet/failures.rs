@@ -1,13 +1,40 @@
-//! Which ranges failed: collected while views end, then handed to the initiator in order.
+//! The failed ranges of a packet: collected while views end, then passed to the initiator in order.
 
-use super::outcome::FailedRange;
 use crate::error::{Cause, ErrorKind};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+/// Number of ranges that are kept without allocating.
 const INLINE: usize = 4;
 
-/// Failed ranges in the order in which they came; the first few without allocating.
+/// A failed range of a packet, with the cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedRange {
+    /// Offset of the range in the packet.
+    pub offset: usize,
+    /// Length in bytes. 0 only for an empty request that failed, or a buffer without a length in a
+    /// batch.
+    pub len: usize,
+    /// Cause of the failure.
+    pub cause: Cause,
+}
+
+impl FailedRange {
+    /// Merges `other` into this range if they touch and have the same cause. Returns whether they
+    /// did.
+    fn absorb(&mut self, other: FailedRange) -> bool {
+        let touches =
+            self.offset + self.len == other.offset || other.offset + other.len == self.offset;
+        if !touches || self.cause != other.cause {
+            return false;
+        }
+        self.offset = self.offset.min(other.offset);
+        self.len += other.len;
+        true
+    }
+}
+
+/// Failed ranges in the order in which they came.
 pub(super) struct Failures {
     inline: [FailedRange; INLINE],
     used: usize,
@@ -29,7 +56,7 @@ impl Default for Failures {
     }
 }
 
-/// The ranges as the outcome keeps them: sorted, neighbours with the same cause merged.
+/// The failed ranges of an outcome: sorted, neighbours with the same cause merged.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Ranges {
     #[default]
@@ -49,9 +76,10 @@ impl Ranges {
 }
 
 impl Failures {
-    /// Adds a range; ranges do not overlap. Merges it with a neighbour that failed for the same reason.
+    /// Adds a range; ranges do not overlap. Merges it with a neighbour that has the same cause.
     ///
-    /// An empty range is that of an empty request, which has no others: the first one says all.
+    /// An empty range is that of an empty request, which has no others: all but the first are
+    /// ignored.
     pub(super) fn push(&mut self, range: FailedRange) {
         if range.len == 0 && self.used != 0 {
             return;
@@ -72,7 +100,7 @@ impl Failures {
         }
     }
 
-    /// Takes all ranges out; room for later ones is kept.
+    /// Takes all ranges out; the capacity is kept.
     #[cold]
     pub(super) fn take(&mut self) -> Ranges {
         let used = core::mem::take(&mut self.used);

@@ -1,20 +1,24 @@
-//! The head of a packet's heap block: what views and initiator share.
+//! The head of a packet's heap block, shared by its views and its initiator.
 //!
 //! Invariants (`unsafe` code in this directory names them):
-//! 1. A block is reached by raw pointer from the time it is made until it is freed: no `Box` and no `&mut` of it exists
-//!    in between, and no shared reference is used beyond the right to the block from which it was made.
-//! 2. COUNT of the state word is the number of [`View`](super::View)s that have not ended. A block is freed only by the
-//!    initiator when COUNT is 0, or by who ends the last view when ABANDONED is set: once. Where RELAY is set there is no
-//!    initiator: who ends the last view hands the block on, by `VTable::relayed`, as one that is idle.
-//! 3. `data`, `len` and the buffer's parts are written only by the initiator, or the relay, while COUNT is 0. While it is
-//!    not, the bytes of the buffer are reached only through views, each through its own range. Ranges of views do not
-//!    overlap, except that copies of a range may be written from at the same time, which only reads it.
-//! 4. The waker slot belongs to the initiator until SENDING has become WAKER, and while COUNT is 0; otherwise to who ends
-//!    the last view.
-//! 5. After COUNT has become 0 the side of the views touches nothing of the block.
-//! 6. What views point to is initialised and stays where it is while COUNT is not 0. For a packet of one buffer that is
-//!    what `data` points to: at least `len` bytes.
-//! 7. A range whose end was said as a segment belongs to no view any more: the initiator may look at it.
+//! 1. A block is reached by raw pointer from the time it is made until it is freed: no `Box` and no
+//!    `&mut` of it exists in between, and no shared reference is used beyond the right to the block
+//!    from which it was made.
+//! 2. COUNT of the state word is the number of [`View`](super::View)s that have not ended. A block
+//!    is freed only by the initiator when COUNT is 0, or by the end of the last view when ABANDONED
+//!    is set: once. If RELAY is set there is no initiator: the end of the last view passes the
+//!    block on, by `VTable::relayed`, as one that is idle.
+//! 3. `data`, `len` and the buffer's parts are written only by the initiator, or the relay, while
+//!    COUNT is 0. While it is not, the bytes of the buffer are reached only through views, each
+//!    through its own range. Ranges of views do not overlap, except that copies of a range may be
+//!    written from at the same time, which only reads it.
+//! 4. The waker slot belongs to the initiator until NO_WAKER_YET has become WAKER, and while COUNT
+//!    is 0; otherwise to the last view.
+//! 5. After COUNT has become 0 no view touches anything of the block.
+//! 6. The memory of views is initialised and stays where it is while COUNT is not 0. For a packet
+//!    of one buffer that is the memory at `data`: at least `len` bytes.
+//! 7. A range whose end was recorded as a segment belongs to no view any more: the initiator may
+//!    look at it.
 #![allow(unsafe_code)]
 
 use super::failures::Failures;
@@ -25,34 +29,34 @@ use crate::sync::UnsafeCell;
 use core::ptr::NonNull;
 use core::task::Waker;
 
-/// What differs from one kind of packet to another.
+/// The functions that differ from one kind of packet to another.
 pub(super) struct VTable {
-    /// Gives the buffer back to its type, drops it and frees the block. Only under invariant 2.
+    /// Drops the buffer and frees the block. Only under invariant 2.
     pub(super) free: unsafe fn(NonNull<Header>),
-    /// Takes the block of a relay back, all of whose views have ended; the flag says whether a range failed. Called by who
-    /// ended the last view, instead of publishing that.
+    /// Takes over the block of a relay, all of whose views have ended; the flag says whether a
+    /// range failed. Called by the end of the last view, which is not published.
     pub(super) relayed: unsafe fn(NonNull<Header>, bool),
-    /// Whether nobody wants what a relay brings, a hint. Called by who holds a view.
+    /// Returns whether the relay is not wanted any more, a hint. The caller has a view.
     pub(super) unwanted: unsafe fn(NonNull<Header>) -> bool,
 }
 
-/// See the module.
+/// The head of a block. See the module for its invariants.
 #[repr(C)]
 pub(super) struct Header {
     pub(super) state: State,
-    /// Where the buffer's bytes begin.
+    /// The address of the buffer's bytes.
     pub(super) data: *mut u8,
-    /// How many bytes the running, or the last, operation is about.
+    /// Length in bytes of the operation in flight, or of the last one.
     pub(super) len: usize,
     pub(super) vtable: &'static VTable,
     pub(super) slot: WakerSlot,
     pub(super) side: Lock<Side>,
 }
 
-/// What is needed rarely.
+/// The rarely used part of a block, under a lock.
 #[derive(Default)]
 pub(super) struct Side {
-    /// The latest waker, where the future was polled with another one than at first.
+    /// The latest waker, if the future was polled with another one than at first.
     pub(super) waker: Option<Waker>,
     pub(super) failures: Failures,
     pub(super) segments: Segments,
@@ -71,7 +75,7 @@ impl Header {
     }
 }
 
-/// A place for one waker, not synchronised by itself (invariant 4 says whose it is).
+/// A slot for one waker, without synchronisation: invariant 4 says which side has it.
 pub(super) struct WakerSlot(UnsafeCell<Option<Waker>>);
 
 impl WakerSlot {
@@ -84,7 +88,7 @@ impl WakerSlot {
     /// # Safety
     /// The slot must be the caller's (invariant 4).
     pub(super) unsafe fn put(&self, waker: Waker) {
-        // SAFETY: the slot is the caller's, so nobody else reads or writes it now.
+        // SAFETY: the slot is the caller's, so no other thread reads or writes it now.
         unsafe { self.with(|slot| *slot = Some(waker)) }
     }
 

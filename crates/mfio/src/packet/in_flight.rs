@@ -1,14 +1,15 @@
 //! [`InFlight`]: the initiator's side of a packet that was started.
 //!
 //! Invariants are those of [`header`](super::header); in addition
-//! 1. An `InFlight` that has a block is its initiator: nobody else does what the header leaves to the initiator.
+//! 1. An `InFlight` that has a block is its only initiator.
 //! 2. The block is a `Block<B>` that `Packet::start` handed over.
 #![allow(unsafe_code)]
 
 use super::block::Packet;
 use super::buffer::{Buffer, Exact};
+use super::ended::Ended;
 use super::header::Header;
-use super::outcome::{Ended, Outcome};
+use super::outcome::Outcome;
 use super::segments::Segment;
 use super::state::Word;
 use crate::budget;
@@ -21,12 +22,14 @@ use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll, Waker, ready};
 
-/// An operation on its way: a future of the packet and its outcome, ready when the last view has ended.
+/// An operation in flight: a future of the packet and its outcome, ready when the last view has
+/// ended.
 ///
-/// Dropping it cancels: the operation is detached, and packet and buffer are freed when the last view has ended.
+/// # Cancel safety
+/// Dropping it detaches the operation; packet and buffer are freed when the last view has ended.
 ///
 /// # Panics
-/// When it is polled after it was ready.
+/// If it is polled after it was ready.
 #[must_use = "dropping it abandons the operation"]
 pub struct InFlight<B: Buffer, D: Direction> {
     /// `None` once the packet was given back.
@@ -36,20 +39,20 @@ pub struct InFlight<B: Buffer, D: Direction> {
     kind: PhantomData<(B, Exact<B>, D)>,
 }
 
-// SAFETY: the initiator's side of the block is synchronised with that of the views by the state word; the buffer is
-// `Send` by its trait, wakers are `Send`.
+// SAFETY: the initiator's part of the block is synchronised with that of the views by the state
+// word; the buffer is `Send` by its trait, wakers are `Send`.
 unsafe impl<B: Buffer, D: Direction> Send for InFlight<B, D> {}
 // SAFETY: `&InFlight` gives atomic loads only.
 unsafe impl<B: Buffer, D: Direction> Sync for InFlight<B, D> {}
 
 impl<B: Buffer, D: Direction> Unpin for InFlight<B, D> {}
 
-/// Why there is nothing to poll or to end.
+/// The panic message of a poll after the end.
 const GIVEN: &str =
     "an `InFlight` that was ready gave its packet back already: poll or end it no more";
 
-/// Which waker was registered last, without keeping it. Only compared while it is alive: until the end it lies in the
-/// block, so equal parts mean the same waker.
+/// The identity of the waker that was registered last, without a reference to it. Only compared
+/// while that waker is in the block, so equal parts mean the same waker.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct WakerId {
     data: usize,
@@ -69,7 +72,8 @@ impl WakerId {
 
 impl<B: Buffer, D: Direction> InFlight<B, D> {
     /// # Safety
-    /// `header` heads a `Block<B>` that was just started, and the caller hands the initiator's side over.
+    /// `header` heads a `Block<B>` that was just started, and the caller passes the initiator's
+    /// part to it.
     #[inline]
     pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
         Self {
@@ -79,7 +83,7 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
         }
     }
 
-    /// Whether every view has ended, so that the next poll is ready, or was.
+    /// Returns whether every view has ended, so that the next poll is ready, or was.
     pub fn is_ended(&self) -> bool {
         self.header.is_none_or(|header| {
             // SAFETY: the block lives as long as its initiator (header 2).
@@ -87,13 +91,13 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
         })
     }
 
-    /// The packet, if every view has ended; otherwise the operation goes on.
+    /// Returns the packet and its outcome, if every view has ended.
     ///
     /// # Errors
-    /// The operation itself, which has not ended.
+    /// The operation itself, which is still in flight.
     ///
     /// # Panics
-    /// Where a poll was ready before: it gave the packet.
+    /// If a poll was ready before: it returned the packet.
     #[inline]
     pub fn try_end(mut self) -> Result<Ended<B>, Self> {
         let header = self.header.expect(GIVEN);
@@ -107,13 +111,13 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
         }
     }
 
-    /// Whether every view has ended; registers the waker where not.
+    /// Returns the word once every view has ended; registers the waker before that.
     #[inline(always)]
     fn poll_end(&mut self, header: NonNull<Header>, cx: &mut Context<'_>) -> Poll<Word> {
         // SAFETY: the block lives as long as its initiator (header 2).
         let mut word = unsafe { (*header.as_ptr()).state.load() };
         if !word.ended() {
-            word = if word.sending() {
+            word = if word.no_waker_yet() {
                 self.register_first(header, cx.waker())
             } else if self.registered == WakerId::of(cx.waker()) {
                 word
@@ -127,17 +131,18 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
         Poll::Ready(word)
     }
 
-    /// The next range that has ended, with its bytes, while others may still be on their way; `None` when there will be no
-    /// more. Of a packet that was started with [`start_segments`](Packet::start_segments): of another one there are none.
+    /// Waits for the next range that has ended, while others may still be in flight. Returns it
+    /// with its bytes; `None` once there are no more. Only a packet that was started with
+    /// [`start_segments`](Packet::start_segments) has segments.
     ///
-    /// Every byte is in one segment, except those of a failed empty request. Segments that nobody asked for are forgotten
-    /// when the packet is awaited; the outcome says the same of all.
+    /// Every byte is in one segment. Segments that were not taken are discarded when the packet is
+    /// awaited; the outcome covers all of them.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses no segment.
     ///
     /// # Panics
-    /// When it is polled after the packet was given back.
+    /// If it is polled after the packet was returned.
     ///
     /// ```
     /// use mfio::error::ErrorKind;
@@ -159,24 +164,24 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
         NextSegment(Some(self))
     }
 
-    /// [`next_segment`](Self::next_segment) for those who poll.
+    /// Polls for the next segment, see [`next_segment`](Self::next_segment).
     pub fn poll_segment(&mut self, cx: &mut Context<'_>) -> Poll<Option<EndedSegment<'_>>> {
         let header = self.header.expect(GIVEN);
         let segment = ready!(self.poll_range(header, cx));
         Poll::Ready(segment.map(|segment| self.show(header, segment)))
     }
 
-    /// How many bytes the next range has that has ended, for packets whose memory is elsewhere.
+    /// Polls for the next segment. Returns its length only, for packets whose memory is elsewhere.
     pub(crate) fn poll_segment_len(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
         let header = self.header.expect(GIVEN);
         let segment = ready!(self.poll_range(header, cx));
         Poll::Ready(segment.map(|segment| segment.len))
     }
 
-    /// A segment that was just taken out, with its bytes.
+    /// Adds the bytes to a segment that was just taken out.
     fn show(&self, header: NonNull<Header>, segment: Segment) -> EndedSegment<'_> {
-        // SAFETY: the block lives as long as its initiator, who is borrowed, and with it its memory (header 6). The range
-        // has ended (header 7).
+        // SAFETY: the block lives as long as its initiator, which is borrowed, and with it its
+        // memory (header 6). The range has ended (header 7).
         let bytes = unsafe {
             let start = (*header.as_ptr()).data.add(segment.offset);
             core::slice::from_raw_parts(start, segment.len)
@@ -184,7 +189,8 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
         EndedSegment { segment, bytes }
     }
 
-    /// The next range that has ended; its bytes are the initiator's to look at (header 7).
+    /// Polls for the next range that has ended; its bytes are the initiator's to look at (header
+    /// 7).
     pub(super) fn poll_range(
         &mut self,
         header: NonNull<Header>,
@@ -193,12 +199,12 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
         // SAFETY: the block lives as long as its initiator (header 2).
         let (state, side) = unsafe { (&(*header.as_ptr()).state, &(*header.as_ptr()).side) };
         loop {
-            // Looked at first: what ended before this is among the segments.
+            // Loaded first: all views that ended before this are among the segments.
             let word = state.load();
             let ended = word.ended();
             let waker = (!ended).then(|| cx.waker().clone());
             let mut locked = side.lock();
-            // Without the flag they are left from an earlier operation.
+            // Without the flag, segments are those of an earlier operation.
             let segment = match word.segments() {
                 true => locked.segments.pop(),
                 false => None,
@@ -222,7 +228,8 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
     /// Registers the first waker. Returns the word before.
     fn register_first(&mut self, header: NonNull<Header>, waker: &Waker) -> Word {
         let new = waker.clone();
-        // SAFETY: the block lives (header 2); SENDING is still set, so the slot is the initiator's (header 4).
+        // SAFETY: the block lives (header 2); NO_WAKER_YET is still set, so the slot is the
+        // initiator's (header 4).
         let before = unsafe {
             (*header.as_ptr()).slot.put(new);
             (*header.as_ptr()).state.arm()
@@ -243,7 +250,7 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
         // SAFETY: the block lives (header 2).
         let block = unsafe { header.as_ref() };
         let replaced = block.side.lock().waker.replace(new);
-        let before = block.state.set_extra();
+        let before = block.state.set_later_waker();
         let unused = if before.ended() {
             block.side.lock().waker.take()
         } else {
@@ -254,14 +261,15 @@ impl<B: Buffer, D: Direction> InFlight<B, D> {
         before
     }
 
-    /// Turns back into a packet.
+    /// Turns the operation back into a packet.
     ///
     /// # Safety
     /// COUNT is 0, `word` shows it, and both waker places are empty.
     #[inline(always)]
     unsafe fn give_back(&mut self, header: NonNull<Header>, word: Word) -> Ended<B> {
         self.header = None;
-        // SAFETY: the block is the initiator's alone now (header 2), idle, and of this kind (invariant 2).
+        // SAFETY: the block is the initiator's alone now (header 2), idle, and of this kind
+        // (invariant 2).
         let (len, packet) = unsafe { ((*header.as_ptr()).len, Packet::from_raw(header)) };
         if word.failed() {
             // SAFETY: as above.
@@ -289,19 +297,20 @@ unsafe fn outcome_of_failed(header: NonNull<Header>) -> Outcome {
 impl<B: Buffer, D: Direction> Future for InFlight<B, D> {
     type Output = Ended<B>;
 
-    // Always: returned through memory in pieces and read back whole, an `Ended` costs a stalled load in every caller.
+    // Always: returned through memory in pieces and read back whole, an `Ended` costs a stalled
+    // load in every caller.
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended<B>> {
         let this = &mut *self;
         let header = this.header.expect(GIVEN);
         let word = ready!(this.poll_end(header, cx));
         ready!(budget::poll_charge(cx));
-        // SAFETY: COUNT is 0; a waker that came too late was taken out again.
+        // SAFETY: COUNT is 0; a waker that was registered too late was taken out again.
         Poll::Ready(unsafe { this.give_back(header, word) })
     }
 }
 
-/// A range that has ended, and its bytes.
+/// A segment with its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct EndedSegment<'a> {
     segment: Segment,
@@ -309,20 +318,20 @@ pub struct EndedSegment<'a> {
 }
 
 impl<'a> EndedSegment<'a> {
-    /// Where it begins in the packet.
+    /// Returns the offset of the range in the packet.
     pub fn offset(&self) -> usize {
         self.segment.offset
     }
 
-    /// The range, and whether it succeeded.
+    /// Returns the range and its result.
     pub fn segment(&self) -> Segment {
         self.segment
     }
 
-    /// The bytes that were moved.
+    /// Returns the bytes, if they were moved.
     ///
     /// # Errors
-    /// Why they were not.
+    /// The cause of the range's failure.
     pub fn bytes(&self) -> Result<&'a [u8], Cause> {
         self.segment.result.map(|()| self.bytes)
     }
@@ -362,7 +371,8 @@ impl<B: Buffer, D: Direction> Drop for InFlight<B, D> {
         // SAFETY: the block lives as long as its initiator (header 2).
         let state = unsafe { &(*header.as_ptr()).state };
         if state.load().ended() || state.abandon().ended() {
-            // SAFETY: COUNT is 0: the block is the initiator's alone, idle, and of this kind (invariant 2).
+            // SAFETY: COUNT is 0: the block is the initiator's alone, idle, and of this kind
+            // (invariant 2).
             drop(unsafe { Packet::<B>::from_raw(header) });
         }
     }

@@ -1,7 +1,9 @@
-//! Models of the state word: real packets under loom, two or three threads, at most [`PREEMPTIONS`] preemptions each.
+//! Models of the state word: real packets under loom, two or three threads, at most [`PREEMPTIONS`]
+//! preemptions each.
 //!
-//! What a view does to its bytes is stood for by [`Probe`]'s cells, of which loom checks every access: a missing ordering
-//! is a race there, a lost wake-up is a deadlock, a double or missing free shows in the count.
+//! The cells of [`Probe`] stand for the bytes of views. Loom checks every access of them: a missing
+//! ordering is a race there, a lost wake-up is a deadlock, a double or missing free shows in the
+//! count.
 #![allow(unsafe_code)]
 
 use super::*;
@@ -24,7 +26,8 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// What stands for the memory of a packet: cells that loom watches, and how often it was freed.
+/// Stands for the memory of a packet: cells that loom watches, and the number of times it was
+/// freed.
 #[derive(Default)]
 struct Memory {
     cells: [UnsafeCell<usize>; 3],
@@ -211,7 +214,7 @@ fn abandoning_races_two_ends() {
         drop(in_flight);
         first.join().unwrap();
         second.join().unwrap();
-        assert_eq!(memory.0.freed(), 1, "freed once, by whoever is last");
+        assert_eq!(memory.0.freed(), 1, "freed once, by the last");
     });
 }
 
@@ -278,7 +281,7 @@ fn a_packet_is_used_again_while_its_last_end_is_waking() {
     });
 }
 
-/// Where a relay's end is told: what it brought, and the bell of who waits for it.
+/// Records the end of a relay: its outcome, and a notification for the test.
 struct Told {
     memory: Watched,
     outcome: Arc<std::sync::Mutex<Vec<Outcome>>>,
@@ -307,7 +310,7 @@ fn a_relay_ends_once_after_both_its_parts() {
             outcome: Arc::clone(&outcome),
             bell: bell.clone(),
         };
-        let view = Relay::new(Probe(memory.0.clone()), told).send::<Read>();
+        let view = Relay::new(Probe(memory.0.clone()), told).start::<Read>();
         let (a, b) = view.split_at(1);
         let first = ends(&memory, 0, a, View::done);
         let second = ends(&memory, 1, b, |view| view.fail(ErrorKind::Busy));
@@ -328,8 +331,8 @@ fn a_relay_ends_once_after_both_its_parts() {
 
 /// Waits for the next segment. A lost wake-up is a deadlock.
 ///
-/// All calls have one waker: loom does not know that the memory of a waker that was freed comes to another one only after
-/// that, and would show the other one a state from before.
+/// All calls have one waker: loom does not know that the memory of a waker that was freed comes to
+/// another one only after that, and would show the other one a state from before.
 fn next_segment(
     in_flight: &mut InFlight<Probe, Read>,
     (bell, waker): &(Arc<Bell>, Waker),

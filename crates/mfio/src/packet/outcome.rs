@@ -1,42 +1,11 @@
-//! What the initiator learns when the last view has ended.
+//! [`Outcome`]: the ranges of a packet that succeeded and failed.
 
-use super::block::Packet;
-use super::buffer::Buffer;
-use super::failures::Ranges;
-use super::view::View;
+use super::failures::{FailedRange, Ranges};
 use crate::error::{Cause, ErrorKind};
-use crate::io::Direction;
 use alloc::vec::Vec;
-use core::fmt;
 use core::ops::Range;
 
-/// A range of a packet that failed, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FailedRange {
-    /// Where it begins in the packet.
-    pub offset: usize,
-    /// How long it is. 0 only where the whole request was empty, and failed, or a buffer without a
-    /// length in a batch.
-    pub len: usize,
-    /// Why.
-    pub cause: Cause,
-}
-
-impl FailedRange {
-    /// Takes `other` in where it touches this range and failed for the same reason.
-    pub(super) fn absorb(&mut self, other: FailedRange) -> bool {
-        let touches =
-            self.offset + self.len == other.offset || other.offset + other.len == self.offset;
-        if !touches || self.cause != other.cause {
-            return false;
-        }
-        self.offset = self.offset.min(other.offset);
-        self.len += other.len;
-        true
-    }
-}
-
-/// Which ranges of a packet succeeded.
+/// The result of an operation, range by range.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub(super) len: usize,
@@ -44,7 +13,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The first `good` of `len` bytes succeeded, the others did not.
+    /// Makes the outcome of `len` bytes of which the first `good` succeeded, and the rest failed.
     pub(crate) fn prefix(len: usize, good: usize, cause: Cause) -> Self {
         let rest = FailedRange {
             offset: good,
@@ -57,7 +26,7 @@ impl Outcome {
         }
     }
 
-    /// All bytes succeeded.
+    /// Makes the outcome of `len` bytes that all succeeded.
     #[inline]
     pub(super) fn success(len: usize) -> Self {
         Self {
@@ -66,31 +35,32 @@ impl Outcome {
         }
     }
 
-    /// Every byte succeeded. A request without any bytes succeeded where none of its views failed.
+    /// Returns whether every byte succeeded. A request without bytes succeeded if none of its views
+    /// failed.
     #[inline]
     pub fn is_success(&self) -> bool {
         matches!(self.failed, Ranges::None)
     }
 
-    /// How many bytes the operation was about, failed ones included: the length of the first view, not how many bytes
-    /// were moved (see [`good_prefix`](Self::good_prefix)), nor that of the buffer where a
-    /// [prefix](Packet::start_prefix) was started.
+    /// Returns the length of the operation in bytes, failed ones included: that of the first view,
+    /// not the number of bytes moved (see [`good_prefix`](Self::good_prefix)), nor that of the
+    /// buffer if a [prefix](super::Packet::start_prefix) was started.
     #[inline]
     #[expect(clippy::len_without_is_empty, reason = "an outcome is no collection")]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// The failed ranges by offset; neighbours that failed for the same reason are one.
+    /// Returns the failed ranges by offset; neighbours with the same cause are one.
     pub fn failures(&self) -> impl ExactSizeIterator<Item = FailedRange> + '_ {
         self.failed.as_slice().iter().copied()
     }
 
-    /// What became of the bytes of one range, with offsets within it. Bytes beyond the end of this outcome, of which it does
-    /// not speak, have failed with [`ErrorKind::Dropped`].
+    /// Returns the outcome of one range, with offsets within it. Bytes beyond the end of this
+    /// outcome have failed with [`ErrorKind::Dropped`].
     ///
-    /// Allocates only where several ranges of the part failed. Takes time by the number of those,
-    /// and by the logarithm of the number of all failures.
+    /// Allocates only if several ranges of the part failed. Takes time by the number of those, and
+    /// by the logarithm of the number of all failures.
     pub fn part(&self, range: Range<usize>) -> Outcome {
         let len = range.end.saturating_sub(range.start);
         let all = self.failed.as_slice();
@@ -125,8 +95,8 @@ impl Outcome {
         Self { len, failed }
     }
 
-    /// The first failure that touches a range which is not empty, as far as it lies within: its offset is that in the
-    /// packet. Takes time by the logarithm of the number of failures.
+    /// Returns the first failure that touches a range which is not empty, clipped to it, with its
+    /// offset in the packet. Takes time by the logarithm of the number of failures.
     pub(crate) fn failure_within(&self, range: Range<usize>) -> Option<FailedRange> {
         let failed = self.failed.as_slice();
         let first = failed.partition_point(|f| f.offset + f.len <= range.start);
@@ -139,7 +109,7 @@ impl Outcome {
         })
     }
 
-    /// How many bytes from the start succeeded without a gap.
+    /// Returns the number of bytes from the start that succeeded without a gap.
     #[inline]
     pub fn good_prefix(&self) -> usize {
         self.failed
@@ -148,86 +118,10 @@ impl Outcome {
             .map_or(self.len, |r| r.offset)
     }
 
-    /// The failure with the lowest offset.
+    /// Returns the cause of the failure with the lowest offset.
     #[inline]
     pub fn first_error(&self) -> Option<Cause> {
         self.failed.as_slice().first().map(|r| r.cause)
-    }
-}
-
-/// The parts of a view by an outcome, see [`View::parts`].
-#[derive(Debug)]
-pub struct Parts<'a, D: Direction> {
-    rest: Option<View<D>>,
-    /// How much of the view was given out.
-    at: usize,
-    known: usize,
-    failed: core::slice::Iter<'a, FailedRange>,
-}
-
-impl<'a, D: Direction> Parts<'a, D> {
-    pub(super) fn new(view: View<D>, outcome: &'a Outcome) -> Self {
-        Self {
-            rest: Some(view),
-            at: 0,
-            known: outcome.len,
-            failed: outcome.failed.as_slice().iter(),
-        }
-    }
-
-    /// How long the next part is, of which `left` bytes are left, and what became of it.
-    fn part(&mut self, left: usize) -> (usize, Result<(), Cause>) {
-        match self.failed.as_slice().first() {
-            Some(failed) if failed.offset <= self.at => {
-                self.failed.next();
-                (failed.len, Err(failed.cause))
-            }
-            Some(failed) => (failed.offset - self.at, Ok(())),
-            None if self.at < self.known || left == 0 => (self.known - self.at, Ok(())),
-            None => (left, Err(Cause::new(ErrorKind::Dropped))),
-        }
-    }
-}
-
-impl<D: Direction> Iterator for Parts<'_, D> {
-    type Item = (View<D>, Result<(), Cause>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.rest.take()?;
-        let (len, result) = self.part(rest.len());
-        if len >= rest.len() {
-            return Some((rest, result));
-        }
-        let (part, rest) = rest.split_at(len);
-        self.at += len;
-        self.rest = Some(rest);
-        Some((part, result))
-    }
-}
-
-/// A packet that came back, and what became of it.
-#[must_use]
-pub struct Ended<B: Buffer> {
-    /// The packet, to be used again or taken apart.
-    pub packet: Packet<B>,
-    /// Which ranges succeeded.
-    pub outcome: Outcome,
-}
-
-impl<B: Buffer> Ended<B> {
-    /// The buffer, and the first failure if there was one.
-    pub fn into_buffer(self) -> (Result<(), Cause>, B) {
-        let result = self.outcome.first_error().map_or(Ok(()), Err);
-        (result, self.packet.into_buffer())
-    }
-}
-
-impl<B: Buffer> fmt::Debug for Ended<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ended")
-            .field("packet", &self.packet)
-            .field("outcome", &self.outcome)
-            .finish()
     }
 }
 
@@ -235,6 +129,7 @@ impl<B: Buffer> fmt::Debug for Ended<B> {
 mod tests {
     use super::*;
     use crate::io::Read;
+    use crate::packet::Packet;
     use alloc::vec;
 
     /// Of `len` bytes, those in the ranges `failed` failed.

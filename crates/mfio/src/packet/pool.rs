@@ -1,16 +1,16 @@
-//! [`PacketPool`]: a bounded number of idle packets, kept for borrowed and typed calls.
+//! [`PacketPool`]: bounded free lists of idle packets, for borrowed and typed calls.
 
 mod buffers;
-mod shelf;
+mod free_list;
 
 use super::block::Packet;
 use crate::error::Cause;
 
-pub(super) use shelf::Shelf;
+pub(super) use free_list::FreeList;
 
-pub(crate) use buffers::{Loan, PoolBuf};
+pub(crate) use buffers::{BorrowedBuf, PoolBuf};
 
-/// How many idle packets a [`PacketPool`] keeps of each size.
+/// Number of idle packets that a [`PacketPool`] keeps of each size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolLimits {
     /// Up to 64 bytes, inside the packet.
@@ -19,12 +19,13 @@ pub struct PoolLimits {
     pub page: usize,
     /// Up to 64 KiB, page-aligned.
     pub large: usize,
-    /// Without memory of their own, for blocking calls.
+    /// Without memory, for blocking calls, which lend theirs.
     pub empty: usize,
 }
 
 impl Default for PoolLimits {
-    /// 256 small ones, 64 pages (256 KiB), 16 large ones (1 MiB), 64 empty ones; each is allocated when first needed.
+    /// Returns 256 small ones, 64 pages (256 KiB), 16 large ones (1 MiB), 64 empty ones; each is
+    /// allocated when first needed.
     fn default() -> Self {
         Self {
             small: 256,
@@ -35,10 +36,11 @@ impl Default for PoolLimits {
     }
 }
 
-/// Idle packets of an object, bounded in number, so that calls with borrowed or typed values allocate nothing in the
-/// steady state. Takes and gives without a lock. What is larger than all sizes is allocated, and freed after its use.
+/// Idle packets of an object, bounded in number, so that calls with borrowed or typed values
+/// allocate nothing in the steady state. Lock-free. Larger packets than all sizes are allocated,
+/// and freed after their use.
 ///
-/// An object makes one and returns it from [`PacketIo::pool`](crate::io::PacketIo::pool).
+/// An object creates one and returns it from [`PacketIo::pool`](crate::io::PacketIo::pool).
 ///
 /// ```
 /// use mfio::packet::{PacketPool, PoolLimits};
@@ -48,24 +50,24 @@ impl Default for PoolLimits {
 /// ```
 #[derive(Debug)]
 pub struct PacketPool {
-    small: Shelf<PoolBuf>,
-    page: Shelf<PoolBuf>,
-    large: Shelf<PoolBuf>,
-    empty: Shelf<Loan>,
+    small: FreeList<PoolBuf>,
+    page: FreeList<PoolBuf>,
+    large: FreeList<PoolBuf>,
+    empty: FreeList<BorrowedBuf>,
 }
 
 impl PacketPool {
-    /// An empty pool that will keep no more than `limits` says.
+    /// Creates an empty pool with these limits.
     pub fn new(limits: PoolLimits) -> Self {
         Self {
-            small: Shelf::new(limits.small),
-            page: Shelf::new(limits.page),
-            large: Shelf::new(limits.large),
-            empty: Shelf::new(limits.empty),
+            small: FreeList::new(limits.small),
+            page: FreeList::new(limits.page),
+            large: FreeList::new(limits.large),
+            empty: FreeList::new(limits.empty),
         }
     }
 
-    /// What it was made with.
+    /// Returns the limits.
     pub fn limits(&self) -> PoolLimits {
         PoolLimits {
             small: self.small.capacity(),
@@ -75,7 +77,7 @@ impl PacketPool {
         }
     }
 
-    fn shelf(&self, buffer_len: usize) -> Option<&Shelf<PoolBuf>> {
+    fn free_list(&self, buffer_len: usize) -> Option<&FreeList<PoolBuf>> {
         match buffer_len {
             PoolBuf::SMALL => Some(&self.small),
             PoolBuf::PAGE => Some(&self.page),
@@ -85,13 +87,14 @@ impl PacketPool {
     }
 }
 
-/// Takes a packet of at least `len` bytes from `pool` or, where there is none, a new one. Its bytes may hold anything.
+/// Takes a packet of at least `len` bytes from `pool`, or allocates one. Its bytes may have any
+/// values.
 #[inline]
 pub(crate) fn take(pool: Option<&PacketPool>, len: usize) -> Result<Packet<PoolBuf>, Cause> {
     let buffer_len = PoolBuf::size_for(len);
     let kept = pool
-        .and_then(|pool| pool.shelf(buffer_len))
-        .and_then(Shelf::take);
+        .and_then(|pool| pool.free_list(buffer_len))
+        .and_then(FreeList::take);
     match kept {
         Some(packet) => Ok(packet),
         None => Ok(Packet::new(PoolBuf::new(buffer_len)?)),
@@ -105,30 +108,30 @@ pub(crate) fn take_aligned(
     align: usize,
 ) -> Result<Packet<PoolBuf>, Cause> {
     match align {
-        // What lies inside the packet is aligned for values only.
+        // Memory inside the packet is aligned for values only.
         0..=1 => take(pool, len),
         2..=PoolBuf::PAGE => take(pool, len.max(PoolBuf::SMALL + 1)),
         _ => Ok(Packet::new(PoolBuf::aligned(len, align)?)),
     }
 }
 
-/// Gives a packet back to `pool`, or frees it where that is full.
+/// Returns a packet to `pool`, or frees it if that is full.
 #[inline]
 pub(crate) fn give(pool: Option<&PacketPool>, packet: Packet<PoolBuf>) {
-    if let Some(shelf) = pool.and_then(|pool| pool.shelf(packet.len())) {
-        shelf.put(packet);
+    if let Some(list) = pool.and_then(|pool| pool.free_list(packet.len())) {
+        list.put(packet);
     }
 }
 
-/// Takes a packet for memory that is lent to it.
-pub(crate) fn take_empty(pool: Option<&PacketPool>) -> Packet<Loan> {
+/// Takes a packet for borrowed memory.
+pub(crate) fn take_empty(pool: Option<&PacketPool>) -> Packet<BorrowedBuf> {
     pool.and_then(|pool| pool.empty.take())
-        .unwrap_or_else(|| Packet::new(Loan::nothing()))
+        .unwrap_or_else(|| Packet::new(BorrowedBuf::empty()))
 }
 
-/// Gives such a packet back, without the memory.
-pub(crate) fn give_empty(pool: Option<&PacketPool>, mut packet: Packet<Loan>) {
-    packet.replace(Loan::nothing());
+/// Returns such a packet, without the memory.
+pub(crate) fn give_empty(pool: Option<&PacketPool>, mut packet: Packet<BorrowedBuf>) {
+    packet.replace(BorrowedBuf::empty());
     if let Some(pool) = pool {
         pool.empty.put(packet);
     }
@@ -155,7 +158,7 @@ mod tests {
             }
             let address = packet.buffer().as_ptr();
             give(Some(&pool), packet);
-            let again = pool.shelf(size).and_then(Shelf::take);
+            let again = pool.free_list(size).and_then(FreeList::take);
             assert_eq!(
                 again.as_ref().map(|p| p.buffer().as_ptr()),
                 (size <= 65_536).then_some(address)

@@ -1,20 +1,20 @@
-//! Segments: ranges of a running packet that have ended, on their way to an initiator that wants to hear of each.
+//! Segments: ranges of a packet in flight that have ended, queued for the initiator.
 
-use super::outcome::FailedRange;
+use super::failures::FailedRange;
 use crate::error::Cause;
 use alloc::collections::VecDeque;
 use core::task::Waker;
 
-/// A range of a packet that has ended while others may still be on their way.
+/// A range of a packet that has ended while others may still be in flight.
 ///
-/// Neighbours that ended the same way, and were not asked for in between, come as one.
+/// Neighbours with the same result that wait to be taken are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// Where it begins in the packet.
+    /// Offset in the packet.
     pub offset: usize,
-    /// How long it is.
+    /// Length in bytes.
     pub len: usize,
-    /// Whether its bytes were moved, or why not.
+    /// The cause if its bytes were not transferred.
     pub result: Result<(), Cause>,
 }
 
@@ -28,18 +28,19 @@ impl From<FailedRange> for Segment {
     }
 }
 
-/// What has ended and was not yet asked for, in the order of the ends; empty ranges are left out.
+/// The segments that were not taken yet, in the order of the ends; empty ranges are left out.
 ///
-/// Bounded by the number of bytes of the packet, as ranges do not overlap. Its memory is kept for the next operation.
+/// Bounded by the number of bytes of the packet, as ranges do not overlap. The memory is kept for
+/// the next operation.
 #[derive(Default)]
 pub(super) struct Segments {
     waiting: VecDeque<Segment>,
-    /// Who waits for the next one.
+    /// The waker of the initiator that waits for the next one.
     pub(super) waker: Option<Waker>,
 }
 
 impl Segments {
-    /// Adds a segment. Returns who waits for it, to be woken outside the lock.
+    /// Adds a segment. Returns the waker of the initiator, to be woken outside the lock.
     #[must_use]
     pub(super) fn push(&mut self, segment: Segment) -> Option<Waker> {
         if segment.len == 0 {
@@ -60,7 +61,7 @@ impl Segments {
         self.waiting.pop_front()
     }
 
-    /// Forgets what nobody asked for.
+    /// Discards segments that were not taken. Returns the waker, to be dropped outside the lock.
     pub(super) fn clear(&mut self) -> Option<Waker> {
         self.waiting.clear();
         self.waker.take()

@@ -1,8 +1,8 @@
 //! [`Splitter`]: a view that is split into many parts, one after another.
 //!
 //! Invariants are those of [`header`](super::header) and [`view`](super::view); in addition
-//! 1. Besides the view that is left, a splitter has `reserved` units of COUNT: for views that it will make, or to give back
-//!    while it still has the view.
+//! 1. Besides the view that is left, a splitter has `reserved` units of COUNT: for views that it
+//!    will make, or to give back while it still has the view.
 #![allow(unsafe_code)]
 
 use super::view::View;
@@ -10,12 +10,13 @@ use crate::io::Direction;
 use core::fmt;
 use core::mem::ManuallyDrop;
 
-/// How many parts are counted in advance, once there are more than two.
-const MOST_RESERVED: usize = 32;
+/// Number of parts that are counted in advance, after the first ones.
+const MAX_RESERVED: usize = 32;
 
-/// Splits a view into many parts, from the front: cheaper than [`View::split_at`] for each, as parts are counted in advance.
+/// Splits a view into many parts, from the front: cheaper than [`View::split_at`] for each, as
+/// parts are counted in advance.
 ///
-/// Dropped, it fails what is left.
+/// The rest fails when the splitter is dropped.
 ///
 /// ```
 /// use mfio::io::Read;
@@ -40,13 +41,22 @@ const MOST_RESERVED: usize = 32;
 pub struct Splitter<D: Direction> {
     rest: ManuallyDrop<View<D>>,
     reserved: usize,
-    /// How many are reserved at a time; the first one alone, as most views are split in two.
+    /// Number of units to reserve next. The first one alone, as most views are split in two.
     next: usize,
+}
+
+impl<D: Direction> View<D> {
+    /// Splits the range into many parts, one after another: cheaper than
+    /// [`split_at`](Self::split_at) for each.
+    #[inline]
+    pub fn splitter(self) -> Splitter<D> {
+        Splitter::new(self)
+    }
 }
 
 impl<D: Direction> Splitter<D> {
     #[inline]
-    pub(super) fn new(view: View<D>) -> Self {
+    fn new(view: View<D>) -> Self {
         Self {
             rest: ManuallyDrop::new(view),
             reserved: 0,
@@ -54,13 +64,13 @@ impl<D: Direction> Splitter<D> {
         }
     }
 
-    /// How many bytes are left.
+    /// Returns the number of bytes left.
     #[inline]
     pub fn len(&self) -> usize {
         self.rest.len()
     }
 
-    /// Whether none are.
+    /// Returns whether no bytes are left.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
@@ -75,21 +85,21 @@ impl<D: Direction> Splitter<D> {
         if self.reserved == 0 {
             self.rest.reserve(self.next);
             self.reserved = self.next;
-            self.next = (self.next * 8).min(MOST_RESERVED);
+            self.next = (self.next * 8).min(MAX_RESERVED);
         }
-        // SAFETY: one of the reserved units goes to the part (invariant 1). `take_front` panics before anything is done,
-        // or gives the part's bytes up.
+        // SAFETY: one of the reserved units goes to the part (invariant 1). `take_front` panics
+        // before anything is done, or gives the part's bytes up.
         let part = unsafe { self.rest.take_front(len) };
         self.reserved -= 1;
         part
     }
 
-    /// What is left, as one view.
+    /// Returns the rest as one view.
     #[inline]
     pub fn into_rest(self) -> View<D> {
         let mut this = ManuallyDrop::new(self);
         this.give_back();
-        // SAFETY: the splitter is not dropped, and nobody uses its view any more.
+        // SAFETY: the splitter is not dropped, and its view is not used any more.
         unsafe { ManuallyDrop::take(&mut this.rest) }
     }
 
@@ -126,8 +136,8 @@ mod tests {
     use alloc::vec;
     use alloc::vec::Vec;
 
-    /// The outcome of a packet of so many bytes, of which `parts` parts were taken one by one and `rest` says what becomes
-    /// of the splitter.
+    /// Returns the failures of a packet of `len` bytes, of which `parts` parts were taken one by
+    /// one; `rest` takes the splitter.
     fn split(len: usize, parts: usize, rest: impl FnOnce(Splitter<Read>)) -> Vec<(usize, usize)> {
         let (in_flight, view) = Packet::new(vec![0u8; len]).start::<Read>();
         let mut splitter = view.splitter();

@@ -1,16 +1,17 @@
-//! [`View`]: an owned claim on a range of a packet's bytes. The side of the drivers.
+//! [`View`]: an owned claim on a range of a packet's bytes, for drivers and layers.
 //!
 //! Invariants are those of [`header`](super::header); in addition
-//! 1. A `View` stands for one unit of COUNT from its making to its end, so the block lives as long as the view (header 2).
-//! 2. `data` points to `len` bytes of the packet's memory, which belong to this view alone, or are copies of a range that
-//!    is written from (header 3).
+//! 1. A `View` stands for one unit of COUNT from its making to its end, so the block lives as long
+//!    as the view (header 2).
+//! 2. `data` points to `len` bytes of the packet's memory, which belong to this view alone, or are
+//!    copies of a range that is written from (header 3).
 #![allow(unsafe_code)]
 
 mod leaving;
+mod parts;
 
 use super::header::Header;
-use super::outcome::{Outcome, Parts};
-use super::splitter::Splitter;
+use super::outcome::Outcome;
 use crate::error::Cause;
 use crate::io::{Direction, Read, Write};
 use core::fmt;
@@ -18,19 +19,21 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use leaving::{leave, leave_dropped};
+pub use parts::Parts;
 
-/// An owned claim on a range of bytes of one packet, to be filled ([`Read`]) or taken from ([`Write`]).
+/// An owned claim on a range of bytes of one packet, to be filled ([`Read`]) or taken from
+/// ([`Write`]).
 ///
-/// It can be sent to any thread, kept as long as needed and split. It ends once: [`done`](View::done),
-/// [`fail`](View::fail) or [`done_prefix`](View::done_prefix); dropped otherwise, it fails with
-/// [`ErrorKind::Dropped`]. An empty view stands for no bytes, so that it fails nothing, except where the whole request is
-/// empty.
+/// It can be sent to any thread, kept as long as needed and split. It ends once: by
+/// [`done`](View::done), [`fail`](View::fail) or [`done_prefix`](View::done_prefix). Dropped
+/// otherwise, it fails with [`ErrorKind::Dropped`]. An empty view has no bytes to fail, so it fails
+/// nothing, unless the whole request is empty.
 ///
 /// # Wakers
-/// Ending a view, by dropping it too, runs the initiator's waker where it is the last view of its packet and the
-/// initiator was polled since it was sent. That is code of the user, which may come back to where the view is ended: hold
-/// no lock meanwhile. The same is true of handing a view on by [`send_io`](crate::io::PacketIo::send_io), which may end
-/// it. A waker that panics harms nobody else: with std the panic is reported and stays within the call.
+/// Ending the last view of a packet, also by dropping it, runs the initiator's waker, if the
+/// initiator was polled. That is code of the user, which may call into the code that ends the view:
+/// hold no lock meanwhile. The same is true of [`send_io`](crate::io::PacketIo::send_io), which may
+/// end the view. With std, a panic of a waker is reported and stays within the call.
 ///
 /// ```
 /// use mfio::error::ErrorKind;
@@ -53,24 +56,25 @@ use leaving::{leave, leave_dropped};
 pub struct View<D: Direction> {
     header: NonNull<Header>,
     data: *mut u8,
-    /// Where the range is said to begin.
+    /// Offset of the range in the packet.
     offset: usize,
     len: usize,
     direction: PhantomData<D>,
 }
 
-// SAFETY: a view reaches its own bytes (invariant 2) and the shared, synchronised part of the block; the buffer, which
-// it may have to drop, is `Send` by its trait.
+// SAFETY: a view reaches its own bytes (invariant 2) and the shared, synchronised part of the
+// block; the buffer, which it may have to drop, is `Send` by its trait.
 unsafe impl<D: Direction> Send for View<D> {}
 // SAFETY: `&View` gives shared reads of the bytes, a raw pointer, and atomic loads.
 unsafe impl<D: Direction> Sync for View<D> {}
 
 impl<D: Direction> View<D> {
-    /// A view of a packet that was just started, on the `len` bytes at `data`, which its outcome calls those at `offset`.
+    /// Makes a view of a packet that was just started: the `len` bytes at `data`, at `offset` in
+    /// its outcome.
     ///
     /// # Safety
-    /// The caller has a unit of COUNT for this view (invariant 1), the memory is this view's (invariant 2), and the buffer
-    /// suits `D`.
+    /// The caller has a unit of COUNT for this view (invariant 1), the memory is this view's
+    /// (invariant 2), and the buffer suits `D`.
     #[inline]
     pub(super) unsafe fn new(
         header: NonNull<Header>,
@@ -87,34 +91,34 @@ impl<D: Direction> View<D> {
         }
     }
 
-    /// How many bytes this view claims: its own range, not the whole packet.
+    /// Returns the length of the range in bytes, not that of the whole packet.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether the range is empty.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Where the range begins within its packet.
+    /// Returns the offset of the range in its packet.
     #[inline]
     pub fn offset(&self) -> usize {
         self.offset
     }
 
-    /// Where its bytes are, and how many.
+    /// Returns the address and the length of the range.
     #[inline]
     pub(super) fn region(&self) -> (*mut u8, usize) {
         (self.data, self.len)
     }
 
-    /// Whether the initiator has gone, so that nobody will see the outcome: a hint to stop early. The view still has to
-    /// be ended.
+    /// Returns whether the initiator is gone, so that the outcome will not be seen: a hint to stop
+    /// early. The view still has to be ended.
     ///
-    /// What a layer sends in place of a view is abandoned when that view is.
+    /// A relay whose buffer is a view is abandoned when that view is.
     #[inline]
     pub fn is_abandoned(&self) -> bool {
         // SAFETY: the block lives (invariant 1).
@@ -124,11 +128,11 @@ impl<D: Direction> View<D> {
             || word.relay() && unsafe { ((*self.header.as_ptr()).vtable.unwanted)(self.header) }
     }
 
-    /// Splits the range in two: `len` bytes up to `at`, and the rest. Allocates nothing.
+    /// Splits the range in two: the bytes up to `at`, and the rest. Allocates nothing.
     ///
     /// # Panics
-    /// Where `at` is beyond the end, or where one packet has more views than can be counted (2^24 on systems of 32 bits,
-    /// 2^56 of 64), which takes forgetting them. The view fails as if dropped.
+    /// If `at` is beyond the end; if one packet has more views than can be counted (2^24 on 32-bit
+    /// systems, 2^56 on 64-bit ones), which takes `mem::forget`. The view fails as if dropped.
     pub fn split_at(self, at: usize) -> (Self, Self) {
         assert!(at <= self.len, "{}", Beyond(at, self.len));
         self.reserve(1);
@@ -138,13 +142,7 @@ impl<D: Direction> View<D> {
         (head, tail)
     }
 
-    /// Splits the range into many parts, one after another, for less than [`split_at`](Self::split_at) takes for each.
-    #[inline]
-    pub fn splitter(self) -> Splitter<D> {
-        Splitter::new(self)
-    }
-
-    /// Counts so many views more, which are to be made or given back.
+    /// Counts more views, which are to be made or given back.
     #[inline]
     pub(super) fn reserve(&self, views: usize) {
         // SAFETY: the block lives (invariant 1).
@@ -152,7 +150,7 @@ impl<D: Direction> View<D> {
         assert!(room, "too many views of one packet were forgotten");
     }
 
-    /// Takes back what was counted for views that were not made.
+    /// Takes back [reserved](Self::reserve) views that were not made.
     #[inline]
     pub(super) fn give_back(&self, views: usize) {
         // SAFETY: the block lives (invariant 1).
@@ -162,22 +160,24 @@ impl<D: Direction> View<D> {
     /// Splits the first `len` bytes off.
     ///
     /// # Panics
-    /// Where there are not so many; nothing has happened then.
+    /// If there are fewer; the view is unchanged then.
     ///
     /// # Safety
-    /// The caller has reserved a unit of COUNT for the new view, and gives it up with this call, unless it panics.
+    /// The caller has reserved a unit of COUNT for the new view, and gives it up with this call,
+    /// unless it panics.
     #[inline]
     pub(super) unsafe fn take_front(&mut self, len: usize) -> Self {
         assert!(len <= self.len, "{}", Beyond(len, self.len));
         let front = Self { len, ..*self };
-        // SAFETY: `len` is within the range (asserted), which is within one allocation (invariant 2).
+        // SAFETY: `len` is within the range (asserted), which is within one allocation (invariant
+        // 2).
         self.data = unsafe { self.data.add(len) };
         self.offset += len;
         self.len -= len;
         front
     }
 
-    /// Ends the view: all its bytes were moved.
+    /// Ends the view: all its bytes were transferred.
     #[inline]
     pub fn done(self) {
         let this = ManuallyDrop::new(self);
@@ -185,13 +185,13 @@ impl<D: Direction> View<D> {
         unsafe { this.end(this.len, None) }
     }
 
-    /// Ends the view: none of its bytes count. An empty view has none to fail, see [`View`].
+    /// Ends the view: all its bytes failed. An empty view has none to fail, see [`View`].
     #[cold]
     pub fn fail(self, cause: impl Into<Cause>) {
         self.fail_from(0, cause.into());
     }
 
-    /// Ends the view: its first `n` bytes were moved, the rest failed. Where no rest is left this is
+    /// Ends the view: its first `n` bytes were transferred, the rest failed. Without a rest this is
     /// [`done`](Self::done).
     #[inline(always)]
     pub fn done_prefix(self, n: usize, rest: impl Into<Cause>) {
@@ -202,8 +202,8 @@ impl<D: Direction> View<D> {
         }
     }
 
-    /// Ends the view as `outcome` says of its bytes: what a layer does that learned it of a packet of its own. Bytes that the
-    /// outcome does not speak of, as it is about fewer, fail with [`ErrorKind::Dropped`].
+    /// Ends the view by the outcome of its bytes, which a layer got from a packet of its own. Bytes
+    /// beyond the end of the outcome fail with [`ErrorKind::Dropped`].
     ///
     /// ```
     /// use mfio::error::ErrorKind;
@@ -229,33 +229,14 @@ impl<D: Direction> View<D> {
         }
     }
 
-    #[cold]
-    fn resolve_parts(self, outcome: &Outcome) {
-        for (part, result) in self.parts(outcome) {
-            match result {
-                Ok(()) => part.done(),
-                Err(cause) => part.fail(cause),
-            }
-        }
-    }
-
-    /// Splits the view into the ranges that succeeded and those that failed by an outcome about its bytes, in order: a layer
-    /// ends the good ones and tries again with the others. Bytes that the outcome does not speak of have failed with
-    /// [`ErrorKind::Dropped`]. What is left of the iterator when it is dropped fails.
-    ///
-    /// [`ErrorKind::Dropped`]: crate::error::ErrorKind::Dropped
-    pub fn parts(self, outcome: &Outcome) -> Parts<'_, D> {
-        Parts::new(self, outcome)
-    }
-
     fn fail_from(self, good: usize, cause: Cause) {
         let this = ManuallyDrop::new(self);
         // SAFETY: the view ends here, once: it is not dropped.
         unsafe { this.end(good, Some(cause)) }
     }
 
-    /// Ends the view: its first `good` bytes were moved, the rest, if any, failed. Where the whole request is empty a cause
-    /// fails it.
+    /// Ends the view: its first `good` bytes were transferred, the rest failed. An empty request
+    /// fails if there is a cause.
     ///
     /// # Safety
     /// The view must not be used, nor dropped, afterwards.
@@ -267,16 +248,16 @@ impl<D: Direction> View<D> {
 }
 
 impl View<Read> {
-    /// The bytes, to be filled. They hold whatever was there before.
+    /// Returns the bytes, to be filled. They have the values from before the operation.
     #[inline]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: the range is this view's alone (invariant 2), initialised and in place (header 6), and may be written:
-        // only a `ReadBuffer` is read into.
+        // SAFETY: the range is this view's alone (invariant 2), initialised and in place (header
+        // 6), and may be written: only a `ReadBuffer` is read into.
         unsafe { core::slice::from_raw_parts_mut(self.data, self.len) }
     }
 
-    /// Where the bytes are, for drivers that hand the address on. It stays valid for [`len`](View::len) bytes until the
-    /// view ends, wherever the view is moved meanwhile. Not null, even where the view is empty.
+    /// Returns the address of the bytes, valid for [`len`](View::len) bytes until the view ends,
+    /// even if the view is moved. Not null, even for an empty view.
     #[inline]
     pub fn as_mut_ptr(&self) -> *mut u8 {
         self.data
@@ -284,16 +265,16 @@ impl View<Read> {
 }
 
 impl View<Write> {
-    /// The bytes to write.
+    /// Returns the bytes to write.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: nobody writes to a packet that is being written from: only `View<Read>` does, and all views of a
-        // packet have one direction; initialised and in place (header 6).
+        // SAFETY: a packet that is written from is not written to: only `View<Read>` does that, and
+        // all views of a packet have one direction; initialised and in place (header 6).
         unsafe { core::slice::from_raw_parts(self.data, self.len) }
     }
 
-    /// Where the bytes are, for drivers that hand the address on. It stays valid for [`len`](View::len) bytes until the
-    /// view ends, wherever the view is moved meanwhile. Not null, even where the view is empty.
+    /// Returns the address of the bytes, valid for [`len`](View::len) bytes until the view ends,
+    /// even if the view is moved. Not null, even for an empty view.
     #[inline]
     pub fn as_ptr(&self) -> *const u8 {
         self.data
@@ -318,7 +299,7 @@ impl<D: Direction> fmt::Debug for View<D> {
     }
 }
 
-/// Why a split is refused.
+/// The panic message of a split beyond the end.
 struct Beyond(usize, usize);
 
 impl fmt::Display for Beyond {

@@ -1,13 +1,13 @@
 //! Lends the memory of a blocked caller to a packet.
 //!
-//! Invariant 1: [`lend`] does not return while any view of the loan that it sent exists. If it
+//! Invariant 1: [`lend`] does not return while any view of the memory exists. If it
 //! unwinds it waits first; if waiting fails too, it aborts the process. So the borrow of the
 //! caller's memory outlives the views.
 #![allow(unsafe_code)]
 
 use crate::backend::{IoBackend, IoBackendExt};
 use crate::io::{Direction, PacketIo, Position, Read, Write};
-use crate::packet::{Ended, InFlight, Loan, Outcome, Packet, View, give_empty, take_empty};
+use crate::packet::{BorrowedBuf, Ended, InFlight, Outcome, Packet, View, give_empty, take_empty};
 use crate::scope::settle;
 use core::future::poll_fn;
 use core::pin::Pin;
@@ -18,14 +18,14 @@ pub(crate) trait Lend: Direction {
     /// Returns the rest of the slice from `from` on.
     fn rest<'a>(slice: &'a mut Self::Slice<'_>, from: usize) -> Self::Slice<'a>;
 
-    /// Returns the memory as a loan.
+    /// Returns the memory as a buffer.
     ///
     /// # Safety
-    /// The views of a packet with this loan must end before the borrow of the slice.
-    unsafe fn loan(slice: &mut Self::Slice<'_>) -> Loan;
+    /// The views of a packet with this buffer must end before the borrow of the slice.
+    unsafe fn borrow(slice: &mut Self::Slice<'_>) -> BorrowedBuf;
 
-    /// Calls [`Packet::start`]: that a loan suits both directions cannot be expressed generically.
-    fn start(packet: Packet<Loan>) -> (InFlight<Loan, Self>, View<Self>);
+    /// Calls [`Packet::start`]: that the buffer suits both directions cannot be expressed generically.
+    fn start(packet: Packet<BorrowedBuf>) -> (InFlight<BorrowedBuf, Self>, View<Self>);
 }
 
 impl Lend for Read {
@@ -34,14 +34,14 @@ impl Lend for Read {
         &mut slice[from..]
     }
 
-    unsafe fn loan(slice: &mut &mut [u8]) -> Loan {
+    unsafe fn borrow(slice: &mut &mut [u8]) -> BorrowedBuf {
         let bytes: NonNull<[u8]> = NonNull::from_mut(slice);
         // SAFETY: the caller has the bytes exclusively, for as long as it promises.
-        unsafe { Loan::new(bytes.cast(), bytes.len()) }
+        unsafe { BorrowedBuf::new(bytes.cast(), bytes.len()) }
     }
 
     #[inline]
-    fn start(packet: Packet<Loan>) -> (InFlight<Loan, Self>, View<Self>) {
+    fn start(packet: Packet<BorrowedBuf>) -> (InFlight<BorrowedBuf, Self>, View<Self>) {
         packet.start()
     }
 }
@@ -52,15 +52,15 @@ impl Lend for Write {
         &slice[from..]
     }
 
-    unsafe fn loan(slice: &mut &[u8]) -> Loan {
+    unsafe fn borrow(slice: &mut &[u8]) -> BorrowedBuf {
         let bytes: NonNull<[u8]> = NonNull::from_ref(slice);
         // SAFETY: the bytes are shared and not changed for as long as the caller promises; the
         // packet is written from.
-        unsafe { Loan::new(bytes.cast(), bytes.len()) }
+        unsafe { BorrowedBuf::new(bytes.cast(), bytes.len()) }
     }
 
     #[inline]
-    fn start(packet: Packet<Loan>) -> (InFlight<Loan, Self>, View<Self>) {
+    fn start(packet: Packet<BorrowedBuf>) -> (InFlight<BorrowedBuf, Self>, View<Self>) {
         packet.start()
     }
 }
@@ -75,7 +75,7 @@ where
     let mut packet = take_empty(io.pool());
     // SAFETY: `bytes` is borrowed until this function returns, and that is after the end of the
     // last view (invariant 1).
-    packet.replace(unsafe { D::loan(&mut bytes) });
+    packet.replace(unsafe { D::borrow(&mut bytes) });
     let mut fresh = Some(packet);
     let mut guard = SettleOnDrop::<D, Io> {
         io,
@@ -98,7 +98,7 @@ where
 /// Keeps invariant 1 on unwinding.
 struct SettleOnDrop<'a, D: Direction, Io: IoBackend + ?Sized> {
     io: &'a Io,
-    in_flight: Option<InFlight<Loan, D>>,
+    in_flight: Option<InFlight<BorrowedBuf, D>>,
 }
 
 impl<D: Direction, Io: IoBackend + ?Sized> Drop for SettleOnDrop<'_, D, Io> {

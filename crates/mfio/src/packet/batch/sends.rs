@@ -1,4 +1,4 @@
-//! [`Sends`]: what is to be sent of a batch.
+//! [`Sends`]: the views of a batch, to be sent.
 //!
 //! Invariants are those of [`batch`](super).
 #![allow(unsafe_code)]
@@ -7,15 +7,16 @@ use super::Item;
 use crate::io::{Direction, Position};
 use crate::packet::View;
 use crate::packet::buffer::Buffer;
+use crate::packet::failures::FailedRange;
 use crate::packet::header::Header;
-use crate::packet::outcome::FailedRange;
 use core::fmt;
 use core::iter::FusedIterator;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
-/// The views of a batch, each with its position. Those that are left when it is dropped fail.
+/// An iterator over the views of a batch, each with its position. Those that are left when it is
+/// dropped fail.
 pub(crate) struct Sends<B: Buffer, P: Position, D: Direction> {
     pub(super) header: NonNull<Header>,
     /// The first item.
@@ -25,21 +26,23 @@ pub(crate) struct Sends<B: Buffer, P: Position, D: Direction> {
     pub(super) direction: PhantomData<D>,
 }
 
-// SAFETY: it stands for views that are still to be made (one unit of COUNT each), and views are `Send`; it reads positions,
-// which are `Send` and `Sync`, of items that nobody changes (invariant 1).
+// SAFETY: it stands for views that are still to be made (one unit of COUNT each), and views are
+// `Send`; it reads positions, which are `Send` and `Sync`, of items that do not change (invariant
+// 1).
 unsafe impl<B: Buffer, P: Position, D: Direction> Send for Sends<B, P, D> {}
 // SAFETY: as above, and `&Sends` only looks at the next item.
 unsafe impl<B: Buffer, P: Position, D: Direction> Sync for Sends<B, P, D> {}
 
 impl<B: Buffer, P: Position, D: Direction> Sends<B, P, D> {
     fn item(&self) -> Option<*mut Item<B, P>> {
-        // SAFETY: `next` is one of the items. The block lives as long as units are left (header 2), and with it the vector.
+        // SAFETY: `next` is one of the items. The block lives as long as units are left (header 2),
+        // and with it the vector.
         (self.next < self.views).then(|| unsafe { self.items.as_ptr().add(self.next) })
     }
 
-    /// How many bytes the next view has.
+    /// Returns the length of the next view in bytes.
     pub(crate) fn next_len(&self) -> Option<usize> {
-        // SAFETY: nobody changes lengths meanwhile (invariant 1).
+        // SAFETY: lengths do not change meanwhile (invariant 1).
         self.item().map(|item| unsafe { (*item).len })
     }
 }
@@ -51,8 +54,9 @@ impl<B: Buffer, P: Position, D: Direction> Iterator for Sends<B, P, D> {
     fn next(&mut self) -> Option<(P, View<D>)> {
         let item = self.item()?;
         self.next += 1;
-        // SAFETY: one of the units that this has left goes to the view. The item's memory is this view's alone, and no
-        // view of it was made before; the parts are in place, not referenced, and made by `into_parts` (invariant 1).
+        // SAFETY: one of the units that this has left goes to the view. The item's memory is this
+        // view's alone, and no view of it was made before; the parts are in place, not referenced,
+        // and made by `into_parts` (invariant 1).
         unsafe {
             let parts: *mut ManuallyDrop<B::Parts> = &raw mut (*item).parts;
             let (data, _) = B::region(parts.cast());
@@ -78,7 +82,7 @@ impl<B: Buffer, P: Position, D: Direction> fmt::Debug for Sends<B, P, D> {
     }
 }
 
-/// Writes failures down before anything is sent.
+/// Records failures before any view is sent.
 ///
 /// # Safety
 /// `header` heads a block that the caller has just started and whose views it has.

@@ -1,4 +1,4 @@
-//! What needs the inside of a batch.
+//! Tests that need the private parts of a batch.
 
 use super::*;
 use crate::error::Cause;

@@ -14,15 +14,15 @@ use core::fmt;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-/// The page size for which buffers are aligned unless told otherwise.
+/// The default alignment in bytes: a page.
 const PAGE: usize = 4096;
 
-/// From this length on memory is zeroed by the system, page by page, when it is touched first:
-/// lengths may be an upper bound that somebody sent. The standard allocator does so only for
-/// allocations without an alignment, and otherwise writes all.
+/// From this length in bytes on, memory is zeroed by the system, page by page, when it is touched
+/// first: lengths from outside may be generous upper bounds. The standard allocator does so only
+/// for allocations without an alignment, and writes all bytes of others.
 const LAZY: usize = 1 << 20;
 
-/// What is allocated for a buffer; with room to align it where the allocator does not.
+/// Returns the layout to allocate for a buffer, with room to align it if the allocator does not.
 fn layout_for(len: usize, align: usize) -> Result<Layout, LayoutError> {
     let exact = Layout::from_size_align(len, align)?;
     match len >= LAZY {
@@ -31,7 +31,7 @@ fn layout_for(len: usize, align: usize) -> Result<Layout, LayoutError> {
     }
 }
 
-/// A byte buffer with an alignment: what unbuffered file I/O needs. Zeroed, of fixed length.
+/// A byte buffer with an alignment, as direct file I/O demands. Zeroed, of fixed length.
 ///
 /// ```
 /// use mfio::packet::AlignedBuf;
@@ -48,18 +48,18 @@ pub struct AlignedBuf {
 }
 
 impl AlignedBuf {
-    /// `len` zeroed bytes, aligned to 4096.
+    /// Allocates `len` zeroed bytes, aligned to 4096.
     ///
     /// # Panics
-    /// Where `len` is more than the address space holds. Where memory is missing it ends as every allocation does.
+    /// If `len` exceeds the address space. If memory is missing it fails like every allocation.
     pub fn new(len: usize) -> Self {
         Self::with_alignment(len, PAGE)
     }
 
-    /// `len` zeroed bytes, aligned to `align`.
+    /// Allocates `len` zeroed bytes, aligned to `align`.
     ///
     /// # Panics
-    /// Where `align` is not a power of two, or `len` is more than the address space holds.
+    /// If `align` is not a power of two, or `len` exceeds the address space.
     pub fn with_alignment(len: usize, align: usize) -> Self {
         let layout = layout_for(len, align)
             .expect("an alignment is a power of two, and a buffer fits the address space");
@@ -69,7 +69,7 @@ impl AlignedBuf {
     /// As [`with_alignment`](Self::with_alignment), for a length or alignment from outside.
     ///
     /// # Errors
-    /// `InvalidInput` where there is no such layout, `OutOfMemory` where memory is missing.
+    /// `InvalidInput` if there is no such layout, `OutOfMemory` if memory is missing.
     pub fn try_with_alignment(len: usize, align: usize) -> Result<Self, Cause> {
         let layout = layout_for(len, align).map_err(|_| Cause::new(ErrorKind::InvalidInput))?;
         Self::allocate(len, align, layout).ok_or(Cause::new(ErrorKind::OutOfMemory))
@@ -85,8 +85,8 @@ impl AlignedBuf {
             // SAFETY: the size is not zero.
             let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
             let pad = start.addr().get().wrapping_neg() % align;
-            // SAFETY: `pad` is less than `align`, and 0 where the allocation is aligned so;
-            // otherwise that has `align` bytes more than `len` (`layout_for`).
+            // SAFETY: `pad` is less than `align`, and 0 if the allocation is aligned so; otherwise
+            // the allocation has `align` bytes more than `len` (`layout_for`).
             (unsafe { start.add(pad) }, pad)
         };
         Some(Self {
@@ -97,7 +97,7 @@ impl AlignedBuf {
         })
     }
 
-    /// The alignment that was asked for.
+    /// Returns the alignment in bytes.
     pub fn alignment(&self) -> usize {
         self.align
     }
@@ -143,8 +143,8 @@ impl fmt::Debug for AlignedBuf {
     }
 }
 
-// SAFETY: it is its own parts: a raw pointer, which claims nothing as long as nobody dereferences it (3), to memory that
-// stays (2); `region` copies fields (1).
+// SAFETY: it is its own parts: a raw pointer, which claims nothing as long as it is not
+// dereferenced (3), to memory that stays (2); `region` copies fields (1).
 unsafe impl Buffer for AlignedBuf {
     type Parts = Self;
 

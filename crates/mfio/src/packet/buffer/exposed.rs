@@ -4,8 +4,8 @@
 use super::{Buffer, WriteBuffer};
 use crate::io::Exposed;
 
-// SAFETY: it points to memory outside itself that nobody changes (2, 3: shared reads only) and that lives as long as it;
-// its address and length never change (1).
+// SAFETY: it points to memory outside itself that is never changed (2, 3: shared reads only) and
+// that lives as long as it; its address and length never change (1).
 unsafe impl Buffer for Exposed {
     type Parts = Exposed;
 
@@ -18,10 +18,11 @@ unsafe impl Buffer for Exposed {
     }
 
     unsafe fn region(parts: *mut Exposed) -> (*mut u8, usize) {
-        // SAFETY: the caller's pointer is valid, and shared access to an `Exposed` is all that is ever made of it.
+        // SAFETY: the caller's pointer is valid, and shared access to an `Exposed` is all that is
+        // ever made of it.
         let bytes: &[u8] = unsafe { &*parts };
         (bytes.as_ptr().cast_mut(), bytes.len())
     }
 }
-// SAFETY: plain memory that nobody changes.
+// SAFETY: plain memory that is never changed.
 unsafe impl WriteBuffer for Exposed {}

@@ -1,29 +1,30 @@
-//! [`Recallable`]: the buffer of a relay that its layer may stop wanting.
+//! [`Recallable`]: the buffer of a relay that its layer may recall.
 //!
 //! Invariant
-//! 1. Of the parts, those of the buffer are the first field, and used as its own packet would use them; the recall is only
-//!    read, through shared references, until the parts are turned back.
+//! 1. Of the parts, those of the buffer are the first field, and used as its own packet would use
+//!    them; the recall is only read, through shared references, until the parts are turned back.
 #![allow(unsafe_code)]
 
 use super::{Buffer, ReadBuffer, WriteBuffer};
 use crate::contain::contained;
 
-/// Says whether what was sent is not wanted any more, for a [`Recallable`].
+/// A hint that a relay is not wanted any more, for a [`Recallable`].
 pub trait Recalled: Send + Sync + 'static {
-    /// Whether nobody wants it. A hint.
+    /// Returns whether the relay is not wanted any more. A hint.
     ///
-    /// Objects ask now and then, on any thread, and may hold a lock of theirs meanwhile. So it must be quick, call nobody
-    /// who sends or ends a view, and take no lock that is held where that is done. With std a panic is reported, and
-    /// taken for `false`.
+    /// Objects call it on any thread, and may hold a lock of theirs meanwhile. So it must be quick,
+    /// send and end no view, and take no lock that is held while a view is sent or ended. With std
+    /// a panic is reported, and taken for `false`.
     fn is_recalled(&self) -> bool;
 }
 
-/// A buffer of a [`Relay`](crate::packet::Relay) that says when the relay is not wanted any more.
+/// A buffer of a [`Relay`](crate::packet::Relay) that can be recalled: its views are abandoned
+/// then.
 ///
-/// A relay on behalf of a view is [abandoned](crate::packet::View::is_abandoned) when that view is. One that has memory of its
-/// layer's own has nobody who gives up, but the layer; this is how that says so. It is a hint, as with a future that is
-/// dropped: an object may stop early, and the relay ends all the same. In packets that are no relays it says nothing to
-/// anybody: there the future is what gives up.
+/// A relay whose buffer is a view is [abandoned](crate::packet::View::is_abandoned) when that view
+/// is. A relay with memory of its layer is abandoned when the layer recalls it. That is a hint,
+/// like a dropped future: an object may stop early, and the relay ends all the same. It has no
+/// effect in a packet with a future.
 ///
 /// ```
 /// use mfio::io::Read;
@@ -50,7 +51,7 @@ pub trait Recalled: Send + Sync + 'static {
 ///
 /// let given_up = GivenUp::default();
 /// let buffer = Recallable::new(vec![0; 64], given_up.clone());
-/// let view = Relay::new(buffer, Layer).send::<Read>();
+/// let view = Relay::new(buffer, Layer).start::<Read>();
 /// assert!(!view.is_abandoned());
 /// given_up.0.store(true, Relaxed);
 /// assert!(view.is_abandoned());
@@ -62,19 +63,19 @@ pub struct Recallable<B, R> {
 }
 
 impl<B, R> Recallable<B, R> {
-    /// A buffer that is wanted until `recall` says otherwise.
+    /// Creates a buffer that is wanted until `recall` says otherwise.
     pub fn new(buffer: B, recall: R) -> Self {
         Self { buffer, recall }
     }
 
-    /// The buffer, and who says so.
+    /// Returns the buffer and the recall.
     pub fn into_parts(self) -> (B, R) {
         (self.buffer, self.recall)
     }
 }
 
-// SAFETY: what the contract asks for holds for the parts of the buffer, which are used as it asks (invariant 1); the recall
-// is not part of the region.
+// SAFETY: the contract holds for the parts of the buffer, which are used as it demands (invariant
+// 1); the recall is not part of the region.
 unsafe impl<B: Buffer, R: Recalled> Buffer for Recallable<B, R> {
     type Parts = (B::Parts, R);
 
@@ -85,7 +86,7 @@ unsafe impl<B: Buffer, R: Recalled> Buffer for Recallable<B, R> {
 
     #[inline]
     unsafe fn from_parts((buffer, recall): Self::Parts) -> Self {
-        // SAFETY: they came from `into_parts`, and nobody uses the region any more.
+        // SAFETY: they came from `into_parts`, and the region is not used any more.
         let buffer = unsafe { B::from_parts(buffer) };
         Self { buffer, recall }
     }

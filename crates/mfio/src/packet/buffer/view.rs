@@ -1,13 +1,14 @@
-//! A [`View`] as a buffer: the packet that has it works with the memory of the packet that it is a view of.
+//! A [`View`] as a buffer: the packet that has it works with the memory of the packet that it is a
+//! view of.
 #![allow(unsafe_code)]
 
 use super::{Buffer, ReadBuffer, WriteBuffer};
 use crate::io::{Direction, Read, Write};
 use crate::packet::View;
 
-// SAFETY: a view's range stays where it is, initialised, until the view ends (view 2, header 6), which nobody does while
-// it is parts (2); it belongs to the view alone, or is only read (3), and the parts reach it by a raw pointer that does not
-// change (1).
+// SAFETY: a view's range stays where it is, initialised, until the view ends (view 2, header 6),
+// which does not happen while it is parts (2); it belongs to the view alone, or is only read (3),
+// and the parts reach it by a raw pointer that does not change (1).
 unsafe impl<D: Direction> Buffer for View<D> {
     type Parts = Self;
 
@@ -36,5 +37,5 @@ unsafe impl<D: Direction> Buffer for View<D> {
 unsafe impl ReadBuffer for View<Read> {}
 // SAFETY: its bytes are initialised and this view's alone.
 unsafe impl WriteBuffer for View<Read> {}
-// SAFETY: plain memory that nobody writes to meanwhile (header 3).
+// SAFETY: plain memory that is not written to meanwhile (header 3).
 unsafe impl WriteBuffer for View<Write> {}

@@ -1,4 +1,5 @@
-//! The buffers of pooled packets: [`PoolBuf`] has memory of its own, [`Loan`] has memory of a blocked caller.
+//! The buffers of pooled packets: [`PoolBuf`] owns memory, [`BorrowedBuf`] borrows that of a blocked
+//! caller.
 #![allow(unsafe_code)]
 
 use crate::error::Cause;
@@ -10,7 +11,7 @@ use core::ptr::NonNull;
 #[repr(C, align(16))]
 struct Inline([u8; PoolBuf::SMALL]);
 
-/// Memory of one of the pool's sizes: inside the packet where small, else on the heap.
+/// Memory of one of the pool's sizes: inside the packet if small, otherwise on the heap.
 #[derive(Debug)]
 pub(crate) struct PoolBuf {
     heap: Option<AlignedBuf>,
@@ -22,7 +23,7 @@ impl PoolBuf {
     pub(super) const PAGE: usize = 4096;
     pub(super) const LARGE: usize = 65_536;
 
-    /// The size of the buffer that serves `len` bytes.
+    /// Returns the size of the buffer for `len` bytes.
     pub(super) fn size_for(len: usize) -> usize {
         [Self::SMALL, Self::PAGE, Self::LARGE]
             .into_iter()
@@ -30,7 +31,7 @@ impl PoolBuf {
             .unwrap_or(len)
     }
 
-    /// A buffer of a size that [`size_for`](Self::size_for) gave.
+    /// Allocates a buffer of a size that [`size_for`](Self::size_for) returned.
     #[cold]
     pub(super) fn new(size: usize) -> Result<Self, Cause> {
         let heap = match size {
@@ -42,10 +43,8 @@ impl PoolBuf {
             inline: Inline([0; Self::SMALL]),
         })
     }
-}
 
-impl PoolBuf {
-    /// Memory with a larger alignment than those of the pool have.
+    /// Allocates memory with a larger alignment than that of the pool's buffers.
     #[cold]
     pub(super) fn aligned(len: usize, align: usize) -> Result<Self, Cause> {
         Ok(Self {
@@ -55,8 +54,8 @@ impl PoolBuf {
     }
 }
 
-// SAFETY: the parts are plain memory and a raw pointer and claim nothing (3); the bytes are in the parts themselves or on
-// the heap, initialised, and stay (2); nothing here changes (1).
+// SAFETY: the parts are plain memory and a raw pointer and claim nothing (3); the bytes are in the
+// parts themselves or on the heap, initialised, and stay (2); nothing here changes (1).
 unsafe impl Buffer for PoolBuf {
     type Parts = Self;
 
@@ -69,7 +68,8 @@ unsafe impl Buffer for PoolBuf {
     }
 
     unsafe fn region(parts: *mut Self) -> (*mut u8, usize) {
-        // SAFETY: the caller's pointer is valid. The inline bytes are not referenced, as others may be using them.
+        // SAFETY: the caller's pointer is valid. The inline bytes are not referenced, as views may
+        // be using them.
         unsafe {
             match &(*parts).heap {
                 Some(heap) => AlignedBuf::region(core::ptr::from_ref(heap).cast_mut()),
@@ -83,37 +83,38 @@ unsafe impl ReadBuffer for PoolBuf {}
 // SAFETY: plain memory.
 unsafe impl WriteBuffer for PoolBuf {}
 
-/// Memory that a caller lends while it blocks.
+/// Memory of a caller, borrowed by the packet while the caller blocks.
 #[derive(Debug)]
-pub(crate) struct Loan {
+pub(crate) struct BorrowedBuf {
     data: NonNull<u8>,
     len: usize,
 }
 
 // SAFETY: the memory is the caller's by exclusive borrow (or shared, to be read only) and plain.
-unsafe impl Send for Loan {}
+unsafe impl Send for BorrowedBuf {}
 
-impl Loan {
-    /// No memory.
-    pub(crate) fn nothing() -> Self {
+impl BorrowedBuf {
+    /// Returns a buffer without memory.
+    pub(crate) fn empty() -> Self {
         Self {
             data: NonNull::dangling(),
             len: 0,
         }
     }
 
-    /// `len` bytes at `data`.
+    /// Borrows `len` bytes at `data`.
     ///
     /// # Safety
-    /// They are initialised plain memory, which stays in place and which nobody else touches (only reads, where the
-    /// packet is only written from) until every view of the packet with this loan has ended.
+    /// They are initialised plain memory that stays in place. Until every view of the packet with
+    /// this buffer has ended, no other code touches them, or it only reads them, if the packet is
+    /// only written from.
     pub(crate) unsafe fn new(data: NonNull<u8>, len: usize) -> Self {
         Self { data, len }
     }
 }
 
-// SAFETY: by the contract of `Loan::new`; the parts are raw.
-unsafe impl Buffer for Loan {
+// SAFETY: by the contract of `BorrowedBuf::new`; the parts are raw.
+unsafe impl Buffer for BorrowedBuf {
     type Parts = Self;
 
     fn into_parts(self) -> Self {
@@ -129,7 +130,7 @@ unsafe impl Buffer for Loan {
         unsafe { ((*parts).data.as_ptr(), (*parts).len) }
     }
 }
-// SAFETY: by the contract of `Loan::new`, the lender reads into memory that it has exclusively.
-unsafe impl ReadBuffer for Loan {}
+// SAFETY: by the contract of `BorrowedBuf::new`, the caller reads into memory that it has exclusively.
+unsafe impl ReadBuffer for BorrowedBuf {}
 // SAFETY: plain memory.
-unsafe impl WriteBuffer for Loan {}
+unsafe impl WriteBuffer for BorrowedBuf {}

@@ -1,4 +1,4 @@
-//! [`Copies`]: views on the same bytes.
+//! [`Copies`]: views of the same bytes.
 #![allow(unsafe_code)]
 
 use crate::io::Write;
@@ -8,7 +8,8 @@ use core::fmt;
 use core::iter::FusedIterator;
 use core::ptr::NonNull;
 
-/// Views on the same bytes, see [`Relay::send_copies`](super::Relay::send_copies). Those that are left when it is dropped fail.
+/// Views of the same bytes, see [`Relay::start_copies`](super::Relay::start_copies). Those that are
+/// left when it is dropped fail.
 pub struct Copies {
     header: NonNull<Header>,
     len: usize,
@@ -16,17 +17,18 @@ pub struct Copies {
     copies: usize,
 }
 
-// SAFETY: it stands for views that are still to be made (one unit of COUNT each), and views are `Send`.
+// SAFETY: it stands for views that are still to be made (one unit of COUNT each), and views are
+// `Send`.
 unsafe impl Send for Copies {}
 // SAFETY: `&Copies` gives numbers only.
 unsafe impl Sync for Copies {}
 
 impl Copies {
-    /// Views of `len` bytes each, none made yet.
+    /// Creates views of `len` bytes each, on demand.
     ///
     /// # Safety
-    /// The caller hands over as many units of COUNT as there are `copies` (header 2). The block's memory has `len` bytes, is
-    /// fit to be written from, and all views of it are these.
+    /// The caller passes on as many units of COUNT as there are `copies` (header 2). The block's
+    /// memory has `len` bytes, is fit to be written from, and all views of it are these.
     pub(super) unsafe fn new(header: NonNull<Header>, len: usize, copies: usize) -> Self {
         Self {
             header,
@@ -46,8 +48,8 @@ impl Iterator for Copies {
         }
         let offset = self.next * self.len;
         self.next += 1;
-        // SAFETY: one of the units that this has left goes to the view, so the block lives (header 2). All views of it are
-        // on the same bytes, which they only read (header 3).
+        // SAFETY: one of the units that this has left goes to the view, so the block lives (header
+        // 2). All views of it are on the same bytes, which they only read (header 3).
         Some(unsafe { View::new(self.header, (*self.header.as_ptr()).data, offset, self.len) })
     }
 

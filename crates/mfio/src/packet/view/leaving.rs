@@ -1,8 +1,8 @@
 //! The end of a view.
 //!
-//! What is not inlined takes the parts of a view one by one, never a reference to it: a view whose address nobody has stays in
-//! registers on its way through layers, and is not written to the stack and read back at once, which costs more than the
-//! rest.
+//! Functions that are not inlined take the fields of a view one by one, never a reference to it: a
+//! view whose address is not taken stays in registers on its way through layers. Writing it to the
+//! stack and reading it back costs more than the rest.
 //!
 //! Invariants are those of [`view`](super).
 #![allow(unsafe_code)]
@@ -10,14 +10,14 @@
 use crate::contain::contained;
 use crate::error::{Cause, ErrorKind};
 use crate::packet::ending::end;
+use crate::packet::failures::FailedRange;
 use crate::packet::header::Header;
-use crate::packet::outcome::FailedRange;
 use crate::packet::segments::Segment;
 use crate::packet::state::Word;
 use core::ptr::NonNull;
 
-/// Ends a view of the `len` bytes at `offset`: its first `good` bytes were moved, the rest, if any, failed. Where the whole
-/// request is empty a cause fails it.
+/// Ends a view of the `len` bytes at `offset`: its first `good` bytes were transferred, the rest
+/// failed. An empty request fails if there is a cause.
 ///
 /// # Safety
 /// The caller has the unit of COUNT of this view, and gives it up.
@@ -63,8 +63,8 @@ unsafe fn end_announced(header: NonNull<Header>, seen: Word, failed: bool) {
     unsafe { end(header, seen, failed) }
 }
 
-/// Writes down that the bytes from `good` on failed. Says whether that is a failure of the request: an empty view says
-/// nothing about bytes, unless there are none.
+/// Records that the bytes from `good` on failed. Returns whether the request failed: an empty view
+/// fails no bytes, unless the request has none.
 ///
 /// # Safety
 /// The caller has the unit of COUNT of this view.
@@ -92,7 +92,7 @@ unsafe fn record(
     true
 }
 
-/// Tells an initiator that wants to hear of each range what became of this one.
+/// Adds the range to the segments, and wakes the initiator that waits for one.
 ///
 /// # Safety
 /// As for [`record`].

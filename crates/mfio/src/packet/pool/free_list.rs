@@ -1,14 +1,17 @@
-//! A bounded number of idle packets of one kind, taken and put with one read-modify-write each.
+//! A bounded free list of idle packets of one kind; taking and putting one costs one
+//! read-modify-write each.
 //!
-//! Invariant 1: a slot is null or heads the block of an idle `Packet<B>` that belongs to the slot. It is taken by swapping
-//! in null, put by exchanging null for it: whoever gets the pointer out has the packet alone. Packets are `Send`, so a shelf
-//! may be sent and shared.
+//! Invariant 1: a slot is null or heads the block of an idle `Packet<B>` that belongs to the slot.
+//! It is taken by swapping in null, put by exchanging null for it: the thread that gets the pointer
+//! out has the packet alone. Packets are `Send`, so a free list may be sent and shared.
 //!
-//! The hint says where to begin, so that without contention the slots work as a stack and are found at once. It may be
-//! wrong at any time; that costs time, or a packet that is freed or made anew.
-//! * A take searches the whole shelf before it gives up. Then the hint says so (EMPTY), and no take searches until a put.
-//! * A put gives up sooner: gaps lie near the top, where takes and puts have raced. Then the hint says so (FULL), and no
-//!   put searches until a take.
+//! A hint, `top`, is the slot to begin with, so that without contention the slots work as a stack
+//! and are found at once. It may be wrong at any time; that costs time, or a packet that is freed
+//! or allocated anew.
+//! * A take searches all slots before it gives up. Then it sets the hint to EMPTY, and no take
+//!   searches until a put.
+//! * A put gives up sooner: gaps are near the top, where takes and puts have raced. Then it sets
+//!   the hint to FULL, and no put searches until a take.
 #![allow(unsafe_code)]
 
 use crate::packet::block::Packet;
@@ -20,25 +23,25 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
-/// The hint after a search that found nothing: none is there, until one is put.
+/// The hint after a search that found no packet: there is none until one is put.
 const EMPTY: usize = usize::MAX;
-/// The hint after a search that found no room: none is there, until one is taken.
+/// The hint after a search that found no room: there is none until a packet is taken.
 const FULL: usize = usize::MAX - 1;
-/// How far below the top a put looks for a gap.
+/// Number of slots below the top in which a put looks for a gap.
 const NEAR: usize = 8;
 
-/// See the module.
+/// A bounded number of idle packets. See the module.
 ///
-/// The type says nothing of `B`, so that what is kept may in turn know of the shelf; what makes one does.
-pub(in crate::packet) struct Shelf<B> {
+/// `B` has no bound here, so that a relay's state may have the free list that its block goes to.
+pub(in crate::packet) struct FreeList<B> {
     slots: Box<[AtomicPtr<Header>]>,
     /// The slot after the one that was put last.
     top: AtomicUsize,
-    /// Invariant: what may be put is exactly what may be taken.
+    /// Invariant in `B`: packets are taken as the type that they were put as.
     kind: PhantomData<Exact<B>>,
 }
 
-impl<B> Shelf<B> {
+impl<B> FreeList<B> {
     pub(in crate::packet) fn new(capacity: usize) -> Self {
         Self {
             slots: (0..capacity)
@@ -50,7 +53,7 @@ impl<B> Shelf<B> {
     }
 }
 
-impl<B: Buffer> Shelf<B> {
+impl<B: Buffer> FreeList<B> {
     pub(in crate::packet) fn capacity(&self) -> usize {
         self.slots.len()
     }
@@ -64,8 +67,8 @@ impl<B: Buffer> Shelf<B> {
         }
     }
 
-    /// Says that the shelf is empty, then looks whether that is so: what was put before is seen now (Acquire, with the
-    /// Release of who put it), what is put later says so itself.
+    /// Sets the hint to EMPTY, then searches again: packets that were put before are seen now
+    /// (Acquire, with the Release of the put), and a later put changes the hint.
     #[cold]
     fn search_again(&self) -> Option<Packet<B>> {
         match self.top.swap(EMPTY, Ordering::Acquire) {
@@ -89,7 +92,8 @@ impl<B: Buffer> Shelf<B> {
         None
     }
 
-    /// Keeps a packet, or frees it where there is no room. Searches up from the top, then a little below it.
+    /// Keeps a packet, or frees it if there is no room. Searches up from the top, then a little
+    /// below it.
     #[inline]
     pub(in crate::packet) fn put(&self, packet: Packet<B>) {
         let top = match self.top.load(Ordering::Relaxed) {
@@ -102,7 +106,7 @@ impl<B: Buffer> Shelf<B> {
         let gaps = (0..top).zip(below).rev().take(NEAR);
         for (index, slot) in (top..).zip(above).chain(gaps) {
             if Self::put_into(slot, raw) {
-                // Not lower than it was: what lies above the gap is there still.
+                // Not lower than it was: packets above the gap are still there.
                 self.top.store(top.max(index + 1), Ordering::Release);
                 return;
             }
@@ -118,8 +122,8 @@ impl<B: Buffer> Shelf<B> {
             return None;
         }
         let header = NonNull::new(slot.swap(ptr::null_mut(), Ordering::Acquire))?;
-        // SAFETY: the swap made the packet in the slot this call's alone (invariant 1); Acquire pairs with the Release of
-        // who put it.
+        // SAFETY: the swap made the packet in the slot this call's alone (invariant 1); Acquire
+        // pairs with the Release of the put.
         Some(unsafe { Packet::from_raw(header) })
     }
 
@@ -137,20 +141,21 @@ impl<B: Buffer> Shelf<B> {
     }
 }
 
-impl<B> Drop for Shelf<B> {
+impl<B> Drop for FreeList<B> {
     fn drop(&mut self) {
         for slot in &self.slots {
             if let Some(header) = NonNull::new(slot.swap(ptr::null_mut(), Ordering::Acquire)) {
-                // SAFETY: the swap made the packet this call's alone (invariant 1), which frees it as the packet would.
+                // SAFETY: the swap made the packet this call's alone (invariant 1), which frees it
+                // as the packet would.
                 unsafe { ((*header.as_ptr()).vtable.free)(header) };
             }
         }
     }
 }
 
-impl<B> fmt::Debug for Shelf<B> {
+impl<B> fmt::Debug for FreeList<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shelf")
+        f.debug_struct("FreeList")
             .field("capacity", &self.slots.len())
             .finish_non_exhaustive()
     }
@@ -163,36 +168,36 @@ mod tests {
 
     #[test]
     fn keeps_as_many_as_it_has_room_for() {
-        let shelf = Shelf::<[u8; 1]>::new(3);
-        assert!(shelf.take().is_none());
+        let list = FreeList::<[u8; 1]>::new(3);
+        assert!(list.take().is_none());
         for i in 0..5 {
-            shelf.put(Packet::new([i]));
+            list.put(Packet::new([i]));
         }
-        let taken: Vec<u8> = core::iter::from_fn(|| shelf.take())
+        let taken: Vec<u8> = core::iter::from_fn(|| list.take())
             .map(|p| p.buffer()[0])
             .collect();
         assert_eq!(taken, [2, 1, 0], "the last put is the first taken");
-        assert!(shelf.take().is_none());
-        shelf.put(Packet::new([9]));
-        assert_eq!(shelf.take().map(|p| p.buffer()[0]), Some(9));
+        assert!(list.take().is_none());
+        list.put(Packet::new([9]));
+        assert_eq!(list.take().map(|p| p.buffer()[0]), Some(9));
     }
 
     #[test]
-    fn a_full_shelf_is_not_searched_until_a_packet_is_taken() {
-        let shelf = Shelf::<[u8; 1]>::new(20);
+    fn a_full_free_list_is_not_searched_until_a_packet_is_taken() {
+        let list = FreeList::<[u8; 1]>::new(20);
         for i in 0..22 {
-            shelf.put(Packet::new([i]));
+            list.put(Packet::new([i]));
         }
-        assert_eq!(shelf.top.load(Ordering::Relaxed), FULL);
-        // A gap that nobody told of.
-        drop(Shelf::<[u8; 1]>::take_from(&shelf.slots[18]));
-        shelf.put(Packet::new([100]));
-        assert!(shelf.slots[18].load(Ordering::Relaxed).is_null());
-        assert_eq!(shelf.take().map(|p| p.buffer()[0]), Some(19));
+        assert_eq!(list.top.load(Ordering::Relaxed), FULL);
+        // A gap that the hint does not show.
+        drop(FreeList::<[u8; 1]>::take_from(&list.slots[18]));
+        list.put(Packet::new([100]));
+        assert!(list.slots[18].load(Ordering::Relaxed).is_null());
+        assert_eq!(list.take().map(|p| p.buffer()[0]), Some(19));
         for i in 101..103 {
-            shelf.put(Packet::new([i]));
+            list.put(Packet::new([i]));
         }
-        let taken: Vec<u8> = core::iter::from_fn(|| shelf.take())
+        let taken: Vec<u8> = core::iter::from_fn(|| list.take())
             .map(|p| p.buffer()[0])
             .collect();
         let expected: Vec<u8> = [101, 102].into_iter().chain((0..18).rev()).collect();
@@ -202,16 +207,16 @@ mod tests {
     #[test]
     fn a_hint_that_is_wrong_loses_no_packet() {
         for hint in [0, 1, 2, 3, FULL] {
-            let shelf = Shelf::<[u8; 1]>::new(3);
-            shelf.put(Packet::new([7]));
-            shelf.top.store(hint, Ordering::Relaxed);
-            assert_eq!(shelf.take().map(|p| p.buffer()[0]), Some(7));
-            shelf.top.store(hint, Ordering::Relaxed);
-            assert!(shelf.take().is_none());
-            shelf.put(Packet::new([8]));
-            assert!(shelf.take().is_some(), "there was room");
+            let list = FreeList::<[u8; 1]>::new(3);
+            list.put(Packet::new([7]));
+            list.top.store(hint, Ordering::Relaxed);
+            assert_eq!(list.take().map(|p| p.buffer()[0]), Some(7));
+            list.top.store(hint, Ordering::Relaxed);
+            assert!(list.take().is_none());
+            list.put(Packet::new([8]));
+            assert!(list.take().is_some(), "there was room");
         }
-        let nothing = Shelf::<[u8; 1]>::new(0);
+        let nothing = FreeList::<[u8; 1]>::new(0);
         for _ in 0..3 {
             nothing.put(Packet::new([7]));
             assert!(nothing.take().is_none());
@@ -220,16 +225,16 @@ mod tests {
 
     #[test]
     fn hazard_two_threads_never_get_the_same_packet() {
-        let shelf = Shelf::<Vec<u8>>::new(4);
-        (0..4).for_each(|i| shelf.put(Packet::new(alloc::vec![i; 8])));
+        let list = FreeList::<Vec<u8>>::new(4);
+        (0..4).for_each(|i| list.put(Packet::new(alloc::vec![i; 8])));
         let start = std::sync::Barrier::new(4);
         std::thread::scope(|s| {
             for thread in 0..4u8 {
-                let (shelf, start) = (&shelf, &start);
+                let (list, start) = (&list, &start);
                 s.spawn(move || {
                     start.wait();
                     for round in 0..5_000u32 {
-                        let Some(mut packet) = shelf.take() else {
+                        let Some(mut packet) = list.take() else {
                             continue;
                         };
                         let mark = thread.wrapping_mul(64).wrapping_add(round as u8);
@@ -237,12 +242,12 @@ mod tests {
                         // Where there are fewer processors than threads, the others come in here.
                         std::thread::yield_now();
                         assert!(packet.buffer().iter().all(|&b| b == mark));
-                        shelf.put(packet);
+                        list.put(packet);
                     }
                 });
             }
         });
-        assert_eq!(core::iter::from_fn(|| shelf.take()).count(), 4);
+        assert_eq!(core::iter::from_fn(|| list.take()).count(), 4);
     }
 }
 
@@ -252,7 +257,8 @@ mod loom_models {
     use alloc::sync::Arc;
     use loom::cell::UnsafeCell;
 
-    /// What stands for the memory of the only packet: who has the packet may touch it, which loom checks.
+    /// Stands for the memory of the only packet: the thread that has the packet may touch it, which
+    /// loom checks.
     #[derive(Clone)]
     struct Memory(Arc<UnsafeCell<u32>>);
     // SAFETY: loom runs one thread at a time and checks the cell.
@@ -268,27 +274,28 @@ mod loom_models {
     #[test]
     fn a_packet_is_one_taker_s_until_it_is_put() {
         loom::model(|| {
-            let shelf = Arc::new(Shelf::<[u8; 1]>::new(2));
+            let list = Arc::new(FreeList::<[u8; 1]>::new(2));
             #[allow(clippy::arc_with_non_send_sync, reason = "loom checks what is shared")]
             let memory = Memory(Arc::new(UnsafeCell::new(0)));
-            shelf.put(Packet::new([0]));
-            let use_it = |shelf: &Shelf<[u8; 1]>, memory: &Memory| {
-                if let Some(packet) = shelf.take() {
+            list.put(Packet::new([0]));
+            let use_it = |list: &FreeList<[u8; 1]>, memory: &Memory| {
+                if let Some(packet) = list.take() {
                     memory.touch();
-                    shelf.put(packet);
+                    list.put(packet);
                 }
             };
             let thread = {
-                let (shelf, memory) = (shelf.clone(), memory.clone());
+                let (list, memory) = (list.clone(), memory.clone());
                 loom::thread::spawn(move || {
                     let memory = memory;
-                    use_it(&shelf, &memory);
+                    use_it(&list, &memory);
                 })
             };
-            use_it(&shelf, &memory);
+            use_it(&list, &memory);
             thread.join().unwrap();
-            // Whether it is found is up to the hint, a plain store, of which loom may show an older one.
-            let left = core::iter::from_fn(|| shelf.take()).count();
+            // The hint, a plain store of which loom may show an older one, decides whether it is
+            // found.
+            let left = core::iter::from_fn(|| list.take()).count();
             assert!(left <= 1, "there was one packet");
         });
     }
