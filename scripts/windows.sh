@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Windows (x86_64-pc-windows-gnu), std built from source.
-# usage: windows.sh [check [ARGUMENT OF cargo check...]]     what is meant to build there does, without warnings
+# usage: windows.sh [check [ARGUMENT OF cargo check...]]     compiles the core, without warnings
 #        windows.sh test [ARGUMENT OF cargo test...]         builds with mingw and runs under Wine
 . "$(dirname "$0")/lib.sh"
 command=${1:-check}
@@ -34,21 +34,23 @@ C
     rm -r "$scratch"
 }
 
+# shellcheck disable=SC2054
+build_std=(-Zbuild-std=std,panic_unwind,test --target x86_64-pc-windows-gnu)
 case $command in
 check)
     # std imports functions of Windows by name, for which even a check needs dlltool.
     use_debian_rust binutils-mingw-w64-x86-64
     [ $# -gt 0 ] || set -- -p mfio
-    set -- "${deny_warnings[@]}" "$@"
+    cargo check "${deny_warnings[@]}" "${build_std[@]}" "$@"
     ;;
 test)
     use_debian_rust gcc-mingw-w64-x86-64-win32 wine64 wine
+    need python3 "apt-get install python3"
     wine_prefix
     export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc
-    export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=wine
-    [ $# -gt 0 ] || set -- -p mfio
+    [ $# -gt 0 ] || set -- -p mfio --lib --tests
+    python3 scripts/platform.py windows wine -- cargo test "${build_std[@]}" "$@"
     ;;
 *) die "unknown command '$command'; there are check and test" ;;
 esac
-cargo "$command" -Zbuild-std=std,panic_unwind,test --target x86_64-pc-windows-gnu "$@"
 echo "windows: $command ok"

@@ -1,19 +1,20 @@
 //! Waiting: rules 6, 7, 9 and 10 of the backend's contract (what `block_on` parks on, that what was sent is submitted,
 //! backends without a handle, bad descriptors and odd interests).
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 
 mod common;
 
-use common::{Adder, Bell, Object, Rings, must_end, must_panic, panic_of, poll, tokio_here};
+use common::{Adder, Bell, Object, Rings, must_end, poll};
+#[cfg(unix)]
+use common::{must_panic, panic_of, tokio_here};
+#[cfg(unix)]
 use mfio::backend::integrations::async_io::AsyncIo;
+#[cfg(unix)]
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::backend::*;
 use mfio::poller::{ParkHandle, block_on_handle};
-use std::future::{pending, poll_fn, ready};
-use std::io::{Read, Write};
+use std::future::{pending, poll_fn};
 use std::mem::replace;
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
@@ -284,6 +285,7 @@ fn rule_7_what_was_sent_is_submitted_before_with_backend_is_ready() {
     assert!(all.iter().all(|io| io.submitted() == 1));
 }
 
+#[cfg(unix)]
 #[test]
 fn rule_7_what_was_sent_is_submitted_before_integrations_are_ready() {
     must_end(|| {
@@ -352,12 +354,14 @@ fn rule_9_without_a_handle_wakes_come_from_elsewhere_and_parking_suffices() {
 }
 
 /// An object whose handle is whatever number it is given.
+#[cfg(unix)]
 struct Numbered {
     object: Object,
-    fd: RawFd,
+    fd: DefaultHandle,
     interests: PollingFlags,
 }
 
+#[cfg(unix)]
 impl IoBackend for Numbered {
     type Backend = DynBackend;
 
@@ -375,6 +379,7 @@ impl IoBackend for Numbered {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn rule_10_a_bad_descriptor_is_named_and_never_spun_on() {
     must_end(|| {
@@ -402,7 +407,7 @@ fn rule_10_a_bad_descriptor_is_named_and_never_spun_on() {
                 let run = AsyncIo::run_with_mut(&mut io, |_| pending::<()>());
                 must_panic(&names, || smol::block_on(run));
                 assert_eq!(
-                    io.object.block_on(ready(1)),
+                    io.object.block_on(async { 1 }),
                     1,
                     "the backend is as usable as before"
                 );
@@ -434,7 +439,9 @@ fn rule_10_whatever_the_interests_the_wait_ends_when_the_waker_fires() {
                 });
                 let rings = Rings::of(object.bell());
                 object.block_on(ten(&rings));
+                #[cfg(unix)]
                 tokio_here().block_on(Tokio::run_with_mut(&mut object, |_| ten(&rings)));
+                #[cfg(unix)]
                 smol::block_on(AsyncIo::run_with_mut(&mut object, |_| ten(&rings)));
             }
         }
@@ -448,8 +455,13 @@ async fn ten(rings: &Rings) {
 }
 
 /// A backend that waits for room in a socket: write interest is readiness to write, for whoever waits.
+#[cfg(unix)]
 #[test]
 fn rule_10_write_interest_waits_for_room() {
+    use std::io::{Read, Write};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
     must_end(|| {
         for way in 0..3 {
             let (mut tx, mut rx) = UnixStream::pair().unwrap();
@@ -497,6 +509,7 @@ fn rule_10_write_interest_waits_for_room() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn rule_10_an_error_of_the_reactor_is_reported_and_never_taken_for_pending() {
     must_end(|| {
@@ -515,6 +528,6 @@ fn rule_10_an_error_of_the_reactor_is_reported_and_never_taken_for_pending() {
             message.contains("enable_io") || message.contains("IO"),
             "{message}"
         );
-        assert_eq!(io.block_on(ready(1)), 1);
+        assert_eq!(io.block_on(async { 1 }), 1);
     });
 }

@@ -1,11 +1,15 @@
 //! Containers and their handles: rules 1 to 3 of the backend's contract (one holder, the order of a round, backends that
 //! end).
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 
 mod common;
 
-use common::{Adder, Bell, Object, must_end, must_panic, panic_of, poll, tokio_here};
+#[cfg(unix)]
+use common::tokio_here;
+use common::{Adder, Bell, Object, must_end, must_panic, panic_of, poll};
+#[cfg(unix)]
 use mfio::backend::integrations::async_io::AsyncIo;
+#[cfg(unix)]
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::backend::*;
 use std::cell::Cell;
@@ -384,16 +388,19 @@ fn rule_3_a_backend_that_completes_panics_in_every_integration() {
             pollster::block_on(Null::run_with_mut(&mut bare, |_| pending::<()>()))
         });
         must_be_dead(&bare, "completed");
-        let mut io = Object::with_bell(Bell::eventfd(), ready(()));
-        must_panic(&completed, || {
-            tokio_here().block_on(Tokio::run_with_mut(&mut io, |_| pending::<()>()))
-        });
-        must_be_dead(&io, "completed");
-        let mut io = Object::with_bell(Bell::eventfd(), ready(()));
-        must_panic(&completed, || {
-            smol::block_on(AsyncIo::run_with_mut(&mut io, |_| pending::<()>()))
-        });
-        must_be_dead(&io, "completed");
+        #[cfg(unix)]
+        {
+            let mut io = Object::with_bell(Bell::eventfd(), ready(()));
+            must_panic(&completed, || {
+                tokio_here().block_on(Tokio::run_with_mut(&mut io, |_| pending::<()>()))
+            });
+            must_be_dead(&io, "completed");
+            let mut io = Object::with_bell(Bell::eventfd(), ready(()));
+            must_panic(&completed, || {
+                smol::block_on(AsyncIo::run_with_mut(&mut io, |_| pending::<()>()))
+            });
+            must_be_dead(&io, "completed");
+        }
     });
 }
 
@@ -523,17 +530,20 @@ fn rule_3_a_backend_that_completes_in_the_very_round_of_readiness_lets_the_outpu
             pollster::block_on(Null::run_with_mut(&mut io, |_| ready(7))),
             7
         );
-        let mut io = Object::with_bell(Bell::eventfd(), ready(()));
-        assert_eq!(
-            tokio_here().block_on(Tokio::run_with_mut(&mut io, |_| ready(7))),
-            7
-        );
-        let mut io = Object::with_bell(Bell::eventfd(), ready(()));
-        assert_eq!(
-            smol::block_on(AsyncIo::run_with_mut(&mut io, |_| ready(7))),
-            7
-        );
-        must_be_dead(&io, "completed");
+        #[cfg(unix)]
+        {
+            let mut io = Object::with_bell(Bell::eventfd(), ready(()));
+            assert_eq!(
+                tokio_here().block_on(Tokio::run_with_mut(&mut io, |_| ready(7))),
+                7
+            );
+            let mut io = Object::with_bell(Bell::eventfd(), ready(()));
+            assert_eq!(
+                smol::block_on(AsyncIo::run_with_mut(&mut io, |_| ready(7))),
+                7
+            );
+            must_be_dead(&io, "completed");
+        }
         // In a stack, too.
         let (outer, inner) = (Object::bare(pending()), Object::bare(ready(())));
         let stack = outer.container.acquire_nested(inner.get_backend());
@@ -559,14 +569,18 @@ fn rule_3_a_panic_of_the_backend_is_never_swallowed() {
         must_panic(&fire, || {
             pollster::block_on(Null::run_with_mut(&mut io, |_| ready(7)))
         });
-        let mut io = Object::with_bell(Bell::eventfd(), panics().1);
-        must_panic(&fire, || {
-            tokio_here().block_on(Tokio::run_with_mut(&mut io, |_| ready(7)))
-        });
-        let mut io = Object::with_bell(Bell::eventfd(), panics().1);
-        must_panic(&fire, || {
-            smol::block_on(AsyncIo::run_with_mut(&mut io, |_| ready(7)))
-        });
         must_be_dead(&io, "panicked");
+        #[cfg(unix)]
+        {
+            let mut io = Object::with_bell(Bell::eventfd(), panics().1);
+            must_panic(&fire, || {
+                tokio_here().block_on(Tokio::run_with_mut(&mut io, |_| ready(7)))
+            });
+            let mut io = Object::with_bell(Bell::eventfd(), panics().1);
+            must_panic(&fire, || {
+                smol::block_on(AsyncIo::run_with_mut(&mut io, |_| ready(7)))
+            });
+            must_be_dead(&io, "panicked");
+        }
     });
 }

@@ -1,20 +1,27 @@
 //! The public items of `mfio::backend`, with the shapes that programs rely on.
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 
 mod common;
 
 use common::{Object, must_panic};
+#[cfg(unix)]
 use mfio::backend::fd::{FdWaker, FdWakerOwner};
-use mfio::backend::integrations::{self, async_io::AsyncIo, tokio::Tokio};
+#[cfg(windows)]
+use mfio::backend::handle::{EventWaker, EventWakerOwner};
+use mfio::backend::integrations;
+#[cfg(unix)]
+use mfio::backend::integrations::{async_io::AsyncIo, tokio::Tokio};
 use mfio::backend::{
     self, BackendContainer, BackendHandle, Busy, DefaultHandle, DynBackend, Integration, IoBackend,
     IoBackendExt, LinksIoBackend, Null, NullImpl, Pollable, PollingFlags, PollingHandle, RefLink,
     WithBackend,
 };
 use std::fmt::{Debug, Display};
-use std::fs::File;
 use std::future::{Ready, pending, ready};
+#[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
+#[cfg(windows)]
+use std::os::windows::io::RawHandle as RawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -77,17 +84,26 @@ fn interests() {
     flags.set_read(true);
     flags.set_write(false);
     assert_eq!(flags.get(), (true, false));
+    #[cfg(unix)]
+    interests_of_poll(&NONE, &BOTH, &flags);
+}
+
+#[cfg(unix)]
+fn interests_of_poll(none: &PollingFlags, both: &PollingFlags, flags: &PollingFlags) {
     let to_posix: fn(&PollingFlags) -> core::ffi::c_short = PollingFlags::to_posix;
-    assert_eq!(to_posix(&flags), libc::POLLIN);
-    assert_eq!(to_posix(&NONE), 0);
-    assert_eq!(to_posix(&BOTH), libc::POLLIN | libc::POLLOUT);
+    assert_eq!(to_posix(flags), libc::POLLIN);
+    assert_eq!(to_posix(none), 0);
+    assert_eq!(to_posix(both), libc::POLLIN | libc::POLLOUT);
     assert_eq!(to_posix(&PollingFlags::new().write(true)), libc::POLLOUT);
 }
 
 #[test]
 fn handles_of_this_platform() {
     fn pollable<T: Pollable>(_: T) {}
+    #[cfg(unix)]
     let handle: DefaultHandle = -1;
+    #[cfg(windows)]
+    let handle: DefaultHandle = std::ptr::null_mut();
     let fd: RawFd = handle;
     pollable(fd);
     let flags = PollingFlags::new();
@@ -155,12 +171,15 @@ fn integrations() {
     let mut io = Object::bare(pending());
     // Without a handle none of them needs its executor.
     of::<Null>(&mut io);
+    #[cfg(unix)]
     of::<Tokio>(&mut io);
+    #[cfg(unix)]
     of::<AsyncIo>(&mut io);
     of::<integrations::null::Null>(&mut io);
     let _: fn(NullImpl<Ready<()>>) -> integrations::null::NullImpl<Ready<()>> = |same| same;
 }
 
+#[cfg(unix)]
 #[test]
 fn wakers_on_descriptors() {
     fn waker_of<F: AsRawFd + Send + Sync + 'static>(owner: &FdWakerOwner<F>) -> Waker {
@@ -168,7 +187,7 @@ fn wakers_on_descriptors() {
         let waker: FdWaker<F> = FdWaker::clone(owner);
         waker.clone().into_waker()
     }
-    let owner: FdWakerOwner<File> = FdWakerOwner::from(common::eventfd());
+    let owner: FdWakerOwner<std::fs::File> = FdWakerOwner::from(common::eventfd());
     let waker = waker_of(&owner);
     let flags: Arc<AtomicU8> = owner.flags();
     waker.wake_by_ref();
@@ -177,6 +196,23 @@ fn wakers_on_descriptors() {
     owner.close();
     owner.close();
     assert_eq!(flags.load(Ordering::Relaxed), 0b101);
+}
+
+#[cfg(windows)]
+#[test]
+fn wakers_on_events() {
+    let _: fn(EventWaker) -> RawWaker = EventWaker::into_raw_waker;
+    let owner = EventWakerOwner::new().unwrap();
+    let waker: Waker = EventWaker::clone(&owner).into_waker();
+    let flags: Arc<AtomicU8> = owner.flags();
+    waker.wake_by_ref();
+    owner.wake_by_ref();
+    assert_eq!(flags.load(Ordering::Relaxed), 0b001);
+    assert_eq!(owner.clear(), Some(()));
+    owner.close();
+    owner.close();
+    assert_eq!(flags.load(Ordering::Relaxed), 0b101);
+    assert_eq!(owner.clear(), None);
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! Wakes: rules 4 and 5 of the backend's contract (the wake flags, and that no wake is lost), seen from outside, through real
 //! descriptors.
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 
 mod common;
 
-use common::{Adder, Bell, Count, Object, must_end, panic_of, poll, tokio_here, yield_now};
+#[cfg(unix)]
+use common::tokio_here;
+use common::{Adder, Bell, Count, Object, must_end, panic_of, poll, yield_now};
+#[cfg(unix)]
 use mfio::backend::integrations::async_io::AsyncIo;
+#[cfg(unix)]
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::backend::*;
 use std::future::{pending, poll_fn, ready};
@@ -438,6 +442,7 @@ fn rule_5_no_wake_is_lost_in_integrations() {
                 pollster::block_on(Null::run_with_mut(io, |_| asked()));
             });
         }
+        #[cfg(unix)]
         for by in [By::UsersWaker, By::BackendsWaker, By::Bell] {
             for bell in bells() {
                 questions(Some(bell), by, |io, asked| {

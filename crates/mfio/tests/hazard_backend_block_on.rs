@@ -1,5 +1,5 @@
 //! What went wrong in threads that wait for a backend, and must not again.
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 
 mod common;
 

@@ -2,7 +2,7 @@
 //!
 //! That a stack cannot outlive what it is made of, and that handles cannot be made to swap what they hold, is for the
 //! compiler to say: see `compile_fail` among the sources of the backend. Here are the programs that are right.
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 
 mod common;
 

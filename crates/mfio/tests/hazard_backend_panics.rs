@@ -1,15 +1,21 @@
 //! What went wrong when something panicked or ended, and must not again.
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 
 mod common;
 
-use common::{Adder, Bell, Count, Object, must_end, must_panic, panic_of, poll, tokio_here};
+#[cfg(unix)]
+use common::tokio_here;
+use common::{Adder, Bell, Count, Object, must_end, must_panic, panic_of, poll};
+#[cfg(unix)]
 use mfio::backend::fd::{FdWaker, FdWakerOwner};
+#[cfg(unix)]
 use mfio::backend::integrations::async_io::AsyncIo;
+#[cfg(unix)]
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::backend::*;
 use mfio::poller::ParkHandle;
 use std::future::{pending, poll_fn, ready};
+#[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,6 +27,7 @@ const FIRE: &str = "the disk is on fire";
 /// Panics wherever it is asked for something.
 struct OnFire;
 
+#[cfg(unix)]
 impl AsRawFd for OnFire {
     fn as_raw_fd(&self) -> RawFd {
         panic!("{FIRE}")
@@ -72,11 +79,14 @@ impl IoBackend<OnFire> for WithHandleOnFire {
 fn a_panic_crossing_extern_c() {
     must_end(|| {
         // The user's descriptor, within our waker's functions.
-        let owner = FdWakerOwner::from(Arc::new(OnFire));
-        let waker = FdWaker::clone(&owner).into_waker();
-        must_panic(&[FIRE], || waker.wake_by_ref());
-        owner.flags().store(0, SeqCst);
-        must_panic(&[FIRE], || waker.wake());
+        #[cfg(unix)]
+        {
+            let owner = FdWakerOwner::from(Arc::new(OnFire));
+            let waker = FdWaker::clone(&owner).into_waker();
+            must_panic(&[FIRE], || waker.wake_by_ref());
+            owner.flags().store(0, SeqCst);
+            must_panic(&[FIRE], || waker.wake());
+        }
         // The user's waker, woken by the backend.
         let io = Object::bare_fn(|cx| cx.waker().wake_by_ref());
         let (both, _) = io.with_backend(pending::<()>());
@@ -107,6 +117,7 @@ fn a_panic_crossing_extern_c() {
                     Poll::<()>::Pending
                 })
             };
+            #[cfg(unix)]
             for mut io in Object::each(backend) {
                 let bell = io.bell.is_some();
                 must_panic(&[FIRE], || match bell {
@@ -114,6 +125,7 @@ fn a_panic_crossing_extern_c() {
                     false => pollster::block_on(Null::run_with_mut(&mut io, |_| future())),
                 });
             }
+            #[cfg(unix)]
             for mut io in Object::each(backend) {
                 let run = AsyncIo::run_with_mut(&mut io, |_| future());
                 must_panic(&[FIRE], || smol::block_on(run));
@@ -130,6 +142,7 @@ fn a_panic_in_the_users_future_leaving_polling_set() {
     const POLLING: u8 = 0b010;
     must_end(|| {
         for bell in [Bell::eventfd(), Bell::socket_pair()] {
+            #[cfg_attr(windows, expect(unused_mut, reason = "no reactor drives it"))]
             let mut io = Adder::with_bell(bell);
             let flags = io.object.bell().flags();
             let seen = AtomicUsize::new(0);
@@ -162,8 +175,10 @@ fn a_panic_in_the_users_future_leaving_polling_set() {
                     "while the holder still has it"
                 );
                 drop(both);
-                let run = Tokio::run_with_mut(&mut io, |_| panics());
-                must_panic(&[FIRE], || tokio_here().block_on(run));
+                #[cfg(unix)]
+                must_panic(&[FIRE], || {
+                    tokio_here().block_on(Tokio::run_with_mut(&mut io, |_| panics()))
+                });
                 assert_eq!(flags.load(SeqCst) & POLLING, 0);
                 // Nobody would hear a wake with POLLING left behind.
                 let waker = io.object.bell().waker();

@@ -1,5 +1,5 @@
 //! The prelude stands beside those of std, tokio and futures: every call here has one meaning only.
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 
 mod beside_tokio {
     use mfio::memory::Memory;

@@ -129,6 +129,9 @@ impl Clone for PollingFlags {
 /// The handle that a backend exports, on which its drivers wait.
 ///
 /// It is a [`ParkHandle`]: parking waits on the handle, unparking wakes the waker.
+///
+/// It is `Send` and `Sync` where `Handle` is. On Windows it is both with [`DefaultHandle`], though that
+/// is a raw pointer to Rust, and neither with any other type.
 #[derive(Debug)]
 pub struct PollingHandle<'a, Handle = DefaultHandle> {
     /// The handle to wait on. It stays valid while the backend that exported it lives.
@@ -141,6 +144,14 @@ pub struct PollingHandle<'a, Handle = DefaultHandle> {
     /// are polled with it.
     pub waker: Waker,
 }
+
+// SAFETY: `RawHandle` is an opaque number of the process, though its type is a pointer: it is never
+// dereferenced, and the calls that take it may be made on any thread. The other fields are `Send`.
+#[cfg(all(feature = "std", windows))]
+unsafe impl Send for PollingHandle<'_, DefaultHandle> {}
+// SAFETY: as above; a shared handle gives out copies of that number. The other fields are `Sync`.
+#[cfg(all(feature = "std", windows))]
+unsafe impl Sync for PollingHandle<'_, DefaultHandle> {}
 
 impl<Handle: Pollable> ParkHandle for PollingHandle<'_, Handle> {
     fn park(&self) {

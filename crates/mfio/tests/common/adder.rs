@@ -1,6 +1,6 @@
 //! An object that adds one, in its backend.
 
-use super::object::{Bell, Object};
+use super::{Bell, Object};
 use mfio::backend::*;
 use std::future::poll_fn;
 use std::mem::take;

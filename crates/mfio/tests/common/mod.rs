@@ -1,4 +1,5 @@
-//! What the tests of exclusive backends share: objects with a backend, wakers that count, a watchdog.
+//! Common parts of the tests of exclusive backends: objects with a backend, wakers that count, a
+//! watchdog.
 #![allow(
     dead_code,
     unused_imports,
@@ -6,11 +7,19 @@
 )]
 
 mod adder;
+#[cfg(unix)]
+mod bell;
+#[cfg(windows)]
+#[path = "event.rs"]
+mod bell;
 mod object;
 mod rings;
 
 pub(crate) use adder::Adder;
-pub(crate) use object::{Bell, Object, eventfd};
+#[cfg(unix)]
+pub(crate) use bell::eventfd;
+pub(crate) use bell::{Bell, is_ready};
+pub(crate) use object::Object;
 pub(crate) use rings::Rings;
 
 use std::future::Future;

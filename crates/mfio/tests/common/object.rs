@@ -1,98 +1,9 @@
-//! An object with any backend, held exclusively, with or without a descriptor.
-#![allow(unsafe_code)]
+//! An object with any backend, held exclusively, with or without a handle.
 
-use mfio::backend::fd::{FdWaker, FdWakerOwner};
+use super::Bell;
 use mfio::backend::*;
-use std::fs::File;
 use std::future::{Future, poll_fn};
-use std::io::{ErrorKind, Read};
-use std::os::fd::{AsRawFd, FromRawFd, RawFd};
-use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU8;
-use std::task::{Context, Poll, Waker};
-
-/// A new eventfd, non-blocking.
-pub(crate) fn eventfd() -> File {
-    // SAFETY: the call takes numbers only; the descriptor that it returns is new and nobody else's.
-    unsafe {
-        let fd = libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
-        assert!(fd >= 0);
-        File::from_raw_fd(fd)
-    }
-}
-
-/// A waker on a descriptor, and the end at which its wakes arrive.
-pub(crate) struct Bell {
-    owner: FdWakerOwner<File>,
-    arrivals: File,
-    /// What the object is interested in. Wakes arrive whatever it is.
-    pub(crate) interests: PollingFlags,
-}
-
-impl Bell {
-    pub(crate) fn eventfd() -> Self {
-        let fd = eventfd();
-        Self::new(fd.try_clone().unwrap(), fd)
-    }
-
-    pub(crate) fn socket_pair() -> Self {
-        let (tx, rx) = UnixStream::pair().unwrap();
-        tx.set_nonblocking(true).unwrap();
-        rx.set_nonblocking(true).unwrap();
-        let file = |stream| File::from(std::os::fd::OwnedFd::from(stream));
-        Self::new(file(tx), file(rx))
-    }
-
-    fn new(wakes: File, arrivals: File) -> Self {
-        Self {
-            owner: FdWakerOwner::from(wakes),
-            arrivals,
-            interests: PollingFlags::new().read(true),
-        }
-    }
-
-    pub(crate) fn waker(&self) -> Waker {
-        FdWaker::clone(&self.owner).into_waker()
-    }
-
-    pub(crate) fn flags(&self) -> Arc<AtomicU8> {
-        self.owner.flags()
-    }
-
-    pub(crate) fn close(&self) {
-        self.owner.close();
-    }
-
-    pub(crate) fn fd(&self) -> RawFd {
-        self.arrivals.as_raw_fd()
-    }
-
-    /// Everything that has arrived and was not drained.
-    pub(crate) fn drain(&self) -> Vec<u8> {
-        drain(&self.arrivals)
-    }
-
-    pub(crate) fn drains(&self) -> impl FnMut() + Send + 'static {
-        let arrivals = self.arrivals.try_clone().unwrap();
-        move || drop(drain(&arrivals))
-    }
-}
-
-fn drain(mut arrivals: &File) -> Vec<u8> {
-    let mut all = Vec::new();
-    let mut some = [0; 64];
-    loop {
-        match arrivals.read(&mut some) {
-            Ok(0) => return all,
-            Ok(n) => all.extend(&some[..n]),
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::WouldBlock);
-                return all;
-            }
-        }
-    }
-}
+use std::task::{Context, Poll};
 
 /// An exclusive object. Its backend is any future.
 pub(crate) struct Object {
@@ -101,7 +12,7 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// Without a descriptor.
+    /// Without a handle.
     pub(crate) fn bare(backend: impl Future<Output = ()> + Send + 'static) -> Self {
         Self {
             container: BackendContainer::new_dyn(backend),
@@ -126,7 +37,7 @@ impl Object {
         }
     }
 
-    /// Without a descriptor, with one of either kind: the same backend thrice.
+    /// Without a handle, with one of either kind: the same backend thrice.
     pub(crate) fn each<B: Future<Output = ()> + Send + 'static>(
         backend: impl Fn() -> B,
     ) -> [Self; 3] {

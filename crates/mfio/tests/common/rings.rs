@@ -1,6 +1,6 @@
 //! Somebody who rings an object's bell when asked to, and never during a round.
 
-use super::object::Bell;
+use super::Bell;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};

@@ -1,17 +1,26 @@
 //! A driver that sleeps, is forgotten, or is kept unpolled by its owner stalls nobody.
 
 use crate::asleep::spawn_watched;
-use crate::fixture::{Echo, Handle, forget, panic_message, within_a_minute};
+#[cfg(unix)]
+use crate::fixture::forget;
+use crate::fixture::{Echo, Handle, panic_message, within_a_minute};
 use futures_util::FutureExt;
+#[cfg(unix)]
 use mfio::backend::integrations::async_io::AsyncIo;
+#[cfg(unix)]
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::backend::*;
+#[cfg(unix)]
 use std::future::{Future, pending};
+#[cfg(unix)]
 use std::pin::pin;
 use std::sync::Arc;
+#[cfg(unix)]
 use std::task::{Context, Waker};
+#[cfg(unix)]
 use std::time::Duration;
 
+#[cfg(unix)]
 fn current_thread() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -20,6 +29,7 @@ fn current_thread() -> tokio::runtime::Runtime {
 }
 
 /// The first branch becomes the driver in its first poll, and is not polled again while the second one runs.
+#[cfg(unix)]
 #[test]
 fn a_select_loop_that_keeps_the_driver_unpolled() {
     within_a_minute("select loop", || {
@@ -43,6 +53,7 @@ fn a_select_loop_that_keeps_the_driver_unpolled() {
 }
 
 /// The same where the other user is another task, which nobody would wake but the driver.
+#[cfg(unix)]
 #[test]
 fn a_driver_kept_unpolled_does_not_stall_another_task() {
     within_a_minute("unpolled driver, other task", || {
@@ -64,6 +75,7 @@ fn a_driver_kept_unpolled_does_not_stall_another_task() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_forgotten_integration() {
     for handle in [Handle::Descriptor, Handle::None] {
@@ -106,6 +118,7 @@ fn a_forgotten_integration() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn an_executor_shut_down_under_its_driver() {
     within_a_minute("executor shut down", || {
@@ -133,6 +146,7 @@ fn an_executor_shut_down_under_its_driver() {
 }
 
 /// The reactor that watches is the very thread that blocks: nobody turns it.
+#[cfg(unix)]
 #[test]
 fn block_on_beside_a_sleeping_driver_on_a_current_thread_executor() {
     within_a_minute("block_on beside a sleeping driver", || {
@@ -147,6 +161,7 @@ fn block_on_beside_a_sleeping_driver_on_a_current_thread_executor() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_driver_moved_between_two_runtimes() {
     within_a_minute("driver moved", || {
@@ -168,6 +183,7 @@ fn a_driver_moved_between_two_runtimes() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn two_tasks_of_one_current_thread_runtime() {
     within_a_minute("two tasks of one runtime", || {
@@ -186,6 +202,7 @@ fn two_tasks_of_one_current_thread_runtime() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_dropped_driver_leaves_the_others_running() {
     within_a_minute("dropped driver", || {

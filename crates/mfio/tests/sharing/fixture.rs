@@ -3,14 +3,9 @@
 //! With a descriptor the kernel tells of a completion by making the descriptor readable, and by nothing else, as io_uring
 //! does. Without one it wakes the waker that the backend left.
 
-#![allow(unsafe_code)]
-
-use mfio::backend::fd::{FdWaker, FdWakerOwner};
+use crate::bell::Bell;
 use mfio::backend::*;
-use std::fs::File;
 use std::future::{Future, poll_fn};
-use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -43,7 +38,7 @@ struct Shared {
 pub(crate) struct Echo {
     container: BackendContainer<DynBackend>,
     shared: Arc<Shared>,
-    wake: Option<(FdWakerOwner<OwnedFd>, OwnedFd)>,
+    bell: Option<Bell>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,30 +47,21 @@ pub(crate) enum Handle {
     None,
 }
 
-fn eventfd() -> OwnedFd {
-    // SAFETY: a plain system call; the descriptor is new and ours.
-    unsafe {
-        let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-        assert!(fd >= 0);
-        OwnedFd::from_raw_fd(fd)
-    }
-}
-
 impl Echo {
     pub(crate) fn new(handle: Handle) -> Self {
         let shared = Arc::new(Shared::default());
-        let event = (handle == Handle::Descriptor).then(eventfd);
+        let bell = (handle == Handle::Descriptor).then(Bell::eventfd);
         let (submit, submitted) = channel::<Request>();
         let kernel = shared.clone();
-        let signal = event.as_ref().map(|fd| File::from(fd.try_clone().unwrap()));
+        let signal = bell.as_ref().map(Bell::signals);
         thread::spawn(move || {
             for request in submitted {
                 while kernel.stopped.load(Ordering::Relaxed) {
                     thread::sleep(Duration::from_millis(1));
                 }
                 kernel.completed.lock().unwrap().push(request);
-                match signal.as_ref() {
-                    Some(mut signal) => drop(signal.write(&1u64.to_ne_bytes())),
+                match &signal {
+                    Some(signal) => signal(),
                     None => {
                         if let Some(waker) = kernel.backend_waker.lock().unwrap().take() {
                             waker.wake();
@@ -84,43 +70,42 @@ impl Echo {
                 }
             }
         });
-        let drain = event.as_ref().map(|fd| File::from(fd.try_clone().unwrap()));
+        let drain = bell.as_ref().map(Bell::drains);
         let container =
             BackendContainer::new_dyn(run(shared.clone(), drain, submit)).on_signal_only();
-        let wake = event.map(|fd| (FdWakerOwner::from(fd.try_clone().unwrap()), fd));
-        let container = match &wake {
-            Some((owner, _)) => container.with_wake_flags(owner.flags()),
+        let container = match &bell {
+            Some(bell) => container.with_wake_flags(bell.flags()),
             None => container,
         };
         Self {
             container,
             shared,
-            wake,
+            bell,
         }
     }
 
-    /// With a descriptor, and a thread that drives it where nobody else does.
-    #[cfg(not(mfio_loom))]
+    /// With a handle, and a thread that drives it where nobody else does.
+    #[cfg(all(unix, not(mfio_loom)))]
     pub(crate) fn with_fallback() -> Self {
         let Self {
             container,
             shared,
-            wake,
+            bell,
         } = Self::new(Handle::Descriptor);
         let busy = shared.clone();
         let container = container
-            .with_fallback_thread(&polling_handle(wake.as_ref().unwrap()), move || {
+            .with_fallback_thread(&polling_handle(bell.as_ref().unwrap()), move || {
                 busy.under_way.load(Ordering::Relaxed) > 0
             });
         Self {
             container,
             shared,
-            wake,
+            bell,
         }
     }
 
     /// Lives as long as the backend does, or a thread of its kernel.
-    #[cfg(not(mfio_loom))]
+    #[cfg(all(unix, not(mfio_loom)))]
     pub(crate) fn alive(&self) -> std::sync::Weak<impl Sized + use<>> {
         Arc::downgrade(&self.shared)
     }
@@ -166,16 +151,18 @@ impl Echo {
         self.container.sharing().unwrap().signal();
     }
 
+    #[cfg(unix)]
     pub(crate) fn signal(&self) {
         self.container.sharing().unwrap().signal();
     }
 
+    #[cfg(unix)]
     pub(crate) fn descriptor(&self) -> Option<i32> {
-        self.wake.as_ref().map(|(_, fd)| fd.as_raw_fd())
+        self.bell.as_ref().map(Bell::fd)
     }
 }
 
-async fn run(shared: Arc<Shared>, mut drain: Option<File>, submit: Sender<Request>) {
+async fn run(shared: Arc<Shared>, mut drain: Option<impl FnMut() + Send>, submit: Sender<Request>) {
     poll_fn(move |cx| {
         shared.polls.fetch_add(1, Ordering::Relaxed);
         assert!(
@@ -183,7 +170,7 @@ async fn run(shared: Arc<Shared>, mut drain: Option<File>, submit: Sender<Reques
             "the backend was told to die"
         );
         match &mut drain {
-            Some(drain) => drop(drain.read(&mut [0; 8])),
+            Some(drain) => drain(),
             None => *shared.backend_waker.lock().unwrap() = Some(cx.waker().clone()),
         }
         for request in std::mem::take(&mut *shared.queue.lock().unwrap()) {
@@ -206,13 +193,12 @@ async fn run(shared: Arc<Shared>, mut drain: Option<File>, submit: Sender<Reques
     .await;
 }
 
-fn polling_handle((owner, fd): &(FdWakerOwner<OwnedFd>, OwnedFd)) -> PollingHandle<'_> {
-    static READ: PollingFlags = PollingFlags::new().read(true);
+fn polling_handle(bell: &Bell) -> PollingHandle<'_> {
     PollingHandle {
-        handle: fd.as_raw_fd(),
-        cur_flags: &READ,
+        handle: bell.fd(),
+        cur_flags: &bell.interests,
         max_flags: PollingFlags::new().read(true),
-        waker: FdWaker::clone(owner).into_waker(),
+        waker: bell.waker(),
     }
 }
 
@@ -220,12 +206,11 @@ impl IoBackend for Echo {
     type Backend = DynBackend;
 
     fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        self.wake.as_ref().map(polling_handle)
+        self.bell.as_ref().map(polling_handle)
     }
 
     fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.container
-            .acquire(self.wake.as_ref().map(|(owner, _)| owner.flags()))
+        self.container.acquire(self.bell.as_ref().map(Bell::flags))
     }
 
     fn sharing(&self) -> Option<&Sharing> {
@@ -258,7 +243,8 @@ pub(crate) fn within_a_minute(name: &str, test: impl FnOnce() + Send + 'static) 
     }
 }
 
-/// Neither polled nor dropped ever again. Like `mem::forget`, but no leak to those who look for leaks.
+/// Keeps `value`, never polled nor dropped again. Like `mem::forget`, but no leak for leak checkers.
+#[cfg(unix)]
 pub(crate) fn forget(value: impl Send + 'static) {
     static FORGOTTEN: Mutex<Vec<Box<dyn std::any::Any + Send>>> = Mutex::new(Vec::new());
     FORGOTTEN.lock().unwrap().push(Box::new(value));

@@ -1,13 +1,23 @@
 //! One backend, many drivers: threads in `block_on`, tasks of any executor, foreign loops.
+#![cfg(any(unix, windows))]
 
 #[path = "../common/asleep.rs"]
 mod asleep;
+#[cfg(unix)]
+#[path = "../common/bell.rs"]
+mod bell;
+#[cfg(windows)]
+#[path = "../common/event.rs"]
+mod bell;
+#[cfg(unix)]
 mod busy_handle;
 mod drivers;
 mod fairness;
-#[cfg(not(mfio_loom))]
+#[cfg(all(unix, not(mfio_loom)))]
 mod fallback;
 mod fixture;
+#[cfg(unix)]
 mod reactors;
+#[cfg(unix)]
 mod reviewed;
 mod together;

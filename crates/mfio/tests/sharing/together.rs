@@ -1,7 +1,9 @@
 //! Everybody at once.
 
 use crate::fixture::{Echo, Handle, within_a_minute};
+#[cfg(unix)]
 use mfio::backend::integrations::async_io::AsyncIo;
+#[cfg(unix)]
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::backend::*;
 use std::sync::Arc;
@@ -9,7 +11,9 @@ use std::thread;
 
 const TIMES: u64 = 2_000;
 
-/// Threads in `block_on`, tokio tasks with integrations of their own, tokio tasks beside one `drive`, and smol.
+/// Threads in `block_on`, tokio tasks with integrations of their own, tokio tasks beside one `drive`,
+/// and smol.
+#[cfg(unix)]
 fn everybody(echo: Arc<Echo>, threads: usize, tasks: usize) {
     let blocked: Vec<_> = (0..threads)
         .map(|_| {
@@ -54,6 +58,7 @@ fn everybody(echo: Arc<Echo>, threads: usize, tasks: usize) {
     assert_eq!(smol.join().unwrap(), TIMES);
 }
 
+#[cfg(unix)]
 #[test]
 fn eight_tasks_four_threads_and_smol_share_one_descriptor() {
     within_a_minute("together, with a descriptor", || {
@@ -121,10 +126,12 @@ fn drivers_come_and_go() {
                 })
             })
             .collect();
+        #[cfg(unix)]
         let tokio = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
+        #[cfg(unix)]
         for round in 0..200 {
             let echo = echo.clone();
             let sum = tokio.block_on(Tokio::run_with(echo, async |io: &Arc<Echo>| {

@@ -1,6 +1,5 @@
 //! A foreign loop whose futures are polled with the handle's waker: whatever wakes it while it
 //! turns keeps it from sleeping.
-#![allow(unsafe_code)]
 
 use crate::common::{Object, must_end};
 use crate::object::Waited;
@@ -13,13 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 /// Whether a loop that waits for the handle would not sleep now.
 fn is_ready<B: IoBackend>(driver: &ForeignLoop<'_, B>) -> bool {
-    let mut poll = libc::pollfd {
-        fd: driver.handle().unwrap().handle,
-        events: libc::POLLIN,
-        revents: 0,
-    };
-    // SAFETY: one valid entry, of an open descriptor.
-    unsafe { libc::poll(&mut poll, 1, 0) == 1 }
+    crate::common::is_ready(driver.handle().unwrap().handle)
 }
 
 fn turn<B: IoBackend>(driver: &mut ForeignLoop<'_, B>) {
