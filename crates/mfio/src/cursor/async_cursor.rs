@@ -63,13 +63,13 @@ use core::task::{Context, Poll, Waker, ready};
 /// ```
 #[doc(alias = "Seekable")]
 pub struct Cursor<Io> {
-    shared: Arc<Shared<Io>>,
+    shared: Arc<CursorShared<Io>>,
     lock: LockHandle,
     seek: Lock<Seeking>,
 }
 
 /// The part of a cursor that its handles share.
-struct Shared<Io> {
+struct CursorShared<Io> {
     // Dropped first: it detaches operations of the object.
     lock: CloseOnDrop,
     waker: Waker,
@@ -109,7 +109,7 @@ impl<Io> Cursor<Io> {
     /// As [`new`](Self::new), with buffers of at most `bytes` bytes: the most that a call moves.
     pub fn with_capacity(io: Io, bytes: usize) -> Self {
         let lock = StateLock::new(State::new(0, bytes));
-        let shared = Shared {
+        let shared = CursorShared {
             waker: Waker::from(lock.clone()),
             lock: CloseOnDrop(lock),
             io,
@@ -117,7 +117,7 @@ impl<Io> Cursor<Io> {
         Self::handle(Arc::new(shared))
     }
 
-    fn handle(shared: Arc<Shared<Io>>) -> Self {
+    fn handle(shared: Arc<CursorShared<Io>>) -> Self {
         Self {
             lock: LockHandle::new(&shared.lock.0),
             shared,
@@ -188,7 +188,7 @@ impl<Io> Cursor<Io> {
         // Here, because a pending operation is polled twice, which would use up a yield of its own.
         ready!(budget::poll(cx));
         let mut guard = ready!(self.lock.poll_lock(half, cx));
-        let Shared { io, waker, .. } = &*self.shared;
+        let CursorShared { io, waker, .. } = &*self.shared;
         let mut ours = Context::from_waker(waker);
         let mut polled = operation(io, guard.state(), &mut ours);
         if polled.is_pending() {

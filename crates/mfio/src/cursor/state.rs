@@ -3,7 +3,7 @@
 
 use super::reading::Reading;
 use super::seek::SeekFrom;
-use super::writing::{Failed, Writing};
+use super::writing::{FailedWrite, Writing};
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::io::{Direction, PacketIo, Position, Read, Write};
 use crate::traits::failure_of;
@@ -49,7 +49,7 @@ impl State {
         &mut self,
         io: &Io,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Failed<u64>>>
+    ) -> Poll<Result<(), FailedWrite<u64>>>
     where
         D: Direction,
         Io: PacketIo<D> + ?Sized,
@@ -149,7 +149,7 @@ fn clip(pos: u64, want: usize) -> usize {
 /// Makes the error of an accepted write that failed. `D` is a direction in which `io` says its
 /// identity.
 #[cold]
-pub(super) fn write_failure<D, P, Io>(io: &Io, failed: Failed<P>) -> Error
+pub(super) fn write_failure<D, P, Io>(io: &Io, failed: FailedWrite<P>) -> Error
 where
     D: Direction,
     P: Position,

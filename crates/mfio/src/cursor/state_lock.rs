@@ -34,15 +34,15 @@ pub(super) enum Half {
 }
 
 /// The state of a cursor, taken out by one task at a time.
-pub(super) struct StateLock(Lock<Inner>);
+pub(super) struct StateLock(Lock<Guarded>);
 
-struct Inner {
+struct Guarded {
     /// `None` while a task has the state, and once all handles are gone.
     state: Option<Box<State>>,
     /// The position at the time the state was put back last.
     pos: u64,
     /// The registrations of the two halves of each handle.
-    handles: Slab<[Option<Registration>; 2]>,
+    handles: Slab<[Option<WaiterId>; 2]>,
     /// The waiters, by the event that they wait for. Finding all of one kind takes time by their
     /// number, however many handles there are.
     waiters: [Slab<Waiter>; 2],
@@ -50,7 +50,7 @@ struct Inner {
 
 /// The event that a waiter waits for.
 #[derive(Clone, Copy)]
-enum Event {
+enum Awaited {
     /// The state is put back.
     Unlock = 0,
     /// The state has changed.
@@ -59,8 +59,8 @@ enum Event {
 
 /// The index of a waiter among those for the same event.
 #[derive(Clone, Copy)]
-struct Registration {
-    event: Event,
+struct WaiterId {
+    event: Awaited,
     index: usize,
 }
 
@@ -75,8 +75,8 @@ struct Waiter {
 /// A position in a walk over the waiters: the next index, and the events left after the current
 /// one.
 struct Walk {
-    events: core::slice::Iter<'static, Event>,
-    event: Event,
+    events: core::slice::Iter<'static, Awaited>,
+    event: Awaited,
     index: usize,
 }
 
@@ -84,22 +84,22 @@ impl Walk {
     /// Begins at the first waiter: of both events where the state has changed, otherwise of those
     /// that found it taken.
     fn new(changed: bool) -> Self {
-        let others: &[Event] = if changed { &[Event::Change] } else { &[] };
+        let others: &[Awaited] = if changed { &[Awaited::Change] } else { &[] };
         Self {
             events: others.iter(),
-            event: Event::Unlock,
+            event: Awaited::Unlock,
             index: 0,
         }
     }
 }
 
-impl Inner {
+impl Guarded {
     /// Registers a half for an event. Returns the waker of its registration before.
-    fn register(&mut self, half: HalfId, event: Event, waker: Waker) -> Option<Waker> {
+    fn register(&mut self, half: HalfId, event: Awaited, waker: Waker) -> Option<Waker> {
         let before = self.deregister(half);
         let index = self.waiters[event as usize].insert(Waiter { waker, half });
         if let Some(registrations) = self.handles.get_mut(half.0) {
-            registrations[half.1 as usize] = Some(Registration { event, index });
+            registrations[half.1 as usize] = Some(WaiterId { event, index });
         }
         before
     }
@@ -131,7 +131,7 @@ impl Inner {
 
 impl StateLock {
     pub(super) fn new(state: State) -> Arc<Self> {
-        let inner = Inner {
+        let inner = Guarded {
             pos: state.pos,
             state: Some(Box::new(state)),
             handles: Slab::default(),
@@ -207,7 +207,7 @@ impl LockHandle {
             let mut inner = self.lock.0.lock();
             state = inner.state.take();
             if state.is_none() {
-                waker = waker.and_then(|waker| inner.register(half, Event::Unlock, waker));
+                waker = waker.and_then(|waker| inner.register(half, Awaited::Unlock, waker));
             }
             drop(inner);
             drop(waker);
@@ -262,7 +262,11 @@ impl StateGuard<'_> {
     /// Registers the half to be woken at the next change.
     pub(super) fn wait(&mut self, waker: &Waker) {
         let waker = waker.clone();
-        let before = self.lock.0.lock().register(self.half, Event::Change, waker);
+        let before = self
+            .lock
+            .0
+            .lock()
+            .register(self.half, Awaited::Change, waker);
         drop(before);
     }
 

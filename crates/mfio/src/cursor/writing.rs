@@ -12,18 +12,18 @@ use core::task::{Context, Poll, ready};
 #[derive(Debug)]
 pub(super) struct Writing<P> {
     store: Store,
-    sent: Option<Sent<P>>,
+    sent: Option<InFlightWrite<P>>,
 }
 
 #[derive(Debug)]
-struct Sent<P> {
+struct InFlightWrite<P> {
     in_flight: InFlight<AlignedBuf, Write>,
     pos: P,
 }
 
 /// An accepted write that failed.
 #[derive(Debug)]
-pub(super) struct Failed<P> {
+pub(super) struct FailedWrite<P> {
     pub(super) cause: Cause,
     /// The position of the first byte that was not written.
     pub(super) pos: P,
@@ -45,7 +45,7 @@ impl<P: Position> Writing<P> {
     }
 
     /// Waits for the accepted write. Returns a failure once.
-    pub(super) fn poll_settle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed<P>>> {
+    pub(super) fn poll_settle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FailedWrite<P>>> {
         let Some(sent) = &mut self.sent else {
             return Poll::Ready(Ok(()));
         };
@@ -55,7 +55,7 @@ impl<P: Position> Writing<P> {
         let (good, cause) = self.end(ended);
         Poll::Ready(match cause {
             None => Ok(()),
-            Some((cause, len)) => Err(Failed {
+            Some((cause, len)) => Err(FailedWrite {
                 cause,
                 pos: pos.advance(good).unwrap_or(pos),
                 len,
@@ -87,7 +87,7 @@ impl<P: Position> Writing<P> {
                 (good, _) => Ok(good),
             },
             Err(in_flight) => {
-                self.sent = Some(Sent { in_flight, pos });
+                self.sent = Some(InFlightWrite { in_flight, pos });
                 Ok(len)
             }
         }

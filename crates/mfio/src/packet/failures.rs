@@ -58,19 +58,19 @@ impl Default for Failures {
 
 /// The failed ranges of an outcome: sorted, neighbours with the same cause merged.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Ranges {
+pub(super) enum FailedRanges {
     #[default]
     None,
     One(FailedRange),
     Many(Box<[FailedRange]>),
 }
 
-impl Ranges {
+impl FailedRanges {
     pub(super) fn as_slice(&self) -> &[FailedRange] {
         match self {
-            Ranges::None => &[],
-            Ranges::One(range) => core::slice::from_ref(range),
-            Ranges::Many(ranges) => ranges,
+            FailedRanges::None => &[],
+            FailedRanges::One(range) => core::slice::from_ref(range),
+            FailedRanges::Many(ranges) => ranges,
         }
     }
 }
@@ -102,10 +102,10 @@ impl Failures {
 
     /// Takes all ranges out; the capacity is kept.
     #[cold]
-    pub(super) fn take(&mut self) -> Ranges {
+    pub(super) fn take(&mut self) -> FailedRanges {
         let used = core::mem::take(&mut self.used);
         if let (1, true) = (used, self.more.is_empty()) {
-            return Ranges::One(self.inline[0]);
+            return FailedRanges::One(self.inline[0]);
         }
         let mut all = Vec::with_capacity(used + self.more.len());
         all.extend_from_slice(&self.inline[..used]);
@@ -113,9 +113,9 @@ impl Failures {
         all.sort_unstable_by_key(|range| range.offset);
         all.dedup_by(|next, kept| kept.absorb(*next));
         match all[..] {
-            [] => Ranges::None,
-            [one] => Ranges::One(one),
-            _ => Ranges::Many(all.into_boxed_slice()),
+            [] => FailedRanges::None,
+            [one] => FailedRanges::One(one),
+            _ => FailedRanges::Many(all.into_boxed_slice()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! [`Outcome`]: the ranges of a packet that succeeded and failed.
 
-use super::failures::{FailedRange, Ranges};
+use super::failures::{FailedRange, FailedRanges};
 use crate::error::{Cause, ErrorKind};
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -9,7 +9,7 @@ use core::ops::Range;
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub(super) len: usize,
-    pub(super) failed: Ranges,
+    pub(super) failed: FailedRanges,
 }
 
 impl Outcome {
@@ -22,7 +22,7 @@ impl Outcome {
         };
         Self {
             len,
-            failed: Ranges::One(rest),
+            failed: FailedRanges::One(rest),
         }
     }
 
@@ -31,7 +31,7 @@ impl Outcome {
     pub(super) fn success(len: usize) -> Self {
         Self {
             len,
-            failed: Ranges::None,
+            failed: FailedRanges::None,
         }
     }
 
@@ -39,7 +39,7 @@ impl Outcome {
     /// failed.
     #[inline]
     pub fn is_success(&self) -> bool {
-        matches!(self.failed, Ranges::None)
+        matches!(self.failed, FailedRanges::None)
     }
 
     /// Returns the length of the operation in bytes, failed ones included: that of the first view,
@@ -85,11 +85,11 @@ impl Outcome {
         });
         let mut failed = clipped.chain(unknown).peekable();
         let failed = match (failed.next(), failed.peek()) {
-            (None, _) => Ranges::None,
-            (Some(only), None) => Ranges::One(only),
+            (None, _) => FailedRanges::None,
+            (Some(only), None) => FailedRanges::One(only),
             (Some(first), Some(_)) => {
                 let all: Vec<_> = core::iter::once(first).chain(failed).collect();
-                Ranges::Many(all.into_boxed_slice())
+                FailedRanges::Many(all.into_boxed_slice())
             }
         };
         Self { len, failed }

@@ -1,4 +1,4 @@
-//! What goes wrong below is told, once, and is never the end of the data; what was accepted is not lost.
+//! Errors are reported once, and never as the end of the data; accepted bytes are not lost.
 
 use crate::adapters::{Adapter, Cursor, give_up};
 use crate::object::{Answer, Scripted};

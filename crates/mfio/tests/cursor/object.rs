@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-/// What becomes of a request.
+/// The answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// All of it, at once.
@@ -89,7 +89,7 @@ impl Scripted {
         inner.appends.then_some(inner.bytes.len() as u64)
     }
 
-    /// What becomes of the next requests; those behind are answered at once.
+    /// Sets the answers to the next requests; later ones are answered at once.
     pub(crate) fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
         self.inner.lock().unwrap().answers.extend(answers);
     }
@@ -118,7 +118,7 @@ impl Scripted {
         self.inner.lock().unwrap().bytes.clone()
     }
 
-    /// What was asked for since the last call.
+    /// Returns the requests since the last call.
     pub(crate) fn sent(&self) -> Vec<(&'static str, u64, usize)> {
         std::mem::take(&mut self.inner.lock().unwrap().sent)
     }
