@@ -1,9 +1,10 @@
-//! [`Lock`], for short critical sections in which no foreign code runs, with and without std: for layers too.
+//! [`Lock`], for short critical sections without user code, with and without std; also for layers.
 //!
-//! It is `std::sync::Mutex` where there is std, loom's in models, a spin lock without std. Poisoning is ignored: what is
-//! guarded is left consistent by every holder, and holders run no code of users.
+//! It is `std::sync::Mutex` with std, loom's in models, and a spin lock without std. Poisoning is
+//! ignored: holders run no user code, and leave the value consistent.
 //!
-//! Without std a holder must not be preempted for good by code that wants the same lock (an interrupt handler, say).
+//! Without std a holder must not be preempted for good by code that takes the same lock, such as an
+//! interrupt handler.
 //!
 //! ```
 //! use mfio::lock::Lock;
@@ -13,8 +14,8 @@
 //! assert_eq!(*COUNT.lock(), 1);
 //! ```
 // Invariants of the spin lock:
-// 1. `locked` is true exactly while one guard exists; a guard is made only by the thread that turned it from false to
-//    true, and turns it back when it is dropped.
+// 1. `locked` is true exactly while one guard exists; a guard is made only by the thread that
+//    turned it from false to true, and turns it back when it is dropped.
 // 2. `value` is reached only through a guard, or by value.
 #![cfg_attr(not(feature = "std"), allow(unsafe_code))]
 
@@ -32,24 +33,27 @@ mod imp {
     #[derive(Debug)]
     pub struct Lock<T>(Mutex<T>);
 
-    /// Access to what a [`Lock`] guards; unlocks when dropped.
+    /// Access to the value of a [`Lock`]; unlocks when dropped.
     #[must_use]
     pub struct LockGuard<'a, T>(MutexGuard<'a, T>);
 
     impl<T> Lock<T> {
         #[cfg(not(mfio_loom))]
-        /// Guards `value`.
+        /// Creates an unlocked lock.
         pub const fn new(value: T) -> Self {
             Self(Mutex::new(value))
         }
 
         #[cfg(mfio_loom)]
-        /// Guards `value`.
+        /// Creates an unlocked lock.
         pub fn new(value: T) -> Self {
             Self(Mutex::new(value))
         }
 
-        /// Waits until nobody else holds the lock. A thread that holds it already waits for ever, or panics.
+        /// Waits for the lock, and takes it.
+        ///
+        /// # Panics
+        /// Possibly, if this thread holds the lock already; otherwise it then blocks for ever.
         pub fn lock(&self) -> LockGuard<'_, T> {
             LockGuard(self.0.lock().unwrap_or_else(PoisonError::into_inner))
         }
@@ -90,21 +94,21 @@ mod imp {
         value: UnsafeCell<T>,
     }
 
-    /// Access to what a [`Lock`] guards; unlocks when dropped. Stays on its thread, as std's does.
+    /// Access to the value of a [`Lock`]; unlocks when dropped. Not `Send`, as std's.
     #[must_use]
     pub struct LockGuard<'a, T> {
         lock: &'a Lock<T>,
         _not_send: PhantomData<*const ()>,
     }
 
-    // SAFETY: moving a lock moves its value; sharing it gives one thread at a time exclusive access to the value
-    // (invariants 1 and 2), which is what `T: Send` permits.
+    // SAFETY: moving a lock moves its value; sharing it gives one thread at a time exclusive access
+    // to the value (invariants 1 and 2), which is what `T: Send` permits.
     unsafe impl<T: Send> Send for Lock<T> {}
     // SAFETY: as above.
     unsafe impl<T: Send> Sync for Lock<T> {}
 
     impl<T> Lock<T> {
-        /// Guards `value`.
+        /// Creates an unlocked lock.
         pub const fn new(value: T) -> Self {
             Self {
                 locked: AtomicBool::new(false),
@@ -112,7 +116,10 @@ mod imp {
             }
         }
 
-        /// Waits until nobody else holds the lock. A thread that holds it already waits for ever, or panics.
+        /// Waits for the lock, and takes it.
+        ///
+        /// # Panics
+        /// Possibly, if this thread holds the lock already; otherwise it then blocks for ever.
         pub fn lock(&self) -> LockGuard<'_, T> {
             while self
                 .locked
@@ -137,7 +144,8 @@ mod imp {
     impl<T> Deref for LockGuard<'_, T> {
         type Target = T;
         fn deref(&self) -> &T {
-            // SAFETY: this guard is the only one (invariant 1), and the value is reached only through it (invariant 2).
+            // SAFETY: this guard is the only one (invariant 1), and the value is reached only
+            // through it (invariant 2).
             unsafe { &*self.lock.value.get() }
         }
     }

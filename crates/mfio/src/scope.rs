@@ -1,10 +1,4 @@
-//! Lending memory to requests without a copy, from synchronous code.
-//!
-//! A future may be forgotten at any time, so an `async` call can never be sure that borrowed memory outlives its request.
-//! A synchronous call can: [`scope`] runs an async block to its end and does not return before all lent memory has been
-//! given back. The future of a request gives it back when it is awaited or, once the request has ended, when it was
-//! dropped. One that is forgotten (`mem::forget`, a leaked `Arc`) never does: the call then blocks for ever, which is no
-//! unsoundness, since nothing after it runs.
+//! Lends memory to requests without a copy, from synchronous code.
 //!
 //! ```
 //! use mfio::memory::Memory;
@@ -23,7 +17,14 @@
 //! # Ok::<_, mfio::error::Error>(())
 //! ```
 //!
-//! Memory must outlive the call; what is made within the async block does not:
+//! A future may be forgotten at any time, so an `async` call cannot guarantee that borrowed memory
+//! outlives its request. A synchronous call can: [`scope`] runs an async block to its end, and does
+//! not return before all lent memory is given back. The future of a request gives it back when it
+//! is awaited or, after a drop, when the request has completed. A future that is forgotten
+//! (`mem::forget`, a leaked `Arc`) never does: the call then blocks for ever, which is sound, since
+//! nothing after it runs.
+//!
+//! Memory must outlive the call; memory created within the async block does not:
 //!
 //! ```compile_fail,E0597
 //! # use mfio::{memory::Memory, scope::scope, traits::IoRead};
@@ -34,7 +35,7 @@
 //! });
 //! ```
 //!
-//! Lent memory comes back by value, with the result:
+//! Lent memory is returned by value, with the result:
 //!
 //! ```
 //! # use mfio::{memory::Memory, scope::scope, traits::IoRead};
@@ -46,7 +47,7 @@
 //! });
 //! ```
 //!
-//! Who drops the operation has lost it until the call returns:
+//! Dropping the operation keeps its memory lent until the call returns:
 //!
 //! ```compile_fail,E0506
 //! # use mfio::{memory::Memory, scope::scope, traits::IoRead};
@@ -58,7 +59,7 @@
 //! });
 //! ```
 //!
-//! Nothing that is lent leaves the scope:
+//! Lent memory does not leave the scope:
 //!
 //! ```compile_fail,E0521
 //! # use mfio::{memory::Memory, scope::scope};
@@ -69,14 +70,14 @@
 //!     std::thread::spawn(|| drop(lent));
 //! });
 //! ```
-//!
-//! Invariants:
-//! 1. `Loans` counts the loans that are parts of a packet: up when a [`Lent`] goes into one, down when it comes out, and a
-//!    packet gives its buffer back only after its last view has ended.
-//! 2. A [`Lent`] exists only within `'scope`, that is, before [`scope`] looks at the count for the last time; so the count
-//!    does not rise from 0 afterwards, and `scope` does not return while it is not 0.
-//! 3. `'env` memory is borrowed until `scope` has returned. Hence it is there, and nobody else touches it, as long as any
-//!    view of it lives.
+// Invariants
+// 1. `Loans` counts the loans that are parts of a packet: up when a `Lent` goes into one, down when
+//    it comes out, and a packet returns its buffer only after its last view has ended.
+// 2. A `Lent` exists only within `'scope`, that is, before `scope` reads the count for the last
+//    time; so the count does not rise from 0 afterwards, and `scope` does not return while it is
+//    not 0.
+// 3. `'env` memory is borrowed until `scope` has returned. Hence it is valid, and not accessed
+//    otherwise, while any view of it exists.
 #![allow(unsafe_code)]
 
 mod lent;
@@ -91,17 +92,18 @@ use loans::Loans;
 
 pub use lent::{Lent, LentShared};
 
-/// Lends memory within a call of [`scope`].
+/// A scope in which memory can be lent, created by [`scope`].
 #[derive(Debug)]
 pub struct Scope<'scope, 'env: 'scope> {
     loans: Arc<Loans>,
-    /// Both invariant: a scope must not be taken for one that is shorter or longer, nor its memory.
+    /// Both invariant: neither the scope nor its memory may be taken for a shorter or longer one.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
 
 impl<'scope, 'env> Scope<'scope, 'env> {
-    /// Lends memory, to read into or to write from. It comes back with the operation's result.
+    /// Lends memory, to read into or to write from. It is returned with the result of the
+    /// operation.
     pub fn lend(&'scope self, bytes: &'env mut [u8]) -> Lent<'scope, 'env> {
         Lent::new(bytes, self.loans.clone())
     }
@@ -112,14 +114,17 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     }
 }
 
-/// Runs `f` with the backend of `io` on this thread; within it memory can be lent to requests without a copy. Returns when
-/// `f` is ready and every request with lent memory has ended. See the [module](self).
+/// Runs `f` with the backend of `io` on this thread, with a scope that lends memory to requests
+/// without a copy. Returns when `f` is ready and every request with lent memory has completed. See
+/// the [module](self).
 ///
 /// # Panics
-/// As [`block_on`](IoBackendExt::block_on). A panic of `f` goes on when every request with lent memory has ended.
+/// If [`block_on`](IoBackendExt::block_on) does. A panic of `f` continues after every request with
+/// lent memory has completed.
 ///
-/// Where the end of a request cannot be proved this call does not return: it waits for ever (a future, a view or a packet
-/// with lent memory was forgotten), or aborts the process (the backend died with the memory).
+/// If the completion of a request cannot be proved, this call does not return: it blocks for ever
+/// (a future, a view or a packet with lent memory was forgotten), or aborts the process (the
+/// backend died with the memory).
 pub fn scope<'env, Io, F, R>(io: &Io, f: F) -> R
 where
     Io: IoBackend + ?Sized,
@@ -151,14 +156,14 @@ impl<Io: IoBackend + ?Sized> Drop for Guard<'_, Io> {
     }
 }
 
-/// Drives the backend until lent memory is free again; the process ends if that fails.
+/// Drives the backend until lent memory is returned; aborts the process if that fails.
 pub(crate) fn settle<Io: IoBackend + ?Sized>(io: &Io, settled: impl Future<Output = ()>) {
     let bomb = Bomb;
     io.block_on(settled);
     mem::forget(bomb);
 }
 
-/// Ends the process when dropped: somebody still has memory whose owner would go on.
+/// Aborts the process when dropped, because a backend may still use memory whose owner would go on.
 struct Bomb;
 
 impl Drop for Bomb {

@@ -18,7 +18,7 @@ const KEPT: usize = 4096;
 
 /// State shared between a pipeline and its requests; see the module.
 pub(super) struct Completions<D: Direction, P, B: Buffer + 'static, T> {
-    list: Lock<List<P, B, T>>,
+    list: Lock<ResultList<P, B, T>>,
     /// The pipeline was dropped. Set under the lock of the list, read without it.
     closed: AtomicBool,
     pool: Blocks<D, P, B, T>,
@@ -28,7 +28,7 @@ pub(super) struct Completions<D: Direction, P, B: Buffer + 'static, T> {
 type Kept<D, P, B, T> = Recallable<B, Arc<Completions<D, P, B, T>>>;
 type Blocks<D, P, B, T> = RelayPool<Kept<D, P, B, T>, Ticket<D, P, T>>;
 
-struct List<P, B, T> {
+struct ResultList<P, B, T> {
     ended: VecDeque<Done<P, B, T>>,
     /// The waker of the task that waits for the next result.
     waker: Option<Waker>,
@@ -64,7 +64,7 @@ where
     /// Creates a list that keeps the blocks of `operations` requests, up to [`KEPT`].
     pub(super) fn new(operations: usize) -> Self {
         Self {
-            list: Lock::new(List {
+            list: Lock::new(ResultList {
                 ended: VecDeque::new(),
                 waker: None,
             }),

@@ -1,7 +1,7 @@
 //! Lent memory as a buffer.
 //!
 //! Invariants are those of [`scope`](super); in addition
-//! 1. A `Lent` or `LentShared` outside a packet has its bytes as the reference had that it was made from.
+//! 1. A `Lent` or `LentShared` outside a packet has the access of the reference it was made from.
 #![allow(unsafe_code)]
 
 use super::loans::Loans;
@@ -15,7 +15,7 @@ use core::ptr::NonNull;
 /// Memory that a [scope](super) lends, to read into or to write from.
 pub struct Lent<'scope, 'env> {
     raw: RawLoan,
-    /// Not to leave the scope; both invariant.
+    /// Ties the loan to the scope; both invariant.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env mut [u8]>,
 }
@@ -27,7 +27,7 @@ pub struct LentShared<'scope, 'env> {
     env: PhantomData<&'env mut &'env [u8]>,
 }
 
-/// Where the memory is, and who counts it.
+/// A pointer to lent memory, and the counter of loans.
 #[derive(Debug)]
 pub struct RawLoan {
     bytes: NonNull<[u8]>,
@@ -51,7 +51,7 @@ impl<'env> Lent<'_, 'env> {
         }
     }
 
-    /// The memory again, for as long as it was lent.
+    /// Returns the memory, for the lifetime it was lent for.
     pub fn into_inner(self) -> &'env mut [u8] {
         let mut bytes = self.raw.bytes;
         // SAFETY: made from such a reference, which this has outside a packet (1) and gives up.
@@ -71,7 +71,7 @@ impl<'env> LentShared<'_, 'env> {
         }
     }
 
-    /// The memory again, for as long as it was lent.
+    /// Returns the memory, for the lifetime it was lent for.
     pub fn into_inner(self) -> &'env [u8] {
         // SAFETY: made from such a reference (1).
         unsafe { self.raw.bytes.as_ref() }
@@ -101,11 +101,12 @@ impl Deref for LentShared<'_, '_> {
     }
 }
 
-/// Both are buffers in the same way: counted as long as they are parts of a packet.
+/// Implements the buffer traits: a loan is counted while it is part of a packet.
 macro_rules! buffers {
     ($($name:ident),*) => {$(
-        // SAFETY: the memory stays until the scope returns, which waits until the parts are turned back (scope 1 to 3),
-        // even where `'scope` and `'env` are not known to live any more; the parts are raw.
+        // SAFETY: the memory stays until the scope returns, which waits until the parts are turned
+        // back (scope 1 to 3), even where `'scope` and `'env` are not known to live any more; the
+        // parts are raw.
         unsafe impl Buffer for $name<'_, '_> {
             type Parts = RawLoan;
 
@@ -120,8 +121,8 @@ macro_rules! buffers {
                     scope: PhantomData,
                     env: PhantomData,
                 };
-                // From here on the scope may return, if this is the last one and does not belong to a live `'scope`: it
-                // is then dropped without looking at the memory.
+                // From here on the scope may return, if this is the last one and does not belong to
+                // a live `'scope`: it is then dropped without looking at the memory.
                 lent.raw.loans.give_back();
                 lent
             }

@@ -1,23 +1,23 @@
-//! How much of a scope's memory is out.
+//! The number of a scope's loans in packets.
 
 use crate::contain::contained;
 use crate::lock::Lock;
 use core::future::{Future, poll_fn};
 use core::task::{Poll, Waker};
 
-/// Counts the loans that are in packets, and wakes who waits for there being none.
+/// Counts the loans in packets, and wakes the task that waits for the count to be 0.
 #[derive(Debug, Default)]
-pub(super) struct Loans(Lock<Inner>);
+pub(super) struct Loans(Lock<Count>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct Count {
     out: usize,
     waiter: Option<Waker>,
 }
 
-impl Default for Lock<Inner> {
+impl Default for Lock<Count> {
     fn default() -> Self {
-        Lock::new(Inner {
+        Lock::new(Count {
             out: 0,
             waiter: None,
         })
@@ -25,12 +25,12 @@ impl Default for Lock<Inner> {
 }
 
 impl Loans {
-    /// Memory goes out.
+    /// Counts a loan that goes into a packet.
     pub(super) fn take(&self) {
         self.0.lock().out += 1;
     }
 
-    /// Memory comes back. Nobody may touch it after this.
+    /// Counts a loan that comes out of a packet. Its memory must not be accessed after this.
     pub(super) fn give_back(&self) {
         let mut inner = self.0.lock();
         inner.out -= 1;
@@ -44,12 +44,12 @@ impl Loans {
         }
     }
 
-    /// Whether nothing is out.
+    /// Whether no loan is in a packet.
     pub(super) fn none(&self) -> bool {
         self.0.lock().out == 0
     }
 
-    /// Ready when nothing is out.
+    /// Waits until no loan is in a packet.
     pub(super) fn settled(&self) -> impl Future<Output = ()> + '_ {
         poll_fn(|cx| {
             let new = cx.waker().clone();
