@@ -92,7 +92,7 @@ impl IoBackend for BackendSet {
 
 impl fmt::Debug for BackendSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Together").finish_non_exhaustive()
+        f.debug_struct("BackendSet").finish_non_exhaustive()
     }
 }
 

@@ -28,6 +28,12 @@ fn a_backend_driven_together_that_is_never_polled() {
 }
 
 #[test]
+fn a_set_of_backends_is_named_by_its_type() {
+    let set = BackendSet::new([memory(1, 1)]).unwrap();
+    assert_eq!(format!("{set:?}"), "BackendSet { .. }");
+}
+
+#[test]
 fn many_threads_drive_what_others_drive_too() {
     let members = [1, 2, 3].map(|seed| memory(1 << 12, seed));
     let stripe = Stripe::new(members.clone(), 16).unwrap();

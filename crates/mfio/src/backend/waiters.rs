@@ -299,8 +299,9 @@ impl Drop for TaskWaiter<'_> {
     fn drop(&mut self) {
         if let Some(task) = self.task {
             let old = self.waiters.lists.lock().tasks.leave(task);
-            contained(|| drop(old));
+            // Before the waker is dropped, which may send an operation: this task drives it no more.
             self.waiters.attendance.remove_task();
+            contained(|| drop(old));
         }
     }
 }

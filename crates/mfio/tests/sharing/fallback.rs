@@ -1,7 +1,11 @@
 //! A backend with a fallback thread, whose operations nobody drives.
 
 use super::fixture::{Echo, panic_message, within_a_minute};
-use mfio::backend::{IoBackend, IoBackendExt};
+use mfio::backend::{
+    BackendContainer, BackendHandle, DynBackend, Integration, IoBackend, IoBackendExt,
+    PollingHandle, Sharing, integrations::null::Null,
+};
+use mfio::error::{Cause, ErrorKind};
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -79,27 +83,34 @@ fn a_container_that_goes_ends_its_fallback_thread() {
     }
 }
 
+/// An object whose operations are refused where nobody drives.
+struct Refusing(BackendContainer<DynBackend>);
+
+impl Refusing {
+    fn new() -> Self {
+        Self(BackendContainer::new_dyn(pending()).refuse_without_driver())
+    }
+}
+
+impl IoBackend for Refusing {
+    type Backend = DynBackend;
+    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
+        None
+    }
+    fn get_backend(&self) -> BackendHandle<'_, Self::Backend> {
+        self.0.acquire(None)
+    }
+    fn sharing(&self) -> Option<&Sharing> {
+        self.0.sharing()
+    }
+}
+
 #[test]
 fn operations_without_a_driver_are_refused_where_that_is_wanted() {
-    use mfio::backend::{BackendContainer, Integration, integrations::null::Null};
-    let container = BackendContainer::new_dyn(std::future::pending()).refuse_without_driver();
-    let sharing = container.sharing().unwrap().clone();
-    let refused = || sharing.attend().unwrap_err().kind() == mfio::error::ErrorKind::NotDriven;
+    let object = Refusing::new();
+    let sharing = object.sharing().unwrap().clone();
+    let refused = || sharing.attend().unwrap_err().kind() == ErrorKind::NotDriven;
     assert!(refused());
-    struct Object(BackendContainer<mfio::backend::DynBackend>);
-    impl IoBackend for Object {
-        type Backend = mfio::backend::DynBackend;
-        fn polling_handle(&self) -> Option<mfio::backend::PollingHandle<'_>> {
-            None
-        }
-        fn get_backend(&self) -> mfio::backend::BackendHandle<'_, Self::Backend> {
-            self.0.acquire(None)
-        }
-        fn sharing(&self) -> Option<&mfio::backend::Sharing> {
-            self.0.sharing()
-        }
-    }
-    let object = Object(container);
     let inside = object.block_on(async { sharing.attend() });
     assert_eq!(inside, Ok(()));
     assert!(refused());
@@ -108,7 +119,7 @@ fn operations_without_a_driver_are_refused_where_that_is_wanted() {
     assert_eq!(sharing.attend(), Ok(()), "it was made, and will be polled");
     drop(drive);
     assert!(refused());
-    let mut both = pin!(Null::run_with(object, async |_: &Arc<Object>| {
+    let mut both = pin!(Null::run_with(object, async |_: &Arc<Refusing>| {
         let attended = sharing.attend();
         std::future::pending::<()>().await;
         attended
@@ -118,6 +129,41 @@ fn operations_without_a_driver_are_refused_where_that_is_wanted() {
         Poll::Pending
     );
     assert_eq!(sharing.attend(), Ok(()), "its task waits for events");
+}
+
+/// A waker that sends an operation when it is dropped, as the last reference to a task may.
+struct SendsAtItsEnd(Sharing, Sender<Result<(), Cause>>);
+
+impl Wake for SendsAtItsEnd {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for SendsAtItsEnd {
+    fn drop(&mut self) {
+        self.1.send(self.0.attend()).unwrap();
+    }
+}
+
+#[test]
+fn a_task_that_has_left_drives_nothing_that_its_waker_sends() {
+    let object = Refusing::new();
+    let (attended, outcome) = channel();
+    let waker = SendsAtItsEnd(object.sharing().unwrap().clone(), attended);
+    let waker = Waker::from(Arc::new(waker));
+    let (task, _) = object.share_with_backend(pending::<()>());
+    let mut task = Box::pin(task);
+    assert!(
+        task.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    drop(waker);
+    assert!(outcome.try_recv().is_err(), "the task keeps its waker");
+    drop(task);
+    assert_eq!(
+        outcome.recv().unwrap().unwrap_err().kind(),
+        ErrorKind::NotDriven
+    );
 }
 
 /// A waker that has so many tasks join, on whatever thread wakes it.
