@@ -176,10 +176,10 @@ impl MetadataOp for Close {
     const OPTIONAL: bool = false;
     const RUNS_ONCE: bool = true;
 
-    /// Only a call that was cancelled leaves the descriptor open.
+    /// Only a call that the kernel cancelled leaves the descriptor open.
     fn answer(mut self, result: SyscallResult) -> Result<(), Errno> {
         let result = match result {
-            Err(libc::ECANCELED) => self.perform(),
+            Err(libc::ECANCELED) if self.fd.is_some() => self.perform(),
             result => result,
         };
         // The kernel has closed it: the number may name another file by now.

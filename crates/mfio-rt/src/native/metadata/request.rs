@@ -181,6 +181,19 @@ mod tests {
         }
     }
 
+    /// File systems in user space report what they like, `ECANCELED` too.
+    #[test]
+    fn a_close_that_ran_keeps_its_error() {
+        let (mut request, slot, _) = closing();
+        assert_eq!(request.op().perform(), Ok(0));
+        assert!(request.complete(Err(libc::ECANCELED)).is_none());
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(Err(cause)) = slot.poll(&mut cx) else {
+            panic!("the error was lost");
+        };
+        assert_eq!(cause.errno(), Some(libc::ECANCELED));
+    }
+
     #[test]
     fn a_close_that_did_not_run_is_tried_again() {
         let (request, slot, number) = closing();
