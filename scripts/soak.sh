@@ -21,7 +21,7 @@ tests=(
     "mfio --lib shelf"
     "mfio-layers --test model_cache --test model_failures --test model_overlay --test model_remap"
     "mfio-layers --test model_stripe --test model_tree --test model_window --test trace"
-    "mfio-layers --test timeout --test limit --test waits --test retry"
+    "mfio-layers --test timeout --test timeout_races --test limit --test waits --test retry"
     "mfio-rt --test hazards everybody_at_once"
     "mfio-rt --test memory everybody_gives_up_reads_of_one_handle"
     "mfio-rt --test model"

@@ -1,5 +1,5 @@
-//! What a hit of a `Cache` costs beside a plain copy of the same bytes: random places of 64 MiB,
-//! more than caches of processors hold, medians of several rounds.
+//! Compares the cost of a hit of a `Cache` with a plain copy of the same bytes, at random places of
+//! 64 MiB, which is more than caches of processors hold. Prints medians of several rounds.
 //!
 //! `cargo run --release -p mfio-layers --example cache_timing`
 
@@ -92,7 +92,8 @@ fn report(len: usize, block: usize) {
     let copied = median(rounds.iter().map(|round| round.0).collect());
     let hit = median(rounds.iter().map(|round| round.1).collect());
     println!(
-        "{len:>6} bytes of blocks of {block:>6}: copy {copied:9.1} ns, hit {hit:9.1} ns, {:5.2} times",
+        "{len:>6} bytes of blocks of {block:>6}: copy {copied:9.1} ns, hit {hit:9.1} ns, \
+         {:5.2} times",
         hit / copied
     );
 }

@@ -1,5 +1,5 @@
-//! What layers add to in-memory packets: medians of several rounds, one line each, beside the
-//! object without them.
+//! Measures the cost that layers add to in-memory packets. Prints one line each, with medians of
+//! several rounds.
 //!
 //! `cargo run --release -p mfio-layers --example layer_timing`
 
@@ -35,8 +35,8 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// What `layer` takes, and how much more that is than `without`, for each of `parts`: in turns, so
-/// that what else the machine does hits both.
+/// Prints the time of `layer`, and how much longer than `without` it takes for each of `parts`.
+/// Both run in turns, so that other load affects both.
 fn report(name: &str, parts: usize, mut without: impl FnMut(), mut layer: impl FnMut()) {
     let pairs: Vec<_> = (0..ROUNDS)
         .map(|_| (time(&mut without), time(&mut layer)))
@@ -57,7 +57,7 @@ impl<D: Direction> PacketIo<D> for Sink {
     }
 }
 
-/// Splits by hand: what splitting costs whoever does it.
+/// Splits by hand: the cost of splitting without a layer.
 struct Split;
 
 impl PacketIo<Read> for Split {
@@ -119,6 +119,12 @@ fn concat(len: u64) -> Concat<Sink> {
 }
 
 fn main() {
+    time_one_piece();
+    time_parts();
+    time_memory();
+}
+
+fn time_one_piece() {
     println!("one request in one piece: in all, and for the layer");
     let whole = |name, io: &dyn PacketIo<Read>, pos| {
         report(name, 1, sent::<Read>(&Sink, pos, LEN), sent(io, pos, LEN));
@@ -153,7 +159,9 @@ fn main() {
     let clockless = Trace::with_now(Sink, || Duration::ZERO);
     whole("Trace, without a clock", &clockless, 0);
     whole("Trace", &Trace::new(Sink), 0);
+}
 
+fn time_parts() {
     println!("one request in 16 parts: in all, and for a part");
     let long = PARTS * LEN;
     let split = |name, io: &dyn PacketIo<Read>, pos| {
@@ -168,8 +176,11 @@ fn main() {
     split("Stripe", &stripe([Sink, Sink, Sink]), 0);
     split("Concat", &concat(UNIT), 0);
     split("Remap", &mapped(Sink, 1000, UNIT), 32_000);
+}
 
+fn time_memory() {
     println!("the same, read from memory");
+    let long = PARTS * LEN;
     let memory = Memory::new(vec![7; 1 << 16]);
     let driven = RefLink::new(&memory);
     let window = Window::new(&memory, 64, 4096);

@@ -28,7 +28,7 @@ pub(crate) fn main() -> Result<()> {
         let bytes = noise(PAGES * 4096, 1);
         let file = scratch.file(&rt, "pages", &bytes).await?;
 
-        // Where the records are: in pages in no order, somewhere within each.
+        // The records are in pages in no order, somewhere within each.
         let mut numbers = Numbers(3);
         let mut pages: Vec<_> = (0..PAGES).collect();
         (0..PAGES).for_each(|n| pages.swap(n, numbers.below(PAGES)));
@@ -45,12 +45,8 @@ pub(crate) fn main() -> Result<()> {
         let all = table
             .read_packet_at(Packet::new(vec![0; RECORDS * RECORD]), 0)
             .await;
-        for (n, record) in all.packet.buffer().chunks(RECORD).enumerate() {
-            assert!(
-                n == HOLE || record == &bytes[place(n)..][..RECORD],
-                "record {n}"
-            );
-        }
+        let mut records = all.packet.buffer().chunks(RECORD).enumerate();
+        assert!(records.all(|(n, record)| n == HOLE || record == &bytes[place(n)..][..RECORD]));
         let failed: Vec<_> = all.outcome.failures().collect();
         assert_eq!(failed.len(), 1);
         assert_eq!((failed[0].offset, failed[0].len), (HOLE * RECORD, RECORD));
@@ -67,13 +63,8 @@ pub(crate) fn main() -> Result<()> {
         (0..HOLE).for_each(|n| batch.push((n * RECORD + 8) as u64, [0u8; 8]));
         let fields = table.read_batch(batch).await;
         assert!(fields.outcome.is_success());
-        for n in 0..HOLE {
-            assert_eq!(
-                fields.batch.bytes(n),
-                &bytes[place(n) + 8..][..8],
-                "record {n}"
-            );
-        }
+        let field = |n| &bytes[place(n) + 8..][..8];
+        assert!((0..HOLE).all(|n| fields.batch.bytes(n) == field(n)));
         println!("a field of each of {HOLE} records as one batch");
 
         // Writing works the same way.
@@ -87,15 +78,9 @@ pub(crate) fn main() -> Result<()> {
                 [7; RECORD]
             );
         }
-        println!(
-            "three records changed by one write\n\nThe file:\n{}",
-            file.snapshot()
-        );
-        assert_ne!(
-            error.kind(),
-            ErrorKind::UnexpectedEof,
-            "a hole is not the end"
-        );
+        println!("three records changed by one write\n\nThe file:");
+        println!("{}", file.snapshot());
+        assert_ne!(error.kind(), ErrorKind::UnexpectedEof, "not the end");
         Ok(())
     })
 }

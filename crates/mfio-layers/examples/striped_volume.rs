@@ -1,7 +1,7 @@
 //! A volume that is striped over three files.
 //!
-//! What is written to the volume is dealt out to the files in units of 4 KiB, and read back from
-//! all of them at once. A partition of the volume is a window, and layers go on layers.
+//! Writes to the volume are striped over the files in units of 4 KiB, and read back from all of
+//! them at once. A partition of the volume is a window, as layers nest.
 //!
 //! `cargo run -p mfio-layers --example striped_volume`
 

@@ -69,8 +69,13 @@ where
         self.inner.send_io(pos, view);
     }
 
-    forward!(PacketIo<D, P> for Io, inner: pool, identity, explain, alignment, appends_at, locate, expose, transfer_blocking);
+    forward!(
+        PacketIo<D, P> for Io,
+        inner: pool, identity, explain, alignment, appends_at, locate, expose, transfer_blocking
+    );
 }
 
-forward_backend!([Io, B: LinksIoBackend] AttachBackend<Io, B>, B::Link, |layer| layer.link.get_mut());
+forward_backend!(
+    [Io, B: LinksIoBackend] AttachBackend<Io, B>, B::Link, |layer| layer.link.get_mut()
+);
 forward_len!([Io, B] AttachBackend<Io, B>, Io, |layer| &layer.inner);

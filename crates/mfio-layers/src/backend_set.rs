@@ -57,11 +57,12 @@ impl BackendSet {
         let drive = |link: L| {
             let object = link.get_mut();
             if object.polling_handle().is_some() || object.sharing().is_none() {
-                return Err(Error::new(ErrorKind::NotSupported, "driving a set of backends")
-                    .help(
-                        "one of the backends has a polling handle, or is not shared: spawn a `drive` \
-                         for each",
-                    ));
+                return Err(
+                    Error::new(ErrorKind::NotSupported, "driving a set of backends").help(
+                        "one of the backends has a polling handle, or is not shared: spawn a \
+                         `drive` for each",
+                    ),
+                );
             }
             let drive: Pin<Box<dyn Future<Output = Infallible> + Send>> =
                 Box::pin(Null::drive(link));

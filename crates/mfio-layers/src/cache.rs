@@ -107,8 +107,8 @@ impl<Io> Cache<Io> {
             ));
         }
         let aligned = blocks::is_edge(block as u64, inner.alignment());
-        let help = "the object takes whole blocks only (`PacketIo::alignment`): a block of the cache \
-                    must be one, or several";
+        let help = "the object takes whole blocks only (`PacketIo::alignment`): a block of the \
+                    cache must be one, or several";
         blocks::check(aligned, "making a cache", help)?;
         let shared = Arc::new(CacheShared::new(capacity, block)?);
         Ok(Self { inner, shared })
@@ -271,7 +271,10 @@ where
         result
     }
 
-    forward!(PacketIo<Write, P> for Io, inner: pool, identity, explain, alignment, appends_at, locate);
+    forward!(
+        PacketIo<Write, P> for Io,
+        inner: pool, identity, explain, alignment, appends_at, locate
+    );
 }
 
 forward_backend!([Io] Cache<Io>, Io, |layer| &layer.inner);

@@ -73,9 +73,9 @@ impl<Io> Concat<Io> {
             .parts
             .iter()
             .all(|part| blocks::is_end(part.end, alignment));
-        let help = "an object takes whole blocks only (`PacketIo::alignment`): the length of each must \
-                    be a multiple of the largest block (round that of the last one up: where it ends \
-                    it says so itself)";
+        let help = "an object takes whole blocks only (`PacketIo::alignment`): the length of each \
+                    must be a multiple of the largest block (round that of the last one up: where \
+                    it ends it says so itself)";
         blocks::check(aligned, "concatenating", help)?;
         Ok(concat)
     }

@@ -193,8 +193,12 @@ pub(crate) fn front_of_stream<D: Direction, P: Position>(
 /// cuts, which a layer leaves out where they would bypass its purpose.
 macro_rules! impl_packet_io {
     ($layer:ty $(, help: $help:ident)? $(, transfer: $transfer:ident, expose: $expose:ident)?) => {
-        $crate::directions::impl_packet_io!(@one mfio::io::Read, $layer, [$($help)?], [$($transfer, $expose)?]);
-        $crate::directions::impl_packet_io!(@one mfio::io::Write, $layer, [$($help)?], [$($transfer, $expose)?]);
+        $crate::directions::impl_packet_io!(
+            @one mfio::io::Read, $layer, [$($help)?], [$($transfer, $expose)?]
+        );
+        $crate::directions::impl_packet_io!(
+            @one mfio::io::Write, $layer, [$($help)?], [$($transfer, $expose)?]
+        );
     };
     (@one $d:ty, $layer:ty, [$($help:ident)?], [$($transfer:ident, $expose:ident)?]) => {
         impl<P: mfio::io::Position, Io> mfio::io::PacketIo<$d, P> for $layer

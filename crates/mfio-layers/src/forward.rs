@@ -57,7 +57,7 @@ macro_rules! forward {
             <$io as mfio::io::PacketIo<$d, $p>>::transfer_blocking(&self.$field, pos, bytes)
         }
     };
-    (PacketIo<$d:ty, $p:ty> for $io:ty, $field:ident: $($method:ident),+) => {
+    (PacketIo<$d:ty, $p:ty> for $io:ty, $field:ident: $($method:ident),+ $(,)?) => {
         $($crate::forward::forward!(@$method $d, $p, $io, $field);)+
     };
 }
@@ -72,8 +72,9 @@ macro_rules! forward {
 /// that returns it.
 macro_rules! forward_backend {
     ([$($generics:tt)*] $layer:ty, $below:ty, |$this:ident| $object:expr) => {
-        impl<$($generics)*, Handle: mfio::backend::Pollable> mfio::backend::IoBackend<Handle> for $layer
+        impl<$($generics)*, Handle> mfio::backend::IoBackend<Handle> for $layer
         where
+            Handle: mfio::backend::Pollable,
             $below: mfio::backend::IoBackend<Handle>,
         {
             type Backend = <$below as mfio::backend::IoBackend<Handle>>::Backend;

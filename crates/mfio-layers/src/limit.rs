@@ -185,7 +185,8 @@ impl<Io, P: Position> Limit<Io, P> {
 
     fn help(&self, cause: Cause) -> Option<&'static str> {
         (cause == Cause::new(ErrorKind::LimitReached) && self.refused() > 0).then_some(
-            "the queue of a limit was full: send fewer requests at once, or give it a longer queue (`Limits::queue`)",
+            "the queue of a limit was full: send fewer requests at once, or give it a longer queue \
+             (`Limits::queue`)",
         )
     }
 }

@@ -112,13 +112,14 @@ where
         blocks::check(
             blocks::is_edge(granule as u64, alignment),
             "overlaying",
-            "the base or the top takes whole blocks only (`PacketIo::alignment`): a granule must be one, or several",
+            "the base or the top takes whole blocks only (`PacketIo::alignment`): a granule must \
+             be one, or several",
         )?;
         blocks::check(
             blocks::is_end(len, alignment),
             "overlaying",
-            "the base or the top takes whole blocks only (`PacketIo::alignment`): round the length up to whole blocks, as \
-             behind the end of the base there are zeros",
+            "the base or the top takes whole blocks only (`PacketIo::alignment`): round the length \
+             up to whole blocks, as behind the end of the base there are zeros",
         )?;
         let extent = Extent {
             shift: granule.trailing_zeros(),

@@ -15,9 +15,9 @@ use mfio::packet::View;
 use table::Mappings;
 
 /// Help for requests that are refused because a mapping does not begin and end with blocks.
-const CUT: &str = "the object below takes whole blocks only (`PacketIo::alignment`), and a mapping begins \
-                   or ends within one, here or there, so no request can be aligned: map whole blocks, \
-                   as `map_aligned` asks for";
+const CUT: &str = "the object below takes whole blocks only (`PacketIo::alignment`), and a mapping \
+                   begins or ends within one, here or there, so no request can be aligned: map \
+                   whole blocks, as `map_aligned` asks for";
 
 /// Whether a mapping covers whole blocks, above and below.
 fn suits(range: &RangeInclusive<u64>, target: u64, alignment: Alignment) -> bool {
@@ -49,7 +49,7 @@ fn suits(range: &RangeInclusive<u64>, target: u64, alignment: Alignment) -> bool
 /// use mfio::traits::{BlockingIo, IoRead};
 /// use mfio_layers::Remap;
 ///
-/// // A process: its text at 4096, its stack at the end of the address space, in an image of 8 bytes.
+/// // A process in an image of 8 bytes: its text at 4096, its stack at the end of the addresses.
 /// let mut io = Remap::new(Memory::new(b"textSTAK".to_vec()));
 /// io.map(4096u64..4100, 0)?;
 /// io.map(u64::MAX - 3.., 4)?;

@@ -169,14 +169,15 @@ impl<Io> Timeout<Io> {
     fn help(&self, cause: Cause) -> Option<&'static str> {
         match cause.kind() {
             ErrorKind::TimedOut if cause.errno().is_none() && self.timed_out() > 0 => Some(
-                "the object did not answer in time (`Timeout`), and may still do what it was asked to",
+                "the object did not answer in time (`Timeout`), and may still do what it was asked \
+                 to",
             ),
             ErrorKind::LimitReached if self.overdue() > 0 => Some(
                 "too many requests that have timed out are still with the object (`TimeoutLimits`)",
             ),
             ErrorKind::LimitReached if self.shared.refused() > 0 => Some(
-                "more requests, or chunks of long ones, than a timeout may have at once (`TimeoutLimits::requests`): \
-                 put a `Limit` over it, under which they wait",
+                "more requests, or chunks of long ones, than a timeout may have at once \
+                 (`TimeoutLimits::requests`): put a `Limit` over it, under which they wait",
             ),
             _ => None,
         }

@@ -361,7 +361,10 @@ macro_rules! traced {
                 self.transfer::<$direction, P>(pos, bytes)
             }
 
-            forward!(PacketIo<$direction, P> for Io, inner: pool, identity, explain, alignment, appends_at, locate);
+            forward!(
+                PacketIo<$direction, P> for Io,
+                inner: pool, identity, explain, alignment, appends_at, locate
+            );
         }
     )*};
 }

@@ -11,9 +11,9 @@ use mfio::packet::View;
 use mfio::traits::HasLen;
 
 /// Help for requests that are refused because the part does not begin and end with blocks.
-const CUT: &str = "the object below takes whole blocks only (`PacketIo::alignment`), and the part of it \
-                   that is shown begins or ends within one, so no request can be aligned: choose \
-                   multiples of the block, as `aligned` asks for";
+const CUT: &str = "the object below takes whole blocks only (`PacketIo::alignment`), and the part \
+                   of it that is shown begins or ends within one, so no request can be aligned: \
+                   choose multiples of the block, as `aligned` asks for";
 
 /// Adds a base to each position: byte 0 is byte `base` of the object.
 ///
@@ -178,7 +178,8 @@ impl<Io: HasLen> HasLen for Offset<Io> {
 /// let error = io.blocking().write_all_at(b"too long", 2).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "write of 8 bytes at offset 2 of a window of 4 bytes at byte 6 failed: unexpected end of data [memory]"
+///     "write of 8 bytes at offset 2 of a window of 4 bytes at byte 6 failed: unexpected end of \
+///      data [memory]"
 /// );
 /// # Ok::<_, mfio::error::Error>(())
 /// ```

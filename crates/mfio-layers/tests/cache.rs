@@ -1,4 +1,4 @@
-//! What must not happen with a `Cache`, each as a test named after it.
+//! Hazards of a `Cache`, each with a test named after it.
 
 mod later;
 

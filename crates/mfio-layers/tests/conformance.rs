@@ -23,7 +23,7 @@ use mfio_rt::fs::OpenOptions;
 use mfio_rt::native::{DriverKind, File, NativeRt};
 use native::*;
 
-/// What every stack of layers shows: bytes that tell their position.
+/// The content of every stack of layers: bytes that tell their position.
 const LEN: usize = 300_000;
 
 trait Object: PacketIo<Read> + PacketIo<Write> + Send + Sync {}

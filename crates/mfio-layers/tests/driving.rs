@@ -1,4 +1,4 @@
-//! Who drives layers, and how many at once.
+//! The backends that drive layers, one or several at once.
 
 mod common;
 

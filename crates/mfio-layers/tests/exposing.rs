@@ -1,4 +1,4 @@
-//! What an object below has to say of its memory, and asks of others', comes through layers.
+//! Layers forward the exposed memory of an object, and the alignment that it asks for.
 
 use mfio::io::{Alignment, PacketIo, Read, Write};
 use mfio::memory::{Frozen, Memory};

@@ -42,11 +42,20 @@ fn shown(layer: usize, below: Shared, base: u64) -> Shared {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(600)
+    })]
 
     #[test]
     fn ranges_that_overlap_below_are_copied_as_memmove_does(
-        places in (0..LEN, 0..LEN, 0..=LEN, any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+        places in (
+            0..LEN,
+            0..LEN,
+            0..=LEN,
+            any::<prop::sample::Index>(),
+            any::<prop::sample::Index>(),
+        ),
         layers in (0..8usize, 0..8usize),
         size in 0..70usize,
         window in 0..10usize,

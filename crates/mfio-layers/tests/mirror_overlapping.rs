@@ -135,7 +135,7 @@ fn blocking_writes_keep_the_order_too() {
     );
 }
 
-/// What was written, in the order in which it came.
+/// The writes, in the order in which they came.
 #[derive(Clone, Default)]
 struct Tape(Arc<Mutex<Vec<u8>>>);
 

@@ -23,7 +23,7 @@ fn hits(ranges: &[Range<u64>], at: u64) -> bool {
     ranges.iter().any(|range| range.contains(&at))
 }
 
-/// What is below a mirror: which bytes each replica cannot read or write.
+/// The replicas of a mirror, with the bytes that each cannot read or write.
 #[derive(Clone, Debug)]
 struct Broken {
     reads: Vec<Range<u64>>,
@@ -126,7 +126,8 @@ proptest! {
                 }
                 Op::Write { pos, bytes } => {
                     let ended = write(&io, pos, &bytes);
-                    let written = (pos..).zip(&bytes).map(|(at, byte)| model.write(at, *byte).map(|()| *byte));
+                    let written = (pos..).zip(&bytes);
+                    let written = written.map(|(at, byte)| model.write(at, *byte).map(|()| *byte));
                     let expected: Vec<_> = written.collect();
                     compare(&ended.outcome, &expected, None)?;
                 }
@@ -166,11 +167,13 @@ proptest! {
                     compare(&ended.outcome, &model.write(pos, &bytes), None)?;
                 }
             }
-            let mut seen: Vec<u64> = below.log().into_iter().flat_map(|(_, pos, len)| (pos..).take(len)).collect();
+            let log = below.log().into_iter();
+            let mut seen: Vec<u64> = log.flat_map(|(_, pos, len)| (pos..).take(len)).collect();
             seen.sort_unstable();
             prop_assert!(seen.is_sorted_by(|a, b| a < b), "no byte is sent twice");
         }
         let left: Vec<u8> = below.to_vec();
-        prop_assert!(model.bytes.iter().zip(left).all(|(byte, left)| byte.is_err() || *byte == Ok(left)));
+        let mut both = model.bytes.iter().zip(left);
+        prop_assert!(both.all(|(byte, left)| byte.is_err() || *byte == Ok(left)));
     }
 }

@@ -17,10 +17,10 @@ fn cases(cases: u32) -> ProptestConfig {
     }
 }
 
-/// What is in the top before anybody writes there; no byte may have this value.
+/// The bytes of the top before the first write there; no byte of the overlay may be one.
 const NOTHING: u8 = 200;
 
-/// What is present is in the top, what is not is in the base.
+/// Present bytes are read from the top, others from the base.
 fn shown(io: &Io) -> Vec<u8> {
     let mut bytes = io.base().to_vec();
     bytes.resize(io.len() as usize, 0);
@@ -59,7 +59,8 @@ proptest! {
             seen[range.start as usize..range.end as usize].fill(1);
             top.set(range.start as usize, &vec![1; (range.end - range.start) as usize]);
         }
-        let io = Io::with_present(base.clone(), top.clone(), size as u64, granule, present).unwrap();
+        let (below, above) = (base.clone(), top.clone());
+        let io = Io::with_present(below, above, size as u64, granule, present).unwrap();
         let mut witness = Witness::new(&io, &seen);
         play(&mut witness, &[&base, &top], steps)?;
         prop_assert_eq!(base.to_vec(), &start[..base_len]);

@@ -24,7 +24,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     prop::collection::vec((range, target), 0..10)
 }
 
-/// Where each address is mapped to, as the changes say.
+/// The target of each address, as the changes set it.
 fn mapped(changes: &[Change]) -> Vec<Option<u64>> {
     let mut targets = vec![None; 100];
     for (range, target) in changes {
@@ -35,7 +35,7 @@ fn mapped(changes: &[Change]) -> Vec<Option<u64>> {
     targets
 }
 
-/// What is seen of `below` through the mappings.
+/// The bytes of `below`, as seen through the mappings.
 fn seen(targets: &[Option<u64>], below: &[u8], base: u64) -> Model {
     let byte = |target: &Option<u64>| -> Byte {
         let target = target.ok_or(ErrorKind::NotFound)?;

@@ -7,7 +7,7 @@ use mfio::error::ErrorKind;
 use mfio_layers::{AttachBackend, BackendSet, Concat, Stripe};
 use proptest::prelude::*;
 
-/// What a stripe over members of these bytes shows: what a member does not have fails.
+/// The bytes of a stripe over these members; those that a member does not have fail.
 fn dealt(members: &[Vec<u8>], unit: usize) -> Model {
     let longest = members.iter().map(Vec::len).max().unwrap_or(0);
     let size = longest.next_multiple_of(unit) * members.len();
@@ -30,7 +30,8 @@ proptest! {
         calls in ops(0..120, vec![0, 12, 24, 100, u64::MAX - 3], 60),
     ) {
         let bytes: Vec<_> = sizes.iter().zip(0..).map(|(size, seed)| noise(*size, seed)).collect();
-        let members: Vec<_> = sizes.iter().zip(0..).map(|(size, seed)| memory(*size, seed)).collect();
+        let members = sizes.iter().zip(0..);
+        let members: Vec<_> = members.map(|(size, seed)| memory(*size, seed)).collect();
         let stripe = Stripe::new(members.clone(), unit as u64).unwrap();
         let io = AttachBackend::new(stripe, BackendSet::new(members.clone()).unwrap());
         let mut model = dealt(&bytes, unit);
@@ -47,7 +48,8 @@ proptest! {
         calls in ops(0..120, vec![0, 30, 60, 90, u64::MAX - 3], 60),
     ) {
         // Some objects are shorter than was said, and some longer.
-        let members: Vec<_> = parts.iter().zip(0..).map(|((size, _), seed)| memory(*size, seed)).collect();
+        let members = parts.iter().zip(0..);
+        let members: Vec<_> = members.map(|((size, _), seed)| memory(*size, seed)).collect();
         let pairs = || members.iter().cloned().zip(parts.iter().map(|(_, len)| *len));
         let shown = || Model::of(pairs().flat_map(|(member, len)| {
             let mut bytes: Vec<_> = member.to_vec().into_iter().map(Ok).collect();

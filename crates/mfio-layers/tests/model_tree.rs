@@ -130,7 +130,7 @@ impl Tree {
         }
     }
 
-    /// Where a byte is.
+    /// Returns the place of a byte.
     fn place(&self, at: u64) -> Result<(&Leaf, usize), ErrorKind> {
         match self {
             Tree::Leaf(leaf) if at < leaf.memory.len() as u64 => Ok((leaf, at as usize)),
@@ -178,7 +178,7 @@ impl Tree {
         }
     }
 
-    /// What becomes of each byte of a request.
+    /// Returns the result of each byte of a request.
     fn expect(&self, pos: u64, len: usize) -> Vec<Byte> {
         let byte = |n: u64| {
             let (leaf, index) = self.place(pos.checked_add(n).ok_or(END)?)?;
@@ -223,11 +223,14 @@ fn trees() -> impl Strategy<Value = Tree> {
             .prop_map(|(first, more, target)| (first..=first + more, target));
         prop_oneof![
             1 => (0..30u64, boxed.clone()).prop_map(|(base, below)| Tree::Offset(base, below)),
-            1 => (0..30u64, 0..60u64, boxed.clone()).prop_map(|(base, len, below)| Tree::Window(base, len, below)),
-            2 => (1..20u64, prop::collection::vec(below, 1..4)).prop_map(|(unit, below)| Tree::Stripe(unit, below)),
+            1 => (0..30u64, 0..60u64, boxed.clone())
+                .prop_map(|(base, len, below)| Tree::Window(base, len, below)),
+            2 => (1..20u64, prop::collection::vec(below, 1..4))
+                .prop_map(|(unit, below)| Tree::Stripe(unit, below)),
             2 => prop::collection::vec(part, 0..4).prop_map(Tree::Concat),
             2 => (keeper, boxed.clone()).prop_map(|(keeper, below)| Tree::Kept(keeper, below)),
-            2 => (prop::collection::vec(mapping, 0..6), boxed).prop_map(|(mappings, below)| Tree::Remap(mappings, below)),
+            2 => (prop::collection::vec(mapping, 0..6), boxed)
+                .prop_map(|(mappings, below)| Tree::Remap(mappings, below)),
         ]
     })
 }

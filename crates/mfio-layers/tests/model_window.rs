@@ -70,7 +70,8 @@ fn errors_name_the_part_and_what_it_is_of() {
     let error = io.blocking().read_exact_at(&mut [0; 2], 1u64).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "read of 2 bytes at offset 1 of the part from byte 4 of a window of 6 bytes at byte 2 failed: \
+        "read of 2 bytes at offset 1 of the part from byte 4 of a window of 6 bytes at byte 2 \
+         failed: \
          unexpected end of data [memory]"
     );
 }

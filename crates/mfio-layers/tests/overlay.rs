@@ -1,4 +1,4 @@
-//! What must not happen with an `Overlay`, each as a test named after it.
+//! Hazards of an `Overlay`, each with a test named after it.
 #![allow(
     clippy::single_range_in_vec_init,
     reason = "lists of ranges that have one"

@@ -1,127 +1,26 @@
-//! A panic of an object below fails the request that met it, or reaches who called. Nobody else
-//! waits for ever, and what was counted or reserved for it is given back.
+//! A panic of an object below fails the request that met it, or reaches the caller. No other
+//! request waits for ever, and what was counted or reserved for it is given back.
 
 #[path = "common/objects.rs"]
 mod objects;
+#[path = "common/touchy.rs"]
+mod touchy;
 
-use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Alignment, PacketIo, Read, Write};
-use mfio::packet::View;
+use mfio::error::ErrorKind;
+use mfio::io::{PacketIo, Read, Write};
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{
     Cache, Fault, Limit, Limits, Mirror, Overlay, Retry, RetryPolicy, Rule, Stripe, Timeout,
     TimeoutLimits, Trace,
 };
-use objects::{Bytes, ended, failures, send};
-use std::collections::VecDeque;
+use objects::{ended, failures, send};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+use touchy::Act::{Fail, Hold, Panic, Pass};
+use touchy::Touchy;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// What becomes of a request.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Pass,
-    Fail,
-    Hold,
-    Panic,
-}
-use Act::{Fail, Hold, Panic, Pass};
-
-enum Held {
-    Read(u64, View<Read>),
-    Write(u64, View<Write>),
-}
-
-/// Does with the next requests what it was told, and lets those after them pass.
-#[derive(Clone, Default)]
-struct Touchy(Arc<State>);
-
-#[derive(Default)]
-struct State {
-    bytes: Bytes,
-    script: Mutex<VecDeque<Act>>,
-    held: Mutex<Vec<Held>>,
-    /// How many calls of `alignment` go well, and one; 0: all.
-    alignments: AtomicUsize,
-}
-
-impl Touchy {
-    fn new() -> Self {
-        let bytes = Bytes::new([7; 64]);
-        Self(Arc::new(State {
-            bytes,
-            ..State::default()
-        }))
-    }
-
-    fn script(&self, acts: impl IntoIterator<Item = Act>) {
-        self.0.script.lock().unwrap().extend(acts);
-    }
-
-    /// Lets what is held pass.
-    fn release(&self) {
-        let held = std::mem::take(&mut *self.0.held.lock().unwrap());
-        for held in held {
-            match held {
-                Held::Read(pos, view) => self.0.bytes.send_io(pos, view),
-                Held::Write(pos, view) => self.0.bytes.send_io(pos, view),
-            }
-        }
-    }
-
-    fn act(&self) -> Act {
-        self.0.script.lock().unwrap().pop_front().unwrap_or(Pass)
-    }
-
-    fn alignment(&self) -> Alignment {
-        let left = self.0.alignments.load(Relaxed);
-        self.0.alignments.store(left.saturating_sub(1), Relaxed);
-        assert!(left != 1, "an alignment panics");
-        Alignment::NONE
-    }
-}
-
-macro_rules! touchy {
-    ($($direction:ident),*) => {$(
-        impl PacketIo<$direction> for Touchy {
-            fn send_io(&self, pos: u64, view: View<$direction>) {
-                match self.act() {
-                    Pass => self.0.bytes.send_io(pos, view),
-                    Fail => view.fail(ErrorKind::Busy),
-                    Hold => self.0.held.lock().unwrap().push(Held::$direction(pos, view)),
-                    Panic => panic!("an object panics"),
-                }
-            }
-
-            fn alignment(&self) -> Alignment {
-                Touchy::alignment(self)
-            }
-
-            fn transfer_blocking(
-                &self,
-                pos: u64,
-                bytes: <$direction as mfio::io::Direction>::Slice<'_>,
-            ) -> Option<Result<usize, Cause>> {
-                touchy!(@ $direction, self, pos, bytes);
-                match self.act() {
-                    Panic => panic!("an object panics"),
-                    _ => Some(Ok(0)),
-                }
-            }
-        }
-    )*};
-    (@ Read, $self:ident, $pos:ident, $bytes:ident) => {
-        let _ = ($pos, $bytes);
-    };
-    (@ Write, $self:ident, $pos:ident, $bytes:ident) => {
-        drop(objects::write(&$self.0.bytes, $pos, $bytes));
-    };
-}
-touchy!(Read, Write);
 
 /// Does something that panics.
 fn panics(what: impl FnOnce()) {

@@ -56,8 +56,8 @@ impl Future for Asked {
     }
 }
 
-/// Where a seek to the end leads that was given up when the object had 100 bytes, and is made again
-/// when it has 200.
+/// The result of a seek to the end that was given up when the object had 100 bytes, and is made
+/// again when it has 200.
 fn sought(io: impl PacketIo<Read> + HasLen, below: &Growing) -> u64 {
     let mut cursor = Cursor::new(io);
     let mut cx = Context::from_waker(Waker::noop());

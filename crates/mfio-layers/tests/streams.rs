@@ -24,7 +24,7 @@ use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What was written can be read, in its order.
+/// Writes can be read back, in their order.
 #[derive(Default)]
 struct Pipe(Mutex<Vec<u8>>);
 
@@ -215,7 +215,7 @@ fn hazard_a_long_write_to_a_stream_whose_parts_overtake_each_other() {
     }
 }
 
-/// Gives what there is, as a pipe of the system does; who asks when there is nothing waits.
+/// A stream that gives the bytes that it has, as a pipe does; reads wait where it has none.
 #[derive(Clone, Default)]
 struct Trickle {
     there: Arc<Mutex<Vec<u8>>>,

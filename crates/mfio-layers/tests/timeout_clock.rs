@@ -125,7 +125,7 @@ fn hazard_somebody_relies_on_a_clock_that_has_rung() {
     assert!(has_timed_out(second));
 }
 
-/// The time that the ring has read is not that of those who begin after it.
+/// The time that a ring has read does not count for requests that begin after it.
 #[test]
 fn hazard_who_begins_within_a_ring_has_less_than_its_time() {
     for slack in [Duration::ZERO, SECOND / 100, SECOND, Duration::MAX] {
@@ -151,7 +151,7 @@ fn hazard_who_begins_within_a_ring_has_less_than_its_time() {
     }
 }
 
-/// Who began first reads the clock last.
+/// The request that began first reads the clock last.
 #[test]
 fn hazard_who_looks_late_holds_others_up() {
     let hooked = Hooked::default();

@@ -135,8 +135,8 @@ fn expected<P: Address>() -> Vec<u8> {
         .collect()
 }
 
-/// What a request of ten bytes came to: of how many bytes from the start, and why not of the
-/// others.
+/// The result of a request of ten bytes: how many from the start succeeded, and the kind of the
+/// rest.
 fn cut(outcome: &mfio::packet::Outcome, name: &str) {
     let failed: Vec<_> = outcome
         .failures()

@@ -1,4 +1,4 @@
-//! What the examples share: a directory of their own, and bytes to fill files with.
+//! Helpers of the examples: a directory of their own, and bytes to fill files with.
 #![allow(dead_code, reason = "each example uses a part of it")]
 
 use mfio::error::Result;

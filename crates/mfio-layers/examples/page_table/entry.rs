@@ -27,14 +27,14 @@ pub(crate) const fn index(address: u64, level: Level) -> usize {
     (address / span(level)) as usize % ENTRIES
 }
 
-/// What an entry leads to.
+/// The target of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Page(u64),
     Table(u64),
 }
 
-/// What an entry leads to, for reading or writing; or why to nothing.
+/// Returns the target of an entry, or the cause that its bytes fail with.
 pub(crate) fn decode(entry: u64, level: Level, writes: bool) -> Result<Target, Cause> {
     if entry & PRESENT == 0 {
         return Err(ErrorKind::NotFound.into());

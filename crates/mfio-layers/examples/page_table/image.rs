@@ -72,7 +72,7 @@ impl Image {
         );
     }
 
-    /// Where a byte is, found by walking for it alone, as are those behind it in its page.
+    /// Translates the address of one byte by a walk of its own.
     pub(crate) fn translate(&self, address: u128, writes: bool) -> Result<usize, ErrorKind> {
         let address = u64::try_from(address).map_err(|_| ErrorKind::InvalidInput)?;
         let sign = address >> 47;

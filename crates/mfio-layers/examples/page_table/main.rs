@@ -33,7 +33,7 @@ const MIB: u64 = 1 << 20;
 const SIZE: usize = 12 << 20;
 const PAGES: usize = 2048;
 
-/// Where 4 KiB pages are, in runs of neighbours, with holes between them.
+/// The address of 4 KiB pages, in runs of neighbours, with holes between them.
 const SMALL: u64 = 0x7f00_0000_0000;
 /// Two large pages, of which the second can only be read.
 const LARGE_PAGES: u64 = 0x40_0000_0000;

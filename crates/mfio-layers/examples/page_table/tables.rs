@@ -33,10 +33,10 @@ pub(crate) struct Core<Io> {
     writes: Lane<Write, Io>,
 }
 
-/// What becomes of the bytes that an entry stands for.
+/// The target of the bytes of an entry, or the cause that they fail with.
 type Fate = Result<Target, Cause>;
 
-/// What belongs to one direction.
+/// The walks of one direction.
 struct Lane<D: Direction, Io> {
     walks: Lock<Walks<D>>,
     relays: RelayPool<Box<[u8]>, Walk<D, Io>>,
@@ -84,7 +84,7 @@ impl<Io> PageTables<Io> {
         Self { physical, core }
     }
 
-    /// What the virtual addresses lead to.
+    /// Returns the object with the pages and the tables.
     pub(crate) fn physical(&self) -> &Io {
         &self.physical
     }
@@ -182,7 +182,7 @@ where
         let core = relay.state().core.clone();
         let (buffer, Self { step, .. }) = D::relays(&core).reclaim(relay);
         let buffer = core.resolve(step, buffer, &outcome);
-        D::walks(&core).lock().give_back(buffer);
+        D::walks(&core).lock().return_buffer(buffer);
         core.drain::<D>();
     }
 }
@@ -238,22 +238,22 @@ impl<Io: PacketIo<Read>> Core<Io> {
     }
 }
 
-/// The way through the bytes of a step.
+/// The walk through the bytes of a step.
 struct Runs<D: Direction> {
-    /// What is left of it.
+    /// The rest of it.
     step: Step<D>,
-    /// What is known of the first bytes of that.
+    /// The first bytes of that, as far as their fate is known.
     run: Option<Run>,
 }
 
-/// Bytes of a request that go on together.
+/// Bytes of a request that are forwarded together.
 struct Run {
     fate: Fate,
     len: usize,
 }
 
 impl<D: Direction> Runs<D> {
-    /// Where the next bytes begin below their entry, and how many there are.
+    /// Returns the offset of the next bytes in their entry, and how many there are.
     fn entry(&self) -> Option<(u64, usize)> {
         let known = self.run.as_ref().map_or(0, |run| run.len);
         let left = self.step.view.len() - known;
@@ -290,7 +290,7 @@ impl Run {
     }
 }
 
-/// What becomes of the bytes that an entry stands for.
+/// Returns the fate of the bytes of an entry.
 fn fate<D: Direction>(buffer: &[u8], number: usize, level: Level, outcome: &Outcome) -> Fate {
     let bytes = number * ENTRY..(number + 1) * ENTRY;
     let unread = |failed: &mfio::packet::FailedRange| {

@@ -41,14 +41,14 @@ impl<D: Direction> Step<D> {
     }
 }
 
-/// Steps that wait, and buffers for those that need not.
+/// Steps that wait, and idle buffers.
 pub(crate) struct Walks<D: Direction> {
     /// The latest goes first, and so further down: at most three tables of each request wait with
     /// all their entries.
     waiting: Vec<Step<D>>,
     idle: Vec<Box<[u8]>>,
-    lent: usize,
-    /// Whether somebody sees to those who wait.
+    borrowed: usize,
+    /// Whether a loop serves the steps that wait.
     draining: bool,
 }
 
@@ -57,7 +57,7 @@ impl<D: Direction> Walks<D> {
         Self {
             waiting: Vec::new(),
             idle: Vec::new(),
-            lent: 0,
+            borrowed: 0,
             draining: false,
         }
     }
@@ -67,24 +67,24 @@ impl<D: Direction> Walks<D> {
         self.waiting.push(step);
     }
 
-    pub(crate) fn give_back(&mut self, buffer: Box<[u8]>) {
-        self.lent -= 1;
+    pub(crate) fn return_buffer(&mut self, buffer: Box<[u8]>) {
+        self.borrowed -= 1;
         self.idle.push(buffer);
     }
 
-    /// Whether the caller is to see to those who wait, until [`next`](Self::next) has none: nobody
-    /// else does.
+    /// Claims the loop that serves the steps that wait, until [`next`](Self::next) has none.
+    /// Returns `false` where it runs already.
     pub(crate) fn begin_draining(&mut self) -> bool {
         !core::mem::replace(&mut self.draining, true)
     }
 
-    /// The next step that has a buffer.
+    /// Takes out the next step, with a buffer. Without any, ends the loop.
     pub(crate) fn next(&mut self) -> Option<(Step<D>, Box<[u8]>)> {
-        self.draining = self.lent < AT_ONCE && !self.waiting.is_empty();
+        self.draining = self.borrowed < AT_ONCE && !self.waiting.is_empty();
         if !self.draining {
             return None;
         }
-        self.lent += 1;
+        self.borrowed += 1;
         let new = || vec![0; ENTRIES * ENTRY].into_boxed_slice();
         let buffer = self.idle.pop().unwrap_or_else(new);
         Some((self.waiting.pop()?, buffer))

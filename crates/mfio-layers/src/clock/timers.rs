@@ -168,7 +168,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_heap_is_a_sorted_map_from_which_things_are_taken(ops in prop::collection::vec(op(), 1..200)) {
+        fn the_heap_is_a_sorted_map_from_which_things_are_taken(
+            ops in prop::collection::vec(op(), 1..200),
+        ) {
             let mut timers = Timers::default();
             let mut model: BTreeMap<(Duration, u64), Timer> = BTreeMap::new();
             let mut all: Vec<(Duration, Timer)> = Vec::new();
@@ -193,7 +195,8 @@ mod tests {
                         if let Some(first) = first {
                             model.remove(&first);
                         }
-                        prop_assert_eq!(timers.pop(now).map(|(due, _)| due), first.map(|(due, _)| due));
+                        let popped = timers.pop(now).map(|(due, _)| due);
+                        prop_assert_eq!(popped, first.map(|(due, _)| due));
                     }
                 }
                 most = most.max(model.len());

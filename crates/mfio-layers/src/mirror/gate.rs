@@ -1,5 +1,5 @@
-//! [`Gate`]: the [`Order`] of writes, behind a word that suffices while one write at a time is under
-//! way.
+//! [`Gate`]: the [`Order`] of writes, behind a word that suffices while one write at a time is in
+//! flight.
 //!
 //! Invariants:
 //! 1. The word is FREE where no write is under way, the range of a write where that is the only

@@ -1,4 +1,5 @@
-//! [`RetryPolicy`]: the causes that are retried, the number of attempts, and the delays between them.
+//! [`RetryPolicy`]: the causes that are retried, the number of attempts, and the delays between
+//! them.
 
 use crate::clock::Clock;
 use crate::hash::hash;
@@ -124,15 +125,15 @@ impl Jitter {
     fn shorten(&self, pause: Duration) -> Duration {
         let number = self.drawn.fetch_add(1, Relaxed) as u64;
         let half = pause / 2;
-        // 32 bits of chance.
+        // 32 random bits.
         let share = hash(hash(self.seed).wrapping_add(number)) >> 32;
         let nanos = (half.as_nanos() * u128::from(share)) >> 32;
-        // Less than half of it. More nanoseconds than fit into 64 bits are 500 years.
+        // Less than half of the pause. 64 bits of nanoseconds are 500 years.
         pause - half + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(half)
     }
 }
 
-/// Reasons that pass by themselves.
+/// Whether a cause passes by itself.
 fn passes(cause: Cause) -> bool {
     matches!(
         cause.kind(),
@@ -180,7 +181,7 @@ mod tests {
         );
         let doubled = draw(&one, 2);
         assert!(ms(16) <= doubled && doubled <= ms(32), "{doubled:?}");
-        // Who has another seed draws other numbers; a clone goes on with the same ones.
+        // Another seed draws other numbers; a clone continues with the same ones.
         let (one, two) = (policy(1), policy(2));
         let first = draw(&one, 1);
         assert_ne!(first, draw(&two, 1));

@@ -189,10 +189,11 @@ mod tests {
             ..TraceSnapshot::default()
         };
         snapshot.merge(&snapshot.clone());
-        let expected = "          operations       bytes    failed       p50       p90       p99       max\n\
-                        reads              2     9.8 KiB         2     3.1µs     3.1µs     3.1µs     3.1µs\n\
-                        writes             0         0 B         0         -         -         -         -\n\
-                        on their way: 0 now, 4 at most";
+        let expected = "          \
+            operations       bytes    failed       p50       p90       p99       max\n\
+            reads              2     9.8 KiB         2     3.1µs     3.1µs     3.1µs     3.1µs\n\
+            writes             0         0 B         0         -         -         -         -\n\
+            on their way: 0 now, 4 at most";
         assert_eq!(snapshot.to_string(), expected);
     }
 

@@ -8,9 +8,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 thread_local! {
-    /// What this thread has allocated so far; others (the harness) do not count.
+    /// Allocations of this thread so far, without those of other threads (the harness).
     pub(crate) static COUNT: Cell<usize> = const { Cell::new(0) };
-    /// How many views have come through.
+    /// Views that were sent so far.
     pub(crate) static VIEWS: Cell<usize> = const { Cell::new(0) };
 }
 

@@ -1,4 +1,4 @@
-//! What the tests of layers share: a model of an object, byte by byte, and requests to compare the
+//! Helpers of the tests of layers: a model of an object, byte by byte, and requests to compare the
 //! two with.
 #![allow(
     dead_code,
@@ -28,7 +28,7 @@ pub fn cases(number: u32) -> ProptestConfig {
     }
 }
 
-/// What becomes of the request for one byte.
+/// The result of a request for one byte.
 pub type Byte = Result<u8, ErrorKind>;
 
 /// An object as it must be seen from outside.
@@ -36,7 +36,7 @@ pub type Byte = Result<u8, ErrorKind>;
 pub struct Model {
     /// The address of the first byte that is modelled.
     pub base: u64,
-    /// What is there: a byte, or why reading and writing it fails.
+    /// The bytes, or the kinds that reading and writing them fails with.
     pub bytes: Vec<Byte>,
     /// Why everything else fails.
     pub elsewhere: ErrorKind,
@@ -62,7 +62,7 @@ impl Model {
         (index < self.bytes.len()).then_some(index)
     }
 
-    /// What becomes of each byte of a request. Beyond 2^64 there is the end of everything.
+    /// Returns the result of each byte of a request. Addresses beyond 2^64 are behind the end.
     pub fn expect(&self, pos: u64, len: usize) -> Vec<Byte> {
         let byte = |at: u128| match self.index(at) {
             Some(index) => self.bytes[index],

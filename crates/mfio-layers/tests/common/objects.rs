@@ -10,7 +10,7 @@ use mfio::io::{Direction, PacketIo, Read, Write};
 use mfio::packet::{BufferFor, Ended, InFlight, Packet, View};
 use std::sync::{Arc, Mutex};
 
-/// What came: whether it was a read, the position, the length.
+/// A request: whether it is a read, the position, the length.
 pub type Request = (bool, u64, usize);
 
 /// Bytes that are read and written at once, and a log of how. Clones share them.
@@ -32,12 +32,12 @@ impl Bytes {
         self.bytes.lock().unwrap().clone()
     }
 
-    /// What came since it was asked for last.
+    /// Returns the requests since the last call.
     pub fn log(&self) -> Vec<Request> {
         std::mem::take(&mut self.log.lock().unwrap())
     }
 
-    /// Does it with the bytes that there are, and says how many it were.
+    /// Calls `f` with the bytes of the request that exist, and returns how many they are.
     fn clip(&self, request: Request, f: impl FnOnce(&mut [u8])) -> usize {
         self.log.lock().unwrap().push(request);
         let (_, pos, len) = request;
@@ -83,7 +83,7 @@ where
     in_flight
 }
 
-/// What became of a request that must have ended.
+/// Returns the result of a request that must have ended.
 pub fn ended<D: Direction>(in_flight: InFlight<Vec<u8>, D>) -> Ended<Vec<u8>>
 where
     Vec<u8>: BufferFor<D>,

@@ -228,14 +228,14 @@ pub fn write(io: &impl PacketIo<Write>, pos: u64, bytes: &[u8]) -> InFlight<Vec<
     in_flight
 }
 
-/// What was read, all of it, where it has ended.
+/// Returns the bytes of a read that has ended and succeeded.
 pub fn bytes_of(read: InFlight<Vec<u8>, Read>) -> Vec<u8> {
     let (result, bytes) = read.try_end().expect("it has ended").into_buffer();
     result.expect("it succeeded");
     bytes
 }
 
-/// What failed of a request that has ended, and why.
+/// Returns the failed ranges of a request that has ended, with their kinds.
 pub fn failures_of<D: Direction>(request: InFlight<Vec<u8>, D>) -> Vec<(Range<usize>, ErrorKind)> {
     let ended = request.try_end().expect("it has ended");
     let range = |range: FailedRange| (range.offset..range.offset + range.len, range.cause.kind());

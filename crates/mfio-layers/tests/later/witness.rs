@@ -1,4 +1,4 @@
-//! What requests at the same time may see.
+//! The results that concurrent requests may have.
 
 use super::Later;
 use mfio::error::{Cause, ErrorKind};
@@ -130,7 +130,7 @@ impl<'a, Io: PacketIo<Read> + PacketIo<Write>> Witness<'a, Io> {
         self.io.send_io(pos as u64, view);
     }
 
-    /// Gives one request up. What a write that was given up does, and when, is not known any more.
+    /// Gives one request up. The effect of a write that was given up, and its time, are unknown.
     pub fn drop_one(&mut self, which: usize) {
         if !self.reads.is_empty() {
             self.reads.swap_remove(which % self.reads.len());

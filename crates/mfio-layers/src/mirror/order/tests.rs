@@ -86,7 +86,8 @@ proptest! {
             }
             let waiting = model.0.iter().filter(|write| !write.begun).count();
             prop_assert_eq!(order.waiting(), waiting);
-            prop_assert!(order.spans.iter().zip(order.spans.iter().skip(1)).all(|(a, b)| a.last < b.first));
+            let mut neighbours = order.spans.iter().zip(order.spans.iter().skip(1));
+            prop_assert!(neighbours.all(|(a, b)| a.last < b.first));
             prop_assert!(order.nodes.len() - order.free.len() == model.0.len());
         }
         while let Some(first) = model.0.first() {
