@@ -62,7 +62,15 @@ impl Sharing {
     }
 
     /// Drives the backend with a budget of its own.
+    #[inline]
     pub(crate) fn drive(&self, when: When) -> Progress {
+        let lock = self.waiters.drive_lock();
+        if when == When::Signalled && !lock.has_event() {
+            // The common case, without a virtual call.
+            return lock
+                .check()
+                .map_or_else(Progress::Dead, |()| Progress::Unneeded);
+        }
         self.runner.drive(when, &mut Rounds::new())
     }
 
