@@ -24,12 +24,12 @@ import tarfile
 
 # The highest count that is accepted. A ceiling may only go down.
 CEILINGS = {
-    "documentation lines with a vague subject": 502,
-    "lines over 100 columns": 2143,
-    "Rust files over 400 lines": 18,
-    "functions over 70 lines": 2,
-    "files in circles of imports": 86,
-    "type names with two meanings": 34,
+    "documentation lines with a vague subject": 64,
+    "lines over 100 columns": 105,
+    "Rust files over 400 lines": 11,
+    "functions over 70 lines": 0,
+    "files in circles of imports": 3,
+    "type names with two meanings": 3,
 }
 
 COLUMNS = 100

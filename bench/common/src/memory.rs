@@ -1,6 +1,7 @@
 //! W9: reads of an object of bytes in memory, the whole cost being the framework's.
 //!
-//! * `packet`: `--qd` packets of one byte sent, then awaited one after the other; packets are reused
+//! * `packet`: `--qd` packets of one byte sent, then awaited one after the other; packets are
+//!   reused
 //! * `u64`: typed reads, one at a time
 //! * `block`: reads of 4 KiB into a borrowed buffer, one at a time
 //!

@@ -1,5 +1,5 @@
-//! What scattered small reads of a cached file cost: a `pread` each, a batch, a pipeline, and ranges that are merged where
-//! they are near each other. The figures behind `Merge::LOCAL`.
+//! What scattered small reads of a cached file cost: a `pread` each, a batch, a pipeline, and
+//! ranges that are merged where they are near each other. The figures behind `Merge::LOCAL`.
 //!
 //! ```text
 //! cargo run --release -p mfio-rt --example ranges_timing

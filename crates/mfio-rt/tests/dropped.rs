@@ -29,7 +29,8 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A builder for each driver that can be had. One thread, and a small ring: nearly everything waits in the queue.
+/// A builder for each driver that can be had. One thread, and a small ring: nearly everything waits
+/// in the queue.
 fn builders() -> impl Iterator<Item = Builder> {
     let builder = |kind| {
         let builder = NativeRt::builder().require(kind).threads(1).queue_depth(4);
@@ -230,7 +231,8 @@ impl Wake for Does {
     }
 }
 
-/// The last handle goes on the only thread of the pool, within the end of a read, while writes wait in the queue.
+/// The last handle goes on the only thread of the pool, within the end of a read, while writes wait
+/// in the queue.
 #[test]
 fn queued_writes_are_carried_out_though_a_waker_drops_the_last_handle() {
     let _alone = alone();

@@ -17,7 +17,8 @@ use mfio::traits::{BlockingIo, IoRead, IoWrite};
 use mfio_rt::fs::OpenOptions;
 use mfio_rt::native::{DriverKind, File, NativeRt};
 
-/// The locks of std (of the panic hook, of the captured output) must not be held by another test when a child is made.
+/// The locks of std (of the panic hook, of the captured output) must not be held by another test
+/// when a child is made.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -108,7 +109,8 @@ fn blocking_forms_are_refused_in_a_child() {
     }
 }
 
-/// A thread of the parent waits, with the turn, when the child is made. In the child there is no such thread.
+/// A thread of the parent waits, with the turn, when the child is made. In the child there is no
+/// such thread.
 #[test]
 fn a_child_does_not_wait_for_a_thread_of_its_parent() {
     let (_alone, dir) = (alone(), Dir::new());

@@ -96,8 +96,8 @@ fn start<F: Future + Unpin>(rt: &NativeRt, future: &mut F) -> Poll<F::Output> {
     rt.block_on(async { std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) })
 }
 
-/// The kernel must have let go of the memory before it is freed: a read that is still there would eat what is written
-/// after the shutdown.
+/// The kernel must have let go of the memory before it is freed: a read that is still there would
+/// eat what is written after the shutdown.
 #[test]
 fn shutdown_ends_reads_before_it_frees_their_memory() {
     let _alone = alone();
@@ -160,8 +160,8 @@ fn what_is_in_flight_when_the_runtime_ends_fails() {
     );
 }
 
-/// A blocking call cannot be ended: it is left alone, with its memory, and counted. What it holds up has a thread of its own
-/// for a last try, which is held up as well here.
+/// A blocking call cannot be ended: it is left alone, with its memory, and counted. What it holds
+/// up has a thread of its own for a last try, which is held up as well here.
 #[test]
 fn what_cannot_be_ended_is_leaked_and_counted() {
     let _alone = alone();
@@ -275,7 +275,8 @@ fn a_thread_that_waits_hears_of_what_others_send() {
     runtimes().for_each(|rt| wake_ups_arrive(&rt));
 }
 
-/// One thread waits for something that does not come, with the turn; another one's reads go through it.
+/// One thread waits for something that does not come, with the turn; another one's reads go through
+/// it.
 fn wake_ups_arrive(rt: &NativeRt) {
     let dir = Dir::new();
     let (reader, mut writer) = never();
@@ -314,7 +315,8 @@ fn a_forked_child_touches_nothing() {
         mfio::io::PacketIo::send_io(&stuck, 0, view);
         assert!(start(&rt, &mut pending).is_pending());
         let second = rt.clone();
-        // SAFETY: the child touches memory and descriptors of its own only, and leaves with `_exit`.
+        // SAFETY: the child touches memory and descriptors of its own only, and leaves with
+        // `_exit`.
         match unsafe { libc::fork() } {
             0 => {
                 let mut noop = Context::from_waker(Waker::noop());
@@ -409,7 +411,8 @@ async fn sum<F: Future<Output = u64> + Send>(futures: Vec<F>) -> u64 {
     .await
 }
 
-/// The open of a pipe may wait for the other end. Given up, it must leave no descriptor behind, whichever way it ends.
+/// The open of a pipe may wait for the other end. Given up, it must leave no descriptor behind,
+/// whichever way it ends.
 #[test]
 fn a_cancelled_open_leaves_no_descriptor() {
     let _alone = alone();
@@ -481,8 +484,8 @@ fn stream_to_read() -> (StdFile, StdFile) {
     (StdFile::from(reader), writer)
 }
 
-/// A file that the ring has registered would stay open when its descriptor closes. The lock tells: it goes when the file
-/// is closed everywhere.
+/// A file that the ring has registered would stay open when its descriptor closes. The lock tells:
+/// it goes when the file is closed everywhere.
 #[test]
 fn a_file_that_is_used_often_closes_all_the_same() {
     let dir = Dir::new();
@@ -522,8 +525,8 @@ fn who_hears_of_the_end_finds_the_file_free() {
     }
 }
 
-/// Eight tasks of tokio, four threads in `block_on` and two tasks of smol, all on one file. `scripts/soak.sh` does so for
-/// longer.
+/// Eight tasks of tokio, four threads in `block_on` and two tasks of smol, all on one file.
+/// `scripts/soak.sh` does so for longer.
 #[test]
 fn everybody_at_once() {
     let reads: u64 = std::env::var("MFIO_READS")

@@ -1,4 +1,5 @@
-//! A lock of a file (`flock(2)`) belongs to the open file: it goes when nothing refers to that any more.
+//! A lock of a file (`flock(2)`) belongs to the open file: it goes when nothing refers to that any
+//! more.
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code)]
 
@@ -65,7 +66,8 @@ fn a_lock_goes_with_the_last_handle() {
     }
 }
 
-/// What was begun is not awaited, nothing else is sent, and nobody but the runtime itself drives it.
+/// What was begun is not awaited, nothing else is sent, and nobody but the runtime itself drives
+/// it.
 #[test]
 fn a_lock_goes_though_operations_are_given_up() {
     let dir = Dir::new();
@@ -113,8 +115,8 @@ impl Drives {
     }
 }
 
-/// A read that nobody waits for any more may never end by itself, and the driver waits for other things: the drop of the file
-/// makes it let go.
+/// A read that nobody waits for any more may never end by itself, and the driver waits for other
+/// things: the drop of the file makes it let go.
 #[test]
 fn a_stream_closes_though_a_read_of_it_was_given_up() {
     for rt in runtimes() {

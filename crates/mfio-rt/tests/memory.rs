@@ -27,7 +27,8 @@ use mfio::traits::{IoRead, IoWrite};
 use mfio_rt::fs::OpenOptions;
 use mfio_rt::native::{DriverKind, File, NativeRt};
 
-/// Counts what the process allocates, except for the main thread's: that is the harness, which waits for the test.
+/// Counts what the process allocates, except for the main thread's: that is the harness, which
+/// waits for the test.
 struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -70,8 +71,9 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// The tests of this binary look at the whole process, so each has one of its own, in which nothing of another test and
-/// of what the harness does with it remains. `true` in that process; elsewhere the test has been run when this returns.
+/// The tests of this binary look at the whole process, so each has one of its own, in which nothing
+/// of another test and of what the harness does with it remains. `true` in that process; elsewhere
+/// the test has been run when this returns.
 fn alone(test: &str) -> bool {
     const ALONE: &str = "MFIO_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {
@@ -198,8 +200,8 @@ const THREADS: usize = 4;
 fn runtimes() -> impl Iterator<Item = NativeRt> {
     let build = |kind: &DriverKind| {
         runtime(*kind)?;
-        // A fallback thread that is preempted with the turn lets any number of operations pile up meanwhile, and the queues
-        // with them; what they have grown to is kept.
+        // A fallback thread that is preempted with the turn lets any number of operations pile up
+        // meanwhile, and the queues with them; what they have grown to is kept.
         let builder = NativeRt::builder().require(*kind).threads(THREADS);
         builder.self_driving(false).build().ok()
     };
@@ -211,12 +213,14 @@ fn levels(rt: &NativeRt, file: &File) -> (usize, isize) {
     // What has ended is taken in only where somebody waits.
     rt.block_on(file.len()).unwrap();
     std::thread::sleep(Duration::from_millis(1));
-    // A thread of the pool may have held the waker of that call to its end. Then it was not kept (80 bytes); this one is.
+    // A thread of the pool may have held the waker of that call to its end. Then it was not kept
+    // (80 bytes); this one is.
     rt.block_on(std::future::ready(()));
     (descriptors().len(), LIVE.load(Ordering::SeqCst))
 }
 
-/// Open sockets. Among them are the bells of the pool's threads, one pair each once a thread has waited for a stream.
+/// Open sockets. Among them are the bells of the pool's threads, one pair each once a thread has
+/// waited for a stream.
 fn sockets() -> usize {
     let all = descriptors();
     all.iter()
@@ -226,10 +230,11 @@ fn sockets() -> usize {
 
 /// Runs rounds, after which the levels return to exactly where the first one left them.
 ///
-/// They do, to the byte, because [`fill`] follows each round. What is kept for good has the size of the highest number of
-/// operations that were ever in flight together: the tables and queues of the drivers, whose capacity doubles (576 or 1152
-/// bytes more where a round happens to be the first with more than 8 or 16), and the packets of the pool. In no round are
-/// as many in flight as `fill` has. The one queue that it does not reach is that of threads.
+/// They do, to the byte, because [`fill`] follows each round. What is kept for good has the size of
+/// the highest number of operations that were ever in flight together: the tables and queues of the
+/// drivers, whose capacity doubles (576 or 1152 bytes more where a round happens to be the first
+/// with more than 8 or 16), and the packets of the pool. In no round are as many in flight as
+/// `fill` has. The one queue that it does not reach is that of threads.
 fn rounds(rt: &NativeRt, file: &File, count: u64, mut round: impl FnMut()) {
     let driver = rt.report().chosen();
     queue_threads(rt);
@@ -251,7 +256,8 @@ fn rounds(rt: &NativeRt, file: &File, count: u64, mut round: impl FnMut()) {
         round();
         fill(rt, wanted);
         let mut now = levels(rt, file);
-        // What was given up last may take its time to end. Threads that have been idle for long end, and are filled up.
+        // What was given up last may take its time to end. Threads that have been idle for long
+        // end, and are filled up.
         let (begun, mut filled) = (Instant::now(), Instant::now());
         while now != warm && begun.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(9));
@@ -304,8 +310,9 @@ fn queue_threads(rt: &NativeRt) {
     });
 }
 
-/// More operations in flight than any round has, and more packets of the pool than that keeps: reads of a pipe that has
-/// nothing yet, until all threads of the pool wait for it: there are so many `sockets` then.
+/// More operations in flight than any round has, and more packets of the pool than that keeps:
+/// reads of a pipe that has nothing yet, until all threads of the pool wait for it: there are so
+/// many `sockets` then.
 fn fill(rt: &NativeRt, wanted: usize) {
     const MANY: usize = 400;
     let mut ends = [0; 2];
@@ -402,8 +409,9 @@ fn give_up_some(
     }));
 }
 
-/// Eight tasks of tokio, four threads in `block_on` and two tasks of smol, all on one handle at once. Each gives up a third
-/// of its reads, and what it reads is right. The executors come and go with each round; the runtime stays.
+/// Eight tasks of tokio, four threads in `block_on` and two tasks of smol, all on one handle at
+/// once. Each gives up a third of its reads, and what it reads is right. The executors come and go
+/// with each round; the runtime stays.
 #[test]
 fn everybody_gives_up_reads_of_one_handle() {
     if !alone("everybody_gives_up_reads_of_one_handle") {

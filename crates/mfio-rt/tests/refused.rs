@@ -1,5 +1,5 @@
-//! System calls that are refused after the runtime was built. A filter stays in force for good and for all threads, so
-//! each test runs in a process of its own.
+//! System calls that are refused after the runtime was built. A filter stays in force for good and
+//! for all threads, so each test runs in a process of its own.
 #![cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
@@ -89,7 +89,8 @@ fn refuse(call: libc::c_long, errno: i32) {
     assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// What an end that waits for something takes; and what one that does not takes at most, whatever else is running.
+/// What an end that waits for something takes; and what one that does not takes at most, whatever
+/// else is running.
 const PATIENCE: Duration = Duration::from_secs(50);
 const AT_ONCE: Duration = Duration::from_secs(20);
 
@@ -208,7 +209,8 @@ fn a_ring_that_is_refused_later_fails_though_nobody_drives() {
     });
 }
 
-/// Where the kernel has no memory for good, the limit is named; and no other passing error is tried for ever.
+/// Where the kernel has no memory for good, the limit is named; and no other passing error is tried
+/// for ever.
 #[test]
 fn memory_that_is_missing_for_good_is_an_error() {
     let numbers = [libc::ENOMEM, libc::EAGAIN, libc::EBUSY, libc::EINTR];

@@ -171,7 +171,8 @@ fn a_read_that_nobody_waits_for_stops_taking() {
     }
 }
 
-/// The table fills up while an operation is half done: what was taken in is carried on all the same.
+/// The table fills up while an operation is half done: what was taken in is carried on all the
+/// same.
 #[test]
 fn what_was_taken_in_is_not_refused_half_way() {
     let Some(_) = runtime(DriverKind::IoUring) else {
@@ -185,7 +186,8 @@ fn what_was_taken_in_is_not_refused_half_way() {
     let other = File::from_owned_fd(&rt, other);
     let (never, _open) = pipe();
     let never = File::from_owned_fd(&rt, never);
-    // The waker of the first to end fills the table, in the middle of the turn that finds the other half done.
+    // The waker of the first to end fills the table, in the middle of the turn that finds the other
+    // half done.
     let fills = Arc::new(Does::new(move || {
         for _ in 0..2 {
             let (in_flight, view) = Packet::new([0; 1]).start::<Read>();
@@ -355,7 +357,8 @@ fn what_a_stream_has_given_is_not_lost_by_a_vector_with_room_for_more() {
     }
 }
 
-/// What goes by in chunks keeps its order where positions do not say it: in pipes, and at the end of files.
+/// What goes by in chunks keeps its order where positions do not say it: in pipes, and at the end
+/// of files.
 #[test]
 fn hazard_chunks_that_overtake_each_other() {
     const LEN: usize = 4 << 20;
@@ -435,8 +438,8 @@ fn fifo(dir: &Dir, name: &str) -> PathBuf {
     path
 }
 
-/// Opening a FIFO to write waits for a reader, also where the path is in the system's caches; and waits for nobody where
-/// that is what was asked for.
+/// Opening a FIFO to write waits for a reader, also where the path is in the system's caches; and
+/// waits for nobody where that is what was asked for.
 #[test]
 fn a_fifo_is_not_opened_before_somebody_reads() {
     let dir = Dir::new();

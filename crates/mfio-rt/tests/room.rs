@@ -121,7 +121,8 @@ fn a_hundred_thousand_writes_at_once_all_succeed() {
     }
 }
 
-/// Opens, lengths and syncs wait like transfers; and all go on in the order in which they were sent.
+/// Opens, lengths and syncs wait like transfers; and all go on in the order in which they were
+/// sent.
 #[test]
 fn operations_of_every_kind_wait_for_room_in_order() {
     let dir = Dir::new();
@@ -171,7 +172,8 @@ fn one_request_in_more_pieces_than_there_is_room_for() {
     }
 }
 
-/// What waits for room has not begun: a read that is dropped takes nothing, a write that was sent is carried out.
+/// What waits for room has not begun: a read that is dropped takes nothing, a write that was sent
+/// is carried out.
 #[test]
 fn dropped_reads_leave_the_queue_and_writes_are_carried_out() {
     let dir = Dir::new();

@@ -1,4 +1,5 @@
-//! Operations that nobody drives: the runtime does, on a thread of its own, or refuses them in words.
+//! Operations that nobody drives: the runtime does, on a thread of its own, or refuses them in
+//! words.
 
 mod common;
 
@@ -147,7 +148,8 @@ fn a_foreign_loop_that_is_dropped_leaves_nobody_behind() {
     }
 }
 
-/// Runs `test`, which is the test `name`, again in a process of its own: the threads there are its own.
+/// Runs `test`, which is the test `name`, again in a process of its own: the threads there are its
+/// own.
 #[cfg(target_os = "linux")]
 fn in_a_process_of_its_own(name: &str, test: impl FnOnce()) {
     const MARK: &str = "MFIO_UNATTENDED_CHILD";

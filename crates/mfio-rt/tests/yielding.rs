@@ -1,4 +1,5 @@
-//! Reads that are answered at once (tmpfs, the page cache, hits of a `Cache`) leave the executor its turn, on each driver.
+//! Reads that are answered at once (tmpfs, the page cache, hits of a `Cache`) leave the executor
+//! its turn, on each driver.
 
 mod common;
 

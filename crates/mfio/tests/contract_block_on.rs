@@ -1,5 +1,5 @@
-//! Waiting: rules 6, 7, 9 and 10 of the backend's contract (what `block_on` parks on, that what was sent is submitted,
-//! backends without a handle, bad descriptors and odd interests).
+//! Waiting: rules 6, 7, 9 and 10 of the backend's contract (what `block_on` parks on, that what was
+//! sent is submitted, backends without a handle, bad descriptors and odd interests).
 #![cfg(any(unix, windows))]
 
 mod common;
@@ -160,7 +160,8 @@ fn rule_6_a_backend_waits_in_its_own_way_and_is_told_the_deadline() {
 #[test]
 fn rule_6_without_a_handle_the_parker_is_of_the_call() {
     must_end(|| {
-        // Long enough for whoever does not park to be seen, on a machine that has little time for this thread, too.
+        // Long enough for whoever does not park to be seen, on a machine that has little time for
+        // this thread, too.
         let ask = afar_after(Duration::from_millis(100));
         let io = counted(Object::bare(pending()), None);
         let mut rounds = 0;
@@ -430,8 +431,8 @@ fn rule_10_whatever_the_interests_the_wait_ends_when_the_waker_fires() {
                 let ask = afar();
                 let mut object = Object::with_bell(bell, pending());
                 object.bell.as_mut().unwrap().interests = interests.clone();
-                // Under `block_on` the wakes of the future come through the descriptor; those of a task do not, so there
-                // nothing but the descriptor is rung.
+                // Under `block_on` the wakes of the future come through the descriptor; those of a
+                // task do not, so there nothing but the descriptor is rung.
                 object.block_on(async {
                     for _ in 0..10 {
                         answered_from_afar(&ask).await;
@@ -454,7 +455,8 @@ async fn ten(rings: &Rings) {
     }
 }
 
-/// A backend that waits for room in a socket: write interest is readiness to write, for whoever waits.
+/// A backend that waits for room in a socket: write interest is readiness to write, for whoever
+/// waits.
 #[cfg(unix)]
 #[test]
 fn rule_10_write_interest_waits_for_room() {

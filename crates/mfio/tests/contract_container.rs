@@ -1,5 +1,5 @@
-//! Containers and their handles: rules 1 to 3 of the backend's contract (one holder, the order of a round, backends that
-//! end).
+//! Containers and their handles: rules 1 to 3 of the backend's contract (one holder, the order of a
+//! round, backends that end).
 #![cfg(any(unix, windows))]
 
 mod common;
@@ -315,7 +315,8 @@ fn rule_2_the_wake_flags_of_a_stack_are_those_of_the_innermost_handle() {
         let stack = outer
             .container
             .acquire_nested(middle.acquire_nested(inner.get_backend()));
-        // Woken in its first round: the flags of the innermost handle record it, and a second round follows.
+        // Woken in its first round: the flags of the innermost handle record it, and a second round
+        // follows.
         let mut rounds = 0;
         let waker = inner.bell().waker();
         let twice = poll_fn(|_| {
@@ -468,7 +469,8 @@ fn rule_3_holds_at_every_depth_of_a_stack() {
     });
 }
 
-/// A stack keeps its handles after a panic: whoever polls it again must be refused, whichever layer died.
+/// A stack keeps its handles after a panic: whoever polls it again must be refused, whichever layer
+/// died.
 struct Stack<'a>(
     BackendContainer<DynBackend>,
     Cell<Option<BackendHandle<'a, DynBackend>>>,

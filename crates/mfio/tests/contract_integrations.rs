@@ -1,5 +1,5 @@
-//! Executors: rule 8 of the backend's contract (integrations are lazy, see the executor's own waker, and can be dropped
-//! mid-way; links may be owned or borrowed).
+//! Executors: rule 8 of the backend's contract (integrations are lazy, see the executor's own
+//! waker, and can be dropped mid-way; links may be owned or borrowed).
 #![cfg(any(unix, windows))]
 
 mod common;
@@ -361,7 +361,8 @@ fn rule_8_a_task_that_waits_for_the_handle_does_not_spin() {
     with_every_executor!(no_spin);
 }
 
-/// Whoever writes a generic function can spawn these futures: they are `Send` where the link, the closure and the future are.
+/// Whoever writes a generic function can spawn these futures: they are `Send` where the link, the
+/// closure and the future are.
 #[cfg(unix)]
 mod spawned_from_generic_functions {
     use super::*;

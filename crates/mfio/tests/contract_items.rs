@@ -65,7 +65,18 @@ fn containers_and_handles() {
     drop(tries(&container, None).unwrap());
 }
 
-/// What is not a future can be stored and lent, too.
+/// Options of shared containers do not make one of a container for exclusive use.
+#[test]
+fn an_exclusive_container_stays_exclusive_when_it_is_configured() {
+    let exclusive = || BackendContainer::new(pending());
+    assert!(exclusive().on_signal_only().sharing().is_none());
+    let flags = Arc::new(AtomicU8::new(0));
+    assert!(exclusive().with_wake_flags(flags).sharing().is_none());
+    let shared = BackendContainer::shared(pending()).on_signal_only();
+    assert!(shared.sharing().is_some());
+}
+
+/// Stores and lends a value that is no future, too.
 #[test]
 fn a_container_holds_any_sized_value() {
     let container = BackendContainer::new(vec![1, 2, 3]);

@@ -1,5 +1,5 @@
-//! Wakes: rules 4 and 5 of the backend's contract (the wake flags, and that no wake is lost), seen from outside, through real
-//! descriptors.
+//! Wakes: rules 4 and 5 of the backend's contract (the wake flags, and that no wake is lost), seen
+//! from outside, through real descriptors.
 #![cfg(any(unix, windows))]
 
 mod common;
@@ -191,7 +191,8 @@ fn rule_4_a_closed_waker_stays_closed_whatever_is_polled() {
     }
 }
 
-/// Whatever is stored in the byte, whenever: polls end, and once it is left alone everything works again.
+/// Whatever is stored in the byte, whenever: polls end, and once it is left alone everything works
+/// again.
 #[test]
 fn rule_4_the_byte_is_advisory() {
     must_end(|| {
@@ -364,7 +365,8 @@ fn wake(waker: &Mutex<Option<Waker>>) {
     }
 }
 
-/// So many questions, each answered from another thread before the next is asked: one lost wake, and this never ends.
+/// So many questions, each answered from another thread before the next is asked: one lost wake,
+/// and this never ends.
 fn questions(bell: Option<Bell>, by: By, run: impl FnOnce(&mut Object, &mut dyn FnMut() -> Asked)) {
     let remote = Arc::new(Remote::default());
     let waker = bell.as_ref().map(Bell::waker);

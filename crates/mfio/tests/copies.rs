@@ -1,5 +1,5 @@
-//! How often bytes are copied on their way through this crate: counted by the object, which moves bytes once, and by where
-//! its memory is and where the user's is.
+//! How often bytes are copied on their way through this crate: counted by the object, which moves
+//! bytes once, and by where its memory is and where the user's is.
 
 #[path = "common/faulty.rs"]
 #[allow(dead_code, reason = "each test uses a part")]

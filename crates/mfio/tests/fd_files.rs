@@ -1,4 +1,5 @@
-//! Wakers on descriptors, and waits on descriptors, with files and one thread: WASI has no other kind.
+//! Wakers on descriptors, and waits on descriptors, with files and one thread: WASI has no other
+//! kind.
 #![cfg(any(unix, target_os = "wasi"))]
 
 use mfio::backend::fd::{FdWaker, FdWakerOwner};

@@ -17,7 +17,8 @@ use std::task::{Context, Poll, Waker};
 
 const LEN: usize = 200;
 
-/// Copies within an object of bytes that count up, whose requests end in an order that `seed` gives.
+/// Copies within an object of bytes that count up, whose requests end in an order that `seed`
+/// gives.
 fn copy(
     io: &Faulty,
     range: (u64, u64, u64),

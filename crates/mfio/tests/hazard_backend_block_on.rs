@@ -30,7 +30,8 @@ fn send_and_return_sending_nothing() {
     });
 }
 
-/// One after the other is woken by another thread: the outer call while the inner one sleeps, and then the inner one.
+/// One after the other is woken by another thread: the outer call while the inner one sleeps, and
+/// then the inner one.
 #[test]
 fn a_nested_block_on_of_another_backend_stealing_the_outer_wake_up() {
     fn idle() -> [Object; 3] {
@@ -147,7 +148,8 @@ fn a_decorative_handle_parameter() {
             interests: PollingFlags::new().write(true),
         };
         let waits = &house.doorbell.0.waits;
-        // The thread answers once somebody waits with the handle: whoever parks elsewhere is never woken.
+        // The thread answers once somebody waits with the handle: whoever parks elsewhere is never
+        // woken.
         let visitor = || {
             let (ask, asked) = mpsc::channel::<Waker>();
             let (doorbell, before) = (house.doorbell.clone(), waits.load(SeqCst));

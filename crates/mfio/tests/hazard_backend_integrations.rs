@@ -198,7 +198,8 @@ fn a_future_polled_where_there_is_no_reactor_of_tokios() {
         let run = || Tokio::run_with(RefLink::new(&io), async |_: &Object| pending::<()>().await);
         let outside = ["`Tokio`", "outside of a tokio runtime"];
         must_panic(&outside, || smol::block_on(run()));
-        // Begun within, and polled outside afterwards: the first runtime may never look at its reactor again.
+        // Begun within, and polled outside afterwards: the first runtime may never look at its
+        // reactor again.
         let mut begun = Box::pin(run());
         let runtime = tokio_here();
         runtime.block_on(poll_here(begun.as_mut()));

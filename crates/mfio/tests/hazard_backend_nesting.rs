@@ -1,7 +1,8 @@
 //! What went wrong with handles in handles, and must not again.
 //!
-//! That a stack cannot outlive what it is made of, and that handles cannot be made to swap what they hold, is for the
-//! compiler to say: see `compile_fail` among the sources of the backend. Here are the programs that are right.
+//! That a stack cannot outlive what it is made of, and that handles cannot be made to swap what
+//! they hold, is for the compiler to say: see `compile_fail` among the sources of the backend. Here
+//! are the programs that are right.
 #![cfg(any(unix, windows))]
 
 mod common;

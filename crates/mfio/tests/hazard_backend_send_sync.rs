@@ -1,4 +1,5 @@
-//! `Send` and `Sync` of containers, handles and futures: no wider than the contents allow, and no narrower.
+//! `Send` and `Sync` of containers, handles and futures: no wider than the contents allow, and no
+//! narrower.
 
 use mfio::backend::integrations::Running;
 use mfio::backend::*;
@@ -44,7 +45,8 @@ fn send_or_sync_wider_than_the_contents_allow() {
     not!(Neither: Send);
     not!(Neither: Sync);
 
-    // A container is lent and sent, and with it the backend: so both follow from the backend's `Send`.
+    // A container is lent and sent, and with it the backend: so both follow from the backend's
+    // `Send`.
     not!(BackendContainer<Neither>: Send);
     not!(BackendContainer<Neither>: Sync);
     not!(BackendContainer<OnlySync>: Send);

@@ -48,7 +48,8 @@ type Neither = With<Rc<u8>>;
 
 #[test]
 fn wider_than_the_contents() {
-    // The last user of a descriptor drops it, and several threads use it at once: a waker shares its descriptor.
+    // The last user of a descriptor drops it, and several threads use it at once: a waker shares
+    // its descriptor.
     assert_eq!(send_and_sync!(FdWaker<File>), (true, true));
     assert_eq!(send_and_sync!(FdWaker<SendNotSync>), (false, false));
     assert_eq!(send_and_sync!(FdWaker<SyncNotSend>), (false, false));

@@ -66,7 +66,8 @@ fn flag_stores_that_erase_closed_then_a_write_into_a_reused_descriptor() {
     assert_eq!(arrived(&mut reader), [0u8; 0]);
 }
 
-/// A descriptor that counts how often it is dropped, and runs something whenever a waker asks for its number.
+/// A descriptor that counts how often it is dropped, and runs something whenever a waker asks for
+/// its number.
 struct Watched<A: Fn()> {
     stream: UnixStream,
     drops: Arc<AtomicUsize>,
@@ -153,7 +154,8 @@ fn a_close_racing_a_wake() {
     let waking = thread::spawn(move || waker.wake());
     begun.wait();
     drop(owner);
-    // The wake has asked for the number and has not written yet. Were it closed now, the number would be free.
+    // The wake has asked for the number and has not written yet. Were it closed now, the number
+    // would be free.
     let (other, mut elsewhere) = pair();
     assert_ne!(other.as_raw_fd(), number);
     assert_eq!(drops.load(Ordering::Relaxed), 0, "closed under a wake");

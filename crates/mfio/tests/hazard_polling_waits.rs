@@ -162,7 +162,8 @@ fn a_signal_is_a_spurious_return() {
     let (_tx, rx) = pair();
     let wait = Wait::begin(rx.as_raw_fd(), PollingFlags::all().write(false));
     wait.must_go_on();
-    // A signal that finds the thread on its way to the wait ends nothing, and there is no telling: until one does.
+    // A signal that finds the thread on its way to the wait ends nothing, and there is no telling:
+    // until one does.
     let start = Instant::now();
     let outcome = loop {
         // SAFETY: the thread has not been joined, so its id is valid.
@@ -182,7 +183,8 @@ fn a_signal_is_a_spurious_return() {
 fn a_timeout_ends_the_wait_and_not_before() {
     let (_tx, rx) = pair();
     let flags = PollingFlags::new().read(true);
-    // Who is late does not see that a wait was short: so there are several, just under a whole number of milliseconds.
+    // Who is late does not see that a wait was short: so there are several, just under a whole
+    // number of milliseconds.
     let timeouts = [Duration::from_nanos(1)]
         .into_iter()
         .chain([Duration::from_micros(20_999); 10]);

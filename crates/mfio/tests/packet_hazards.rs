@@ -1,4 +1,5 @@
-//! Packets under hostile use: dropping and forgetting at every point, ending on other threads, panicking wakers.
+//! Packets under hostile use: dropping and forgetting at every point, ending on other threads,
+//! panicking wakers.
 #![allow(unsafe_code)]
 
 use mfio::error::{Cause, ErrorKind};

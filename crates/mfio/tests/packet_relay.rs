@@ -1,4 +1,5 @@
-//! Relays under hostile use: views taken over, kept, dropped, sent again, ended by panicking layers.
+//! Relays under hostile use: views taken over, kept, dropped, sent again, ended by panicking
+//! layers.
 
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Read, Write};

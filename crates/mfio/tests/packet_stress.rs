@@ -1,4 +1,5 @@
-//! Many threads on one memory, a third of their futures dropped at random points: every byte right, nothing left behind.
+//! Many threads on one memory, a third of their futures dropped at random points: every byte right,
+//! nothing left behind.
 #![allow(unsafe_code)]
 
 use mfio::backend::IoBackendExt;

@@ -1,4 +1,5 @@
-//! What the forms of reading and writing promise, on memory and on an object that does as it is told.
+//! What the forms of reading and writing promise, on memory and on an object that does as it is
+//! told.
 
 use mfio::backend::{BackendHandle, DynBackend, IoBackend, IoBackendExt, PollingHandle, Sharing};
 use mfio::error::{Cause, ErrorKind};
@@ -90,7 +91,8 @@ fn an_error_says_what_the_object_knows_to_do_about_it() {
     assert_eq!(error.get_help(), None);
 }
 
-/// Reads of 1s that give up half way: the short cut moves some bytes, then has nothing to say; a packet moves some more.
+/// Reads of 1s that give up half way: the short cut moves some bytes, then has nothing to say; a
+/// packet moves some more.
 struct HalfWay {
     short_cuts: Mutex<VecDeque<usize>>,
     packets: Mutex<VecDeque<(usize, Cause)>>,

@@ -1,4 +1,5 @@
-//! Pipelines: every request has its result, once, with its buffer, whatever ends when, and whoever polls.
+//! Pipelines: every request has its result, once, with its buffer, whatever ends when, and whoever
+//! polls.
 #![allow(unsafe_code)]
 
 #[path = "common/faulty.rs"]
@@ -293,7 +294,8 @@ fn an_iterator_of_requests_may_wait_for_the_same_object() {
 
 #[test]
 fn an_end_between_the_look_and_the_registration_is_not_lost() {
-    /// A waker that, when it is cloned, ends a request: between the look at the list and the registration.
+    /// A waker that, when it is cloned, ends a request: between the look at the list and the
+    /// registration.
     unsafe fn ending(io: *const ()) -> RawWaker {
         // SAFETY: the object outlives every poll of the test.
         unsafe { &*io.cast::<Faulty>() }.serve(0);

@@ -299,7 +299,8 @@ fn a_backend_that_dies_without_the_memory_is_an_ordinary_panic() {
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         io.blocking().read_exact_at(&mut bytes, 0)
     }));
-    // The view was dropped within `send_io`, so that the call may go either way, but must come back.
+    // The view was dropped within `send_io`, so that the call may go either way, but must come
+    // back.
     if let Ok(result) = panicked {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Dropped);
     }

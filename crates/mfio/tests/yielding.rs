@@ -26,7 +26,8 @@ impl Wake for Wakes {
 /// Operations after which the executor must have had its thread back.
 const MANY: usize = 10_000;
 
-/// Polls a loop of operations: it gives its thread back, having woken itself, and goes on when polled again.
+/// Polls a loop of operations: it gives its thread back, having woken itself, and goes on when
+/// polled again.
 #[track_caller]
 fn yields<F: Future<Output = ()>>(operations: F) {
     let wakes = Arc::new(Wakes::default());

@@ -1,8 +1,9 @@
 //! W11: hits of a cache beside plain copies of as many bytes, at random places.
 //!
-//! Where the next place is depends on what was read, as it does where somebody waits for a hit and goes on with it. Copies
-//! that do not wait for each other (`copies`) are told, too: of small ones the processor has several on their way at once,
-//! which hits that are awaited one by one cannot have.
+//! Where the next place is depends on what was read, as it does where somebody waits for a hit and
+//! goes on with it. Copies that do not wait for each other (`copies`) are told, too: of small ones
+//! the processor has several on their way at once, which hits that are awaited one by one cannot
+//! have.
 
 use harness_common::{AlignedBuf, Args, Outcome, micro};
 use mfio::backend::IoBackendExt;

@@ -11,8 +11,8 @@ use std::hint::black_box;
 /// How long the reads of `split` are.
 const BLOCK: usize = 4096;
 
-/// Runs `--op` on `io`: `packet` is that of w9, a batch of `--qd` packets of one byte; `split` reads blocks of 4 KiB, one at a
-/// time, and counts them.
+/// Runs `--op` on `io`: `packet` is that of w9, a batch of `--qd` packets of one byte; `split`
+/// reads blocks of 4 KiB, one at a time, and counts them.
 pub(crate) fn run<Io: PacketIo<Read> + IoBackend>(a: &Args, io: &Io) -> Option<Outcome> {
     let n = |default: u64| if a.n == 0 { default } else { a.n };
     Some(match a.op.as_str() {

@@ -1,4 +1,5 @@
-//! W12: 10,000 scattered reads of 8 bytes of a cached file, through a `Remap` of many mappings, over and over.
+//! W12: 10,000 scattered reads of 8 bytes of a cached file, through a `Remap` of many mappings,
+//! over and over.
 
 use harness_common::{Args, Meter, Outcome, open_file};
 use mfio::backend::IoBackendExt;
@@ -26,7 +27,8 @@ pub(crate) fn run(a: &Args) -> Option<Outcome> {
     }
 }
 
-/// `near`: some hundred bytes from one to the next, in no order, as the records of an index are. `far`: anywhere.
+/// `near`: some hundred bytes from one to the next, in no order, as the records of an index are.
+/// `far`: anywhere.
 fn positions(a: &Args) -> Vec<u64> {
     let space = match a.op.as_str() {
         "near" => READS as u64 * 512,

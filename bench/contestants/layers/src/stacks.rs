@@ -98,7 +98,8 @@ fn mapped(io: Arc<Memory>) -> Remap<Arc<Memory>> {
     remap
 }
 
-/// Two members in one object, dealt out in units, so that what is read is what the object of the others has.
+/// Two members in one object, dealt out in units, so that what is read is what the object of the
+/// others has.
 fn striped() -> (Arc<Memory>, Stripe<Offset<Arc<Memory>>>) {
     let plain = harness_common::memory::contents();
     let units = |member: usize| {

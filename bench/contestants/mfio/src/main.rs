@@ -2,8 +2,8 @@
 //! the backend: `default` (io_uring), `mio` (epoll), `thread`.
 //!
 //! `&mut [u8]` reads go through a heap buffer that it allocates per operation and copies out of; as
-//! that is not aligned, O_DIRECT (w2) is not for it. Having no spawn, it gets its concurrency from a
-//! `FuturesUnordered` inside the one future that it drives.
+//! that is not aligned, O_DIRECT (w2) is not for it. Having no spawn, it gets its concurrency from
+//! a `FuturesUnordered` inside the one future that it drives.
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;

@@ -1,8 +1,8 @@
 //! What needs no file: `block_on` of executors (w6), and packets over memory (w9).
 //!
-//! Variants of w6: `pollster`, `futures`, `async-io`, and `noop`, a hand-written poll loop that never
-//! parks (the limit for `ready` and self-wakes). Of both: `mfio01` and `ours`, each on its object of
-//! bytes in memory.
+//! Variants of w6: `pollster`, `futures`, `async-io`, and `noop`, a hand-written poll loop that
+//! never parks (the limit for `ready` and self-wakes). Of both: `mfio01` and `ours`, each on its
+//! object of bytes in memory.
 
 mod executors;
 mod mfio01_memory;

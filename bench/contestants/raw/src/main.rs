@@ -2,7 +2,8 @@
 //!
 //! Variants are `+`-separated feature lists: `plain` (nothing), `coop` (COOP_TASKRUN), `defer`
 //! (SINGLE_ISSUER + DEFER_TASKRUN), `reg` (registered file and buffers), `nosq` (NO_SQARRAY),
-//! `sqpoll`; `best` is `defer+reg+nosq`. Beside those `mmap` (w1: what the page cache itself allows).
+//! `sqpoll`; `best` is `defer+reg+nosq`. Beside those `mmap` (w1: what the page cache itself
+//! allows).
 
 mod file;
 mod mmap;

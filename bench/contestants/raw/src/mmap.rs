@@ -9,7 +9,8 @@ use std::ptr;
 
 pub(crate) fn run(a: &Args) -> Outcome {
     let file = open_file(a, &a.file, false);
-    // SAFETY: a fresh read-only mapping of the workload's file, at an address of the kernel's choice.
+    // SAFETY: a fresh read-only mapping of the workload's file, at an address of the kernel's
+    // choice.
     let base = unsafe {
         libc::mmap(
             ptr::null_mut(),

@@ -167,12 +167,12 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
 
     #[track_caller]
     fn configure(mut self, change: impl FnOnce(&mut Core<B>)) -> Self {
-        self.sharing = None;
+        let is_shared = self.sharing.take().is_some();
         match Arc::get_mut(&mut self.core) {
             Some(core) => change(core),
             None => panic!("a container is configured before its `Sharing` is handed out"),
         }
-        self.sharing = Some(Sharing::new(self.core.clone()));
+        self.sharing = is_shared.then(|| Sharing::new(self.core.clone()));
         self
     }
 }

@@ -130,8 +130,8 @@ impl Clone for PollingFlags {
 ///
 /// It is a [`ParkHandle`]: parking waits on the handle, unparking wakes the waker.
 ///
-/// It is `Send` and `Sync` where `Handle` is. On Windows it is both with [`DefaultHandle`], though that
-/// is a raw pointer to Rust, and neither with any other type.
+/// It is `Send` and `Sync` where `Handle` is. On Windows it is both with [`DefaultHandle`], though
+/// that is a raw pointer to Rust, and neither with any other type.
 #[derive(Debug)]
 pub struct PollingHandle<'a, Handle = DefaultHandle> {
     /// The handle to wait on. It stays valid while the backend that exported it lives.

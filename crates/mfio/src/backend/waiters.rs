@@ -299,7 +299,8 @@ impl Drop for TaskWaiter<'_> {
     fn drop(&mut self) {
         if let Some(task) = self.task {
             let old = self.waiters.lists.lock().tasks.leave(task);
-            // Before the waker is dropped, which may send an operation: this task drives it no more.
+            // Before the waker is dropped, which may send an operation: this task drives it no
+            // more.
             self.waiters.attendance.remove_task();
             contained(|| drop(old));
         }

@@ -24,7 +24,8 @@ pub(crate) trait Lend: Direction {
     /// The views of a packet with this buffer must end before the borrow of the slice.
     unsafe fn borrow(slice: &mut Self::Slice<'_>) -> BorrowedBuf;
 
-    /// Calls [`Packet::start`]: that the buffer suits both directions cannot be expressed generically.
+    /// Calls [`Packet::start`]: that the buffer suits both directions cannot be expressed
+    /// generically.
     fn start(packet: Packet<BorrowedBuf>) -> (InFlight<BorrowedBuf, Self>, View<Self>);
 }
 

@@ -1,4 +1,5 @@
-//! Waits until another thread sleeps in the kernel: then it has reached the wait that a test is about.
+//! Waits until another thread sleeps in the kernel: then it has reached the wait that a test is
+//! about.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ impl Watched {
         Self(link.map(|link| Path::new("/proc").join(link)))
     }
 
-    /// Returns once the thread sleeps, or has ended. Where the system does not tell, it has had its time.
+    /// Returns once the thread sleeps, or has ended. Where the system does not tell, it has had its
+    /// time.
     pub(crate) fn until_asleep(&self) {
         let Some(place) = &self.0 else {
             thread::sleep(Duration::from_millis(50));

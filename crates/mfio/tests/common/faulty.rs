@@ -1,4 +1,5 @@
-//! An object for tests: bytes, some of which fail; requests end inline, later, in any order, as the test says.
+//! An object for tests: bytes, some of which fail; requests end inline, later, in any order, as the
+//! test says.
 
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Alignment, Exposed, Identity, PacketIo, Read, Write};

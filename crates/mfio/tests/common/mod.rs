@@ -32,8 +32,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// Long enough for any machine: its only purpose is to make a hang a failure. `MFIO_TEST_PATIENCE` is the time in seconds,
-/// instead of a minute, for those who expect a hang.
+/// Long enough for any machine: its only purpose is to make a hang a failure. `MFIO_TEST_PATIENCE`
+/// is the time in seconds, instead of a minute, for those who expect a hang.
 fn patience() -> Duration {
     let told = std::env::var("MFIO_TEST_PATIENCE").ok();
     Duration::from_secs(told.and_then(|told| told.parse().ok()).unwrap_or(60))

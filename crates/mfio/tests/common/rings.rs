@@ -22,7 +22,8 @@ impl Rings {
         let count = rung.clone();
         thread::spawn(move || {
             for () in asked {
-                // In a round the wake would only be recorded, and nobody would have to watch the descriptor.
+                // In a round the wake would only be recorded, and nobody would have to watch the
+                // descriptor.
                 while flags.load(SeqCst) & POLLING != 0 {
                     thread::yield_now();
                 }

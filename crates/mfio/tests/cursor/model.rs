@@ -1,5 +1,5 @@
-//! Random sequences of calls, some of them given up half-way, against `std::io::Cursor`: through every adapter, and
-//! through several handles to one cursor.
+//! Random sequences of calls, some of them given up half-way, against `std::io::Cursor`: through
+//! every adapter, and through several handles to one cursor.
 
 use crate::adapters::{Adapter, Cursor, give_up};
 use crate::object::{Answer, Scripted};

@@ -1,4 +1,5 @@
-//! Nothing that a cursor has kept from a call that was given up is taken for the answer to a new one.
+//! Nothing that a cursor has kept from a call that was given up is taken for the answer to a new
+//! one.
 
 use crate::adapters::{Adapter, give_up};
 use crate::object::{Answer, Scripted};
@@ -9,7 +10,8 @@ use std::io::SeekFrom;
 fn a_seek_to_the_end_asks_anew_after_one_that_was_given_up() {
     for adapter in Adapter::ALL {
         for knows in [true, false] {
-            // These cannot tell a new seek from the next poll of the old one, unless the object knows its length.
+            // These cannot tell a new seek from the next poll of the old one, unless the object
+            // knows its length.
             if !knows && matches!(adapter, Adapter::Futures | Adapter::Own) {
                 continue;
             }

@@ -28,7 +28,8 @@ fn current_thread() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-/// The first branch becomes the driver in its first poll, and is not polled again while the second one runs.
+/// The first branch becomes the driver in its first poll, and is not polled again while the second
+/// one runs.
 #[cfg(unix)]
 #[test]
 fn a_select_loop_that_keeps_the_driver_unpolled() {

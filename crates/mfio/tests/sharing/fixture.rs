@@ -1,7 +1,7 @@
 //! A shared backend with a kernel of its own: a thread that completes what the backend submitted.
 //!
-//! With a descriptor the kernel tells of a completion by making the descriptor readable, and by nothing else, as io_uring
-//! does. Without one it wakes the waker that the backend left.
+//! With a descriptor the kernel tells of a completion by making the descriptor readable, and by
+//! nothing else, as io_uring does. Without one it wakes the waker that the backend left.
 
 use crate::bell::Bell;
 use mfio::backend::*;
@@ -243,7 +243,8 @@ pub(crate) fn within_a_minute(name: &str, test: impl FnOnce() + Send + 'static) 
     }
 }
 
-/// Keeps `value`, never polled nor dropped again. Like `mem::forget`, but no leak for leak checkers.
+/// Keeps `value`, never polled nor dropped again. Like `mem::forget`, but no leak for leak
+/// checkers.
 #[cfg(unix)]
 pub(crate) fn forget(value: impl Send + 'static) {
     static FORGOTTEN: Mutex<Vec<Box<dyn std::any::Any + Send>>> = Mutex::new(Vec::new());

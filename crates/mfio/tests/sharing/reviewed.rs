@@ -530,7 +530,8 @@ fn a_container_is_not_configured_too_late() {
     drop(container.on_signal_only());
 }
 
-/// As epoll with EPOLLONESHOT: fires once for each time that it is armed, at once where the handle is readable.
+/// As epoll with EPOLLONESHOT: fires once for each time that it is armed, at once where the handle
+/// is readable.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Level;
 
@@ -593,8 +594,9 @@ impl Registration for Armed {
     }
 }
 
-/// Whoever arms the registration of a handle that is ready, and that nobody drains meanwhile, is overtaken by the reactor
-/// each time. It gives up at some point, and then the registration is not armed.
+/// Whoever arms the registration of a handle that is ready, and that nobody drains meanwhile, is
+/// overtaken by the reactor each time. It gives up at some point, and then the registration is not
+/// armed.
 #[test]
 fn a_registration_that_could_not_be_armed_is_armed_later() {
     within_a_minute("overtaken while arming", || {
@@ -611,7 +613,8 @@ fn a_registration_that_could_not_be_armed_is_armed_later() {
     });
 }
 
-/// A task joins a reactor with a waker that cannot be cloned. Nobody may join a watch then that it left behind.
+/// A task joins a reactor with a waker that cannot be cloned. Nobody may join a watch then that it
+/// left behind.
 #[test]
 fn a_waker_that_panics_when_cloned_leaves_no_watch_unarmed() {
     static VTABLE: RawWakerVTable = RawWakerVTable::new(

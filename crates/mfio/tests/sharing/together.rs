@@ -11,8 +11,8 @@ use std::thread;
 
 const TIMES: u64 = 2_000;
 
-/// Threads in `block_on`, tokio tasks with integrations of their own, tokio tasks beside one `drive`,
-/// and smol.
+/// Threads in `block_on`, tokio tasks with integrations of their own, tokio tasks beside one
+/// `drive`, and smol.
 #[cfg(unix)]
 fn everybody(echo: Arc<Echo>, threads: usize, tasks: usize) {
     let blocked: Vec<_> = (0..threads)

@@ -1,5 +1,5 @@
-//! The buffers of pooled packets: [`PoolBuf`] owns memory, [`BorrowedBuf`] borrows that of a blocked
-//! caller.
+//! The buffers of pooled packets: [`PoolBuf`] owns memory, [`BorrowedBuf`] borrows that of a
+//! blocked caller.
 #![allow(unsafe_code)]
 
 use crate::error::Cause;
@@ -130,7 +130,8 @@ unsafe impl Buffer for BorrowedBuf {
         unsafe { ((*parts).data.as_ptr(), (*parts).len) }
     }
 }
-// SAFETY: by the contract of `BorrowedBuf::new`, the caller reads into memory that it has exclusively.
+// SAFETY: by the contract of `BorrowedBuf::new`, the caller reads into memory that it has
+// exclusively.
 unsafe impl ReadBuffer for BorrowedBuf {}
 // SAFETY: plain memory.
 unsafe impl WriteBuffer for BorrowedBuf {}
