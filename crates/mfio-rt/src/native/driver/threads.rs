@@ -6,13 +6,14 @@
 //!
 //! A read of a stream (a pipe, a socket, a terminal) may wait for ever. It occupies a thread, but
 //! waits in `poll(2)`, together with a notifier. That is notified when operations wait for a
-//! thread, and at shutdown. A thread whose read was abandoned then takes other work, and has taken
-//! nothing from the stream. Reads that are awaited keep their threads: if all threads wait for
-//! streams, other operations wait too.
+//! thread, when the same stream is asked again, and at shutdown. A thread whose read was abandoned
+//! then takes other work, and has taken nothing from the stream. Reads that are awaited keep their
+//! threads: if all threads wait for streams, other operations wait too.
 
 mod notifier;
 mod pool;
 
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +61,7 @@ impl Driver for Threads {
     }
 
     fn submit(&self, op: Op) -> Result<Submitted, (Op, Cause)> {
+        let stream = op.stream().map(|(fd, _)| fd.as_raw_fd());
         let mut state = self.pool.lock();
         if state.closed {
             return Err((op, ErrorKind::BackendGone.into()));
@@ -74,11 +76,10 @@ impl Driver for Threads {
         if starts {
             state.threads += 1;
         } else if wanting {
-            state
-                .notifiers
-                .iter()
-                .for_each(|notifier| notifier.notify());
+            state.notify_stream_waits(|_| true);
         }
+        // A read of this stream that was abandoned must end though it finds no bytes any more.
+        state.notify_stream_waits(|waited_for| stream == Some(waited_for));
         drop(state);
         match starts {
             true => self.start(),
@@ -91,10 +92,7 @@ impl Driver for Threads {
     /// Makes the threads that wait for streams drop abandoned reads.
     fn sweep(&self) {
         let mut state = self.pool.lock();
-        state
-            .notifiers
-            .iter()
-            .for_each(|notifier| notifier.notify());
+        state.notify_stream_waits(|_| true);
         let given_up = state.queue.sweep();
         drop(state);
         fail_all(given_up, ErrorKind::Cancelled);
@@ -131,10 +129,7 @@ impl Driver for Threads {
             state = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(guard, _)| guard);
         }
         state.over = true;
-        state
-            .notifiers
-            .iter()
-            .for_each(|notifier| notifier.notify());
+        state.notify_stream_waits(|_| true);
         let (running, given_up) = (state.running, state.take_queue());
         drop(state);
         fail_all(given_up, ErrorKind::Cancelled);

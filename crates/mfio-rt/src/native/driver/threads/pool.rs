@@ -1,5 +1,6 @@
 //! The threads, their queue, and their main loop.
 
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -41,12 +42,19 @@ pub(super) struct State {
     pub(super) running: usize,
     /// Operations that are not optional (writes), from submission to the end of their last call.
     pub(super) owed: usize,
-    /// One for each thread that waits for a stream.
-    pub(super) notifiers: Vec<Arc<Notifier>>,
+    /// The threads that wait for streams.
+    pub(super) stream_waits: Vec<StreamWait>,
     /// New operations are rejected, and only those that are not optional begin.
     pub(super) closed: bool,
     /// No operation begins.
     pub(super) over: bool,
+}
+
+/// A thread in `poll(2)`.
+#[derive(Debug)]
+pub(super) struct StreamWait {
+    notifier: Arc<Notifier>,
+    stream: RawFd,
 }
 
 impl State {
@@ -57,7 +65,7 @@ impl State {
             idle: 0,
             running: 0,
             owed: 0,
-            notifiers: Vec::new(),
+            stream_waits: Vec::new(),
             closed: false,
             over: false,
         }
@@ -65,12 +73,21 @@ impl State {
 
     /// Whether no system call is in progress, nor will be.
     pub(super) fn is_quiet(&self) -> bool {
-        self.running == 0 && self.owed == 0 && self.notifiers.is_empty()
+        self.running == 0 && self.owed == 0 && self.stream_waits.is_empty()
     }
 
     /// Whether an operation may begin.
     fn admits(&self, op: &Op) -> bool {
         !(self.over || (self.closed && op.is_optional()))
+    }
+
+    /// Has threads that wait for these streams look again at whether their operation is abandoned,
+    /// and whether other work waits.
+    pub(super) fn notify_stream_waits(&self, concerns: impl Fn(RawFd) -> bool) {
+        self.stream_waits
+            .iter()
+            .filter(|wait| concerns(wait.stream))
+            .for_each(|wait| wait.notifier.notify());
     }
 
     /// Takes every queued operation. They are no longer owed.
@@ -85,7 +102,7 @@ impl State {
     /// caller.
     pub(super) fn close(&mut self) -> (Vec<Op>, bool) {
         self.closed = true;
-        self.notifiers.iter().for_each(|notifier| notifier.notify());
+        self.notify_stream_waits(|_| true);
         let optional = self.queue.take_out(Op::is_optional);
         let starts = self.idle == 0 && !self.queue.is_empty();
         self.threads += usize::from(starts);
@@ -181,7 +198,7 @@ impl Pool {
             *notifier = Notifier::new().ok();
         }
         loop {
-            let Some(timeout) = self.enter_wait(op, notifier.as_ref()) else {
+            let Some(timeout) = self.enter_wait(op, fd, notifier.as_ref()) else {
                 return false;
             };
             // Checked after the notifier is registered, so that a thread that abandons the
@@ -207,12 +224,22 @@ impl Pool {
     }
 
     /// Returns the time-out for a wait; `None` if the operation may not begin.
-    fn enter_wait(&self, op: &Op, notifier: Option<&Arc<Notifier>>) -> Option<Option<Duration>> {
+    fn enter_wait(
+        &self,
+        op: &Op,
+        stream: BorrowedFd<'_>,
+        notifier: Option<&Arc<Notifier>>,
+    ) -> Option<Option<Duration>> {
         let mut state = self.lock();
         if !state.admits(op) {
             return None;
         }
-        state.notifiers.extend(notifier.cloned());
+        state
+            .stream_waits
+            .extend(notifier.map(|notifier| StreamWait {
+                notifier: notifier.clone(),
+                stream: stream.as_raw_fd(),
+            }));
         let looks = notifier.is_none() || !state.queue.is_empty();
         Some(looks.then_some(LOOK))
     }
@@ -221,8 +248,8 @@ impl Pool {
         let Some(notifier) = notifier else { return };
         self.finish(|state| {
             state
-                .notifiers
-                .retain(|other| !Arc::ptr_eq(other, notifier))
+                .stream_waits
+                .retain(|wait| !Arc::ptr_eq(&wait.notifier, notifier))
         });
         notifier.reset();
     }
