@@ -179,7 +179,7 @@ fn an_accepted_write_reaches_a_slow_reader_of_a_pipe() {
             let mut read = Vec::new();
             StdFile::from(reader).read_to_end(&mut read).unwrap();
             ends.join().unwrap();
-            assert_eq!(read.len(), 1 << 20);
+            assert_eq!(read.len(), 1 << 20, "{nonblocking} {builder:?}");
             assert_bytes(&read, 0);
         }
     }

@@ -12,6 +12,7 @@ mod teardown;
 mod tests;
 
 use std::collections::VecDeque;
+use std::thread::{self, ThreadId};
 
 use mfio::error::{Cause, ErrorKind};
 
@@ -50,6 +51,8 @@ pub(super) struct Queue {
     unswept: usize,
     /// The length of `lingering` at which it is swept in any case.
     sweep_at: usize,
+    /// A thread for each operation that it took out of the table and may put back.
+    unsettled: Vec<ThreadId>,
     /// Operations that the kernel has, or will find on the submission queue.
     pub(super) on_ring: usize,
     depth: usize,
@@ -75,6 +78,7 @@ impl Queue {
             lingering: Vec::new(),
             unswept: 0,
             sweep_at: SWEPT_PER_FLUSH,
+            unsettled: Vec::new(),
             on_ring: 0,
             depth,
             wake_armed: false,
@@ -251,11 +255,32 @@ impl Queue {
         } else {
             completion.result
         };
+        if may_go_on(&entry.op, result) {
+            self.unsettled.push(thread::current().id());
+        }
         done.push((entry.op, result));
+    }
+
+    /// Notes that this thread has ended or put back an operation that [`may_go_on`].
+    pub(super) fn settled(&mut self) {
+        let this = thread::current().id();
+        let taken = self.unsettled.iter().position(|thread| *thread == this);
+        taken.map(|at| self.unsettled.swap_remove(at));
     }
 
     /// Returns the error for which the kernel takes no more entries.
     pub(super) fn failure(&self) -> Option<Errno> {
         self.failed
     }
+}
+
+/// Whether the shutdown carries the operation on after this result.
+#[inline]
+pub(super) fn may_go_on(op: &Op, result: i32) -> bool {
+    !op.is_optional()
+        && match result {
+            CANCELLED_BY_US => false,
+            EXITED_CANCEL | EXITED_FAULT => true,
+            result => op.goes_on(u64::try_from(result).map_err(|_| -result)),
+        }
 }

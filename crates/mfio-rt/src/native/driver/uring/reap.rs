@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use mfio::error::ErrorKind;
 
 use super::driver::Uring;
-use super::queue::{CANCELLED_BY_US, EXITED_CANCEL, EXITED_FAULT};
+use super::queue::{CANCELLED_BY_US, EXITED_CANCEL, EXITED_FAULT, may_go_on};
 use super::ring::BATCH;
 use super::sqe;
 use crate::native::op::Op;
@@ -41,6 +41,7 @@ impl Uring {
 
     /// Ends an operation, or puts back the rest of it; returns `true` for the latter.
     pub(super) fn settle(&self, mut op: Op, result: i32) -> bool {
+        let unsettled = may_go_on(&op, result);
         let rest = match result {
             // Not a cancel of ours, whose result is CANCELLED_BY_US: the thread that submitted the
             // operation has exited.
@@ -54,9 +55,15 @@ impl Uring {
                 op.complete(result)
             }
         };
-        let Some(rest) = rest else { return false };
-        self.put_back(rest);
-        true
+        let goes_on = rest.is_some();
+        if let Some(rest) = rest {
+            self.put_back(rest);
+        }
+        if unsettled {
+            // After it is back: the shutdown must find it in one place or the other.
+            self.queue().settled();
+        }
+        goes_on
     }
 }
 

@@ -1,5 +1,7 @@
 //! The end of the driver, or of a ring that failed.
 
+use std::thread;
+
 use super::Queue;
 use crate::native::op::Op;
 use crate::native::sys::Errno;
@@ -45,12 +47,15 @@ impl Queue {
     }
 
     /// Returns how many operations have not ended. If that is 0, or `at_last` is set, the driver
-    /// ends here.
+    /// ends here. An operation that another thread may put back has not ended. One of this thread's
+    /// has: its end may be what has dropped the runtime.
     pub(in super::super) fn unfinished(&mut self, at_last: bool) -> usize {
         // A failed ring takes no cancel for the wake-up poll. That ends with the ring, and writes
         // to no memory.
         let waking = self.wake_armed && self.failed.is_none();
-        let open = self.table.len() + usize::from(waking);
+        let this = thread::current().id();
+        let unsettled = self.unsettled.iter().filter(|thread| **thread != this);
+        let open = self.table.len() + unsettled.count() + usize::from(waking);
         self.ended |= open == 0 || at_last;
         open
     }

@@ -1,6 +1,13 @@
+use super::super::ring::Completion;
 use super::Queue;
 use crate::native::metadata::{MetadataRequest, Open};
-use crate::native::op::Op;
+use crate::native::object::Object;
+use crate::native::op::{Op, Transfer};
+use mfio::io::Write;
+use mfio::packet::Packet;
+use std::io::PipeReader;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 fn open() -> Op {
     Op::Metadata(MetadataRequest::new(Open::root()).0)
@@ -37,6 +44,46 @@ fn a_ring_that_failed_says_why() {
     let (_, cause) = queue.submit(open()).unwrap_err();
     assert_eq!(cause.unwrap().errno(), Some(libc::EPERM));
     assert!(queue.put_back(open()).is_err());
+}
+
+/// A queue that is shut down, whose ring has written 1 byte of 4 to a pipe; its reader.
+fn partly_written() -> (Queue, Completion, PipeReader) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let object = Arc::new(Object::new(OwnedFd::from(writer), None));
+    let (in_flight, view) = Packet::new(*b"four").start::<Write>();
+    drop(in_flight);
+    let mut queue = Queue::new(4, 4);
+    let write = Op::Write(Transfer::new(object, view, 0));
+    let key = queue.submit(write).unwrap().key;
+    assert!(queue.next(&mut Vec::new(), 0).is_some());
+    assert_eq!(queue.close().len(), 0);
+    let completion = Completion {
+        user_data: key.get(),
+        result: 1,
+        more: false,
+    };
+    (queue, completion, reader)
+}
+
+/// The last handle is dropped while another thread drives, and has the write in its hands.
+#[test]
+fn a_partial_write_that_another_thread_puts_back_has_not_ended() {
+    let (mut queue, completion, _reader) = partly_written();
+    let mut done = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| queue.take(completion, &mut done));
+    });
+    assert_eq!(queue.unfinished(false), 1);
+    let rest = done.pop().and_then(|(op, _)| op.complete(Ok(1)));
+    assert!(queue.put_back(rest.expect("3 bytes are left")).is_ok());
+}
+
+/// Its waker drops the last handle: the shutdown cannot wait for the thread that it is on.
+#[test]
+fn a_partial_write_that_this_thread_puts_back_is_not_waited_for() {
+    let (mut queue, completion, _reader) = partly_written();
+    queue.take(completion, &mut Vec::new());
+    assert_eq!(queue.unfinished(false), 0);
 }
 
 /// Three are on the ring, of which the kernel has taken one; two more wait for room in the table.
