@@ -73,13 +73,10 @@ impl Driver for Threads {
         };
         let wanting = state.idle < state.queue.len();
         let starts = wanting && state.threads < self.pool.max_threads;
-        if starts {
-            state.threads += 1;
-        } else if wanting {
-            state.notify_stream_waits(|_| true);
-        }
+        state.threads += usize::from(starts);
+        let needs_thread = wanting && !starts;
         // A read of this stream that was abandoned must end though it finds no bytes any more.
-        state.notify_stream_waits(|waited_for| stream == Some(waited_for));
+        state.notify_stream_waits(|waited_for| needs_thread || stream == Some(waited_for));
         drop(state);
         match starts {
             true => self.start(),
