@@ -270,11 +270,7 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
     fn lock(&self, when: When) -> Result<bool, LockError> {
         let lock = self.waiters.drive_lock();
         if when == When::Signalled {
-            return if lock.has_event() {
-                lock.try_lock_for_event()
-            } else {
-                lock.check().map(|()| false)
-            };
+            return lock.try_lock_for_event();
         }
         loop {
             match lock.try_lock() {

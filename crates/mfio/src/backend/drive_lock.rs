@@ -268,11 +268,16 @@ impl DriveLock {
 
     /// Returns an error when the backend cannot be polled any more.
     pub(crate) fn check(&self) -> Result<(), LockError> {
+        self.needs_poll().map(drop)
+    }
+
+    /// Returns whether an event is pending, or an error when the backend cannot be polled any more.
+    pub(crate) fn needs_poll(&self) -> Result<bool, LockError> {
         let word = self.0.load(Acquire);
         if word & DEAD != 0 {
             Err(dead(word))
         } else {
-            Ok(())
+            Ok(word & EVENT != 0)
         }
     }
 }

@@ -64,12 +64,13 @@ impl Sharing {
     /// Drives the backend with a budget of its own.
     #[inline]
     pub(crate) fn drive(&self, when: When) -> Progress {
-        let lock = self.waiters.drive_lock();
-        if when == When::Signalled && !lock.has_event() {
+        if when == When::Signalled {
             // The common case, without a virtual call.
-            return lock
-                .check()
-                .map_or_else(Progress::Dead, |()| Progress::Unneeded);
+            match self.waiters.drive_lock().needs_poll() {
+                Ok(true) => {}
+                Ok(false) => return Progress::Unneeded,
+                Err(dead) => return Progress::Dead(dead),
+            }
         }
         self.runner.drive(when, &mut Rounds::new())
     }
