@@ -3,7 +3,7 @@
 use super::CAPACITY;
 use super::reading::copy;
 use super::seek::SeekFrom;
-use super::state::{State, write_failure};
+use super::state::State;
 #[cfg(feature = "std")]
 use super::state_lock::StateGuard;
 use super::state_lock::{Half, LockHandle, StateLock};
@@ -215,9 +215,7 @@ impl<Io> Cursor<Io> {
     {
         self.forget_seek();
         self.poll_with(Half::Read, cx, |io, state, cx| {
-            if let Err(failed) = ready!(state.poll_settle::<Read, Io>(io, cx)) {
-                return Poll::Ready(Err(write_failure::<Read, _, _>(io, failed)));
-            }
+            ready!(state.poll_settle::<Read, Io>(io, cx))?;
             let want = state.clip(want);
             if want == 0 {
                 return Poll::Ready(Ok(0));
@@ -266,9 +264,7 @@ impl<Io> Cursor<Io> {
         }
         self.forget_seek();
         self.poll_with(Half::Write, cx, |io, state, cx| {
-            if let Err(failed) = ready!(state.poll_settle::<Write, Io>(io, cx)) {
-                return Poll::Ready(Err(write_failure::<Write, _, _>(io, failed)));
-            }
+            ready!(state.poll_settle::<Write, Io>(io, cx))?;
             let (target, accepted) = state
                 .begin_write(io, bytes.len())
                 .and_then(|target| {
@@ -299,12 +295,8 @@ impl<Io> Cursor<Io> {
         Io: PacketIo<D>,
     {
         self.poll_with(Half::Write, cx, |io, state, cx| {
-            let settled = ready!(state.poll_settle::<D, Io>(io, cx));
-            let writes = state.writes;
-            Poll::Ready(match settled {
-                Ok(()) => Ok(writes),
-                Err(failed) => Err(write_failure::<D, _, _>(io, failed)),
-            })
+            ready!(state.poll_settle::<D, Io>(io, cx))?;
+            Poll::Ready(Ok(state.writes))
         })
     }
 
@@ -334,9 +326,7 @@ impl<Io> Cursor<Io> {
                 }
             };
             let moved = self.poll_with(Half::Write, cx, |io, state, cx| {
-                if let Err(failed) = ready!(state.poll_settle::<Read, Io>(io, cx)) {
-                    return Poll::Ready(Err(write_failure::<Read, _, _>(io, failed)));
-                }
+                ready!(state.poll_settle::<Read, Io>(io, cx))?;
                 let base = match end {
                     // A write since the question may have moved the end: asks again.
                     Some((_, writes)) if writes != state.writes => return Poll::Ready(Ok(None)),

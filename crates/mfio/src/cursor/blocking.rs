@@ -181,7 +181,6 @@ where
         return Ok(());
     }
     wait(io, |cx| state.poll_settle::<D, Io>(io, cx))
-        .map_err(|failed| write_failure::<D, _, _>(io, failed))
 }
 
 /// Gives out the bytes of a dropped read; without any, reads into the caller's memory.

@@ -44,12 +44,9 @@ impl State {
     }
 
     /// Waits for the accepted write. If it failed, moves the position back to the first byte that
-    /// was not written. If it was appended, moves the position to the end of the object.
-    pub(super) fn poll_settle<D, Io>(
-        &mut self,
-        io: &Io,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), FailedWrite<u64>>>
+    /// was not written. If it was appended, moves the position to the end of the object. `D` is a
+    /// direction in which `io` says its identity.
+    pub(super) fn poll_settle<D, Io>(&mut self, io: &Io, cx: &mut Context<'_>) -> Poll<Result<()>>
     where
         D: Direction,
         Io: PacketIo<D> + ?Sized,
@@ -63,7 +60,7 @@ impl State {
         {
             self.go_to(end);
         }
-        Poll::Ready(settled)
+        Poll::Ready(settled.map_err(|failed| write_failure::<D, _, _>(io, failed)))
     }
 
     /// Returns for how many of `want` bytes there are positions.
