@@ -25,9 +25,6 @@ use mfio::packet::{Outcome, RelayPool, View};
 pub use admission::Limits;
 pub use bucket::Rate;
 
-/// How many idle blocks of each direction are kept.
-const KEPT: usize = 256;
-
 /// Bounds the operations and bytes that an object has in flight, and the rate at which they begin.
 /// Requests beyond that wait in one first-in, first-out queue for both directions, so that small
 /// requests do not starve a large one.
@@ -122,8 +119,8 @@ impl<Io, P: Position> Limit<Io, P> {
             alarm,
             admission: Lock::new(Admission::new(limits, now)),
             pools: Directions {
-                read: RelayPool::new(KEPT),
-                write: RelayPool::new(KEPT),
+                read: RelayPool::new(sent::KEPT),
+                write: RelayPool::new(sent::KEPT),
             },
         };
         Self {

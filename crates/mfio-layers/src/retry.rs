@@ -24,9 +24,6 @@ use mfio::packet::{Outcome, RelayPool, View};
 
 pub use policy::RetryPolicy;
 
-/// How many idle blocks of each direction are kept.
-const KEPT: usize = 256;
-
 /// Sends failed ranges again: of a request only the ranges that failed with a cause that a
 /// [`RetryPolicy`] retries, and each a bounded number of times. A range that the policy gives up
 /// fails with its last cause.
@@ -119,8 +116,8 @@ impl<Io, P: Position> Retry<Io, P> {
                 busy: false,
             }),
             pools: Directions {
-                read: RelayPool::new(KEPT),
-                write: RelayPool::new(KEPT),
+                read: RelayPool::new(sent::KEPT),
+                write: RelayPool::new(sent::KEPT),
             },
         };
         Self {

@@ -103,15 +103,11 @@ where
     Q: Position,
     Io: PacketIo<D, Q> + 'a,
 {
-    let at = pos.to_u64();
-    let wanted = addressable::<P>(at, D::size(&bytes));
-    if wanted == 0 {
+    let Some(Destination { len, to }) = first(pos, D::size(&bytes), route) else {
         return Some(Ok(0));
-    }
-    let Destination { len, to } = route(at, wanted as u64);
-    let len = usize::try_from(len).map_or(wanted, |len| len.min(wanted));
+    };
     match to {
-        Ok((io, at)) => io.transfer_blocking(at, D::split_at(bytes, len).0),
+        Ok((io, at)) => io.transfer_blocking(at, D::split_at(bytes, len as usize).0),
         Err(cause) => missing::<D>(cause),
     }
 }
@@ -128,15 +124,31 @@ where
     Q: Position,
     Io: PacketIo<D, Q> + 'a,
 {
+    let Destination { len, to } = first(pos, len, route)?;
+    let (io, pos) = to.ok()?;
+    io.expose(pos, len as usize)
+}
+
+/// Routes the front of `len` bytes. The destination has at most as many, so its length fits a
+/// `usize`. `None` if no byte has an address.
+#[inline]
+fn first<'a, P, Q, Io>(
+    pos: P,
+    len: usize,
+    route: impl FnOnce(u64, u64) -> Destination<'a, Io, Q>,
+) -> Option<Destination<'a, Io, Q>>
+where
+    P: Address,
+    Q: Position,
+{
     let at = pos.to_u64();
     let wanted = addressable::<P>(at, len);
     if wanted == 0 {
         return None;
     }
-    let Destination { len, to } = route(at, wanted as u64);
-    let (io, pos) = to.ok()?;
-    let len = usize::try_from(len).map_or(wanted, |len| len.min(wanted));
-    io.expose(pos, len)
+    let mut destination = route(at, wanted as u64);
+    destination.len = destination.len.min(wanted as u64);
+    Some(destination)
 }
 
 /// Returns the result of [`transfer_blocking`](PacketIo::transfer_blocking) where the first byte
@@ -184,29 +196,30 @@ fn cut<D: Direction>(view: View<D>, len: usize) -> View<D> {
 /// Returns how many of `len` bytes from `at` on have an address in `P`.
 #[inline]
 pub(crate) fn addressable<P: Address>(at: u64, len: usize) -> usize {
-    if has_all::<P>(at, len) {
+    if has_all::<P>(at, len as u64) {
         len
     } else {
-        search::<P>(at, len)
+        // No more than `len`, so it fits.
+        last_good(len as u64, |n| has_all::<P>(at, n)) as usize
     }
 }
 
 #[inline]
-fn has_all<P: Address>(at: u64, len: usize) -> bool {
+fn has_all<P: Address>(at: u64, len: u64) -> bool {
     len == 0
         || at
-            .checked_add(len as u64 - 1)
+            .checked_add(len - 1)
             .is_some_and(|last| P::from_u64(last).is_some())
 }
 
-/// Finds the number of bytes that have addresses by binary search: a type does not tell its last
-/// address.
+/// Finds the largest number for which `holds`, by binary search: a type does not tell its last
+/// address. It holds for 0, and for `bad` it does not.
 #[cold]
-fn search<P: Address>(at: u64, len: usize) -> usize {
-    let (mut good, mut bad) = (0, len);
+pub(crate) fn last_good(mut bad: u64, holds: impl Fn(u64) -> bool) -> u64 {
+    let mut good = 0;
     while bad - good > 1 {
         let middle = good + (bad - good) / 2;
-        if has_all::<P>(at, middle) {
+        if holds(middle) {
             good = middle;
         } else {
             bad = middle;

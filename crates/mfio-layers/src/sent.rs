@@ -17,6 +17,9 @@ pub(crate) trait Sent<B: Buffer + 'static, C>: Send + Sized + 'static {
     fn ended(self, shared: Arc<C>, buffer: B, outcome: Outcome);
 }
 
+/// How many idle blocks of each kind of request a layer keeps.
+pub(crate) const KEPT: usize = 256;
+
 /// Idle blocks of one kind of request.
 pub(crate) type SentPool<B, C, S> = RelayPool<B, SentState<C, S>>;
 

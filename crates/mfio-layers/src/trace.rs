@@ -27,9 +27,6 @@ use span::Span;
 pub use counters::{TraceSnapshot, TracedDirection};
 pub use histogram::{Histogram, Latencies};
 
-/// How many idle blocks of each direction are kept.
-const IN_FLIGHT: usize = 256;
-
 /// A monotonic time source of a [`Trace`]: a closure, or a clock of other layers.
 pub trait Now: Send + Sync + 'static {
     /// Returns the time since an arbitrary epoch. Never decreases.
@@ -142,7 +139,7 @@ impl<D: Direction, N> Lane<D, N> {
     fn new() -> Self {
         Self {
             counters: Counters::default(),
-            relays: RelayPool::new(IN_FLIGHT),
+            relays: RelayPool::new(sent::KEPT),
         }
     }
 }

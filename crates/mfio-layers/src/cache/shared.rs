@@ -2,16 +2,13 @@
 //! does not own that object.
 
 use super::set::{Set, WAYS, Waiter};
-use crate::sent::SentPool;
+use crate::sent::{self, SentPool};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use mfio::error::{Error, ErrorKind, Result};
 use mfio::io::Write;
 use mfio::lock::Lock;
 use mfio::packet::{AlignedBuf, RelayPool, View};
-
-/// How many idle blocks of fetches, and of writes, are kept.
-const IN_FLIGHT: usize = 256;
 
 pub(super) struct CacheShared {
     pub(super) sets: Box<[Lock<Set>]>,
@@ -52,8 +49,8 @@ impl CacheShared {
             sets: table.into_boxed_slice(),
             shift: block.trailing_zeros(),
             blocks,
-            fetches: RelayPool::new(IN_FLIGHT),
-            writes: RelayPool::new(IN_FLIGHT),
+            fetches: RelayPool::new(sent::KEPT),
+            writes: RelayPool::new(sent::KEPT),
             spares: Lock::new(Vec::new()),
         })
     }
@@ -112,7 +109,7 @@ impl CacheShared {
     pub(super) fn end(&self, mut waiters: Vec<Waiter>, each: impl FnMut(Waiter)) {
         waiters.drain(..).for_each(each);
         let mut spares = self.spares.lock();
-        if spares.len() < IN_FLIGHT {
+        if spares.len() < sent::KEPT {
             spares.push(waiters);
         }
     }

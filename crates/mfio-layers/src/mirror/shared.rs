@@ -4,14 +4,11 @@
 use super::gate::Gate;
 use super::order::Number;
 use super::replicas::{InOrder, Replicas};
-use crate::sent::SentPool;
+use crate::sent::{self, SentPool};
 use alloc::sync::{Arc, Weak};
 use mfio::error::Cause;
 use mfio::io::{Position, Read, Write};
 use mfio::packet::{RelayPool, View};
-
-/// How many idle blocks of each direction are kept.
-const KEPT: usize = 256;
 
 /// The writes after which a [`Mirror`](super::Mirror) reports a range as written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,8 +63,8 @@ impl<Io, P: Position> MirrorShared<Io, P> {
             reads_in_order: InOrder::new(),
             writes_in_order: InOrder::new(),
             order: Gate::new(),
-            reads: RelayPool::new(KEPT),
-            writes: RelayPool::new(KEPT),
+            reads: RelayPool::new(sent::KEPT),
+            writes: RelayPool::new(sent::KEPT),
         }
     }
 }

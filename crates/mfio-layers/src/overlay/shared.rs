@@ -2,16 +2,13 @@
 //! It does not own those objects.
 
 use super::state::{Extent, OverlayState, PendingWrite};
-use crate::sent::SentPool;
+use crate::sent::{self, SentPool};
 use alloc::sync::{Arc, Weak};
 use core::ops::Range;
 use mfio::io::{Read, Write};
 use mfio::lock::Lock;
 use mfio::packet::{AlignedBuf, RelayPool, View};
 use rangemap::RangeSet;
-
-/// How many idle blocks of each kind of request are kept.
-const IN_FLIGHT: usize = 256;
 
 pub(super) struct Objects<B, T> {
     pub(super) base: B,
@@ -56,9 +53,9 @@ impl<B, T, P> OverlayShared<B, T, P> {
             objects: Arc::downgrade(objects),
             extent,
             state: Lock::new(OverlayState::new(present)),
-            reads: RelayPool::new(IN_FLIGHT),
-            wholes: RelayPool::new(IN_FLIGHT),
-            copies: RelayPool::new(IN_FLIGHT),
+            reads: RelayPool::new(sent::KEPT),
+            wholes: RelayPool::new(sent::KEPT),
+            copies: RelayPool::new(sent::KEPT),
         }
     }
 }

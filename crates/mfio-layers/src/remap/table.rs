@@ -1,6 +1,6 @@
 //! The mappings of a [`Remap`](super::Remap), as numbers.
 
-use crate::route::Destination;
+use crate::route::{Destination, last_good};
 use core::fmt;
 use core::ops::{Bound, RangeBounds, RangeInclusive};
 use mfio::error::ErrorKind;
@@ -118,21 +118,13 @@ pub(super) fn numbers<P: Address>(range: &impl RangeBounds<P>) -> Option<RangeIn
     (first <= last).then_some(first..=last)
 }
 
-/// Returns the last address of `P`, by binary search: the type does not tell.
+/// Returns the last address of `P`.
 fn last_address<P: Address>() -> u64 {
-    let (mut good, mut bad) = (0, u64::MAX);
-    if P::from_u64(bad).is_some() {
-        return bad;
+    let has = |at| P::from_u64(at).is_some();
+    match has(u64::MAX) {
+        true => u64::MAX,
+        false => last_good(u64::MAX, has),
     }
-    while bad - good > 1 {
-        let middle = good + (bad - good) / 2;
-        if P::from_u64(middle).is_some() {
-            good = middle;
-        } else {
-            bad = middle;
-        }
-    }
-    good
 }
 
 #[cfg(test)]
