@@ -24,8 +24,8 @@ pub(super) struct Call<O: MetadataOp, N> {
 }
 
 enum Stage<A> {
-    /// Failed before anything was sent.
-    Refused(Error),
+    /// Fails before anything is sent, with a remedy.
+    Refused(Cause, &'static str),
     Unsent(MetadataRequest, Arc<AnswerSlot<A>>),
     Sent(Key, Arc<AnswerSlot<A>>),
     Over,
@@ -48,14 +48,10 @@ impl<O: MetadataOp, N: fmt::Display> Call<O, N> {
         cause: impl Into<Cause>,
         help: &'static str,
     ) -> Self {
-        let error = Error::new(cause, O::NAME)
-            .object(object.to_string())
-            .driver(owner.driver_name())
-            .help(help);
         Self {
             owner: owner.clone(),
             object,
-            stage: Stage::Refused(error),
+            stage: Stage::Refused(cause.into(), help),
         }
     }
 
@@ -80,7 +76,7 @@ impl<O: MetadataOp, N: fmt::Display> Call<O, N> {
             }
         }
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Refused(error) => Poll::Ready(Err(error)),
+            Stage::Refused(cause, help) => Poll::Ready(Err(self.bare_error(cause).help(help))),
             Stage::Unsent(request, slot) => match self.owner.submit(Op::Metadata(request)) {
                 Ok(key) => {
                     self.stage = Stage::Sent(key, slot);
@@ -95,10 +91,15 @@ impl<O: MetadataOp, N: fmt::Display> Call<O, N> {
         }
     }
 
-    fn error(&self, cause: Cause) -> Error {
-        let error = Error::new(cause, O::NAME)
+    /// Returns the error without a remedy.
+    fn bare_error(&self, cause: Cause) -> Error {
+        Error::new(cause, O::NAME)
             .object(self.object.to_string())
-            .driver(self.owner.driver_name());
+            .driver(self.owner.driver_name())
+    }
+
+    fn error(&self, cause: Cause) -> Error {
+        let error = self.bare_error(cause);
         match self.owner.explain_driver(cause).or_else(|| help(cause)) {
             Some(help) => error.help(help),
             None => error,
