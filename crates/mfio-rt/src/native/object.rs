@@ -125,7 +125,7 @@ impl Object {
     /// Counts a use by a driver that registers files. Returns `true` if the file should be
     /// registered now. A stream should not: its peer waits for the close.
     #[inline]
-    pub(crate) fn wants_fixing(&self) -> bool {
+    pub(crate) fn count_use(&self) -> bool {
         if !self.seekable || self.fixed.get().is_some() {
             return false;
         }

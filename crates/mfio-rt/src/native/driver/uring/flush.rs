@@ -58,7 +58,7 @@ impl Uring {
             && let Some((key, op)) = queue.next(&mut given_up, entries.pushed())
         {
             if let Some(object) = op.object() {
-                if object.wants_fixing() {
+                if object.count_use() {
                     often = Some(object.clone());
                 }
                 reads += usize::from(matches!(op, Op::Read(_)));
