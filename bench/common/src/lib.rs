@@ -1,5 +1,5 @@
-//! What every contestant shares: the command line, clocks, CPU accounting, work generators, the
-//! executor micro-benchmarks and the one-line JSON report. Nothing here touches a runtime.
+//! The parts that all contestants share: the command line, clocks, CPU accounting, work generators,
+//! the executor micro-benchmarks and the one-line JSON report. Nothing here touches a runtime.
 
 mod args;
 mod buf;

@@ -35,7 +35,7 @@ impl Positions {
     }
 }
 
-/// What a contestant brings: each call runs `n` reads within one `block_on`, and checks the bytes
+/// The reads of a contestant: each call runs `n` reads within one `block_on`, and checks the bytes
 /// against [`byte_at`] if told to.
 pub trait Reads {
     fn packets(&mut self, batch: usize, n: u64, check: bool);

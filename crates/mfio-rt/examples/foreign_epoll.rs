@@ -137,8 +137,8 @@ pub(crate) mod epoll {
         }
     }
 
-    /// What came of a run: each file's length and sum, in the order of the paths, and the ticks of
-    /// the timer.
+    /// The results of a run: each file's length and sum, in the order of the paths, and the ticks
+    /// of the timer.
     pub(crate) struct Ran {
         pub(crate) files: Vec<(u64, u64)>,
         pub(crate) ticks: u64,

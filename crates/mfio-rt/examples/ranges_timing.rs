@@ -1,4 +1,4 @@
-//! What scattered small reads of a cached file cost: a `pread` each, a batch, a pipeline, and
+//! The costs of scattered small reads of a cached file: a `pread` each, a batch, a pipeline, and
 //! ranges that are merged where they are near each other. The figures behind `Merge::LOCAL`.
 //!
 //! ```text

@@ -19,7 +19,7 @@ fn open(rt: &NativeRt, path: &Path) -> File {
     rt.block_on(rt.open(path, &options)).unwrap()
 }
 
-/// What a file shows of itself while it is used.
+/// Uses a file, and returns the positions and lengths that it reports meanwhile.
 fn observe(mut file: impl Read + Write + Seek) -> Vec<u64> {
     let mut seen = vec![file.stream_position().unwrap()];
     let mut bytes = [0; 4];

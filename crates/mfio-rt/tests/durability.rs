@@ -1,4 +1,4 @@
-//! What docs/durability.md relies on.
+//! The behaviour that docs/durability.md relies on.
 #![cfg(unix)]
 
 mod common;

@@ -618,7 +618,7 @@ fn the_report_says_what_was_chosen_and_why_not_better() {
     assert_eq!(threads.report().chosen(), DriverKind::Threads);
 }
 
-/// Where io_uring is refused, it can be made an error.
+/// A runtime that requires io_uring fails if it is refused.
 #[test]
 fn require_refuses_to_fall_back() {
     match NativeRt::builder().require(DriverKind::IoUring).build() {

@@ -155,7 +155,7 @@ fn a_wait_in_a_child_panics_instead() {
     }
 }
 
-/// What a child drops is its own copy of the descriptor, and nothing of the runtime.
+/// A child drops its own copy of the descriptor, and nothing of the runtime.
 #[test]
 fn a_child_drops_what_it_has() {
     let (_alone, dir) = (alone(), Dir::new());

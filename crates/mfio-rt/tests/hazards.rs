@@ -1,4 +1,4 @@
-//! What must not go wrong when operations are cancelled, abandoned, interrupted or outlived.
+//! Hazards of operations that are cancelled, abandoned, interrupted or outlived.
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code)]
 

@@ -66,8 +66,7 @@ fn a_lock_goes_with_the_last_handle() {
     }
 }
 
-/// What was begun is not awaited, nothing else is sent, and nobody but the runtime itself drives
-/// it.
+/// The operation is not awaited, no other is sent, and only the runtime itself drives it.
 #[test]
 fn a_lock_goes_though_operations_are_given_up() {
     let dir = Dir::new();

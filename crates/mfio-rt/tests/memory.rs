@@ -1,4 +1,4 @@
-//! What operations allocate, and what is left when they are given up half-way.
+//! Allocations of operations, and the memory that is left when they are given up half-way.
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code)]
 

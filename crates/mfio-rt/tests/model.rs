@@ -50,7 +50,7 @@ fn pattern(seed: u8, len: usize) -> Vec<u8> {
         .collect()
 }
 
-/// What a file is, without the file.
+/// The model of a file.
 #[derive(Default)]
 struct Model(Vec<u8>);
 

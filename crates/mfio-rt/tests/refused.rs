@@ -89,7 +89,7 @@ fn refuse(call: libc::c_long, errno: i32) {
     assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// What an end that waits for something takes; and what one that does not takes at most, whatever
+/// The time that an end takes if it waits for something. One that does not takes less, whatever
 /// else is running.
 const PATIENCE: Duration = Duration::from_secs(50);
 const AT_ONCE: Duration = Duration::from_secs(20);
@@ -209,8 +209,8 @@ fn a_ring_that_is_refused_later_fails_though_nobody_drives() {
     });
 }
 
-/// Where the kernel has no memory for good, the limit is named; and no other passing error is tried
-/// for ever.
+/// If the kernel has no memory for good, the error names the limit. No other passing error is
+/// retried for ever.
 #[test]
 fn memory_that_is_missing_for_good_is_an_error() {
     let numbers = [libc::ENOMEM, libc::EAGAIN, libc::EBUSY, libc::EINTR];
@@ -240,7 +240,8 @@ fn read_of(file: &File) -> InFlight<[u8; 8], Read> {
     in_flight
 }
 
-/// What the kernel has taken before is carried on, and its memory is given back by its end only.
+/// Operations that the kernel has taken before go on, and their memory is given back by their end
+/// only.
 #[test]
 fn what_the_kernel_has_taken_before_it_refuses_ends_as_usual() {
     let test = "what_the_kernel_has_taken_before_it_refuses_ends_as_usual";

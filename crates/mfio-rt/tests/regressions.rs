@@ -1,4 +1,4 @@
-//! What went wrong once, each under the name of what must not happen again.
+//! Faults of the past, each under the name of the behaviour that must not happen again.
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code)]
 
@@ -357,8 +357,7 @@ fn what_a_stream_has_given_is_not_lost_by_a_vector_with_room_for_more() {
     }
 }
 
-/// What goes by in chunks keeps its order where positions do not say it: in pipes, and at the end
-/// of files.
+/// Chunks keep their order where positions do not give it: in pipes, and at the end of files.
 #[test]
 fn hazard_chunks_that_overtake_each_other() {
     const LEN: usize = 4 << 20;
@@ -405,7 +404,7 @@ fn hazard_chunks_that_overtake_each_other() {
     }
 }
 
-/// What has no positions takes whatever a request names.
+/// An object without positions takes any position that a request names.
 #[test]
 fn a_stream_ignores_positions_that_no_file_has() {
     for builder in builders() {
@@ -466,7 +465,7 @@ fn a_fifo_is_not_opened_before_somebody_reads() {
     }
 }
 
-/// What nobody has written to yet has not ended.
+/// A FIFO that has had no writer yet is not at its end.
 #[test]
 fn a_fifo_has_not_ended_before_somebody_writes() {
     let dir = Dir::new();
@@ -506,7 +505,7 @@ fn a_read_of_a_stream_does_not_outlast_its_runtime() {
     eventually("it has ended", || in_flight.is_ended());
 }
 
-/// What a waker panics with may itself panic when it is dropped.
+/// The payload of a waker's panic may itself panic when it is dropped.
 #[test]
 fn a_panic_that_panics_stays_with_its_waker() {
     struct Panics;

@@ -172,8 +172,8 @@ fn one_request_in_more_pieces_than_there_is_room_for() {
     }
 }
 
-/// What waits for room has not begun: a read that is dropped takes nothing, a write that was sent
-/// is carried out.
+/// An operation that waits for room has not begun: a read that is dropped takes nothing, a write
+/// that was sent is carried out.
 #[test]
 fn dropped_reads_leave_the_queue_and_writes_are_carried_out() {
     let dir = Dir::new();

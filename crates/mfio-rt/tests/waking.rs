@@ -40,7 +40,7 @@ fn idle(rt: &NativeRt) -> Task {
 }
 
 /// Runs `work` on each driver beside many idle tasks, and fails if one of those is woken.
-/// What `work` returns is kept until the runtime has ended.
+/// Keeps the result of `work` until the runtime has ended.
 fn beside_idle_tasks<T>(work: impl Fn(&NativeRt) -> T) {
     for kind in DRIVERS {
         if runtime(*kind).is_none() {

@@ -133,7 +133,7 @@ fn rule_8_the_closure_runs_at_the_first_poll() {
     with_every_executor!(lazy);
 }
 
-/// What each poll of a task finds in its context, outside of the integration and within.
+/// The waker that each poll of a task finds in its context, outside of the integration and within.
 fn own_waker<E: Executor>() {
     let io = E::adder();
     let within = AtomicUsize::new(0);
@@ -361,7 +361,7 @@ fn rule_8_a_task_that_waits_for_the_handle_does_not_spin() {
     with_every_executor!(no_spin);
 }
 
-/// Whoever writes a generic function can spawn these futures: they are `Send` where the link, the
+/// Generic functions can spawn these futures: they are `Send` where the link, the
 /// closure and the future are.
 #[cfg(unix)]
 mod spawned_from_generic_functions {

@@ -24,7 +24,7 @@ const WOKEN: u8 = 0b001;
 const POLLING: u8 = 0b010;
 const CLOSED: u8 = 0b100;
 
-/// What one wake writes.
+/// The bytes that one wake writes.
 const ONE: [u8; 8] = 1u64.to_ne_bytes();
 const NOTHING: [u8; 0] = [];
 

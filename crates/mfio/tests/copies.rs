@@ -13,7 +13,7 @@ use mfio::traits::{Chunks, IoRead, IoWrite, forward};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Where bytes are.
+/// Returns the addresses of bytes.
 fn at(bytes: &[u8]) -> Range<usize> {
     bytes.as_ptr_range().start.addr()..bytes.as_ptr_range().end.addr()
 }

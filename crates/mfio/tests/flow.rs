@@ -138,7 +138,7 @@ proptest! {
         }
     }
 
-    /// What was produced is written, in order; the good prefix is there.
+    /// The bytes that were produced are written, in order; the good prefix is there.
     #[test]
     fn what_a_producer_makes_is_written(case in case(), pos in 0..230u64, len in 0..230u64) {
         let pos = if case.aligned { pos & !15 } else { pos };
@@ -146,7 +146,8 @@ proptest! {
         let mut next = 0u8;
         let producer = |bytes: &mut [u8]| bytes.fill_with(|| { next = next.wrapping_add(1); next ^ 0x80 });
         let mut order = numbers(case.seed);
-        let result = drive(io.write_with_at(pos, len, producer).chunks(case.chunks), || io.serve(order()));
+        let writing = io.write_with_at(pos, len, producer).chunks(case.chunks);
+        let result = drive(writing, || io.serve(order()));
         let good = match &result {
             Ok(n) => { prop_assert_eq!(*n, len); len }
             Err(partial) => {
@@ -168,7 +169,8 @@ proptest! {
         }
     }
 
-    /// What is forwarded arrives; errors are those of the side that failed first by position.
+    /// The bytes that are forwarded arrive; errors are those of the side that failed first by
+    /// position.
     #[test]
     fn what_is_forwarded_arrives(from in case(), to in case(), pos in 0..230u64, to_pos in 0..230u64, len in 0..230u64, exposing in any::<bool>()) {
         let mut source = from.object();

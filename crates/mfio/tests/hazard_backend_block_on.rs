@@ -1,4 +1,4 @@
-//! What went wrong in threads that wait for a backend, and must not again.
+//! Faults of the past in threads that wait for a backend.
 #![cfg(any(unix, windows))]
 
 mod common;

@@ -1,4 +1,4 @@
-//! What went wrong in tasks that drive an exclusive backend, and must not again.
+//! Faults of the past in tasks that drive an exclusive backend.
 #![cfg(unix)]
 
 mod common;
@@ -134,7 +134,7 @@ fn owned_integrations_dropping_the_backend_before_its_users() {
     });
 }
 
-/// What may leave is what the body made or was given, and a link that was only borrowed.
+/// The body may return values that it made or was given, and a link that was only borrowed.
 #[test]
 fn a_result_that_borrows_from_an_owned_link_that_is_already_gone() {
     must_end(|| {

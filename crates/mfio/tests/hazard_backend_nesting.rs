@@ -1,4 +1,4 @@
-//! What went wrong with handles in handles, and must not again.
+//! Faults of the past with handles in handles.
 //!
 //! That a stack cannot outlive what it is made of, and that handles cannot be made to swap what
 //! they hold, is for the compiler to say: see `compile_fail` among the sources of the backend. Here

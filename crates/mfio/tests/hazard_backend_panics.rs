@@ -1,4 +1,4 @@
-//! What went wrong when something panicked or ended, and must not again.
+//! Faults of the past when something panicked or ended.
 #![cfg(any(unix, windows))]
 
 mod common;

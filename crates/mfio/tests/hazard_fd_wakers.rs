@@ -1,4 +1,4 @@
-//! What went wrong in wakers that write to descriptors, and must not again.
+//! Faults of the past in wakers that write to descriptors.
 #![cfg(unix)]
 #![allow(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What went wrong in parking between polls, and must not again.
+//! Faults of the past in parking between polls.
 
 use mfio::poller::{ParkHandle, block_on, block_on_parked};
 use std::future::poll_fn;
@@ -31,7 +31,7 @@ struct Counting {
     unparks: AtomicUsize,
     token: Mutex<bool>,
     available: Condvar,
-    /// Who holds this keeps the thread in `park`.
+    /// Held, it keeps the thread in `park`.
     release: Mutex<()>,
 }
 

@@ -1,4 +1,4 @@
-//! What went wrong in waits on descriptors, and must not again.
+//! Faults of the past in waits on descriptors.
 #![cfg(unix)]
 #![allow(unsafe_code)]
 

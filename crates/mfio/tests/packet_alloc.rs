@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::task::{Context, Waker};
 
 thread_local! {
-    /// What this thread has allocated so far; others (the harness) do not count.
+    /// The allocations of this thread so far; other threads (the harness) do not count.
     static COUNT: Cell<usize> = const { Cell::new(0) };
 }
 

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use std::pin::Pin;
 use std::task::{Context, Waker};
 
-/// What to do with one of the views that are left; numbers are taken modulo what there is.
+/// A step on one of the views that are left; numbers are taken modulo the number of views, or of
+/// bytes.
 #[derive(Clone, Debug)]
 enum Step {
     Split {
@@ -50,7 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What becomes of every byte, and whether an empty view failed.
+/// The fate of every byte, and whether an empty view failed.
 struct Model {
     bytes: Vec<Option<Cause>>,
     empty_failed: bool,

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 /// Hands the relay over to whoever made it.
 struct Tell<B: mfio::packet::Buffer + 'static>(Told<B>);
 
-/// What has ended.
+/// The relays that have ended.
 type Told<B> = Arc<Mutex<Vec<(Relay<B, Tell<B>>, Outcome)>>>;
 
 impl<B: mfio::packet::Buffer + 'static> OnEnd<B> for Tell<B> {

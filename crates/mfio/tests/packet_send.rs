@@ -1,4 +1,4 @@
-//! What may be sent and shared is: asserted on types, and by spawning from generic code.
+//! Types that may be sent and shared are: asserted on types, and by spawning from generic code.
 
 use mfio::backend::IoBackendExt;
 use mfio::io::{Exposed, PacketIo, Read, Write};

@@ -1,4 +1,4 @@
-//! What the forms of reading and writing promise, on memory and on an object that does as it is
+//! The promises of the forms of reading and writing, on memory and on an object that does as it is
 //! told.
 
 use mfio::backend::{BackendHandle, DynBackend, IoBackend, IoBackendExt, PollingHandle, Sharing};
@@ -97,7 +97,7 @@ struct HalfWay {
     short_cuts: Mutex<VecDeque<usize>>,
     packets: Mutex<VecDeque<(usize, Cause)>>,
     memory: Memory,
-    /// Where packets were sent to, and how many bytes they were about.
+    /// The positions that packets were sent to, and their lengths.
     sent: Mutex<Vec<(u64, usize)>>,
 }
 

@@ -40,7 +40,7 @@ fn drive<F: Future>(io: &Faulty, future: F, mut order: impl FnMut() -> usize) ->
     }
 }
 
-/// What a range gives that is read by itself: the good prefix, and why there is no more.
+/// Reads a range by itself: returns the good prefix, and why there is no more.
 fn alone(io: &Faulty, range: &Range<u64>) -> (Vec<u8>, Option<ErrorKind>) {
     if range.end < range.start {
         return (Vec::new(), Some(ErrorKind::InvalidInput));

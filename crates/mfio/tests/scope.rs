@@ -222,7 +222,7 @@ fn a_forgotten_view_blocks_the_scope() {
     assert!(waiting.try_recv().is_err());
 }
 
-/// What a child process runs: the backend dies while a view of lent memory is out.
+/// Runs in a child process: the backend dies while a view of lent memory is out.
 fn backend_dies(how: &str) {
     let sent = std::sync::Arc::new(AtomicBool::new(false));
     let seen = sent.clone();

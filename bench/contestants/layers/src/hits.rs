@@ -1,7 +1,7 @@
 //! W11: hits of a cache beside plain copies of as many bytes, at random places.
 //!
-//! Where the next place is depends on what was read, as it does where somebody waits for a hit and
-//! goes on with it. Copies that do not wait for each other (`copies`) are told, too: of small ones
+//! The next place depends on the bytes read, as it does for a task that waits for a hit and goes
+//! on with it. Copies that do not wait for each other (`copies`) are told, too: of small ones
 //! the processor has several on their way at once, which hits that are awaited one by one cannot
 //! have.
 
@@ -66,7 +66,7 @@ fn content() -> Vec<u8> {
     (0..LEN as u64).map(byte_at).collect()
 }
 
-/// What the next place depends on: the first byte and the last.
+/// Combines the first and the last byte, on which the next place depends.
 fn ends(bytes: &[u8]) -> u8 {
     bytes[0] ^ bytes[bytes.len() - 1]
 }

@@ -1,4 +1,4 @@
-//! What layers cost.
+//! The costs of layers.
 //!
 //! * w10: packets and whole blocks over memory, bare (`memory`) and through one layer each (the
 //!   variant's name)

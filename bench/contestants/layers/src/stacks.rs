@@ -8,7 +8,7 @@ use mfio::io::{PacketIo, Read};
 use mfio::memory::Memory;
 use mfio_layers::clock::ThreadClock;
 use mfio_layers::{
-    Cache, Concat, AttachBackend, Fault, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry,
+    AttachBackend, Cache, Concat, Fault, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry,
     RetryPolicy, Rule, Stripe, Timeout, Trace, Window,
 };
 use std::sync::Arc;

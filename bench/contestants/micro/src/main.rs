@@ -1,4 +1,4 @@
-//! What needs no file: `block_on` of executors (w6), and packets over memory (w9).
+//! Contests that need no file: `block_on` of executors (w6), and packets over memory (w9).
 //!
 //! Variants of w6: `pollster`, `futures`, `async-io`, and `noop`, a hand-written poll loop that
 //! never parks (the limit for `ready` and self-wakes). Of both: `mfio01` and `ours`, each on its

@@ -1,4 +1,4 @@
-//! Who polls the tasks and drives the backend.
+//! The executors that poll the tasks and drive the backend.
 
 use crate::join;
 use harness_common::Args;

@@ -1,7 +1,7 @@
 use harness_common::Args;
 use io_uring::IoUring;
 
-/// What a variant's name asks of the ring.
+/// The features of the ring that a variant's name asks for.
 #[derive(Clone, Copy)]
 pub(crate) struct Features {
     coop: bool,

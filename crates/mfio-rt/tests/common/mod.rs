@@ -1,4 +1,4 @@
-//! What the tests share: drivers that may be missing, executors, and places for files.
+//! The parts that the tests share: drivers that may be missing, executors, and places for files.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -156,8 +156,8 @@ impl Drop for Dir {
     }
 }
 
-/// What a test file has at a position: no two nearby positions alike, and no period of a power of
-/// two.
+/// Returns the byte of a test file at a position: no two nearby positions alike, and no period of a
+/// power of two.
 pub fn byte_at(pos: u64) -> u8 {
     (pos.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 29) as u8
 }

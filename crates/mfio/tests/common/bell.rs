@@ -26,7 +26,7 @@ pub(crate) fn eventfd() -> File {
 pub(crate) struct Bell {
     owner: FdWakerOwner<File>,
     arrivals: File,
-    /// What the object is interested in. Wakes arrive whatever it is.
+    /// The interests of the object. Wakes arrive whatever it is.
     pub(crate) interests: PollingFlags,
 }
 

@@ -18,7 +18,7 @@ unsafe extern "system" {
 /// A waker on an event object. On Unix there are two kinds of it, here both are the same.
 pub(crate) struct Bell {
     owner: Arc<EventWakerOwner>,
-    /// What the object is interested in. Wakes arrive whatever it is.
+    /// The interests of the object. Wakes arrive whatever it is.
     pub(crate) interests: PollingFlags,
 }
 

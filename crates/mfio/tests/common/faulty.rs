@@ -25,14 +25,14 @@ pub(crate) struct Faulty {
     pub(crate) ends: Ends,
     /// `Some`: requests are kept until the test serves them.
     held: Option<Mutex<Vec<Held>>>,
-    /// What was asked for.
+    /// The ranges that were asked for.
     pub(crate) asked: Mutex<Vec<Range<u64>>>,
     pub(crate) alignment: Alignment,
-    /// What is handed out of the memory.
+    /// The memory that is handed out.
     pub(crate) exposed: Option<Arc<[u8]>>,
     /// How many bytes were copied into, or out of, buffers.
     pub(crate) copied: Mutex<usize>,
-    /// Where the bytes of requests were.
+    /// The addresses of the buffers of requests.
     pub(crate) addresses: Mutex<Vec<usize>>,
     pub(crate) pool: Option<PacketPool>,
 }

@@ -1,4 +1,4 @@
-//! Who is polled, and how often.
+//! Which tasks are polled, and how often.
 
 use crate::fixture::{Echo, Handle, within_a_minute};
 #[cfg(unix)]

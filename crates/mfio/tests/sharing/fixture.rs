@@ -251,7 +251,7 @@ pub(crate) fn forget(value: impl Send + 'static) {
     FORGOTTEN.lock().unwrap().push(Box::new(value));
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(crate) fn panic_message(panic: Box<dyn std::any::Any + Send>) -> String {
     match panic.downcast::<String>() {
         Ok(message) => *message,

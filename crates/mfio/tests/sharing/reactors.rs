@@ -1,4 +1,4 @@
-//! What a registration with a reactor does to the descriptor, and what its errors become.
+//! The effects of a registration with a reactor on the descriptor, and the fate of its errors.
 
 #![allow(unsafe_code)]
 

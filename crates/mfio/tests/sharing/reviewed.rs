@@ -594,9 +594,9 @@ impl Registration for Armed {
     }
 }
 
-/// Whoever arms the registration of a handle that is ready, and that nobody drains meanwhile, is
-/// overtaken by the reactor each time. It gives up at some point, and then the registration is not
-/// armed.
+/// A driver that arms the registration of a handle that is ready, and that is not drained
+/// meanwhile, is overtaken by the reactor each time. It gives up at some point, and then the
+/// registration is not armed.
 #[test]
 fn a_registration_that_could_not_be_armed_is_armed_later() {
     within_a_minute("overtaken while arming", || {

@@ -87,7 +87,7 @@ impl Waited {
         self.bell.as_ref().expect("it has a handle").waker()
     }
 
-    /// What the next poll of the backend does.
+    /// Sets the action of the next poll of the backend.
     pub(crate) fn end(&self, end: End) {
         self.shared.end.store(end as u8, Ordering::SeqCst);
     }
