@@ -7,11 +7,11 @@
 
 use super::attendance::{Attendance, Present};
 use super::container::BackendHandle;
+use super::drive::{DriveGuard, Progress, Rounds, When, explain};
 use super::drive_lock::LockError;
 use super::io_backend::IoBackend;
 use super::polling::{Pollable, PollingHandle};
 use super::reentry::Blocked;
-use super::runner::{DriveGuard, Progress, Rounds, When, explain};
 use super::sharing::Sharing;
 use super::waiters::{ThreadWaiter, Waiters};
 use super::with_backend::WithBackend;
@@ -197,7 +197,7 @@ fn wait<H: Pollable, B: IoBackend<H> + ?Sized>(
         waiters.set_handle_waker(&handle.waker);
     }
     loop {
-        match DriveGuard::try_lock(&**sharing.runner()) {
+        match DriveGuard::try_lock(&**sharing.backend()) {
             Ok(guard) => return wait_locked(object, waiters, parker, handle.as_ref(), guard),
             // Its owner may be this very thread, or may have forgotten it.
             Err(LockError::Locked) if lock.is_exclusive() => {

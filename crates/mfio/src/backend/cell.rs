@@ -11,11 +11,11 @@
 
 #![allow(unsafe_code)]
 
+use super::drive::{DriveGuard, Progress, Rounds, SharedBackend, UNARMED_RUNS, When};
 use super::drive_lock::{LockError, Signalled, Unlocked};
 use super::polling::PollingFlags;
 use super::reactor::Reactors;
 use super::reentry::Blocked;
-use super::runner::{DriveGuard, Progress, Rounds, Runner, UNARMED_RUNS, When};
 use super::waiters::Waiters;
 use super::wake_flags::consume_wake;
 use crate::sync::atomic::Ordering;
@@ -170,7 +170,7 @@ where
     polled
 }
 
-impl<B: Future<Output = ()> + Send + ?Sized> Runner for Core<B> {
+impl<B: Future<Output = ()> + Send + ?Sized> SharedBackend for Core<B> {
     fn waiters(&self) -> &Arc<Waiters> {
         &self.waiters
     }

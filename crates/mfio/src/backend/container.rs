@@ -1,9 +1,9 @@
 //! Containers of backends, and the exclusive handle to one.
 
 use super::cell::{Core, poll_recorded};
+use super::drive::explain;
 use super::drive_lock::LockError;
 use super::polling::PollingFlags;
-use super::runner::explain;
 use super::sharing::Sharing;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -159,8 +159,8 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
         let Some(sharing) = &self.sharing else {
             panic!("{}", super::sharing::NOT_SHARED);
         };
-        let runner = Arc::downgrade(sharing.runner());
-        let fallback = super::fallback::Fallback::new(runner, handle, is_busy);
+        let backend = Arc::downgrade(sharing.backend());
+        let fallback = super::fallback::Fallback::new(backend, handle, is_busy);
         self.core.waiters.attendance.set_fallback(fallback);
         self
     }

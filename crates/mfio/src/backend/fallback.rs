@@ -23,8 +23,8 @@
 #![allow(unsafe_code)]
 
 use super::attendance::FallbackThread;
+use super::drive::{Progress, Rounds, SharedBackend, When};
 use super::polling::PollingHandle;
-use super::runner::{Progress, Rounds, Runner, When};
 use super::waiters::TaskWaiter;
 use crate::contain::contained;
 use crate::error::{Cause, ErrorKind};
@@ -49,7 +49,7 @@ const YIELDS: u32 = 16;
 
 /// See the module.
 pub(crate) struct Fallback {
-    runner: Weak<dyn Runner>,
+    backend: Weak<dyn SharedBackend>,
     /// The duplicate (F1), or the reason why there is none.
     handle: Result<OwnedFd, Cause>,
     /// Returns whether operations are in flight that only a driver can complete.
@@ -71,7 +71,7 @@ struct ThreadState {
 
 impl Fallback {
     pub(crate) fn new(
-        runner: Weak<dyn Runner>,
+        backend: Weak<dyn SharedBackend>,
         handle: &PollingHandle<'_>,
         is_busy: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Arc<Self> {
@@ -79,7 +79,7 @@ impl Fallback {
         // which is the length of this call.
         let borrowed = unsafe { BorrowedFd::borrow_raw(handle.handle) };
         Arc::new(Self {
-            runner,
+            backend,
             handle: borrowed.try_clone_to_owned().map_err(|error| limit(&error)),
             is_busy: Box::new(is_busy),
             state: Mutex::default(),
@@ -116,10 +116,10 @@ impl Fallback {
     fn serve(self: &Arc<Self>, handle: i32, heard: PipeReader) {
         let waker = Waker::from(self.clone());
         while self.wait_until_wanted() {
-            let Some(runner) = self.runner.upgrade() else {
+            let Some(backend) = self.backend.upgrade() else {
                 break;
             };
-            self.drive(&*runner, handle, &heard, &waker);
+            self.drive(&*backend, handle, &heard, &waker);
         }
     }
 
@@ -140,8 +140,8 @@ impl Fallback {
     }
 
     /// Drives until another party does, or there has been nothing to do for a while.
-    fn drive(&self, runner: &dyn Runner, handle: i32, heard: &PipeReader, waker: &Waker) {
-        let waiters = &**runner.waiters();
+    fn drive(&self, backend: &dyn SharedBackend, handle: i32, heard: &PipeReader, waker: &Waker) {
+        let waiters = &**backend.waiters();
         let mut waiter = TaskWaiter::new(waiters);
         let mut progress = Progress::Idle;
         let mut locked = 0u32;
@@ -161,7 +161,7 @@ impl Fallback {
             // If this unwinds: a waker's panic leaves something to do, a backend's shows at the
             // next drive.
             progress = Progress::Again;
-            contained(|| progress = runner.drive(When::Always, &mut Rounds::new()));
+            contained(|| progress = backend.drive(When::Always, &mut Rounds::new()));
             // The holder drains the handle, which is ready until then.
             locked = match waiters.drive_lock().still_locked() {
                 true => locked + 1,

@@ -1,9 +1,9 @@
 //! [`ForeignLoop`]: a backend in an event loop of another library.
 
+use super::drive::{Progress, When, explain};
 use super::ext::IoBackendExt;
 use super::io_backend::IoBackend;
 use super::polling::{DefaultHandle, Pollable, PollingHandle};
-use super::runner::{Progress, When, explain};
 use super::waiters::{TaskWaiter, Waiters};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use alloc::sync::Arc;
@@ -222,7 +222,7 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
         let waiters = sharing.waiters();
         // A wake of the handle before the tick has made the loop look. A wake within it is
         // repeated, as it may come from a clone of the handle's waker that woke a future.
-        let _ = sharing.runner().consume_wake();
+        let _ = sharing.backend().consume_wake();
         waiters.wake_consumed.store(false, Ordering::Relaxed);
         let progress = sharing.drive(When::Always);
         self.owed |= waiters.wake_consumed.swap(false, Ordering::Relaxed);

@@ -22,7 +22,7 @@
 // | `attendance` | whether a backend is driven, and the policy for operations that nobody drives |
 // | `task_wakers` | the wakers of tasks that wait for the same thing |
 // | `waiters` | threads and tasks that wait for a backend, and how each is woken |
-// | `runner` | a shared backend as its drivers see it; the lock's guard; the budget of rounds |
+// | `drive` | the interface of a shared backend; the lock's guard; the budget of rounds |
 // | `reactor` | registrations with reactors, which drive the backend where readiness is delivered |
 // | `cell` | the heap block of a container: drive lock, waiters, reactors and the backend itself |
 // | `sharing` | the interface of a shared backend to drivers and senders |
@@ -40,6 +40,7 @@ mod attendance;
 mod block_on;
 mod cell;
 mod container;
+mod drive;
 mod drive_lock;
 mod ext;
 #[cfg(all(feature = "std", unix, not(mfio_loom)))]
@@ -51,7 +52,6 @@ mod polling;
 mod reactor;
 mod reentry;
 mod registration;
-mod runner;
 mod shared;
 mod sharing;
 mod task_wakers;

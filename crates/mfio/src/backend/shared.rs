@@ -5,8 +5,8 @@
 //! and looks once more.
 
 use super::attendance::Present;
+use super::drive::{Progress, Rounds, When, explain};
 use super::reentry::Inside;
-use super::runner::{Progress, Rounds, When, explain};
 use super::sharing::Sharing;
 use super::waiters::TaskWaiter;
 use core::fmt;
@@ -32,7 +32,7 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
     let mut first_poll = (!is_waiting).then(|| FirstPoll::new(sharing));
     let mut rounds = Rounds::new();
     let output = future.poll(cx);
-    let mut progress = sharing.runner().drive(when, &mut rounds);
+    let mut progress = sharing.backend().drive(when, &mut rounds);
     if output.is_ready() {
         if progress == Progress::Again {
             // An operation may have been queued after the last round; it must not wait for a driver
@@ -56,7 +56,7 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
         if rounds.are_spent() {
             break;
         }
-        progress = sharing.runner().drive(When::Signalled, &mut rounds);
+        progress = sharing.backend().drive(When::Signalled, &mut rounds);
     }
     // The backend keeps waking itself: let the executor do something else in between.
     cx.waker().wake_by_ref();

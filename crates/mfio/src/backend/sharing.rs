@@ -1,8 +1,8 @@
 //! [`Sharing`]: the interface of a shared backend to its drivers and senders.
 
 use super::cell::Core;
+use super::drive::{Progress, Rounds, SharedBackend, When};
 use super::reactor::Reactors;
-use super::runner::{Progress, Rounds, Runner, When};
 use super::waiters::Waiters;
 use crate::error::Cause;
 use alloc::sync::Arc;
@@ -18,8 +18,8 @@ pub(crate) const NOT_SHARED: &str =
 /// returns it from [`IoBackend::sharing`](super::IoBackend::sharing).
 #[derive(Clone)]
 pub struct Sharing {
-    runner: Arc<dyn Runner>,
-    /// The runner's, at hand without a virtual call.
+    backend: Arc<dyn SharedBackend>,
+    /// Those of `backend`, without a virtual call.
     waiters: Arc<Waiters>,
     reactors: Arc<Reactors>,
 }
@@ -31,7 +31,7 @@ impl Sharing {
         Self {
             waiters: core.waiters.clone(),
             reactors: core.reactors.clone(),
-            runner: core,
+            backend: core,
         }
     }
 
@@ -72,7 +72,7 @@ impl Sharing {
                 Err(dead) => return Progress::Dead(dead),
             }
         }
-        self.runner.drive(when, &mut Rounds::new())
+        self.backend.drive(when, &mut Rounds::new())
     }
 
     /// Drives the backend for a pending event that nobody else may ever come for.
@@ -93,13 +93,13 @@ impl Sharing {
         &self.reactors
     }
 
-    pub(crate) fn runner(&self) -> &Arc<dyn Runner> {
-        &self.runner
+    pub(crate) fn backend(&self) -> &Arc<dyn SharedBackend> {
+        &self.backend
     }
 
     /// Returns the condition under which a poll drives after it has polled the user's future.
     pub(crate) fn when_polled(&self) -> When {
-        if self.runner.eager() {
+        if self.backend.eager() {
             When::Always
         } else {
             When::Signalled

@@ -1,9 +1,9 @@
 //! A future and a backend, held exclusively, polled together.
 
 use super::container::BackendHandle;
+use super::drive::{Rounds, explain};
 use super::drive_lock::LockError;
 use super::reentry::Blocked;
-use super::runner::{Rounds, explain};
 use super::wake_flags::{Entered, Leave, abandon, consume_wake, enter_round, leave_round};
 use alloc::sync::Arc;
 use core::fmt;

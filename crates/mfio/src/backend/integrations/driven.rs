@@ -6,11 +6,11 @@
     reason = "pin-project-lite takes one bound inline"
 )]
 
+use crate::backend::drive::Rounds;
 use crate::backend::io_backend::IoBackend;
 use crate::backend::polling::PollingHandle;
 use crate::backend::reactor::ReactorWaiter;
 use crate::backend::registration::{Register, Registration};
-use crate::backend::runner::Rounds;
 use crate::backend::shared::poll_shared;
 use crate::backend::sharing::Sharing;
 use crate::backend::waiters::TaskWaiter;
@@ -187,7 +187,7 @@ fn wait<'a, B: IoBackend + ?Sized>(
         _ => {
             sharing.waiters().set_handle_waker(&handle.waker);
             ReactorWaiter::join(
-                sharing.runner(),
+                sharing.backend(),
                 sharing.reactors(),
                 cx.waker(),
                 handle.cur_flags,

@@ -45,7 +45,7 @@ fn never(_: &PollingHandle<'_>) -> Result<Box<dyn Registration>, ReactorError> {
 fn join<'a>(sharing: &'a Sharing, live: &Arc<AtomicUsize>) -> ReactorWaiter<'a> {
     let interests = PollingFlags::new().read(true);
     ReactorWaiter::join(
-        sharing.runner(),
+        sharing.backend(),
         sharing.reactors(),
         Waker::noop(),
         &interests,

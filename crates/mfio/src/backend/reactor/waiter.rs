@@ -2,9 +2,9 @@
 
 use super::list::Reactors;
 use super::watch::Watch;
+use crate::backend::drive::SharedBackend;
 use crate::backend::polling::PollingFlags;
 use crate::backend::registration::{ReactorError, Register, Registration};
-use crate::backend::runner::Runner;
 use crate::contain::contained;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -13,7 +13,7 @@ use core::task::Waker;
 /// A task that waits at the watch of a reactor; leaves when dropped.
 #[derive(Debug)]
 pub(crate) struct ReactorWaiter<'a> {
-    runner: &'a Arc<dyn Runner>,
+    backend: &'a Arc<dyn SharedBackend>,
     reactors: &'a Reactors,
     watch: Arc<Watch>,
     /// The number of the task at its watch.
@@ -27,7 +27,7 @@ impl<'a> ReactorWaiter<'a> {
     ///
     /// The caller has set the waker of the handle, and looks at the drive lock afterwards.
     pub(crate) fn join(
-        runner: &'a Arc<dyn Runner>,
+        backend: &'a Arc<dyn SharedBackend>,
         reactors: &'a Reactors,
         waker: &Waker,
         interests: &PollingFlags,
@@ -36,12 +36,12 @@ impl<'a> ReactorWaiter<'a> {
     ) -> Result<Self, ReactorError> {
         // User code, which may panic: there is nothing to undo yet.
         let (kept, for_reports) = (waker.clone(), waker.clone());
-        let make = || make().map(|made| Watch::new(runner, made, register, interests));
+        let make = || make().map(|made| Watch::new(backend, made, register, interests));
         let (watch, task, is_new) = Self::join_watch(reactors, register, make)?;
-        runner.waiters().add_at_handle();
-        runner.waiters().attendance.add_task();
+        backend.waiters().add_at_handle();
+        backend.waiters().attendance.add_task();
         let this = Self {
-            runner,
+            backend,
             reactors,
             watch,
             task,
@@ -49,7 +49,7 @@ impl<'a> ReactorWaiter<'a> {
         };
         this.set_waker(for_reports);
         if is_new && this.watch.arm() {
-            runner.waiters().signal();
+            backend.waiters().signal();
         }
         // It may have failed before this task's waker was there to be woken.
         this.watch.check()?;
@@ -119,11 +119,11 @@ impl<'a> ReactorWaiter<'a> {
             self.set_waker(waker.clone());
         }
         let (read, write) = interests.get();
-        if self.runner.interests().is_none() && self.watch.interests.get() != (read, write) {
+        if self.backend.interests().is_none() && self.watch.interests.get() != (read, write) {
             self.watch.interests.set_read(read);
             self.watch.interests.set_write(write);
             if self.watch.arm() {
-                self.runner.waiters().signal();
+                self.backend.waiters().signal();
             }
         }
         Ok(())
@@ -137,7 +137,7 @@ impl Drop for ReactorWaiter<'_> {
             (tasks.wakers.leave(self.task), tasks.end_if_last())
         };
         let before = last.then(|| self.reactors.remove(&self.watch));
-        let waiters = self.runner.waiters();
+        let waiters = self.backend.waiters();
         waiters.attendance.remove_task();
         waiters.remove_at_handle();
         contained(|| drop((waker, before)));

@@ -1,9 +1,9 @@
 //! [`Watch`]: a registration of the handle with one reactor.
 
+use crate::backend::drive::{Rounds, SharedBackend, When};
 use crate::backend::drive_lock::HandleReady;
 use crate::backend::polling::PollingFlags;
 use crate::backend::registration::{ReactorError, Register, Registration};
-use crate::backend::runner::{Rounds, Runner, When};
 use crate::backend::task_wakers::{Taken, TaskWakers};
 use crate::backend::waiters::Waiters;
 use crate::contain::contained;
@@ -17,7 +17,7 @@ use core::task::{Context, Poll, Waker};
 
 /// A handle watched by one reactor.
 pub(crate) struct Watch {
-    runner: Weak<dyn Runner>,
+    backend: Weak<dyn SharedBackend>,
     registration: Box<dyn Registration>,
     /// The address of the function that made the registration: it tells integrations apart, which
     /// may use different reactors on one thread.
@@ -60,17 +60,17 @@ impl Wake for Trigger {
 
 impl Watch {
     pub(super) fn new(
-        runner: &Arc<dyn Runner>,
+        backend: &Arc<dyn SharedBackend>,
         registration: Box<dyn Registration>,
         register: Register,
         interests: &PollingFlags,
     ) -> Arc<Self> {
-        let interests = match runner.interests() {
+        let interests = match backend.interests() {
             Some(shared) => shared.clone(),
             None => Arc::new(interests.clone()),
         };
         Arc::new_cyclic(|watch| Self {
-            runner: Arc::downgrade(runner),
+            backend: Arc::downgrade(backend),
             registration,
             integration: register as usize,
             interests,
@@ -91,17 +91,17 @@ impl Watch {
             // recurse here.
             return;
         }
-        let Some(runner) = self.runner.upgrade() else {
+        let Some(backend) = self.backend.upgrade() else {
             return;
         };
-        let waiters = runner.waiters();
+        let waiters = backend.waiters();
         match waiters.drive_lock().handle_ready() {
-            HandleReady::Dead => return runner.wake_all(),
+            HandleReady::Dead => return backend.wake_all(),
             HandleReady::Locked if self.leave_unarmed(waiters) => return,
             HandleReady::Locked | HandleReady::Free => {}
         }
         let _ = self.arm();
-        let _ = runner.drive(When::Always, &mut Rounds::new());
+        let _ = backend.drive(When::Always, &mut Rounds::new());
     }
 
     /// Leaves arming to the holder of the drive lock (R4). Returns `false` when there is no holder
@@ -134,8 +134,8 @@ impl Watch {
 
     /// Drives the backend if an event is pending.
     pub(super) fn drive_signalled(&self) {
-        if let Some(runner) = self.runner.upgrade() {
-            let _ = runner.drive(When::Signalled, &mut Rounds::new());
+        if let Some(backend) = self.backend.upgrade() {
+            let _ = backend.drive(When::Signalled, &mut Rounds::new());
         }
     }
 
@@ -162,8 +162,8 @@ impl Watch {
         }
         self.arming.store(0, Ordering::Release);
         // It has fired since the last attempt, so it is not armed now (R4).
-        if let Some(runner) = self.runner.upgrade() {
-            self.mark_unarmed(runner.waiters());
+        if let Some(backend) = self.backend.upgrade() {
+            self.mark_unarmed(backend.waiters());
         }
         true
     }

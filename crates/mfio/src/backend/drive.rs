@@ -1,4 +1,5 @@
-//! [`Runner`]: a shared backend as its drivers see it; [`DriveGuard`]: the drive lock, held.
+//! Driving a shared backend: its interface [`SharedBackend`], the held drive lock [`DriveGuard`], and
+//! the budget of polls [`Rounds`].
 
 #![allow(unsafe_code)]
 
@@ -44,7 +45,7 @@ impl Rounds {
 /// so the bound is high; it exists for reactors that fire without a reason.
 pub(crate) const UNARMED_RUNS: u32 = 4096;
 
-/// The result of [`Runner::drive`].
+/// The result of [`SharedBackend::drive`].
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
@@ -66,8 +67,8 @@ pub(crate) enum When {
     Signalled,
 }
 
-/// A shared backend as its drivers see it, its type erased.
-pub(crate) trait Runner: Send + Sync {
+/// The block of a shared backend, with its type erased: the operations of its drivers.
+pub(crate) trait SharedBackend: Send + Sync {
     fn waiters(&self) -> &Arc<Waiters>;
     /// Returns whether the backend is polled after each poll of a user's future, signalled or not.
     fn eager(&self) -> bool;
@@ -95,27 +96,27 @@ pub(crate) trait Runner: Send + Sync {
 }
 
 /// The drive lock, held; unlocked when dropped, unwinding included.
-pub(crate) struct DriveGuard<'a>(Option<&'a dyn Runner>);
+pub(crate) struct DriveGuard<'a>(Option<&'a dyn SharedBackend>);
 
 impl<'a> DriveGuard<'a> {
     /// # Safety
     ///
-    /// The caller has just locked the drive lock of `runner` and gives it up to this guard.
-    pub(crate) unsafe fn of_locked(runner: &'a dyn Runner) -> Self {
-        Self(Some(runner))
+    /// The caller has just locked the drive lock of `backend` and gives it up to this guard.
+    pub(crate) unsafe fn of_locked(backend: &'a dyn SharedBackend) -> Self {
+        Self(Some(backend))
     }
 
     /// Locks the drive lock if it is free and the backend alive.
-    pub(crate) fn try_lock(runner: &'a dyn Runner) -> Result<Self, LockError> {
-        runner.waiters().drive_lock().try_lock()?;
+    pub(crate) fn try_lock(backend: &'a dyn SharedBackend) -> Result<Self, LockError> {
+        backend.waiters().drive_lock().try_lock()?;
         // SAFETY: locked just now.
-        Ok(unsafe { Self::of_locked(runner) })
+        Ok(unsafe { Self::of_locked(backend) })
     }
 
     pub(crate) fn poll_once(&mut self) {
-        if let Some(runner) = self.0 {
+        if let Some(backend) = self.0 {
             // SAFETY: this guard holds the lock.
-            unsafe { runner.poll_once() }
+            unsafe { backend.poll_once() }
         }
     }
 
@@ -127,16 +128,16 @@ impl<'a> DriveGuard<'a> {
 
 impl Drop for DriveGuard<'_> {
     fn drop(&mut self) {
-        if let Some(runner) = self.0.take() {
+        if let Some(backend) = self.0.take() {
             // SAFETY: this guard holds the lock, and ends here.
-            unsafe { runner.unlock() }
+            unsafe { backend.unlock() }
         }
     }
 }
 
-impl fmt::Debug for dyn Runner {
+impl fmt::Debug for dyn SharedBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runner")
+        f.debug_struct("SharedBackend")
             .field("waiters", self.waiters())
             .finish_non_exhaustive()
     }
