@@ -128,7 +128,7 @@ where
     let unwinding = Unwinding(attendance);
     let (output, progress, waited) = poll_until_ready(object, sharing, future, parker());
     core::mem::forget(unwinding);
-    if waited || progress != Progress::Unneeded || waiters.drive_lock().has_event() {
+    if waited || progress != Progress::NotPolled || waiters.drive_lock().has_event() {
         // Operations of others may be in flight, or were sent when the future was dropped (A2).
         attendance.left();
     }
@@ -156,7 +156,7 @@ where
         // Operations that it sent are submitted, whether it is ready or not.
         let progress = sharing.drive(sharing.when_polled());
         match (output, progress) {
-            (Poll::Ready(output), Progress::Again) => {
+            (Poll::Ready(output), Progress::BudgetSpent) => {
                 // An operation may have been queued after the last round; it must not wait for a
                 // driver that never comes.
                 sharing.drive_owed();

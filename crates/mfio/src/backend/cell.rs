@@ -119,7 +119,7 @@ impl<B: ?Sized> Core<B> {
             }
             // SAFETY: the drive lock is still held, for good, by the caller (L4).
             Unlocked::Closed => drop(unsafe { self.take_backend() }),
-            Unlocked::Again => unreachable!("only asked for with rerun"),
+            Unlocked::Rerun => unreachable!("only asked for with rerun"),
         }
     }
 
@@ -237,7 +237,7 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
             refused => {
                 rounds.spend();
                 return match refused {
-                    Ok(_) => Progress::Unneeded,
+                    Ok(_) => Progress::NotPolled,
                     Err(LockError::Locked) => Progress::Idle,
                     Err(dead) => Progress::Dead(dead),
                 };
@@ -249,7 +249,7 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
             guard.poll_once();
             rounds.spend();
             let unlocked = lock.unlock(!rounds.are_spent() && lock.check().is_ok());
-            if unlocked == Unlocked::Again {
+            if unlocked == Unlocked::Rerun {
                 continue;
             }
             guard.disarm();
@@ -259,7 +259,7 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
                 return Progress::Dead(dead);
             }
             return match unlocked {
-                Unlocked::Free { event: true, .. } => Progress::Again,
+                Unlocked::Free { event: true, .. } => Progress::BudgetSpent,
                 _ => Progress::Idle,
             };
         }

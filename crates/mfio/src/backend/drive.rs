@@ -49,12 +49,12 @@ pub(crate) const UNARMED_RUNS: u32 = 4096;
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// There was no event to drive for.
-    Unneeded,
+    /// The backend was not polled: no event is pending, or the holder of the drive lock sees it.
+    NotPolled,
     /// Nothing is left to do, or the holder of the drive lock will do it.
     Idle,
     /// The budget is spent with an event pending. Waiters have been woken; a task wakes itself.
-    Again,
+    BudgetSpent,
     /// The backend cannot be used any more.
     Dead(LockError),
 }

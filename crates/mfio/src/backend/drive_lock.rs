@@ -76,7 +76,7 @@ pub(crate) enum LockError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unlocked {
     /// Still locked: an event came. It has been consumed; poll again.
-    Again,
+    Rerun,
     /// Free. `contended`: wake a queued thread. `event`: one is pending, wake the waiters.
     Free { contended: bool, event: bool },
     /// Still locked, for good: the container is gone, drop the backend.
@@ -157,7 +157,7 @@ impl DriveLock {
             let (new, outcome) = if word & CLOSED != 0 {
                 return Unlocked::Closed;
             } else if rerun && word & EVENT != 0 {
-                (word & !EVENT, Unlocked::Again)
+                (word & !EVENT, Unlocked::Rerun)
             } else {
                 let free = Unlocked::Free {
                     contended: word & CONTENDED != 0,

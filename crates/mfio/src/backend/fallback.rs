@@ -152,7 +152,7 @@ impl Fallback {
             if self.lock().stopped || dead || waiters.attendance.others_drive() {
                 break;
             }
-            if !waiters.drive_lock().recheck() && progress != Progress::Again {
+            if !waiters.drive_lock().recheck() && progress != Progress::BudgetSpent {
                 let timeout = (!self.is_busy()).then_some(LINGER);
                 if !self.wait(handle, heard, timeout) && !self.is_busy() {
                     break;
@@ -160,7 +160,7 @@ impl Fallback {
             }
             // If this unwinds: a waker's panic leaves something to do, a backend's shows at the
             // next drive.
-            progress = Progress::Again;
+            progress = Progress::BudgetSpent;
             contained(|| progress = backend.drive(When::Always, &mut Rounds::new()));
             // The holder drains the handle, which is ready until then.
             locked = match waiters.drive_lock().still_locked() {

@@ -229,8 +229,8 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
         waiter.wait(&cx);
         match progress {
             Progress::Dead(why) => panic!("{}", explain(why)),
-            Progress::Unneeded | Progress::Idle if !waiters.drive_lock().recheck() => Tick::Idle,
-            Progress::Unneeded | Progress::Idle | Progress::Again => Tick::Again,
+            Progress::NotPolled | Progress::Idle if !waiters.drive_lock().recheck() => Tick::Idle,
+            Progress::NotPolled | Progress::Idle | Progress::BudgetSpent => Tick::Again,
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
     let output = future.poll(cx);
     let mut progress = sharing.backend().drive(when, &mut rounds);
     if output.is_ready() {
-        if progress == Progress::Again {
+        if progress == Progress::BudgetSpent {
             // An operation may have been queued after the last round; it must not wait for a driver
             // that never comes.
             sharing.drive_owed();
@@ -43,8 +43,8 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
     }
     loop {
         match progress {
-            Progress::Unneeded | Progress::Idle => {}
-            Progress::Again => break wait(cx),
+            Progress::NotPolled | Progress::Idle => {}
+            Progress::BudgetSpent => break wait(cx),
             Progress::Dead(why) => panic!("{}", explain(why)),
         }
         wait(cx);

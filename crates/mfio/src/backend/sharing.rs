@@ -68,7 +68,7 @@ impl Sharing {
             // The common case, without a virtual call.
             match self.waiters.drive_lock().needs_poll() {
                 Ok(true) => {}
-                Ok(false) => return Progress::Unneeded,
+                Ok(false) => return Progress::NotPolled,
                 Err(dead) => return Progress::Dead(dead),
             }
         }

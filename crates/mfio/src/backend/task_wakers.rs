@@ -198,8 +198,8 @@ mod tests {
     /// A task that arms itself again as it is woken does not keep the loop going.
     #[test]
     fn waking_ends_though_tasks_arm_themselves_again() {
-        struct Again(Arc<Lock<TaskWakers>>, AtomicUsize);
-        impl Wake for Again {
+        struct JoinsAgain(Arc<Lock<TaskWakers>>, AtomicUsize);
+        impl Wake for JoinsAgain {
             fn wake(self: Arc<Self>) {
                 self.1.fetch_add(1, Ordering::Relaxed);
                 let waker = Waker::from(self.clone());
@@ -212,7 +212,7 @@ mod tests {
             }
         }
         let tasks = Arc::new(armed(100, Waker::noop()));
-        let again = Arc::new(Again(tasks.clone(), AtomicUsize::new(0)));
+        let again = Arc::new(JoinsAgain(tasks.clone(), AtomicUsize::new(0)));
         for task in 0..100 {
             let waker = Waker::from(again.clone());
             let before = tasks.lock().arm(task, waker);

@@ -94,7 +94,7 @@ pub(crate) struct Entered {
 #[must_use]
 pub(crate) enum Leave {
     /// A wake arrived during the round and is consumed now: poll again, then leave again.
-    Again,
+    NextRound,
     /// Nothing happened; the next wake touches the descriptor.
     Left,
 }
@@ -121,7 +121,7 @@ pub(crate) fn leave_round(byte: &impl FlagByte, entered: &mut Entered) -> Leave 
     // Meanwhile `WOKEN` kept other wakes away from the descriptor; this round answers them all.
     entered.ours = byte.set(POLLING) & POLLING == 0;
     byte.clear(WOKEN);
-    Leave::Again
+    Leave::NextRound
 }
 
 /// Ends a round without another, whatever happened: the holder goes (yields, is dropped, unwinds).
@@ -173,7 +173,7 @@ mod tests {
         let byte = AtomicU8::new(0);
         let mut entered = enter_round(&byte);
         assert!(!wake(&byte) && !wake(&byte));
-        assert_eq!(leave_round(&byte, &mut entered), Leave::Again);
+        assert_eq!(leave_round(&byte, &mut entered), Leave::NextRound);
         assert_eq!(byte.load(Relaxed), POLLING);
         assert_eq!(leave_round(&byte, &mut entered), Leave::Left);
         assert_eq!(byte.load(Relaxed), 0);
@@ -185,7 +185,7 @@ mod tests {
             let byte = AtomicU8::new(others);
             let mut entered = enter_round(&byte);
             assert!(!wake(&byte));
-            assert_eq!(leave_round(&byte, &mut entered), Leave::Again);
+            assert_eq!(leave_round(&byte, &mut entered), Leave::NextRound);
             assert_eq!(leave_round(&byte, &mut entered), Leave::Left);
             let mut entered = enter_round(&byte);
             assert!(!abandon(&byte, &mut entered) && !abandon(&byte, &mut entered));
@@ -290,7 +290,7 @@ mod loom_models {
                             break 'done;
                         }
                         match leave_round(&model.byte, &mut entered) {
-                            Leave::Again => {}
+                            Leave::NextRound => {}
                             Leave::Left => break,
                         }
                     }

@@ -117,7 +117,7 @@ impl<'a> Round<'a> {
     fn leave_or_repeat(&mut self) -> bool {
         self.0
             .as_mut()
-            .is_some_and(|(byte, entered)| leave_round(*byte, entered) == Leave::Again)
+            .is_some_and(|(byte, entered)| leave_round(*byte, entered) == Leave::NextRound)
     }
 }
 

@@ -65,7 +65,7 @@ impl World {
         loop {
             self.poll();
             match self.lock.unlock(true) {
-                Unlocked::Again => {}
+                Unlocked::Rerun => {}
                 _ => return,
             }
         }

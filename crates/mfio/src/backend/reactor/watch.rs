@@ -27,7 +27,7 @@ pub(crate) struct Watch {
     armed: PollingFlags,
     /// Left unarmed (R4); counted in [`Waiters::unarmed`].
     unarmed: AtomicBool,
-    /// [`ARMING`] and [`AGAIN`].
+    /// [`ARMING`] and [`REARM`].
     arming: AtomicU8,
     failed: AtomicBool,
     error: Lock<Option<ReactorError>>,
@@ -37,8 +37,8 @@ pub(crate) struct Watch {
 
 /// A thread is arming the registration.
 const ARMING: u8 = 1;
-/// The trigger fired meanwhile.
-const AGAIN: u8 = 2;
+/// The trigger fired, or another thread asked to arm, since the last attempt began.
+const REARM: u8 = 2;
 /// Upper bound on attempts to arm in a row, for a registration that fires whenever it is armed.
 const ARMS: u32 = 16;
 
@@ -86,7 +86,7 @@ impl Watch {
 
     /// Drives the backend: the reactor reports that the handle is ready.
     fn on_ready(&self) {
-        if self.arming.fetch_or(AGAIN, Ordering::AcqRel) & ARMING != 0 {
+        if self.arming.fetch_or(REARM, Ordering::AcqRel) & ARMING != 0 {
             // The thread that is arming sees it. A reactor that fires within `poll_ready` would
             // recurse here.
             return;
@@ -141,7 +141,7 @@ impl Watch {
 
     /// Asks the reactor to fire once more. Returns whether the handle is ready already.
     pub(super) fn arm(&self) -> bool {
-        if self.arming.fetch_or(ARMING | AGAIN, Ordering::AcqRel) & ARMING != 0 {
+        if self.arming.fetch_or(ARMING | REARM, Ordering::AcqRel) & ARMING != 0 {
             return false;
         }
         let mut ready = false;
@@ -149,7 +149,7 @@ impl Watch {
         for _ in 0..ARMS {
             // Clears the events before this attempt, and the requests of other threads that found
             // this one here.
-            self.arming.fetch_and(!AGAIN, Ordering::AcqRel);
+            self.arming.fetch_and(!REARM, Ordering::AcqRel);
             ready |= self.attempt() || !first;
             first = false;
             if self
