@@ -286,7 +286,7 @@ impl fmt::Debug for Attendance {
 
 #[cfg(all(test, mfio_loom))]
 mod loom_models {
-    use super::super::drive_lock::Signalled;
+    use super::super::drive_lock::SignalAction;
     use super::*;
 
     /// Counts the threads that would have been started.
@@ -317,7 +317,8 @@ mod loom_models {
             attendance.add_task();
             let driver = attendance.clone();
             let leaves = loom::thread::spawn(move || driver.remove_task());
-            if attendance.drive_lock.signal() == Signalled::WakeWaiters && attendance.waiting() == 0
+            if attendance.drive_lock.signal() == SignalAction::WakeWaiters
+                && attendance.waiting() == 0
             {
                 let _ = attendance.attend();
             }

@@ -1,7 +1,7 @@
 //! Threads that block on a future of a backend.
 //!
 //! On a shared backend a thread polls its user's future without the drive lock. To wait it locks
-//! and stays parked with the lock held: it is the holder that watches the handle, and every event
+//! and stays parked with the lock held: it is the holder that watches the handle, and every signal
 //! unparks it. If another thread is parked so already, it queues for the lock; each unlock wakes
 //! one thread of the queue, so one thread watches and the others sleep.
 
@@ -128,7 +128,7 @@ where
     let unwinding = Unwinding(attendance);
     let (output, progress, waited) = poll_until_ready(object, sharing, future, parker());
     core::mem::forget(unwinding);
-    if waited || progress != Progress::NotPolled || waiters.drive_lock().has_event() {
+    if waited || progress != Progress::NotPolled || waiters.drive_lock().is_signalled() {
         // Operations of others may be in flight, or were sent when the future was dropped (A2).
         attendance.left();
     }
@@ -159,7 +159,7 @@ where
             (Poll::Ready(output), Progress::BudgetSpent) => {
                 // An operation may have been queued after the last round; it must not wait for a
                 // driver that never comes.
-                sharing.drive_owed();
+                sharing.drive_if_signalled();
                 return (output, progress, waited);
             }
             (Poll::Ready(output), _) => return (output, progress, waited),
@@ -214,7 +214,7 @@ fn wait<H: Pollable, B: IoBackend<H> + ?Sized>(
                     if asked_to_drive {
                         // The request is for the next thread that locks; this one polls its future
                         // instead (W3).
-                        let _ = sharing.drive(When::Signalled);
+                        let _ = sharing.drive(When::IfSignalled);
                         waiters.wake_thread();
                     }
                     return;
@@ -256,7 +256,7 @@ fn wait_locked<H: Pollable, B: IoBackend<H> + ?Sized>(
         // They queued before this thread had the lock; its unlock must wake one of them.
         let _ = lock.contend();
     }
-    // Locking consumed the event for which the lock may have been free.
+    // Locking consumed the signal for which the lock may have been free.
     guard.poll_once();
     while lock.check().is_ok() && !parker.take_woken() {
         let woken = match handle {

@@ -12,7 +12,7 @@
 #![allow(unsafe_code)]
 
 use super::drive::{DriveGuard, Progress, Rounds, SharedBackend, UNARMED_RUNS, When};
-use super::drive_lock::{LockError, Signalled, Unlocked};
+use super::drive_lock::{LockError, SignalAction, Unlocked};
 use super::polling::PollingFlags;
 use super::reactor::Reactors;
 use super::reentry::Blocked;
@@ -108,11 +108,14 @@ impl<B: ?Sized> Core<B> {
     /// Wakes the parties that are next after the drive lock was unlocked.
     fn after_unlock(&self, unlocked: Unlocked) {
         match unlocked {
-            Unlocked::Free { contended, event } => {
+            Unlocked::Free {
+                contended,
+                signalled,
+            } => {
                 if contended {
                     self.waiters.wake_thread();
                 }
-                if event {
+                if signalled {
                     self.waiters.wake_waiters();
                 }
                 self.reactors.rearm(&self.waiters, self.interests.is_some());
@@ -126,7 +129,7 @@ impl<B: ?Sized> Core<B> {
     /// Unlocks for a `BackendHandle`. It polled the backend with a waker of its own, so the backend
     /// must be polled again.
     pub(crate) fn unlock_exclusive(&self) {
-        // A wake that was only recorded becomes the event: its flag would keep later wakes from the
+        // A wake that was only recorded becomes a signal: its flag would keep later wakes from the
         // descriptor.
         if let Some(flags) = &self.wake_flags {
             let _ = consume_wake(&**flags);
@@ -182,11 +185,11 @@ impl<B: Future<Output = ()> + Send + ?Sized> SharedBackend for Core<B> {
     fn drive(&self, when: When, rounds: &mut Rounds) -> Progress {
         let mut progress = self.drive_once(when, rounds);
         for _ in 0..UNARMED_RUNS {
-            // A registration that could not be armed wakes no party for the event that it left.
-            if matches!(progress, Progress::Dead(_)) || !self.waiters.has_undelivered_event() {
+            // A registration that could not be armed wakes no party for the signal that it left.
+            if matches!(progress, Progress::Dead(_)) || !self.waiters.has_undelivered_signal() {
                 break;
             }
-            progress = self.drive_once(When::Signalled, &mut Rounds::new());
+            progress = self.drive_once(When::IfSignalled, &mut Rounds::new());
         }
         progress
     }
@@ -229,7 +232,7 @@ impl<B: Future<Output = ()> + Send + ?Sized> SharedBackend for Core<B> {
 }
 
 impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
-    /// Locks, polls the backend while there are events and rounds, and unlocks.
+    /// Locks, polls the backend while there are signals and rounds, and unlocks.
     fn drive_once(&self, when: When, rounds: &mut Rounds) -> Progress {
         let lock = self.waiters.drive_lock();
         match self.lock(when) {
@@ -259,18 +262,20 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
                 return Progress::Dead(dead);
             }
             return match unlocked {
-                Unlocked::Free { event: true, .. } => Progress::BudgetSpent,
+                Unlocked::Free {
+                    signalled: true, ..
+                } => Progress::BudgetSpent,
                 _ => Progress::Idle,
             };
         }
     }
 
     /// Locks the drive lock. Returns `Ok(false)` when there is no reason to, or the holder will see
-    /// the event.
+    /// the signal.
     fn lock(&self, when: When) -> Result<bool, LockError> {
         let lock = self.waiters.drive_lock();
-        if when == When::Signalled {
-            return lock.try_lock_for_event();
+        if when == When::IfSignalled {
+            return lock.try_lock_if_signalled();
         }
         loop {
             match lock.try_lock() {
@@ -278,14 +283,14 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
                 Err(LockError::Locked) => match lock.signal() {
                     // The event may be an old one, which its holder has passed on by unlocking
                     // meanwhile.
-                    Signalled::Seen if lock.still_locked() => return Ok(false),
-                    Signalled::Seen => {}
-                    Signalled::UnparkHolder => {
+                    SignalAction::Nothing if lock.still_locked() => return Ok(false),
+                    SignalAction::Nothing => {}
+                    SignalAction::UnparkHolder => {
                         self.waiters.unpark_holder();
                         return Ok(false);
                     }
                     // It was unlocked in between.
-                    Signalled::WakeWaiters => {}
+                    SignalAction::WakeWaiters => {}
                 },
                 Err(dead) => return Err(dead),
             }

@@ -362,14 +362,14 @@ impl<B: ?Sized> Drop for BackendHandle<'_, B> {
                 self.0.unlock_exclusive();
             }
         }
-        let owed = self.core.waiters.drive_lock().has_event();
+        let owed = self.core.waiters.drive_lock().is_signalled();
         let outer = Outer(self.core);
         self.nested = None;
         drop(outer);
         if let (true, Some(sharing)) = (owed, self.sharing) {
             // An operation was sent while this handle held the lock. Its sender may be gone, and no
             // other driver need come.
-            sharing.drive_owed();
+            sharing.drive_if_signalled();
         }
         self.core.waiters.attendance.left();
     }

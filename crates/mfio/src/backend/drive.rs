@@ -1,5 +1,5 @@
-//! Driving a shared backend: its interface [`SharedBackend`], the held drive lock [`DriveGuard`], and
-//! the budget of polls [`Rounds`].
+//! Driving a shared backend: its interface [`SharedBackend`], the held drive lock [`DriveGuard`],
+//! and the budget of polls [`Rounds`].
 
 #![allow(unsafe_code)]
 
@@ -13,8 +13,8 @@ use core::fmt;
 /// foreign loop, or one step of a thread. When it is spent, other tasks and events get their
 /// chance.
 ///
-/// Two things exceed it, both bounded: a future that is ready with an event pending, which drives
-/// once more, and events left with a registration that cannot be armed (see [`UNARMED_RUNS`]).
+/// Two things exceed it, both bounded: a future that is ready with a signal pending, which drives
+/// once more, and signals left with a registration that cannot be armed (see [`UNARMED_RUNS`]).
 #[derive(Debug)]
 pub(crate) struct Rounds(u32);
 
@@ -41,7 +41,7 @@ impl Rounds {
 }
 
 /// Upper bound on further runs, of one budget each, for a registration that cannot be armed because
-/// its handle is ready again each time. An event that is left after them waits for the next driver,
+/// its handle is ready again each time. A signal that is left after them waits for the next driver,
 /// so the bound is high; it exists for reactors that fire without a reason.
 pub(crate) const UNARMED_RUNS: u32 = 4096;
 
@@ -49,11 +49,11 @@ pub(crate) const UNARMED_RUNS: u32 = 4096;
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// The backend was not polled: no event is pending, or the holder of the drive lock sees it.
+    /// The backend was not polled: no signal is pending, or the holder of the drive lock sees it.
     NotPolled,
     /// Nothing is left to do, or the holder of the drive lock will do it.
     Idle,
-    /// The budget is spent with an event pending. Waiters have been woken; a task wakes itself.
+    /// The budget is spent with a signal pending. Waiters have been woken; a task wakes itself.
     BudgetSpent,
     /// The backend cannot be used any more.
     Dead(LockError),
@@ -63,8 +63,8 @@ pub(crate) enum Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
     Always,
-    /// If an event is pending.
-    Signalled,
+    /// If a signal is pending.
+    IfSignalled,
 }
 
 /// The block of a shared backend, with its type erased: the operations of its drivers.

@@ -8,7 +8,7 @@
 //!
 //! * **L1** LOCKED is set by exactly one party at a time, the *holder*, and cleared only by it.
 //!   Only the holder touches the backend.
-//! * **L2** When EVENT is set while LOCKED, the holder sees it before it unlocks:
+//! * **L2** When SIGNALLED is set while LOCKED, the holder sees it before it unlocks:
 //!   [`DriveLock::unlock`] and [`DriveLock::begin_park`] compare-exchange against the very word
 //!   that carries it. When it is set on a free lock, [`DriveLock::signal`] tells the caller to wake
 //!   the waiters.
@@ -25,8 +25,8 @@ const LOCKED: u32 = 1 << 0;
 /// The holder is a thread that is parked on the handle or on its parker: it looks again only when
 /// it is unparked.
 const HOLDER_PARKED: u32 = 1 << 1;
-/// The backend is to be polled.
-const EVENT: u32 = 1 << 2;
+/// The backend was signalled since its last poll began, so it must be polled.
+const SIGNALLED: u32 = 1 << 2;
 /// A thread has queued itself for the lock.
 const CONTENDED: u32 = 1 << 3;
 const FINISHED: u32 = 1 << 4;
@@ -42,9 +42,9 @@ pub(crate) struct DriveLock(AtomicU32);
 /// The next step of the party that signalled.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Signalled {
-    /// Nothing: the event was pending before, or the holder will see it.
-    Seen,
+pub(crate) enum SignalAction {
+    /// Nothing: the signal was pending before, or the holder will see it.
+    Nothing,
     /// Unpark the holder, a thread that is parked with the lock.
     UnparkHolder,
     /// Wake the waiters: the lock is free.
@@ -57,7 +57,7 @@ pub(crate) enum Signalled {
 pub(crate) enum HandleReady {
     /// The lock is free: take it.
     Free,
-    /// The holder will see to the event.
+    /// The holder will see to the signal.
     Locked,
     /// The backend cannot be polled any more.
     Dead,
@@ -75,10 +75,10 @@ pub(crate) enum LockError {
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unlocked {
-    /// Still locked: an event came. It has been consumed; poll again.
+    /// Still locked: a signal came. It has been consumed; poll again.
     Rerun,
-    /// Free. `contended`: wake a queued thread. `event`: one is pending, wake the waiters.
-    Free { contended: bool, event: bool },
+    /// Free. `contended`: wake a queued thread. `signalled`: a signal is pending, wake the waiters.
+    Free { contended: bool, signalled: bool },
     /// Still locked, for good: the container is gone, drop the backend.
     Closed,
 }
@@ -94,26 +94,26 @@ impl DriveLock {
         Self(AtomicU32::new(0))
     }
 
-    /// Sets EVENT, and returns what the caller must do about it (L2).
-    pub(crate) fn signal(&self) -> Signalled {
-        let before = self.0.fetch_or(EVENT, AcqRel);
-        if before & (EVENT | DEAD) != 0 {
-            Signalled::Seen
+    /// Sets SIGNALLED, and returns what the caller must do about it (L2).
+    pub(crate) fn signal(&self) -> SignalAction {
+        let before = self.0.fetch_or(SIGNALLED, AcqRel);
+        if before & (SIGNALLED | DEAD) != 0 {
+            SignalAction::Nothing
         } else if before & HOLDER_PARKED != 0 {
-            Signalled::UnparkHolder
+            SignalAction::UnparkHolder
         } else if before & LOCKED != 0 {
-            Signalled::Seen
+            SignalAction::Nothing
         } else {
-            Signalled::WakeWaiters
+            SignalAction::WakeWaiters
         }
     }
 
-    /// Locks and consumes EVENT.
+    /// Locks and consumes SIGNALLED.
     pub(crate) fn try_lock(&self) -> Result<(), LockError> {
         self.lock_if(0, LOCKED).map(|_| ())
     }
 
-    /// Locks for a `BackendHandle`, and consumes EVENT.
+    /// Locks for a `BackendHandle`, and consumes SIGNALLED.
     pub(crate) fn try_lock_exclusive(&self) -> Result<(), LockError> {
         self.lock_if(0, LOCKED | EXCLUSIVE).map(|_| ())
     }
@@ -123,9 +123,9 @@ impl DriveLock {
         self.0.load(Acquire) & EXCLUSIVE != 0
     }
 
-    /// Locks and consumes EVENT if there is an event. Returns `Ok(false)` when there is none.
-    pub(crate) fn try_lock_for_event(&self) -> Result<bool, LockError> {
-        self.lock_if(EVENT, LOCKED)
+    /// Locks and consumes SIGNALLED if there is a signal. Returns `Ok(false)` when there is none.
+    pub(crate) fn try_lock_if_signalled(&self) -> Result<bool, LockError> {
+        self.lock_if(SIGNALLED, LOCKED)
     }
 
     fn lock_if(&self, required: u32, set: u32) -> Result<bool, LockError> {
@@ -142,7 +142,7 @@ impl DriveLock {
             }
             match self
                 .0
-                .compare_exchange_weak(word, (word | set) & !EVENT, AcqRel, Acquire)
+                .compare_exchange_weak(word, (word | set) & !SIGNALLED, AcqRel, Acquire)
             {
                 Ok(_) => return Ok(true),
                 Err(now) => word = now,
@@ -150,18 +150,18 @@ impl DriveLock {
         }
     }
 
-    /// Unlocks, unless an event is pending and `rerun` is set.
+    /// Unlocks, unless a signal is pending and `rerun` is set.
     pub(crate) fn unlock(&self, rerun: bool) -> Unlocked {
         let mut word = self.0.load(Acquire);
         loop {
             let (new, outcome) = if word & CLOSED != 0 {
                 return Unlocked::Closed;
-            } else if rerun && word & EVENT != 0 {
-                (word & !EVENT, Unlocked::Rerun)
+            } else if rerun && word & SIGNALLED != 0 {
+                (word & !SIGNALLED, Unlocked::Rerun)
             } else {
                 let free = Unlocked::Free {
                     contended: word & CONTENDED != 0,
-                    event: word & EVENT != 0 && word & DEAD == 0,
+                    signalled: word & SIGNALLED != 0 && word & DEAD == 0,
                 };
                 (
                     word & !(LOCKED | HOLDER_PARKED | CONTENDED | EXCLUSIVE),
@@ -175,15 +175,15 @@ impl DriveLock {
         }
     }
 
-    /// Announces that the holder is about to park. Returns `false` when an event came, which is
+    /// Announces that the holder is about to park. Returns `false` when a signal came, which is
     /// consumed: poll first.
     #[must_use]
     pub(crate) fn begin_park(&self) -> bool {
         let mut word = self.0.load(Acquire);
         loop {
-            let (new, parks) = match word & EVENT {
+            let (new, parks) = match word & SIGNALLED {
                 0 => (word | HOLDER_PARKED, true),
-                _ => (word & !EVENT, false),
+                _ => (word & !SIGNALLED, false),
             };
             match self.0.compare_exchange_weak(word, new, AcqRel, Acquire) {
                 Ok(_) => return parks,
@@ -192,9 +192,9 @@ impl DriveLock {
         }
     }
 
-    /// Announces that the holder is back and will poll: events up to here are consumed.
+    /// Announces that the holder is back and will poll: signals up to here are consumed.
     pub(crate) fn end_park(&self) {
-        self.0.fetch_and(!(HOLDER_PARKED | EVENT), AcqRel);
+        self.0.fetch_and(!(HOLDER_PARKED | SIGNALLED), AcqRel);
     }
 
     /// Marks that a thread is queued for the lock. Returns whether a holder is there to wake that
@@ -206,14 +206,14 @@ impl DriveLock {
     }
 
     /// Looks again after a waiter has registered. Returns whether it must act instead of waiting:
-    /// an event is pending on a free lock, or the backend is dead.
+    /// a signal is pending on a free lock, or the backend is dead.
     #[must_use]
     pub(crate) fn recheck(&self) -> bool {
         let word = self.0.fetch_or(0, AcqRel);
-        word & DEAD != 0 || (word & EVENT != 0 && word & LOCKED == 0)
+        word & DEAD != 0 || (word & SIGNALLED != 0 && word & LOCKED == 0)
     }
 
-    /// Records a reactor's readiness event: sets EVENT, unless the holder is parked on the same
+    /// Records a reactor's readiness event: sets SIGNALLED, unless the holder is parked on the same
     /// handle and sees it itself.
     pub(crate) fn handle_ready(&self) -> HandleReady {
         let mut word = self.0.load(Acquire);
@@ -221,8 +221,8 @@ impl DriveLock {
             let (new, outcome) = match word {
                 _ if word & DEAD != 0 => return HandleReady::Dead,
                 _ if word & HOLDER_PARKED != 0 => (word, HandleReady::Locked),
-                _ if word & LOCKED != 0 => (word | EVENT, HandleReady::Locked),
-                _ => (word | EVENT, HandleReady::Free),
+                _ if word & LOCKED != 0 => (word | SIGNALLED, HandleReady::Locked),
+                _ => (word | SIGNALLED, HandleReady::Free),
             };
             match self.0.compare_exchange_weak(word, new, AcqRel, Acquire) {
                 Ok(_) => return outcome,
@@ -244,10 +244,10 @@ impl DriveLock {
         self.0.load(Acquire) & (HOLDER_PARKED | EXCLUSIVE) != 0
     }
 
-    /// Returns whether an event is pending. A hint: it misses nothing that happened before on this
+    /// Returns whether a signal is pending. A hint: it misses nothing that happened before on this
     /// thread.
-    pub(crate) fn has_event(&self) -> bool {
-        self.0.load(Acquire) & EVENT != 0
+    pub(crate) fn is_signalled(&self) -> bool {
+        self.0.load(Acquire) & SIGNALLED != 0
     }
 
     /// Records that the backend completed. Called by the holder.
@@ -271,13 +271,13 @@ impl DriveLock {
         self.needs_poll().map(drop)
     }
 
-    /// Returns whether an event is pending, or an error when the backend cannot be polled any more.
+    /// Returns whether a signal is pending, or an error when the backend cannot be polled any more.
     pub(crate) fn needs_poll(&self) -> Result<bool, LockError> {
         let word = self.0.load(Acquire);
         if word & DEAD != 0 {
             Err(dead(word))
         } else {
-            Ok(word & EVENT != 0)
+            Ok(word & SIGNALLED != 0)
         }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
         if progress == Progress::BudgetSpent {
             // An operation may have been queued after the last round; it must not wait for a driver
             // that never comes.
-            sharing.drive_owed();
+            sharing.drive_if_signalled();
         }
         return output;
     }
@@ -56,7 +56,7 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
         if rounds.are_spent() {
             break;
         }
-        progress = sharing.backend().drive(When::Signalled, &mut rounds);
+        progress = sharing.backend().drive(When::IfSignalled, &mut rounds);
     }
     // The backend keeps waking itself: let the executor do something else in between.
     cx.waker().wake_by_ref();

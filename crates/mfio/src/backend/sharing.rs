@@ -64,7 +64,7 @@ impl Sharing {
     /// Drives the backend with a budget of its own.
     #[inline]
     pub(crate) fn drive(&self, when: When) -> Progress {
-        if when == When::Signalled {
+        if when == When::IfSignalled {
             // The common case, without a virtual call.
             match self.waiters.drive_lock().needs_poll() {
                 Ok(true) => {}
@@ -75,14 +75,14 @@ impl Sharing {
         self.backend.drive(when, &mut Rounds::new())
     }
 
-    /// Drives the backend for a pending event that nobody else may ever come for.
-    pub(crate) fn drive_owed(&self) {
+    /// Drives the backend for a pending signal that nobody else may ever come for.
+    pub(crate) fn drive_if_signalled(&self) {
         #[cfg(feature = "std")]
         if std::thread::panicking() {
-            // The next driver sees the event.
+            // The next driver sees the signal.
             return;
         }
-        let _ = self.drive(When::Signalled);
+        let _ = self.drive(When::IfSignalled);
     }
 
     pub(crate) fn waiters(&self) -> &Arc<Waiters> {
@@ -102,7 +102,7 @@ impl Sharing {
         if self.backend.eager() {
             When::Always
         } else {
-            When::Signalled
+            When::IfSignalled
         }
     }
 }

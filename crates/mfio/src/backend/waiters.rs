@@ -19,7 +19,7 @@
 //!   keeps nobody else asleep and unwinds no party that signals.
 
 use super::attendance::Attendance;
-use super::drive_lock::{DriveLock, Signalled};
+use super::drive_lock::{DriveLock, SignalAction};
 use super::task_wakers::{Taken, TaskWakers};
 use crate::contain::contained;
 use crate::lock::Lock;
@@ -81,9 +81,9 @@ impl Waiters {
     /// Records that the backend has something to do, and wakes a party that will poll it.
     pub(crate) fn signal(&self) {
         match self.drive_lock().signal() {
-            Signalled::Seen => {}
-            Signalled::UnparkHolder => self.unpark_holder(),
-            Signalled::WakeWaiters => self.wake_waiters(),
+            SignalAction::Nothing => {}
+            SignalAction::UnparkHolder => self.unpark_holder(),
+            SignalAction::WakeWaiters => self.wake_waiters(),
         }
     }
 
@@ -100,7 +100,7 @@ impl Waiters {
         };
     }
 
-    /// Wakes waiters for an event that is pending on a free drive lock: one thread, those at the
+    /// Wakes waiters for a signal that is pending on a free drive lock: one thread, those at the
     /// handle, and the tasks.
     pub(crate) fn wake_waiters(&self) {
         // W2.
@@ -187,11 +187,11 @@ impl Waiters {
         drop(old);
     }
 
-    /// Returns whether an event is pending that a registration left to the party that unlocks,
+    /// Returns whether a signal is pending that a registration left to the party that unlocks,
     /// because it could not be armed.
-    pub(crate) fn has_undelivered_event(&self) -> bool {
+    pub(crate) fn has_undelivered_signal(&self) -> bool {
         self.unarmed.load(Ordering::Acquire) != 0
-            && self.drive_lock().has_event()
+            && self.drive_lock().is_signalled()
             && !self.drive_lock().still_locked()
     }
 

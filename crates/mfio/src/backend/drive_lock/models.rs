@@ -53,13 +53,13 @@ impl World {
     }
 
     /// Queues without ordering of its own, so that only the lock's transitions order it.
-    fn send(&self, sender: usize) -> Signalled {
+    fn send(&self, sender: usize) -> SignalAction {
         self.queued[sender].store(1, Relaxed);
         self.lock.signal()
     }
 
     fn drive(&self) {
-        if self.lock.try_lock_for_event() != Ok(true) {
+        if self.lock.try_lock_if_signalled() != Ok(true) {
             return;
         }
         loop {
@@ -93,12 +93,12 @@ fn loom_a_signal_is_served_by_its_sender_or_by_the_holder() {
         let other = {
             let world = world.clone();
             thread::spawn(move || {
-                if world.send(1) == Signalled::WakeWaiters {
+                if world.send(1) == SignalAction::WakeWaiters {
                     world.drive();
                 }
             })
         };
-        if world.send(0) == Signalled::WakeWaiters {
+        if world.send(0) == SignalAction::WakeWaiters {
             world.drive();
         }
         other.join().unwrap();
@@ -106,7 +106,7 @@ fn loom_a_signal_is_served_by_its_sender_or_by_the_holder() {
     });
 }
 
-/// A thread that is parked with the lock is unparked for every event that it has not seen.
+/// A thread that is parked with the lock is unparked for every signal that it has not seen.
 #[test]
 fn loom_a_waiting_thread_is_rung() {
     model(|| {
@@ -114,9 +114,9 @@ fn loom_a_waiting_thread_is_rung() {
         let sender = {
             let world = world.clone();
             thread::spawn(move || match world.send(0) {
-                Signalled::UnparkHolder => world.unpark(),
-                // No thread was parked yet: the waiter finds the event when it locks.
-                Signalled::WakeWaiters | Signalled::Seen => {}
+                SignalAction::UnparkHolder => world.unpark(),
+                // No thread was parked yet: the waiter finds the signal when it locks.
+                SignalAction::WakeWaiters | SignalAction::Nothing => {}
             })
         };
         world.lock.try_lock().unwrap();
@@ -132,7 +132,7 @@ fn loom_a_waiting_thread_is_rung() {
     });
 }
 
-/// A task that registers and looks again misses no event.
+/// A task that registers and looks again misses no signal.
 #[test]
 fn loom_who_registers_and_looks_misses_nothing() {
     model(|| {
@@ -141,7 +141,7 @@ fn loom_who_registers_and_looks_misses_nothing() {
         let sender = {
             let (world, registered) = (world.clone(), registered.clone());
             thread::spawn(move || {
-                if world.send(0) == Signalled::WakeWaiters && registered.load(Relaxed) != 0 {
+                if world.send(0) == SignalAction::WakeWaiters && registered.load(Relaxed) != 0 {
                     world.unpark();
                 }
             })

@@ -91,17 +91,17 @@ impl Reactors {
         }
     }
 
-    /// Drives for an event that was left with a watch which could not be armed.
+    /// Drives for a signal that was left with a watch which could not be armed.
     pub(in crate::backend) fn drive_undelivered(&self, waiters: &Waiters) {
         #[cfg(feature = "std")]
         if std::thread::panicking() {
-            // The next driver sees the event.
+            // The next driver sees the signal.
             return;
         }
-        if waiters.has_undelivered_event()
+        if waiters.has_undelivered_signal()
             && let Some(watch) = self.look().0.iter().last()
         {
-            watch.drive_signalled();
+            watch.drive_if_signalled();
         }
     }
 }

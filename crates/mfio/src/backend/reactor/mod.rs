@@ -19,7 +19,7 @@
 //!   lock looked at after, by a read-modify-write of the lock's word; the holder looks for marks
 //!   after it has unlocked. So one of the two arms it. A registration is left unarmed, too, when it
 //!   fires again and again while it is armed: its handle is ready, and nobody drains it meanwhile.
-//!   Its event is then pending on the drive lock, so the party that left it unarmed drives, and
+//!   Its signal is then pending on the drive lock, so the party that left it unarmed drives, and
 //!   unlocks.
 //! * **R5** A reactor has one watch, also when two of its tasks join at once. Registrations are
 //!   made and queried outside the lock (W1), so other tasks may join meanwhile. A watch is inserted

@@ -132,10 +132,10 @@ impl Watch {
         due && !self.failed.load(Ordering::Acquire) && self.arm()
     }
 
-    /// Drives the backend if an event is pending.
-    pub(super) fn drive_signalled(&self) {
+    /// Drives the backend if a signal is pending.
+    pub(super) fn drive_if_signalled(&self) {
         if let Some(backend) = self.backend.upgrade() {
-            let _ = backend.drive(When::Signalled, &mut Rounds::new());
+            let _ = backend.drive(When::IfSignalled, &mut Rounds::new());
         }
     }
 
