@@ -8,7 +8,7 @@
 //! Invariants
 //!
 //! * **A1** A backend is driven by its waiters (W2), by a thread that is parked with the drive
-//!   lock, and by a thread that drives as soon as the future that it polls returns ([`is_inside`]).
+//!   lock, and by a thread that drives as soon as the future that it polls returns ([`is_driving`]).
 //!   A sender that finds none of them calls [`Attendance::attend`].
 //! * **A2** A party that stops driving calls [`Attendance::left`] once a sender can no longer find
 //!   it by A1. `left` then looks at the drive lock by a read-modify-write, as a signal is one; a
@@ -23,7 +23,7 @@
 )]
 
 use super::drive_lock::DriveLock;
-use super::reentry::is_inside;
+use super::reentry::is_driving;
 use crate::error::{Cause, ErrorKind};
 use crate::lock::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -173,7 +173,7 @@ impl Attendance {
     /// The reason why none will.
     #[inline]
     pub(crate) fn attend(&self) -> Result<(), Cause> {
-        if !self.is_configured() || self.waiting() != 0 || is_inside(self.id()) {
+        if !self.is_configured() || self.waiting() != 0 || is_driving(self.id()) {
             return Ok(());
         }
         self.attend_alone()
@@ -221,7 +221,7 @@ impl Attendance {
     pub(crate) fn yield_to_fallback(&self) -> bool {
         let may_hold = self.on_fallback.load(Ordering::Acquire)
             && !self.drive_lock.has_lasting_holder()
-            && !is_inside(self.id());
+            && !is_driving(self.id());
         #[cfg(feature = "std")]
         if may_hold {
             std::thread::yield_now();

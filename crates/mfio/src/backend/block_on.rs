@@ -11,7 +11,7 @@ use super::drive::{DriveGuard, Progress, Rounds, When, explain};
 use super::drive_lock::LockError;
 use super::io_backend::IoBackend;
 use super::polling::{Pollable, PollingHandle};
-use super::reentry::Blocked;
+use super::reentry::DriveScope;
 use super::sharing::Sharing;
 use super::waiters::{ThreadWaiter, Waiters};
 use super::with_backend::WithBackend;
@@ -114,7 +114,7 @@ where
 {
     let waiters = sharing.waiters();
     let attendance = &waiters.attendance;
-    let Some(_blocked) = Blocked::enter(waiters.id()) else {
+    let Some(_scope) = DriveScope::block_on(waiters.id()) else {
         panic!(
             "`block_on` within `block_on` of the same backend on the same thread: the outer call \
              cannot drive the backend while the inner one runs; await the future instead"

@@ -15,7 +15,7 @@ use super::drive::{DriveGuard, Progress, Rounds, SharedBackend, UNARMED_RUNS, Wh
 use super::drive_lock::{LockError, SignalAction, Unlocked};
 use super::polling::PollingFlags;
 use super::reactor::Reactors;
-use super::reentry::Blocked;
+use super::reentry::DriveScope;
 use super::waiters::Waiters;
 use super::wake_flags::consume_wake;
 use crate::sync::atomic::Ordering;
@@ -200,7 +200,7 @@ impl<B: Future<Output = ()> + Send + ?Sized> SharedBackend for Core<B> {
         let Some(backend) = (unsafe { self.backend() }) else {
             return;
         };
-        let _polling = Blocked::polling(self.waiters.id());
+        let _polling = DriveScope::poll(self.waiters.id());
         let mut cx = Context::from_waker(&self.waker);
         let _ = poll_recorded(&self.waiters, backend, &mut cx);
         // A wake during the round may have been drained by the backend together with others.

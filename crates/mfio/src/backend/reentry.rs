@@ -12,7 +12,7 @@ mod imp {
         /// The backend of the innermost `block_on` of this thread; 0: there is none.
         static INNERMOST: Cell<usize> = const { Cell::new(0) };
         /// The backends of the calls around it, outermost first. Rarely used.
-        static AROUND: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+        static OUTER: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
         /// The backend that this thread drives as soon as the task that it polls returns; 0: there
         /// is none.
         static POLLING_FOR: Cell<usize> = const { Cell::new(0) };
@@ -20,70 +20,70 @@ mod imp {
 
     /// Returns whether this thread drives the backend as soon as the future that it polls returns.
     #[inline]
-    pub(crate) fn is_inside(backend: usize) -> bool {
+    pub(crate) fn is_driving(backend: usize) -> bool {
         INNERMOST.get() == backend || POLLING_FOR.get() == backend
     }
 
-    /// A poll of a task's future after which this thread drives the backend.
+    /// The poll of a task's future, after which this thread drives the backend.
     #[derive(Debug)]
-    pub(crate) struct Inside {
-        around: usize,
+    pub(crate) struct TaskPollScope {
+        outer: usize,
     }
 
-    impl Inside {
+    impl TaskPollScope {
         pub(crate) fn enter(backend: usize) -> Self {
             Self {
-                around: POLLING_FOR.replace(backend),
+                outer: POLLING_FOR.replace(backend),
             }
         }
     }
 
-    impl Drop for Inside {
+    impl Drop for TaskPollScope {
         fn drop(&mut self) {
-            POLLING_FOR.set(self.around);
+            POLLING_FOR.set(self.outer);
         }
     }
 
-    /// A call of `block_on` on this thread, or a poll of a backend.
+    /// A call on this thread that drives a backend: `block_on`, or a poll of the backend.
     #[derive(Debug)]
-    pub(crate) struct Blocked {
-        around: usize,
+    pub(crate) struct DriveScope {
+        outer: usize,
         backend: usize,
     }
 
-    impl Blocked {
+    impl DriveScope {
         /// Enters `block_on` of a backend. Returns `None` when this thread is within one already.
         #[inline]
-        pub(crate) fn enter(backend: usize) -> Option<Self> {
-            let around = INNERMOST.get();
-            if around != 0 && !Self::nest(backend, around) {
+        pub(crate) fn block_on(backend: usize) -> Option<Self> {
+            let outer = INNERMOST.get();
+            if outer != 0 && !Self::nest(backend, outer) {
                 return None;
             }
             INNERMOST.set(backend);
-            Some(Self { around, backend })
+            Some(Self { outer, backend })
         }
 
         /// Enters a poll of a backend, or of a future that holds it: `block_on` in there could
         /// never end.
         #[inline]
-        pub(crate) fn polling(backend: usize) -> Self {
-            let around = INNERMOST.get();
-            if around != 0 && around != backend {
-                let _ = AROUND.try_with(|backends| backends.borrow_mut().push(around));
+        pub(crate) fn poll(backend: usize) -> Self {
+            let outer = INNERMOST.get();
+            if outer != 0 && outer != backend {
+                let _ = OUTER.try_with(|backends| backends.borrow_mut().push(outer));
             }
             INNERMOST.set(backend);
-            Self { around, backend }
+            Self { outer, backend }
         }
 
         #[cold]
-        fn nest(backend: usize, around: usize) -> bool {
+        fn nest(backend: usize, outer: usize) -> bool {
             // Gone in the destructors of thread-locals, where nesting is not detected.
-            AROUND
+            OUTER
                 .try_with(|backends| {
                     let mut backends = backends.borrow_mut();
-                    let fresh = backend != around && !backends.contains(&backend);
+                    let fresh = backend != outer && !backends.contains(&backend);
                     if fresh {
-                        backends.push(around);
+                        backends.push(outer);
                     }
                     fresh
                 })
@@ -91,12 +91,12 @@ mod imp {
         }
     }
 
-    impl Drop for Blocked {
+    impl Drop for DriveScope {
         #[inline]
         fn drop(&mut self) {
-            INNERMOST.set(self.around);
-            if self.around != 0 && self.around != self.backend {
-                let _ = AROUND.try_with(|backends| backends.borrow_mut().pop());
+            INNERMOST.set(self.outer);
+            if self.outer != 0 && self.outer != self.backend {
+                let _ = OUTER.try_with(|backends| backends.borrow_mut().pop());
             }
         }
     }
@@ -107,34 +107,34 @@ mod imp {
     /// Detects nothing: without threads that have an identity, re-entry shows as the user's parker
     /// parking for good.
     #[derive(Debug)]
-    pub(crate) struct Blocked(());
+    pub(crate) struct DriveScope(());
 
-    impl Blocked {
+    impl DriveScope {
         #[allow(
             clippy::unnecessary_wraps,
             reason = "the same signature as with threads"
         )]
-        pub(crate) fn enter(_backend: usize) -> Option<Self> {
+        pub(crate) fn block_on(_backend: usize) -> Option<Self> {
             Some(Self(()))
         }
 
-        pub(crate) fn polling(_backend: usize) -> Self {
+        pub(crate) fn poll(_backend: usize) -> Self {
             Self(())
         }
     }
 
-    pub(crate) fn is_inside(_backend: usize) -> bool {
+    pub(crate) fn is_driving(_backend: usize) -> bool {
         false
     }
 
     #[derive(Debug)]
-    pub(crate) struct Inside(());
+    pub(crate) struct TaskPollScope(());
 
-    impl Inside {
+    impl TaskPollScope {
         pub(crate) fn enter(_backend: usize) -> Self {
             Self(())
         }
     }
 }
 
-pub(crate) use imp::{Blocked, Inside, is_inside};
+pub(crate) use imp::{DriveScope, TaskPollScope, is_driving};

@@ -6,7 +6,7 @@
 
 use super::attendance::Present;
 use super::drive::{Progress, Rounds, When, explain};
-use super::reentry::Inside;
+use super::reentry::TaskPollScope;
 use super::sharing::Sharing;
 use super::waiters::TaskWaiter;
 use core::fmt;
@@ -65,7 +65,7 @@ pub(crate) fn poll_shared<F: Future + ?Sized>(
 
 /// A poll of a task that is not registered yet: a sender within it need not look for a driver (A1).
 struct FirstPoll<'a> {
-    inside: Option<Inside>,
+    scope: Option<TaskPollScope>,
     sharing: &'a Sharing,
     _present: Present<'a>,
 }
@@ -73,7 +73,7 @@ struct FirstPoll<'a> {
 impl<'a> FirstPoll<'a> {
     fn new(sharing: &'a Sharing) -> Self {
         Self {
-            inside: Some(Inside::enter(sharing.waiters().id())),
+            scope: Some(TaskPollScope::enter(sharing.waiters().id())),
             sharing,
             _present: Present::new(&sharing.waiters().attendance),
         }
@@ -82,7 +82,7 @@ impl<'a> FirstPoll<'a> {
 
 impl Drop for FirstPoll<'_> {
     fn drop(&mut self) {
-        self.inside = None;
+        self.scope = None;
         self.sharing.waiters().attendance.left();
     }
 }

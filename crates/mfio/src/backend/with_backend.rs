@@ -3,7 +3,7 @@
 use super::container::BackendHandle;
 use super::drive::{Rounds, explain};
 use super::drive_lock::LockError;
-use super::reentry::Blocked;
+use super::reentry::DriveScope;
 use super::wake_flags::{Entered, Leave, abandon, consume_wake, enter_round, leave_round};
 use alloc::sync::Arc;
 use core::fmt;
@@ -78,7 +78,7 @@ where
         if let Err(dead) = backend.check_layers() {
             panic!("{}", explain(dead));
         }
-        let _polling = Blocked::polling(backend.id());
+        let _polling = DriveScope::poll(backend.id());
         let mut round = Round::enter(this.wake_flags.as_deref());
         while !rounds.are_spent() {
             rounds.spend();
