@@ -10,10 +10,10 @@
 //! * **A1** A backend is driven by its waiters (W2), by a thread that is parked with the drive
 //!   lock, and by a thread that drives as soon as the future that it polls returns ([`is_driving`]).
 //!   A sender that finds none of them calls [`Attendance::attend`].
-//! * **A2** A party that stops driving calls [`Attendance::left`] once a sender can no longer find
-//!   it by A1. `left` then looks at the drive lock by a read-modify-write, as a signal is one; a
-//!   signal looks for drivers afterwards. So of a sender and a driver that leaves, one sees the
-//!   other.
+//! * **A2** A party that stops driving calls [`Attendance::driver_left`] once a sender can no
+//!   longer find it by A1. `driver_left` then looks at the drive lock by a read-modify-write, as a
+//!   signal is one; a signal looks for drivers afterwards. So of a sender and a driver that leaves,
+//!   one sees the other.
 #![cfg_attr(
     any(not(feature = "std"), not(unix), mfio_loom),
     allow(
@@ -156,7 +156,7 @@ impl Attendance {
     /// Ends what [`add_task`](Self::add_task) began (A2).
     pub(crate) fn remove_task(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.left();
+        self.driver_left();
     }
 
     #[cold]
@@ -176,11 +176,11 @@ impl Attendance {
         if !self.is_configured() || self.waiting() != 0 || is_driving(self.id()) {
             return Ok(());
         }
-        self.attend_alone()
+        self.attend_slow()
     }
 
     #[cold]
-    fn attend_alone(&self) -> Result<(), Cause> {
+    fn attend_slow(&self) -> Result<(), Cause> {
         if self.drive_lock.has_lasting_holder() {
             return Ok(());
         }
@@ -195,20 +195,20 @@ impl Attendance {
 
     /// Starts the fallback thread if a driver that has left leaves something to do (A2).
     #[inline]
-    pub(crate) fn left(&self) {
+    pub(crate) fn driver_left(&self) {
         if self.is_configured() && self.waiting() == 0 {
-            self.left_alone();
+            self.driver_left_slow();
         }
     }
 
     #[cold]
-    fn left_alone(&self) {
-        let owed = self.drive_lock.recheck();
+    fn driver_left_slow(&self) {
+        let signalled = self.drive_lock.recheck();
         if self.drive_lock.check().is_err() || self.drive_lock.has_lasting_holder() {
             return;
         }
         match self.policy() {
-            Some(Policy::Fallback(thread)) if owed || thread.is_busy() => {
+            Some(Policy::Fallback(thread)) if signalled || thread.is_busy() => {
                 // Where the system gives no thread, the next driver goes on.
                 let _ = thread.start();
             }

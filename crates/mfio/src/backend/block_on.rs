@@ -130,7 +130,7 @@ where
     core::mem::forget(unwinding);
     if waited || progress != Progress::NotPolled || waiters.drive_lock().is_signalled() {
         // Operations of others may be in flight, or were sent when the future was dropped (A2).
-        attendance.left();
+        attendance.driver_left();
     }
     output
 }
@@ -178,7 +178,7 @@ struct Unwinding<'a>(&'a Attendance);
 
 impl Drop for Unwinding<'_> {
     fn drop(&mut self) {
-        self.0.left();
+        self.0.driver_left();
     }
 }
 

@@ -362,16 +362,16 @@ impl<B: ?Sized> Drop for BackendHandle<'_, B> {
                 self.0.unlock_exclusive();
             }
         }
-        let owed = self.core.waiters.drive_lock().is_signalled();
+        let signalled = self.core.waiters.drive_lock().is_signalled();
         let outer = Outer(self.core);
         self.nested = None;
         drop(outer);
-        if let (true, Some(sharing)) = (owed, self.sharing) {
+        if let (true, Some(sharing)) = (signalled, self.sharing) {
             // An operation was sent while this handle held the lock. Its sender may be gone, and no
             // other driver need come.
             sharing.drive_if_signalled();
         }
-        self.core.waiters.attendance.left();
+        self.core.waiters.attendance.driver_left();
     }
 }
 

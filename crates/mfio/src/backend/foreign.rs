@@ -69,7 +69,7 @@ pub struct ForeignLoop<'a, B: ?Sized, Handle: Pollable = DefaultHandle> {
     /// The waker of the loop's futures, if there is a handle.
     futures: Option<Arc<FuturesWaker>>,
     /// The handle is to be made ready before the loop sleeps.
-    owed: bool,
+    wake_due: bool,
     waker: Waker,
     // Dropped before the count below, on which it relies.
     waiter: Option<TaskWaiter<'a>>,
@@ -175,7 +175,7 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
             backend,
             handle,
             futures,
-            owed: false,
+            wake_due: false,
             waker,
             waiter,
             _at_handle: at_handle,
@@ -204,8 +204,8 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
     pub fn tick(&mut self) -> Tick {
         let tick = self.drive();
         if let Some(futures) = &self.futures {
-            self.owed |= futures.woken.swap(false, Ordering::AcqRel);
-            if tick == Tick::Idle && core::mem::take(&mut self.owed) {
+            self.wake_due |= futures.woken.swap(false, Ordering::AcqRel);
+            if tick == Tick::Idle && core::mem::take(&mut self.wake_due) {
                 futures.handle.wake_by_ref();
             }
         }
@@ -225,7 +225,7 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
         let _ = sharing.backend().consume_wake();
         waiters.wake_consumed.store(false, Ordering::Relaxed);
         let progress = sharing.drive(When::Always);
-        self.owed |= waiters.wake_consumed.swap(false, Ordering::Relaxed);
+        self.wake_due |= waiters.wake_consumed.swap(false, Ordering::Relaxed);
         waiter.wait(&cx);
         match progress {
             Progress::Dead(why) => panic!("{}", explain(why)),

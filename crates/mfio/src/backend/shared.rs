@@ -83,7 +83,7 @@ impl<'a> FirstPoll<'a> {
 impl Drop for FirstPoll<'_> {
     fn drop(&mut self) {
         self.scope = None;
-        self.sharing.waiters().attendance.left();
+        self.sharing.waiters().attendance.driver_left();
     }
 }
 
