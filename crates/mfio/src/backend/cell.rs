@@ -11,7 +11,7 @@
 
 #![allow(unsafe_code)]
 
-use super::drive::{DriveGuard, Progress, Rounds, SharedBackend, UNARMED_RUNS, When};
+use super::drive::{DriveGuard, MAX_EXTRA_DRIVES, Progress, Rounds, SharedBackend, When};
 use super::drive_lock::{LockError, SignalAction, Unlocked};
 use super::polling::PollingFlags;
 use super::reactor::Reactors;
@@ -184,7 +184,7 @@ impl<B: Future<Output = ()> + Send + ?Sized> SharedBackend for Core<B> {
 
     fn drive(&self, when: When, rounds: &mut Rounds) -> Progress {
         let mut progress = self.drive_once(when, rounds);
-        for _ in 0..UNARMED_RUNS {
+        for _ in 0..MAX_EXTRA_DRIVES {
             // A registration that could not be armed wakes no party for the signal that it left.
             if matches!(progress, Progress::Dead(_)) || !self.waiters.has_undelivered_signal() {
                 break;

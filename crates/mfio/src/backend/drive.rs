@@ -14,7 +14,7 @@ use core::fmt;
 /// chance.
 ///
 /// Two things exceed it, both bounded: a future that is ready with a signal pending, which drives
-/// once more, and signals left with a registration that cannot be armed (see [`UNARMED_RUNS`]).
+/// once more, and signals left with a registration that cannot be armed (see [`MAX_EXTRA_DRIVES`]).
 #[derive(Debug)]
 pub(crate) struct Rounds(u32);
 
@@ -43,7 +43,7 @@ impl Rounds {
 /// Upper bound on further runs, of one budget each, for a registration that cannot be armed because
 /// its handle is ready again each time. A signal that is left after them waits for the next driver,
 /// so the bound is high; it exists for reactors that fire without a reason.
-pub(crate) const UNARMED_RUNS: u32 = 4096;
+pub(crate) const MAX_EXTRA_DRIVES: u32 = 4096;
 
 /// The result of [`SharedBackend::drive`].
 #[must_use]

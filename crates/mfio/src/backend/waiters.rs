@@ -39,8 +39,8 @@ pub(crate) struct Waiters {
     /// The number of waiters that are woken by way of the handle: tasks at reactors, and foreign
     /// loops.
     at_handle: AtomicUsize,
-    /// The number of registrations with reactors that are to be armed by the next unlock.
-    pub(crate) unarmed: AtomicUsize,
+    /// The number of registrations with reactors that the next unlock arms (R4).
+    pub(crate) rearms_pending: AtomicUsize,
     /// A wake of the handle was consumed, and with it perhaps the handle's readiness. Read by
     /// foreign loops only.
     pub(crate) wake_consumed: AtomicBool,
@@ -49,7 +49,7 @@ pub(crate) struct Waiters {
 #[derive(Default)]
 struct Lists {
     /// Makes the exported handle ready.
-    handle: Option<Arc<Waker>>,
+    handle_waker: Option<Arc<Waker>>,
     /// The holder of the drive lock, where it is parked on its parker because there is no handle.
     holder: Option<Arc<Parker>>,
     /// Threads that queue for the drive lock.
@@ -64,7 +64,7 @@ impl Waiters {
             attendance: Attendance::new(),
             lists: Lock::new(Lists::default()),
             at_handle: AtomicUsize::new(0),
-            unarmed: AtomicUsize::new(0),
+            rearms_pending: AtomicUsize::new(0),
             wake_consumed: AtomicBool::new(false),
         }
     }
@@ -89,13 +89,13 @@ impl Waiters {
 
     /// Unparks the thread that is parked with the drive lock.
     pub(crate) fn unpark_holder(&self) {
-        let (handle, thread) = {
+        let (handle_waker, thread) = {
             let lists = self.lists.lock();
-            (lists.handle.clone(), lists.holder.clone())
+            (lists.handle_waker.clone(), lists.holder.clone())
         };
-        let _ = match (thread, handle) {
+        let _ = match (thread, handle_waker) {
             (Some(thread), _) => contained(|| thread.request_drive()),
-            (None, Some(handle)) => contained(|| handle.wake_by_ref()),
+            (None, Some(waker)) => contained(|| waker.wake_by_ref()),
             (None, None) => false,
         };
     }
@@ -109,22 +109,22 @@ impl Waiters {
             let _ = self.attendance.attend();
             return;
         }
-        let (thread, handle, tasks) = {
+        let (thread, handle_waker, tasks) = {
             let mut lists = self.lists.lock();
             let thread = lists.threads.pop_front();
             let at_handle = self.at_handle.load(Ordering::Acquire) != 0;
-            let handle = if at_handle {
-                lists.handle.clone()
+            let handle_waker = if at_handle {
+                lists.handle_waker.clone()
             } else {
                 None
             };
-            (thread, handle, Taken::begin(&mut lists.tasks))
+            (thread, handle_waker, Taken::begin(&mut lists.tasks))
         };
         if let Some(thread) = thread {
-            self.ask_to_drive(&thread);
+            self.request_drive(&thread);
         }
-        if let Some(handle) = handle {
-            contained(|| handle.wake_by_ref());
+        if let Some(waker) = handle_waker {
+            contained(|| waker.wake_by_ref());
         }
         tasks.wake(|f| f(&mut self.lists.lock().tasks));
     }
@@ -142,18 +142,18 @@ impl Waiters {
             return false;
         }
         let thread = self.lists.lock().threads.pop_front();
-        thread.is_some_and(|thread| self.ask_to_drive(&thread))
+        thread.is_some_and(|thread| self.request_drive(&thread))
     }
 
     /// Asks a thread to drive that was just taken off the queue. If its parker, which may be the
     /// user's, panics, the next thread is asked instead. Returns `false` when none was left.
-    fn ask_to_drive(&self, thread: &Parker) -> bool {
+    fn request_drive(&self, thread: &Parker) -> bool {
         self.attendance.remove_thread();
-        contained(|| thread.request_drive()) || self.ask_next()
+        contained(|| thread.request_drive()) || self.request_next()
     }
 
     #[cold]
-    fn ask_next(&self) -> bool {
+    fn request_next(&self) -> bool {
         loop {
             let thread = self.lists.lock().threads.pop_front();
             let Some(thread) = thread else { return false };
@@ -173,10 +173,10 @@ impl Waiters {
     /// looks at the drive lock.
     pub(crate) fn set_handle_waker(&self, waker: &Waker) {
         let is_set = |old: &Arc<Waker>| old.will_wake(waker);
-        let same = self.lists.lock().handle.as_ref().is_some_and(is_set);
+        let same = self.lists.lock().handle_waker.as_ref().is_some_and(is_set);
         if !same {
             let waker = Arc::new(waker.clone());
-            let old = self.lists.lock().handle.replace(waker);
+            let old = self.lists.lock().handle_waker.replace(waker);
             drop(old);
         }
     }
@@ -190,7 +190,7 @@ impl Waiters {
     /// Returns whether a signal is pending that a registration left to the party that unlocks,
     /// because it could not be armed.
     pub(crate) fn has_undelivered_signal(&self) -> bool {
-        self.unarmed.load(Ordering::Acquire) != 0
+        self.rearms_pending.load(Ordering::Acquire) != 0
             && self.drive_lock().is_signalled()
             && !self.drive_lock().still_locked()
     }

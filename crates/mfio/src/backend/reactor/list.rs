@@ -76,10 +76,10 @@ impl Reactors {
         self.look().0.iter().for_each(|watch| watch.wake_tasks());
     }
 
-    /// Arms the watches that were left unarmed, or whose interests have changed. Called after each
-    /// unlock.
+    /// Arms the watches whose arming was deferred (R4), or whose interests have changed. Called
+    /// after each unlock.
     pub(in crate::backend) fn rearm(&self, waiters: &Waiters, interests_may_change: bool) {
-        if waiters.unarmed.load(Ordering::Acquire) == 0 && !interests_may_change {
+        if waiters.rearms_pending.load(Ordering::Acquire) == 0 && !interests_may_change {
             return;
         }
         let mut ready = false;

@@ -14,13 +14,13 @@
 //!   watch keeps the registration.
 //! * **R3** The registration is armed again before the backend is polled, so readiness that comes
 //!   in between fires again.
-//! * **R4** While another party holds the drive lock, the registration is left unarmed: its handle
-//!   may stay readable, and a level-triggered reactor would spin. It is marked first and the drive
-//!   lock looked at after, by a read-modify-write of the lock's word; the holder looks for marks
-//!   after it has unlocked. So one of the two arms it. A registration is left unarmed, too, when it
-//!   fires again and again while it is armed: its handle is ready, and nobody drains it meanwhile.
-//!   Its signal is then pending on the drive lock, so the party that left it unarmed drives, and
-//!   unlocks.
+//! * **R4** While another party holds the drive lock, arming is deferred to its unlock: the handle
+//!   may stay readable, and a level-triggered reactor would spin. The trigger marks the watch first
+//!   and looks at the drive lock after, by a read-modify-write of the lock's word; the holder looks
+//!   for marks after it has unlocked. So one of the two arms it. Arming is deferred, too, when the
+//!   registration fires again and again while it is armed: its handle is ready, and no party drains
+//!   it meanwhile. A signal is then pending on the drive lock, so the party that deferred it drives,
+//!   and unlocks.
 //! * **R5** A reactor has one watch, also when two of its tasks join at once. Registrations are
 //!   made and queried outside the lock (W1), so other tasks may join meanwhile. A watch is inserted
 //!   only if none was inserted since its maker looked. Otherwise the maker looks again, and drops

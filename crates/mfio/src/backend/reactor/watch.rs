@@ -25,8 +25,8 @@ pub(crate) struct Watch {
     pub(super) interests: Arc<PollingFlags>,
     /// The interests for which it was armed last.
     armed: PollingFlags,
-    /// Left unarmed (R4); counted in [`Waiters::unarmed`].
-    unarmed: AtomicBool,
+    /// Arming is deferred to the next unlock (R4); counted in [`Waiters::rearms_pending`].
+    rearm_pending: AtomicBool,
     /// [`ARMING`] and [`REARM`].
     arming: AtomicU8,
     failed: AtomicBool,
@@ -75,7 +75,7 @@ impl Watch {
             integration: register as usize,
             interests,
             armed: PollingFlags::new(),
-            unarmed: AtomicBool::new(false),
+            rearm_pending: AtomicBool::new(false),
             arming: AtomicU8::new(0),
             failed: AtomicBool::new(false),
             error: Lock::new(None),
@@ -97,7 +97,7 @@ impl Watch {
         let waiters = backend.waiters();
         match waiters.drive_lock().handle_ready() {
             HandleReady::Dead => return backend.wake_all(),
-            HandleReady::Locked if self.leave_unarmed(waiters) => return,
+            HandleReady::Locked if self.defer_rearm(waiters) => return,
             HandleReady::Locked | HandleReady::Free => {}
         }
         let _ = self.arm();
@@ -106,29 +106,29 @@ impl Watch {
 
     /// Leaves arming to the holder of the drive lock (R4). Returns `false` when there is no holder
     /// any more.
-    fn leave_unarmed(&self, waiters: &Waiters) -> bool {
-        self.mark_unarmed(waiters);
-        waiters.drive_lock().still_locked() || !self.take_unarmed(waiters)
+    fn defer_rearm(&self, waiters: &Waiters) -> bool {
+        self.set_rearm_pending(waiters);
+        waiters.drive_lock().still_locked() || !self.take_rearm_pending(waiters)
     }
 
-    fn mark_unarmed(&self, waiters: &Waiters) {
-        if !self.unarmed.swap(true, Ordering::AcqRel) {
-            waiters.unarmed.fetch_add(1, Ordering::AcqRel);
+    fn set_rearm_pending(&self, waiters: &Waiters) {
+        if !self.rearm_pending.swap(true, Ordering::AcqRel) {
+            waiters.rearms_pending.fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    fn take_unarmed(&self, waiters: &Waiters) -> bool {
-        let unarmed = self.unarmed.swap(false, Ordering::AcqRel);
-        if unarmed {
-            waiters.unarmed.fetch_sub(1, Ordering::AcqRel);
+    fn take_rearm_pending(&self, waiters: &Waiters) -> bool {
+        let pending = self.rearm_pending.swap(false, Ordering::AcqRel);
+        if pending {
+            waiters.rearms_pending.fetch_sub(1, Ordering::AcqRel);
         }
-        unarmed
+        pending
     }
 
-    /// Arms again if it was left unarmed, or if the interests have changed. Returns whether the
+    /// Arms again if arming was deferred, or if the interests have changed. Returns whether the
     /// handle is ready.
     pub(super) fn rearm(&self, waiters: &Waiters) -> bool {
-        let due = self.take_unarmed(waiters) || self.armed.get() != self.interests.get();
+        let due = self.take_rearm_pending(waiters) || self.armed.get() != self.interests.get();
         due && !self.failed.load(Ordering::Acquire) && self.arm()
     }
 
@@ -163,7 +163,7 @@ impl Watch {
         self.arming.store(0, Ordering::Release);
         // It has fired since the last attempt, so it is not armed now (R4).
         if let Some(backend) = self.backend.upgrade() {
-            self.mark_unarmed(backend.waiters());
+            self.set_rearm_pending(backend.waiters());
         }
         true
     }
