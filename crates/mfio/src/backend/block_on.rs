@@ -8,7 +8,7 @@
 use super::attendance::{Attendance, Present};
 use super::container::BackendHandle;
 use super::drive::{DriveGuard, Progress, Rounds, When, explain};
-use super::drive_lock::LockError;
+use super::drive_lock::{DriveLock, LockError};
 use super::io_backend::IoBackend;
 use super::polling::{Pollable, PollingHandle};
 use super::reentry::DriveScope;
@@ -259,18 +259,12 @@ fn wait_locked<H: Pollable, B: IoBackend<H> + ?Sized>(
     // Locking consumed the signal for which the lock may have been free.
     guard.poll_once();
     while lock.check().is_ok() && !parker.take_woken() {
-        let woken = match handle {
+        let reason = match handle {
             Some(handle) => wait_at_handle(object, waiters, parker, handle),
-            None => {
-                lock.begin_park() && {
-                    let reason = parker.park();
-                    lock.end_park();
-                    reason.woken
-                }
-            }
+            None => wait_at_parker(lock, parker),
         };
         guard.poll_once();
-        if woken {
+        if reason == WaitEnd::FutureWoken {
             break;
         }
     }
@@ -281,23 +275,51 @@ fn wait_locked<H: Pollable, B: IoBackend<H> + ?Sized>(
     }
 }
 
-/// Waits on the handle once, unless there is a reason not to. Returns whether the thread's future
-/// was woken, and consumes that wake.
+/// The reason for which a wait of the drive lock's holder ended.
+#[derive(PartialEq, Eq)]
+enum WaitEnd {
+    /// The thread's future was woken; that wake is consumed.
+    FutureWoken,
+    /// The backend may have something to do.
+    PollBackend,
+}
+
+impl WaitEnd {
+    fn of_wake(woken: bool) -> Self {
+        if woken {
+            Self::FutureWoken
+        } else {
+            Self::PollBackend
+        }
+    }
+}
+
+/// Waits on the parker once, unless a signal is pending.
+fn wait_at_parker(lock: &DriveLock, parker: &Parker) -> WaitEnd {
+    if !lock.begin_park() {
+        return WaitEnd::PollBackend;
+    }
+    let woken = parker.park().woken;
+    lock.end_park();
+    WaitEnd::of_wake(woken)
+}
+
+/// Waits on the handle once, unless there is a wake, a request to drive or a signal already.
 fn wait_at_handle<H: Pollable, B: IoBackend<H> + ?Sized>(
     object: &B,
     waiters: &Waiters,
     parker: &Parker,
     handle: &PollingHandle<'_, H>,
-) -> bool {
+) -> WaitEnd {
     if !parker.begin_handle_wait(&handle.waker) {
         // Either a wake, or a request to drive that came when the thread had the lock already.
         let _ = parker.take_drive();
-        return parker.take_woken();
+        return WaitEnd::of_wake(parker.take_woken());
     }
     if waiters.drive_lock().begin_park() {
         object.wait(handle, object.next_timeout());
         waiters.drive_lock().end_park();
     }
     parker.end_handle_wait();
-    false
+    WaitEnd::PollBackend
 }
