@@ -28,16 +28,18 @@ CEILINGS = {
     "lines over 100 columns": 104,
     "Rust files over 400 lines": 11,
     "functions over 70 lines": 0,
-    "files in circles of imports": 3,
-    "type names with two meanings": 3,
+    "files in circles of imports": 0,
+    "type names with two meanings": 0,
 }
 
 COLUMNS = 100
 FILE_LINES = 400
 FUNCTION_LINES = 70
 
-# Names of types that have one meaning wherever they are defined.
-SAME_MEANING = {"Sealed"}
+# Names of types that have one meaning wherever they are defined: the supertrait that keeps a trait
+# closed, and the waker that sets an event object. The latter is in `backend::handle` (it can be
+# closed, and shares wake flags) and in `backend::windows` (plain); both are public.
+SAME_MEANING = {"EventWaker", "Sealed"}
 TYPES = {"struct", "enum", "union", "trait", "type"}
 
 # ---- Reading -------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 use super::CAPACITY;
 use super::reading::copy;
 use super::seek::SeekFrom;
-use super::state::State;
+use super::state::CursorState;
 #[cfg(feature = "std")]
 use super::state_lock::StateGuard;
 use super::state_lock::{Half, LockHandle, StateLock};
@@ -108,7 +108,7 @@ impl<Io> Cursor<Io> {
 
     /// As [`new`](Self::new), with buffers of at most `bytes` bytes: the most that a call moves.
     pub fn with_capacity(io: Io, bytes: usize) -> Self {
-        let lock = StateLock::new(State::new(0, bytes));
+        let lock = StateLock::new(CursorState::new(0, bytes));
         let shared = CursorShared {
             waker: Waker::from(lock.clone()),
             lock: CloseOnDrop(lock),
@@ -183,7 +183,7 @@ impl<Io> Cursor<Io> {
         &self,
         half: Half,
         cx: &mut Context<'_>,
-        mut operation: impl FnMut(&Io, &mut State, &mut Context<'_>) -> Poll<R>,
+        mut operation: impl FnMut(&Io, &mut CursorState, &mut Context<'_>) -> Poll<R>,
     ) -> Poll<R> {
         // Here, because a pending operation is polled twice, which would use up a yield of its own.
         ready!(budget::poll(cx));

@@ -1,7 +1,7 @@
 //! [`BlockingCursor`] and [`BlockingByteStream`], for `std::io::{Read, Write, Seek}`.
 
 use super::reading::{Reading, copy};
-use super::state::{State, write_failure};
+use super::state::{CursorState, write_failure};
 use super::state_lock::Half;
 use super::{ByteStream, Cursor};
 use crate::backend::{IoBackend, IoBackendExt};
@@ -172,7 +172,7 @@ fn wait<Io: IoBackend, R>(io: &Io, poll: impl FnMut(&mut Context<'_>) -> Poll<R>
 }
 
 /// Waits for the accepted write of a cursor.
-fn settle<D, Io>(io: &Io, state: &mut State) -> Result<()>
+fn settle<D, Io>(io: &Io, state: &mut CursorState) -> Result<()>
 where
     D: Direction,
     Io: PacketIo<D> + IoBackend,

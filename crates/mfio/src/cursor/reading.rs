@@ -11,13 +11,13 @@ use core::task::{Context, Poll, ready};
 #[derive(Debug)]
 pub(super) struct Reading {
     store: Store,
-    stage: Stage,
+    state: ReadState,
     /// The error behind the bytes that came, for the read that follows them.
     failed: Option<Cause>,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum ReadState {
     Idle,
     Sent(InFlight<AlignedBuf, Read>),
     /// The bytes from `at` to `end`, at least one, are to be given out.
@@ -32,15 +32,15 @@ impl Reading {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             store: Store::new(limit),
-            stage: Stage::Idle,
+            state: ReadState::Idle,
             failed: None,
         }
     }
 
     /// Returns the bytes that came and were not given out.
     pub(super) fn held(&self) -> &[u8] {
-        match &self.stage {
-            Stage::Held { packet, at, end } => &packet.buffer()[*at..*end],
+        match &self.state {
+            ReadState::Held { packet, at, end } => &packet.buffer()[*at..*end],
             _ => &[],
         }
     }
@@ -49,7 +49,7 @@ impl Reading {
     /// overtake them.
     #[cfg(feature = "std")]
     pub(super) fn is_pending(&self) -> bool {
-        self.failed.is_some() || !matches!(self.stage, Stage::Idle)
+        self.failed.is_some() || !matches!(self.state, ReadState::Idle)
     }
 
     /// Waits until there are [held](Self::held) bytes; none at the end of the data. Sends a read of
@@ -65,16 +65,16 @@ impl Reading {
         P: Position,
         Io: PacketIo<Read, P> + ?Sized,
     {
-        if let Stage::Idle = self.stage {
+        if let ReadState::Idle = self.state {
             if let Some(cause) = self.failed.take() {
                 return Poll::Ready(Err(cause));
             }
             let len = self.store.clip(want);
             let (in_flight, view) = self.store.take(len)?.start_prefix(len);
             io.send_io(pos, view);
-            self.stage = Stage::Sent(in_flight);
+            self.state = ReadState::Sent(in_flight);
         }
-        if let Stage::Sent(in_flight) = &mut self.stage {
+        if let ReadState::Sent(in_flight) = &mut self.state {
             let ended = ready!(Pin::new(in_flight).poll(cx));
             return Poll::Ready(self.end(ended));
         }
@@ -84,9 +84,9 @@ impl Reading {
     /// Takes the bytes of a read that has ended.
     fn end(&mut self, Ended { packet, outcome }: Ended<AlignedBuf>) -> Result<(), Cause> {
         let end = outcome.good_prefix();
-        self.stage = Stage::Idle;
+        self.state = ReadState::Idle;
         if end != 0 {
-            self.stage = Stage::Held { packet, at: 0, end };
+            self.state = ReadState::Held { packet, at: 0, end };
             self.note(outcome.first_error());
             return Ok(());
         }
@@ -110,10 +110,11 @@ impl Reading {
 
     /// Removes the first `taken` of the held bytes.
     pub(super) fn consume(&mut self, taken: usize) {
-        if let Stage::Held { at, end, .. } = &mut self.stage {
+        if let ReadState::Held { at, end, .. } = &mut self.state {
             *at = (*at + taken).min(*end);
             if at == end
-                && let Stage::Held { packet, .. } = core::mem::replace(&mut self.stage, Stage::Idle)
+                && let ReadState::Held { packet, .. } =
+                    core::mem::replace(&mut self.state, ReadState::Idle)
             {
                 self.store.put(packet);
             }
@@ -123,7 +124,8 @@ impl Reading {
     /// Discards held bytes, since the position changes. Detaches a read in flight.
     pub(super) fn discard(&mut self) {
         self.failed = None;
-        if let Stage::Held { packet, .. } = core::mem::replace(&mut self.stage, Stage::Idle) {
+        if let ReadState::Held { packet, .. } = core::mem::replace(&mut self.state, ReadState::Idle)
+        {
             self.store.put(packet);
         }
     }

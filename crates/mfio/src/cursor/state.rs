@@ -12,7 +12,7 @@ use core::task::{Context, Poll, ready};
 
 /// A position and both halves of a cursor.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct CursorState {
     pub(super) pos: u64,
     pub(super) read: Reading,
     pub(super) write: Writing<u64>,
@@ -32,7 +32,7 @@ pub(super) struct Target {
     appends: bool,
 }
 
-impl State {
+impl CursorState {
     pub(super) fn new(pos: u64, limit: usize) -> Self {
         Self {
             pos,

@@ -14,7 +14,7 @@
 //!    dropped after. They are woken by [`wake_all`], so one that panics keeps no other waiter from
 //!    being woken, and unwinds nothing.
 
-use super::state::State;
+use super::state::CursorState;
 use crate::contain::{contained, wake_all};
 use crate::lock::Lock;
 use crate::slab::Slab;
@@ -38,7 +38,7 @@ pub(super) struct StateLock(Lock<Guarded>);
 
 struct Guarded {
     /// `None` while a task has the state, and once all handles are gone.
-    state: Option<Box<State>>,
+    state: Option<Box<CursorState>>,
     /// The position at the time the state was put back last.
     pos: u64,
     /// The registrations of the two halves of each handle.
@@ -130,7 +130,7 @@ impl Guarded {
 }
 
 impl StateLock {
-    pub(super) fn new(state: State) -> Arc<Self> {
+    pub(super) fn new(state: CursorState) -> Arc<Self> {
         let inner = Guarded {
             pos: state.pos,
             state: Some(Box::new(state)),
@@ -248,12 +248,12 @@ impl Drop for LockHandle {
 pub(super) struct StateGuard<'a> {
     lock: &'a StateLock,
     half: HalfId,
-    state: Option<Box<State>>,
+    state: Option<Box<CursorState>>,
     changed: bool,
 }
 
 impl StateGuard<'_> {
-    pub(super) fn state(&mut self) -> &mut State {
+    pub(super) fn state(&mut self) -> &mut CursorState {
         self.state
             .as_mut()
             .expect("it is put back by the drop only")

@@ -9,104 +9,23 @@
 #![allow(unsafe_code)]
 
 mod ended;
+mod items;
 mod sends;
+mod start;
 #[cfg(all(test, not(mfio_loom)))]
 mod tests;
 
 use super::block::Packet;
-use super::buffer::{Buffer, BufferFor, ReadBuffer};
-use super::failures::FailedRange;
-use super::in_flight::InFlight;
-use super::state::State;
-use crate::error::ErrorKind;
-use crate::io::{Direction, Position};
+use super::buffer::{Buffer, ReadBuffer};
+use crate::io::Position;
 use alloc::vec::Vec;
 use core::fmt;
-use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
-use core::ptr::NonNull;
+use items::{Drain, Item, Items};
 
 pub use ended::EndedBatch;
 pub(crate) use ended::InFlightBatch;
 pub(crate) use sends::Sends;
-use sends::fail_at_start;
-
-struct Item<B: Buffer, P> {
-    pos: P,
-    /// Offset in the outcome.
-    offset: usize,
-    len: usize,
-    parts: ManuallyDrop<B::Parts>,
-}
-
-impl<B: Buffer, P> Item<B, P> {
-    fn region(&mut self) -> (*mut u8, usize) {
-        let parts: *mut ManuallyDrop<B::Parts> = &raw mut self.parts;
-        // SAFETY: the parts were made by `into_parts` and are in place; `ManuallyDrop` is
-        // transparent.
-        unsafe { B::region(parts.cast()) }
-    }
-
-    /// Whether the buffer has a capacity and no length.
-    fn has_only_capacity(&self) -> bool {
-        let parts: *const ManuallyDrop<B::Parts> = &raw const self.parts;
-        // SAFETY: as in `region`; an item without bytes has no region that could be used.
-        self.len == 0 && unsafe { B::has_only_capacity(parts.cast()) }
-    }
-
-    fn into_buffer(self) -> (P, B) {
-        // SAFETY: made by `into_parts`; a caller that has the item by value has the batch alone.
-        (self.pos, unsafe {
-            B::from_parts(ManuallyDrop::into_inner(self.parts))
-        })
-    }
-}
-
-/// The items of a batch. As a buffer it has no bytes.
-pub(crate) struct Items<B: Buffer, P>(Vec<Item<B, P>>);
-
-// SAFETY: the region is empty.
-unsafe impl<B: Buffer, P: Position> Buffer for Items<B, P> {
-    type Parts = ItemsParts<B, P>;
-
-    fn into_parts(mut self) -> ItemsParts<B, P> {
-        ItemsParts(core::mem::take(&mut self.0))
-    }
-
-    unsafe fn from_parts(parts: ItemsParts<B, P>) -> Self {
-        Self(parts.0)
-    }
-
-    unsafe fn region(_: *mut ItemsParts<B, P>) -> (*mut u8, usize) {
-        (NonNull::dangling().as_ptr(), 0)
-    }
-}
-
-/// Parts of [`Items`].
-pub(crate) struct ItemsParts<B: Buffer, P>(Vec<Item<B, P>>);
-
-// SAFETY: buffers are `Send`, and their parts stand for them; positions are.
-unsafe impl<B: Buffer, P: Send> Send for Items<B, P> {}
-
-impl<B: Buffer, P> Drop for Items<B, P> {
-    fn drop(&mut self) {
-        drop(Drain(self.0.drain(..)));
-    }
-}
-
-impl<B: Buffer, P> fmt::Debug for Items<B, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Items").field("len", &self.0.len()).finish()
-    }
-}
-
-impl<B: Buffer, P> fmt::Debug for ItemsParts<B, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ItemsParts")
-            .field("len", &self.0.len())
-            .finish()
-    }
-}
 
 /// Buffers with a position each, sent as one request: one packet, one future, one wake-up, an
 /// outcome for each. Used again it allocates nothing.
@@ -260,78 +179,6 @@ impl<B: Buffer, P: Position> Batch<B, P> {
         let item = &self.items()[index];
         item.offset..item.offset + item.len
     }
-
-    /// Starts the request: send the views to their positions, and await the future. With `segments`
-    /// the future returns each range as it ends, see [`Packet::start_segments`].
-    pub(crate) fn start<D: Direction>(
-        self,
-        segments: bool,
-    ) -> (InFlightBatch<B, P, D>, Sends<B, P, D>)
-    where
-        B: BufferFor<D>,
-    {
-        self.start_up_to(State::MAX_VIEWS, segments)
-    }
-
-    /// Returns the ranges that fail before they are sent: the buffers from number `most` on, if
-    /// there are more than views can be counted (on 32-bit systems), and reads into a capacity
-    /// without a length.
-    fn failed_at_start<D: Direction>(&self, most: usize) -> [Option<FailedRange>; 2] {
-        let unfilled = self
-            .unfilled
-            .filter(|_| D::READS)
-            .map(|offset| FailedRange {
-                offset,
-                len: 0,
-                cause: ErrorKind::InvalidInput.into(),
-            });
-        let beyond = self.items().get(most).map(|item| FailedRange {
-            offset: item.offset,
-            len: self.total - item.offset,
-            cause: ErrorKind::LimitReached.into(),
-        });
-        [unfilled, beyond]
-    }
-
-    fn start_up_to<D: Direction>(
-        mut self,
-        most: usize,
-        segments: bool,
-    ) -> (InFlightBatch<B, P, D>, Sends<B, P, D>)
-    where
-        B: BufferFor<D>,
-    {
-        let failed = self.failed_at_start::<D>(most);
-        let (total, views) = (self.total, self.len().min(most));
-        let unfilled = self.unfilled;
-        let items = NonNull::from_mut(self.items_mut().as_mut_slice()).cast();
-        let header = self.packet.into_raw();
-        // SAFETY: the block was the packet's alone; its units of COUNT go to `Sends`, the
-        // initiator's part to the future.
-        let in_flight = unsafe {
-            let stale = (*header.as_ptr()).side.lock().segments.clear();
-            drop(stale);
-            (*header.as_ptr()).len = total;
-            (*header.as_ptr()).state.start_many(views, segments);
-            if failed != [None, None] {
-                fail_at_start(header, failed);
-            }
-            InFlight::new(header)
-        };
-        let sends = Sends {
-            header,
-            items,
-            next: 0,
-            views,
-            direction: PhantomData,
-        };
-        let batch = InFlightBatch {
-            in_flight,
-            total,
-            unfilled,
-        };
-        (batch, sends)
-    }
 }
 
 impl<B: Buffer, P: Position> Default for Batch<B, P> {
@@ -363,28 +210,5 @@ impl<B: Buffer, P: Position> fmt::Debug for Batch<B, P> {
             .field("buffers", &self.len())
             .field("total_bytes", &self.total)
             .finish()
-    }
-}
-
-/// An iterator over the buffers taken out of a batch. An item by itself does not drop its buffer.
-struct Drain<'a, B: Buffer, P>(alloc::vec::Drain<'a, Item<B, P>>);
-
-impl<B: Buffer, P> Iterator for Drain<'_, B, P> {
-    type Item = (P, B);
-
-    fn next(&mut self) -> Option<(P, B)> {
-        self.0.next().map(Item::into_buffer)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
-    }
-}
-
-impl<B: Buffer, P> ExactSizeIterator for Drain<'_, B, P> {}
-
-impl<B: Buffer, P> Drop for Drain<'_, B, P> {
-    fn drop(&mut self) {
-        self.for_each(drop);
     }
 }

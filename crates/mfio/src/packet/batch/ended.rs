@@ -1,6 +1,7 @@
 //! A batch in flight, and one that has ended.
 
-use super::{Batch, Items};
+use super::Batch;
+use super::items::Items;
 use crate::error::{Cause, ErrorKind};
 use crate::io::{Direction, Position};
 use crate::packet::buffer::Buffer;

@@ -3,11 +3,10 @@
 //! Invariants are those of [`batch`](super).
 #![allow(unsafe_code)]
 
-use super::Item;
+use super::items::Item;
 use crate::io::{Direction, Position};
 use crate::packet::View;
 use crate::packet::buffer::Buffer;
-use crate::packet::failures::FailedRange;
 use crate::packet::header::Header;
 use core::fmt;
 use core::iter::FusedIterator;
@@ -80,21 +79,4 @@ impl<B: Buffer, P: Position, D: Direction> fmt::Debug for Sends<B, P, D> {
             .field("left", &(self.views - self.next))
             .finish_non_exhaustive()
     }
-}
-
-/// Records failures before any view is sent.
-///
-/// # Safety
-/// `header` heads a block that the caller has just started and whose views it has.
-#[cold]
-pub(super) unsafe fn fail_at_start(header: NonNull<Header>, failed: [Option<FailedRange>; 2]) {
-    // SAFETY: the block lives, as its views are the caller's.
-    let header = unsafe { header.as_ref() };
-    let mut side = header.side.lock();
-    failed
-        .into_iter()
-        .flatten()
-        .for_each(|range| side.failures.push(range));
-    drop(side);
-    header.state.set_failed();
 }

@@ -1,7 +1,7 @@
 //! Tests that need the private parts of a batch.
 
 use super::*;
-use crate::error::Cause;
+use crate::error::{Cause, ErrorKind};
 use crate::io::Read;
 use alloc::vec::Vec;
 
