@@ -67,7 +67,8 @@ def run_one(cell, name, opt):
         print(f"{name}: {e}", file=sys.stderr)
         return None
     if p.returncode:
-        print(f"{name} {' '.join(cell.args)}: exit {p.returncode}: {p.stderr.strip()[-300:]}", file=sys.stderr)
+        command = f"{name} {' '.join(cell.args)}"
+        print(f"{command}: exit {p.returncode}: {p.stderr.strip()[-300:]}", file=sys.stderr)
         return None
     lines = [line for line in p.stdout.splitlines() if line.startswith("{")]
     found = json.loads(lines[-1]) if lines else {"skip": True}
@@ -106,19 +107,32 @@ def options():
     cpus = sorted(os.sched_getaffinity(0))
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument("--build", action="store_true", help="cargo build --release first")
-    ap.add_argument("--targets", action="store_true", help="measure what the targets need, and judge; exit 1 if one is missed")
-    ap.add_argument("--quick", action="store_true", help="short runs over a smaller file; same number of rounds")
+    ap.add_argument(
+        "--targets", action="store_true",
+        help="measure what the targets need, and judge; exit 1 if one is missed",
+    )
+    ap.add_argument(
+        "--quick", action="store_true", help="short runs over a smaller file; same number of rounds"
+    )
     ap.add_argument("--only", help="comma-separated groups, e.g. w1,w6")
     ap.add_argument("--cells", help="comma-separated cells, e.g. qd32,ready")
     ap.add_argument("--contestants", help="comma-separated names")
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--seconds", type=float, help="of each timed run (0.5; quick: 0.1)")
-    ap.add_argument("--cpus", default=str(cpus[0]), help="cores that a contestant may use, threads included")
-    ap.add_argument("--helper-cpu", default=str(cpus[-1]), help="core of the thread that wakes the measured one")
+    ap.add_argument(
+        "--cpus", default=str(cpus[0]), help="cores that a contestant may use, threads included"
+    )
+    ap.add_argument(
+        "--helper-cpu", default=str(cpus[-1]), help="core of the thread that wakes the measured one"
+    )
     ap.add_argument("--file", help="default: data/rand1g or, quick, data/rand256m; made if missing")
     ap.add_argument("--write-file", default=os.path.join(HERE, "data", "write"))
-    ap.add_argument("--out", default=os.path.join(HERE, "results.jsonl"), help="results, appended as JSON lines")
-    ap.add_argument("--report", nargs="+", metavar="FILE", help="only print tables of these results")
+    ap.add_argument(
+        "--out", default=os.path.join(HERE, "results.jsonl"), help="results, appended as JSON lines"
+    )
+    ap.add_argument(
+        "--report", nargs="+", metavar="FILE", help="only print tables of these results"
+    )
     opt = ap.parse_args()
     opt.seconds = opt.seconds or (0.1 if opt.quick else 0.5)
     return opt
@@ -144,7 +158,8 @@ def measure(opt):
         todo = [c for c in todo if c.name in opt.cells.split(",")]
     prepare_files(opt, todo)
     favour_self()
-    print(f"load average {os.getloadavg()[0]:.2f}: ratios only mean something if this is near 0", file=sys.stderr)
+    load = os.getloadavg()[0]
+    print(f"load average {load:.2f}: ratios only mean something if this is near 0", file=sys.stderr)
     rows = []
     with open(opt.out, "a") as out:
         for cell in todo:

@@ -53,7 +53,8 @@ def locked(binary):
     """{address: (function, instruction)} of the atomic read-modify-writes of a binary."""
     args = ["objdump", "--disassemble", "--no-show-raw-insn", "--demangle", binary]
     out, function = {}, ""
-    for text in subprocess.run(args, capture_output=True, text=True, check=True).stdout.splitlines():
+    run = subprocess.run(args, capture_output=True, text=True, check=True)
+    for text in run.stdout.splitlines():
         if m := re.match(r"[0-9a-f]+ <(.*)>:$", text):
             function = m[1]
         elif m := re.match(r"\s+([0-9a-f]+):\s+(lock .*|xchg .*\(.*)", text):

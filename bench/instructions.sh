@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Instructions per operation of the cells without system calls, counted by callgrind, and how many of
-# them are atomic read-modify-writes.
+# Instructions per operation of the cells without system calls, counted by callgrind, and how many
+# of them are atomic read-modify-writes.
 #
 #   ./instructions.sh            count, for ours and for mfio 0.1
 #   ./instructions.sh --check    count ours, and fail where it is more than 3 % off instructions.txt
 #   ./instructions.sh --update   count ours, and write instructions.txt
-#   ./instructions.sh --profile packet/16    where ours spends them: atomics, functions, files, lines
+#   ./instructions.sh --profile packet/16    where ours spends them: atomics, functions, lines
 #
 # Each cell runs at two iteration counts; the difference of the counts is divided by the difference
 # of the iterations, so that startup cancels out. User space only: what mfio 0.1 spends in the
@@ -84,14 +84,16 @@ update() {
 check() {
     local failed=0 cell budget now
     if ! grep -qx "machine $MACHINE" "$BUDGET"; then
-        echo "instructions.sh: $BUDGET is missing, or of another machine than $MACHINE; see --update" >&2
+        echo "instructions.sh: $BUDGET is missing, or not of $MACHINE; see --update" >&2
         return 1
     fi
     for cell in $CELLS; do
         budget=$(awk -v c="$cell" '$1 == c { print $2, $3 }' "$BUDGET")
         now=$(per_op ours "$cell")
         if echo "$now ${budget:-0 0}" | awk '
-            function off(now, budget) { return now > budget * 1.03 + 0.05 || now < budget * 0.97 - 0.05 }
+            function off(now, budget) {
+                return now > budget * 1.03 + 0.05 || now < budget * 0.97 - 0.05
+            }
             { exit off($1, $3) || off($2, $4) }'; then
             echo "ok   $cell: $now, budget $budget"
         else
@@ -99,7 +101,8 @@ check() {
             failed=1
         fi
     done
-    [ $failed = 0 ] || echo "More than 3 % off. If the change is meant: ./instructions.sh --update" >&2
+    [ $failed = 0 ] ||
+        echo "More than 3 % off. If the change is meant: ./instructions.sh --update" >&2
     return $failed
 }
 

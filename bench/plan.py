@@ -5,12 +5,14 @@ import os
 
 # What c-layers has on top of memory.
 LAYERS = [
-    "offset", "window", "concat", "remap", "stripe", "mirror", "retry", "limit", "count", "trace", "exact", "fault",
-    "timeout", "overlay", "cache",
+    "offset", "window", "concat", "remap", "stripe", "mirror", "retry", "limit", "count", "trace",
+    "exact", "fault", "timeout", "overlay", "cache",
 ]
 
 # What they are beside.
-LAYERS_BESIDE = ["memory", "sink", "sink-stripe", "copy", "copies", "ranges", "batch", "scattered-pread"]
+LAYERS_BESIDE = [
+    "memory", "sink", "sink-stripe", "copy", "copies", "ranges", "batch", "scattered-pread",
+]
 
 # name: (binary, variant)
 CONTESTANTS = {
@@ -47,7 +49,9 @@ CONTESTANTS = {
 REPORTED = ["exact"]
 OURS = ["ours-packet", "ours-borrowed", "ours-tokio-mt", "ours-smol"]
 TOKIO = ["tokio-fs", "tokio-blk", "tokio-mt-fs", "tokio-mt-blk"]
-EXECUTORS = ["noop-loop", "pollster", "futures", "async-io", "mfio01-mem", "ours-mem", "mfio01", "ours"]
+EXECUTORS = [
+    "noop-loop", "pollster", "futures", "async-io", "mfio01-mem", "ours-mem", "mfio01", "ours",
+]
 
 
 class Cell:
@@ -95,9 +99,11 @@ def cells(seconds):
     for batch in (1, 16):
         args = ["--op", "packet", "--qd", str(batch)]
         out.append(Cell("w10", f"packet/{batch}", layered, args, ["ns_per_op"], "micro"))
-    out.append(Cell("w10", "split/64", ["sink", "sink-stripe", "memory", "layer-stripe"], ["--op", "split"], ["ns_per_op"], "micro"))
+    split = ["sink", "sink-stripe", "memory", "layer-stripe"]
+    out.append(Cell("w10", "split/64", split, ["--op", "split"], ["ns_per_op"], "micro"))
+    cached = ["copy", "copies", "layer-cache"]
     for bs in ("64", "4k", "64k"):
-        out.append(Cell("w11", bs, ["copy", "copies", "layer-cache"], ["--bs", bs], ["ns_per_op"], "micro"))
+        out.append(Cell("w11", bs, cached, ["--bs", bs], ["ns_per_op"], "micro"))
     for op in ("near", "far"):
         who = ["scattered-pread", "batch", "ranges"]
         out.append(Cell("w12", op, who, ["--op", op, *timed], ["ops_per_s", "cpu_ns_per_op"]))
@@ -144,13 +150,24 @@ TARGETS = [
     Target("borrowed buffer, depth 1", "w1", "qd1", "ours-borrowed", "nowait"),
     Target("borrowed buffer, depth 32", "w1", "qd32", "ours-borrowed", "raw-plain"),
     *(
-        Target(f"added by {name}, ns", "w10", "packet/16", f"layer-{name}", "memory", None if name in REPORTED else 30, parts=1)
+        Target(
+            f"added by {name}, ns", "w10", "packet/16", f"layer-{name}", "memory",
+            None if name in REPORTED else 30, parts=1,
+        )
         for name in LAYERS
     ),
     Target("added by a split, ns a part", "w10", "split/64", "sink-stripe", "sink", 20, parts=63),
-    Target("the same, and a request in memory", "w10", "split/64", "layer-stripe", "memory", parts=63),
-    *(Target(f"cache hit, {bs}", "w11", bs, "layer-cache", "copy", 2) for bs in ("64", "4k", "64k")),
-    *(Target(f"the same, by copies at once, {bs}", "w11", bs, "layer-cache", "copies") for bs in ("64", "4k", "64k")),
+    Target(
+        "the same, and a request in memory", "w10", "split/64", "layer-stripe", "memory", parts=63
+    ),
+    *(
+        Target(f"cache hit, {bs}", "w11", bs, "layer-cache", "copy", 2)
+        for bs in ("64", "4k", "64k")
+    ),
+    *(
+        Target(f"the same, by copies at once, {bs}", "w11", bs, "layer-cache", "copies")
+        for bs in ("64", "4k", "64k")
+    ),
     Target("scattered reads, ranges that merge", "w12", "near", "ranges", "scattered-pread", 3),
     Target("scattered reads, ranges that do not", "w12", "far", "ranges", "scattered-pread"),
 ]

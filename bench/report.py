@@ -30,7 +30,8 @@ def tables(rows):
         of_group = [r for r in rows if r["group"] == group]
         present = {(r["cell"], r["contestant"]) for r in of_group}
         cells = [c for c in planned if c.group == group and any(c.name == p[0] for p in present)]
-        names = [n for n in unique(w for c in cells for w in c.who) if any(n == p[1] for p in present)]
+        measured = {contestant for _, contestant in present}
+        names = [n for n in unique(w for c in cells for w in c.who) if n in measured]
         for metric in cells[0].metrics:
             print(f"\n### {group}: {metric}: median [spread] (ratio to {names[0]})\n")
             print("| contestant | " + " | ".join(c.name for c in cells) + " |")
@@ -68,7 +69,10 @@ def compare(rows, target, metric):
 def targets(rows):
     """The table of the targets. Returns whether every one is met."""
     print("\n### Targets (within 3 % counts as met)\n")
-    print("| target | cell | measured / baseline | ratio, or difference [rounds] | by CPU time | needed | verdict |")
+    print(
+        "| target | cell | measured / baseline | ratio, or difference [rounds] | by CPU time "
+        "| needed | verdict |"
+    )
     print("|---|---|---|---:|---:|---:|---|")
     good = True
     for t in plan.TARGETS:
@@ -86,7 +90,10 @@ def targets(rows):
             by_cpu = f"{1 / cpu[0]:.3f}" if cpu else ""
             verdict = judge(t, got[0])
             good = good and not verdict.startswith("not")
-        print(f"| {t.text} | {t.group} {t.cell} | {t.who} / {t.base} | {said} | {by_cpu} | {need} | {verdict} |")
+        print(
+            f"| {t.text} | {t.group} {t.cell} | {t.who} / {t.base} | {said} | {by_cpu} "
+            f"| {need} | {verdict} |"
+        )
     return good
 
 

@@ -30,12 +30,14 @@ clippy() {
     cargo clippy -p mfio --lib --no-default-features --locked -- -D warnings
     cargo clippy -p mfio-layers --lib --no-default-features --locked -- -D warnings
     # The code that only loom compiles.
-    RUSTFLAGS="--cfg mfio_loom" cargo clippy -p mfio --lib --tests --all-features --locked -- -D warnings
+    RUSTFLAGS="--cfg mfio_loom" \
+        cargo clippy -p mfio --lib --tests --all-features --locked -- -D warnings
     echo "clippy: ok"
 }
 
 docs() {
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --document-private-items --locked
+    RUSTDOCFLAGS="-D warnings" \
+        cargo doc --workspace --all-features --no-deps --document-private-items --locked
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --locked
     # `cargo doc --open` opens the page that is named here.
     local shown
@@ -102,9 +104,12 @@ msrv() {
     fi
     need rustup "the compiler in use is $actual and the promise is $promised; rustup keeps both"
     local toolchain
-    toolchain=$(rustup toolchain list | sed -n "s/^\($promised\(\.[0-9]*\)\?-[^ ]*\).*/\1/p" | head -n 1)
-    [ -n "$toolchain" ] || die "toolchain $promised is missing (rust-version): rustup toolchain install $promised"
-    CARGO_TARGET_DIR=$target_base/msrv cargo "+$toolchain" check --workspace --all-targets --all-features --locked
+    toolchain=$(rustup toolchain list |
+        sed -n "s/^\($promised\(\.[0-9]*\)\?-[^ ]*\).*/\1/p" | head -n 1)
+    [ -n "$toolchain" ] ||
+        die "toolchain $promised is missing (rust-version): rustup toolchain install $promised"
+    CARGO_TARGET_DIR=$target_base/msrv \
+        cargo "+$toolchain" check --workspace --all-targets --all-features --locked
     echo "rust-version: ok, checked with $toolchain"
 }
 

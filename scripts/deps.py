@@ -30,14 +30,18 @@ def cargo(*args):
 
 
 def tree(package, *args):
-    """Normal (not dev, not build) dependencies of a package, as a set of (name, version), itself excluded."""
-    out = cargo("tree", "-p", package, "-e", "normal,no-proc-macro", "--prefix", "none", "--no-dedupe", *args)
+    """{(name, version)} of the normal (not dev, not build) dependencies; excludes the package."""
+    edges = ["-e", "normal,no-proc-macro"]
+    out = cargo("tree", "-p", package, *edges, "--prefix", "none", "--no-dedupe", *args)
     pairs = {tuple(line.split()[:2]) for line in out.splitlines() if line.strip()}
     return {(name, version.lstrip("v")) for name, version in pairs if name != package}
 
 
 def licence_allowed(expression):
-    """Evaluates an SPDX expression (AND, OR, parentheses, WITH) against the allow-list; AND binds tighter than OR."""
+    """Evaluates an SPDX expression (AND, OR, parentheses, WITH) against the allow-list.
+
+    AND binds tighter than OR.
+    """
     allowed = set(RULES["licenses"]["allow"])
     tokens = re.findall(r"\(|\)|[^\s()]+", expression.replace("/", " OR "))
 
@@ -78,7 +82,8 @@ def check_packages(metadata):
         if not licence or not licence_allowed(licence):
             problems.append(f"{where}: licence {licence!r} is not allowed by deny.toml")
         if package["source"] is not None and package["source"] not in registries:
-            problems.append(f"{where}: comes from {package['source']}, which deny.toml does not allow")
+            source = package["source"]
+            problems.append(f"{where}: comes from {source}, which deny.toml does not allow")
     print(f"licences and sources: {len(metadata['packages'])} packages looked at")
 
 
@@ -110,7 +115,9 @@ def check_core():
             names = ", ".join(sorted(name for name, _ in found))
             print(f"mfio on {target}: {len(found)} of at most {limit} ({names})")
             if len(found) > limit:
-                problems.append(f"mfio on {target}: {len(found)} dependencies, at most {limit} are agreed")
+                problems.append(
+                    f"mfio on {target}: {len(found)} dependencies, at most {limit} are agreed"
+                )
     found = {name for name, _ in tree("mfio", "--target", BARE, "--no-default-features")}
     print(f"mfio without std: {len(found)} ({', '.join(sorted(found))})")
     if extra := found - BARE_ALLOWED:
@@ -126,7 +133,8 @@ def check_duplicates():
                 versions.setdefault(name, set()).add(version)
             for name, found in versions.items():
                 if len(found) > 1:
-                    problems.append(f"{package} on {target}: {name} in versions {', '.join(sorted(found))}")
+                    listed = ", ".join(sorted(found))
+                    problems.append(f"{package} on {target}: {name} in versions {listed}")
             print(f"{package} on {target}, all features: {len(versions)} crates")
 
 

@@ -51,13 +51,21 @@ def runs(mutation, tests):
 
 def find(name, names):
     """The listed tests that a name in the table stands for."""
-    return {full for full in names if full == name or full.endswith("::" + name) or full.startswith(name + " ")}
+    return {
+        full
+        for full in names
+        if full == name or full.endswith("::" + name) or full.startswith(name + " ")
+    }
 
 
 def tests_of_hazards():
-    """Tests that are there for a hazard, by the name of their file or their own: the table must have them all."""
+    """Tests that are there for a hazard, by the name of their file or their own.
+
+    The table must have them all.
+    """
+    test = re.compile(r"#\[(?:\w+::)?test\b[^\n]*\n(?:\s*#\[.*\n)*\s*(?:async )?fn (\w+)")
     for path in sorted(pathlib.Path("crates").rglob("*.rs")):
-        for name in re.findall(r"#\[(?:\w+::)?test\b[^\n]*\n(?:\s*#\[.*\n)*\s*(?:async )?fn (\w+)", path.read_text()):
+        for name in test.findall(path.read_text()):
             if name.startswith("hazard_") or path.name.startswith("hazard_"):
                 yield path, name
 
@@ -80,11 +88,15 @@ def check_row(number, cells, tests, loom):
         if name not in MUTATIONS:
             problems.append(f"{where}: there is no mutation {name}")
         elif not runs(name, meant):
-            problems.append(f"{where}: {name} does not run a test of this row: {MUTATIONS[name]['test']}")
+            test = MUTATIONS[name]["test"]
+            problems.append(f"{where}: {name} does not run a test of this row: {test}")
     if "loom" in re.sub(r"`[^`]*`", "", proof) and not meant & loom:
         problems.append(f"{where}: says loom, and none of its tests is a model")
     if "must not compile" in proof and not any(map(must_not_compile, names)):
-        problems.append(f"{where}: says that it must not compile, and none of its tests is a compile_fail doctest")
+        problems.append(
+            f"{where}: says that it must not compile, "
+            "and none of its tests is a compile_fail doctest"
+        )
     if not proof:
         problems.append(f"{where}: does not say how its test was seen to fail")
     return mutations
@@ -108,7 +120,8 @@ def main():
         print(f"docs/hazards.md: {problem}", file=sys.stderr)
     if problems:
         sys.exit(1)
-    print(f"hazards: ok, {count} with {len(named)} mutations, among {len(tests)} tests and {len(loom)} models")
+    among = f"{len(tests)} tests and {len(loom)} models"
+    print(f"hazards: ok, {count} with {len(named)} mutations, among {among}")
 
 
 main()

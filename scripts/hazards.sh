@@ -6,6 +6,14 @@ scripts/mutations.sh --check
 
 lists=$target_base/hazards
 mkdir -p "$lists"
-scripts/test.sh --locked -- --list >"$lists/tests" 2>"$lists/log" || { tail -n 30 "$lists/log" >&2; die "the tests do not build"; }
-scripts/loom.sh -- --list >"$lists/loom" 2>"$lists/log" || { tail -n 30 "$lists/log" >&2; die "the models do not build"; }
-exec python3 scripts/hazards.py "$lists/tests" "$lists/loom"
+
+# list WHAT COMMAND...: keeps the names of all tests that a command runs.
+list() {
+    "${@:2}" -- --list >"$lists/$1" 2>"$lists/log" || {
+        tail -n 30 "$lists/log" >&2
+        die "the $1 do not build"
+    }
+}
+list tests scripts/test.sh --locked
+list models scripts/loom.sh
+exec python3 scripts/hazards.py "$lists/tests" "$lists/models"

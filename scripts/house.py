@@ -25,7 +25,7 @@ import tarfile
 # The highest count that is accepted. A ceiling may only go down.
 CEILINGS = {
     "documentation lines with a vague subject": 0,
-    "lines over 100 columns": 104,
+    "lines over 100 columns": 0,
     "Rust files over 400 lines": 11,
     "functions over 70 lines": 0,
     "files in circles of imports": 0,

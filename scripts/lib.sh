@@ -1,4 +1,5 @@
-# Sourced by the scripts beside it: strict mode, the repository's root as the working directory, and how to ask for tools.
+# Sourced by the scripts beside it: strict mode, the repository's root as the working directory, and
+# how to ask for tools.
 # shellcheck shell=bash
 set -euo pipefail
 
@@ -29,11 +30,13 @@ need_debian() {
     command -v dpkg-query >/dev/null ||
         die "needs the packages $* of Debian (or their likes), and this is not a Debian system"
     for package in "$@"; do
-        dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+        dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+            missing+=("$package")
     done
     [ ${#missing[@]} -eq 0 ] && return
     if [ "$(id -u)" -ne 0 ]; then
-        die "packages are missing, install them first: sudo apt-get install --no-install-recommends ${missing[*]}"
+        die "packages are missing, install them first:" \
+            "sudo apt-get install --no-install-recommends ${missing[*]}"
     fi
     echo "installing ${missing[*]}"
     {

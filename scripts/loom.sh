@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The loom models: every interleaving of two or three threads, up to a number of preemptions of
 # each.
-# usage: loom.sh [FILTER] [ARGUMENT OF cargo test...]       default filter: loom, which all models have in their path
+# usage: loom.sh [FILTER] [ARGUMENT OF cargo test...]       default filter: loom, which all models
+#                                                           have in their path
 #
 # LOOM_MAX_PREEMPTIONS bounds how often a running thread is interrupted (default 3; that finds
 # nearly everything, and the states grow exponentially with it). A model that needs another bound
@@ -12,7 +13,8 @@ export RUSTFLAGS="--cfg mfio_loom ${RUSTFLAGS:-}"
 export CARGO_TARGET_DIR=$target_base/loom
 # The models are many small programs; linking them as a release is linked takes longer than it
 # saves.
-export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+export CARGO_PROFILE_RELEASE_DEBUG=0
 echo "loom: at most $LOOM_MAX_PREEMPTIONS preemptions"
 filter=loom
 if [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; then

@@ -2,9 +2,9 @@
 
 usage: platform.py PLATFORM RUNNER -- COMMAND...
 
-COMMAND is the `cargo test` that builds the tests; RUNNER runs one executable. platforms.toml has the
-reason for each file and test that cannot run there. Fails if a test fails, if a file runs fewer
-tests than its source has without a reason, and if a reason is out of date.
+COMMAND is the `cargo test` that builds the tests; RUNNER runs one executable. platforms.toml has
+the reason for each file and test that cannot run there. Fails if a test fails, if a file runs
+fewer tests than its source has without a reason, and if a reason is out of date.
 """
 
 import dataclasses

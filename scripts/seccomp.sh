@@ -44,9 +44,12 @@ skipped "$logs/without-uring.log" >"$logs/after"
 echo "skipped because of the filter:"
 comm -13 "$logs/before" "$logs/after" | tee "$logs/because" | sed 's/^/    /'
 echo "$(wc -l <"$logs/before") skipped without the filter, $(wc -l <"$logs/after") under it"
-[ -s "$logs/because" ] || die "no test was skipped because of the filter: does none force io_uring, or is io_uring not to be had here anyway?"
+[ -s "$logs/because" ] ||
+    die "no test was skipped because of the filter:" \
+        "does none force io_uring, or is io_uring not to be had here anyway?"
 
 "$no_uring" "$target_base/debug/mfio" doctor | tee "$logs/doctor"
-grep -qi 'not permitted\|EPERM' "$logs/doctor" || die "doctor does not say that io_uring is not permitted"
+grep -qi 'not permitted\|EPERM' "$logs/doctor" ||
+    die "doctor does not say that io_uring is not permitted"
 grep -qi 'seccomp' "$logs/doctor" || die "doctor does not say that a seccomp filter is in the way"
 echo "seccomp: ok, $(wc -l <"$logs/because") skipped because of the filter"

@@ -34,7 +34,8 @@ while [ $SECONDS -lt $((minutes * 60)) ]; do
         seed=$((RANDOM << 15 | RANDOM))
         read -ra arguments <<<"$test"
         echo "PROPTEST_RNG_SEED=$seed MFIO_READS=1000000 cargo test -q --all-features -p $test"
-        PROPTEST_RNG_SEED=$seed MFIO_READS=1000000 cargo test -q --all-features --locked -p "${arguments[@]}" ||
+        PROPTEST_RNG_SEED=$seed MFIO_READS=1000000 \
+            cargo test -q --all-features --locked -p "${arguments[@]}" ||
             die "failed with PROPTEST_RNG_SEED=$seed: $test"
     done
     rounds=$((rounds + 1))

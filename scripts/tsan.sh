@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The tests under ThreadSanitizer, std included: data races that happen in them.
-# usage: tsan.sh [ARGUMENT OF cargo test...]     default: the unit tests of mfio and mfio-layers, and those of their
-#                                                integration tests that have threads, as there is no race without
+# usage: tsan.sh [ARGUMENT OF cargo test...]     default: the unit tests of mfio and mfio-layers,
+#                                                and those of their integration tests that have
+#                                                threads, as there is no race without
 #
 # Without an instrumented std it would report races that are none, so std is built along, by
 # Debian's Rust, which has its sources. That one has no sanitizer runtime; rustup's toolchain has.
@@ -11,7 +12,8 @@ target=x86_64-unknown-linux-gnu
 [ "$(rustc -vV | sed -n 's/^host: //p')" = $target ] || die "only for $target"
 runtime=$(rustc --print sysroot)/lib/rustlib/$target/lib
 compgen -G "$runtime/librustc*_rt.tsan.a" >/dev/null ||
-    die "rustc at $(rustc --print sysroot) ships no ThreadSanitizer runtime (librustc*_rt.tsan.a): use rustup's toolchain"
+    die "rustc at $(rustc --print sysroot) ships no ThreadSanitizer runtime" \
+        "(librustc*_rt.tsan.a): use rustup's toolchain"
 use_debian_rust
 
 # A sysroot of links that has both.
@@ -26,7 +28,9 @@ chmod +x "$sysroot/bin/rustc"
 export RUSTC=$sysroot/bin/rustc
 export RUSTFLAGS="-Zsanitizer=thread ${RUSTFLAGS:-}"
 # Tests that ask for more memory than there is want a null pointer, as without the sanitizer.
-export TSAN_OPTIONS=allocator_may_return_null=1:suppressions=$root/scripts/tsan.supp:print_suppressions=0:${TSAN_OPTIONS:-}
+supp=$root/scripts/tsan.supp
+tsan=allocator_may_return_null=1:suppressions=$supp:print_suppressions=0
+export TSAN_OPTIONS=$tsan:${TSAN_OPTIONS:-}
 # Tests that panic on purpose would have their backtraces put into words, which takes ten seconds
 # for each binary.
 export RUST_BACKTRACE=0
@@ -41,7 +45,9 @@ with_threads() {
         [ -f "$main" ] || continue
         sources=$main
         [ "${main##*/}" != main.rs ] || sources=${main%/main.rs}
-        if grep -qrE 'thread::|spawn|ThreadClock|tokio::|smol::' "$sources"; then basename "${main%/main.rs}" .rs; fi
+        if grep -qrE 'thread::|spawn|ThreadClock|tokio::|smol::' "$sources"; then
+            basename "${main%/main.rs}" .rs
+        fi
     done | sort -u
 }
 

@@ -27,7 +27,8 @@ pub fn run(contestant: &str, f: impl FnOnce(&Args) -> Option<Outcome>) {
     match f(&args) {
         Some(o) => println!("{}", o.json(contestant, &args)),
         None => println!(
-            "{{\"contestant\":\"{contestant}\",\"variant\":\"{}\",\"workload\":\"{}\",\"skip\":true}}",
+            "{{\"contestant\":\"{contestant}\",\"variant\":\"{}\",\"workload\":\"{}\",\
+             \"skip\":true}}",
             args.variant, args.workload
         ),
     }

@@ -49,9 +49,11 @@ impl Outcome {
         let cpu = (self.user_ns + self.sys_ns) as f64;
         let ops = self.ops.max(1) as f64;
         let mut s = format!(
-            "{{\"contestant\":\"{contestant}\",\"variant\":\"{}\",\"workload\":\"{}\",\"op\":\"{}\",\
-             \"qd\":{},\"bs\":{},\"ops\":{},\"secs\":{:.4},\"ops_per_s\":{:.1},\"gb_per_s\":{:.4},\
-             \"ns_per_op\":{:.1},\"cpu_ns_per_op\":{:.1},\"user_ns_per_op\":{:.1},\"sys_ns_per_op\":{:.1}",
+            "{{\"contestant\":\"{contestant}\",\"variant\":\"{}\",\"workload\":\"{}\",\
+             \"op\":\"{}\",\"qd\":{},\"bs\":{},\
+             \"ops\":{},\"secs\":{:.4},\"ops_per_s\":{:.1},\"gb_per_s\":{:.4},\
+             \"ns_per_op\":{:.1},\"cpu_ns_per_op\":{:.1},\"user_ns_per_op\":{:.1},\
+             \"sys_ns_per_op\":{:.1}",
             a.variant,
             a.workload,
             a.op,

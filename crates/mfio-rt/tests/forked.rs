@@ -50,7 +50,7 @@ fn in_child(child: impl FnOnce() -> i32) {
 }
 
 fn is_refused<T>(result: Result<T, Error>) -> bool {
-    matches!(result, Err(error) if error.kind() == ErrorKind::BackendGone && error.get_help().is_some())
+    result.is_err_and(|error| error.kind() == ErrorKind::BackendGone && error.get_help().is_some())
 }
 
 /// Numbers of those that were not refused.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use common::asleep::spawn_watched;
 use common::*;
 use mfio::backend::IoBackendExt;
-use mfio::error::ErrorKind;
+use mfio::error::{Error, ErrorKind};
 use mfio::packet::{Buffer, Packet, ReadBuffer, WriteBuffer};
 use mfio::traits::{IoRead, IoWrite};
 use mfio_rt::fs::OpenOptions;
@@ -302,6 +302,10 @@ fn wake_ups_arrive(rt: &NativeRt) {
     );
 }
 
+fn is_gone<T>(polled: &Poll<Result<T, Error>>) -> bool {
+    matches!(polled, Poll::Ready(Err(error)) if error.kind() == ErrorKind::BackendGone)
+}
+
 /// The child shares memory and descriptors with its parent, and must leave both alone.
 #[test]
 fn a_forked_child_touches_nothing() {
@@ -322,10 +326,10 @@ fn a_forked_child_touches_nothing() {
                 let mut noop = Context::from_waker(Waker::noop());
                 let mut bytes = [0; 10];
                 let mut read = Box::pin(file.read_exact_at(&mut bytes, 0));
-                let refused = matches!(read.as_mut().poll(&mut noop), Poll::Ready(Err(e)) if e.kind() == ErrorKind::BackendGone);
+                let refused = is_gone(&read.as_mut().poll(&mut noop));
                 drop(read);
                 let mut len = file.len();
-                let also = matches!(std::pin::Pin::new(&mut len).poll(&mut noop), Poll::Ready(Err(e)) if e.kind() == ErrorKind::BackendGone);
+                let also = is_gone(&std::pin::Pin::new(&mut len).poll(&mut noop));
                 drop((len, pending, stuck, file, second, rt));
                 // SAFETY: ends the child.
                 unsafe { libc::_exit(if refused && also { 0 } else { 9 }) }

@@ -36,7 +36,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => place().prop_map(|(pos, len)| Step::Read { pos, len }),
         2 => place().prop_map(|(pos, len)| Step::ReadSome { pos, len }),
         2 => place().prop_map(|(pos, len)| Step::ReadPacket { pos, len }),
-        1 => (place(), any::<u8>()).prop_map(|((pos, len), seed)| Step::BlockingWrite { pos, len, seed }),
+        1 => (place(), any::<u8>())
+            .prop_map(|((pos, len), seed)| Step::BlockingWrite { pos, len, seed }),
         1 => place().prop_map(|(pos, len)| Step::BlockingRead { pos, len }),
         2 => prop::collection::vec(place(), 1..20).prop_map(|reads| Step::Together { reads }),
         1 => Just(Step::Len),
@@ -143,7 +144,11 @@ fn together(rt: &NativeRt, file: &File, model: &Model, reads: &[(u64, usize)]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 40,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn a_file_is_an_array_of_bytes(steps in prop::collection::vec(step(), 1..60)) {

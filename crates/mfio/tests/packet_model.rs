@@ -45,7 +45,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (n.clone(), n.clone()).prop_map(|(view, at)| Step::Split { view, at }),
         1 => n.clone().prop_map(|view| Step::Done { view }),
         1 => (n.clone(), n.clone()).prop_map(|(view, kind)| Step::Fail { view, kind }),
-        1 => (n.clone(), n.clone(), n.clone()).prop_map(|(view, good, kind)| Step::Prefix { view, good, kind }),
+        1 => (n.clone(), n.clone(), n.clone())
+            .prop_map(|(view, good, kind)| Step::Prefix { view, good, kind }),
         1 => n.prop_map(|view| Step::Drop { view }),
         1 => Just(Step::Poll),
     ]
@@ -111,7 +112,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn outcomes_are_those_of_the_model(len in 0..40usize, steps in prop::collection::vec(step(), 0..60)) {
+    fn outcomes_are_those_of_the_model(
+        len in 0..40usize,
+        steps in prop::collection::vec(step(), 0..60),
+    ) {
         let mut packet = Packet::new(vec![0u8; len]);
         // Twice, so that nothing of the first operation is left in the second.
         for _ in 0..2 {
@@ -144,7 +148,8 @@ proptest! {
             for range in outcome.failures() {
                 if let Some((end, cause)) = before {
                     prop_assert!(range.offset >= end, "sorted, not overlapping");
-                    prop_assert!(range.offset > end || range.cause != cause, "neighbours are merged");
+                    let apart = range.offset > end || range.cause != cause;
+                    prop_assert!(apart, "neighbours are merged");
                 }
                 before = Some((range.offset + range.len, range.cause));
                 seen[range.offset..range.offset + range.len].fill(Some(range.cause));

@@ -80,7 +80,8 @@ fn an_error_says_what_the_object_knows_to_do_about_it() {
     let error = pollster::block_on(io.read_exact_at(&mut bytes, 16)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "read of 4 bytes at offset 16 of /dev/script failed: limit reached [script]; write a longer script"
+        "read of 4 bytes at offset 16 of /dev/script failed: limit reached [script]; \
+         write a longer script"
     );
     let object: &dyn PacketIo<Read> = &*io;
     let error = pollster::block_on(object.read_exact_buf_at([0; 4], 0))

@@ -120,7 +120,10 @@ proptest! {
             io = io.holding();
         }
         let mut seed = order;
-        let mut order = || { seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1); (seed >> 33) as usize };
+        let mut order = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) as usize
+        };
         let mut plan = Ranges::new(Merge { gap, limit, in_flight, memory: usize::MAX });
         for list in &lists {
             plan.extend(list.iter().cloned());
@@ -146,7 +149,10 @@ proptest! {
 
     /// No range, however it is, makes it panic or takes more memory than it may.
     #[test]
-    fn ranges_come_from_outside(list in prop::collection::vec((any::<u64>(), any::<u64>()), 0..10), small in 0..150u64) {
+    fn ranges_come_from_outside(
+        list in prop::collection::vec((any::<u64>(), any::<u64>()), 0..10),
+        small in 0..150u64,
+    ) {
         let io = Faulty::counting(200);
         let mut plan = Ranges::new(Merge { memory: 1 << 16, ..Merge::LOCAL });
         let mut list: Vec<_> = list.into_iter().map(|(start, end)| start..end).collect();

@@ -8,8 +8,8 @@
 //! Invariants
 //!
 //! * **A1** A backend is driven by its waiters (W2), by a thread that is parked with the drive
-//!   lock, and by a thread that drives as soon as the future that it polls returns ([`is_driving`]).
-//!   A sender that finds none of them calls [`Attendance::attend`].
+//!   lock, and by a thread that drives as soon as the future that it polls returns
+//!   ([`is_driving`]). A sender that finds none of them calls [`Attendance::attend`].
 //! * **A2** A party that stops driving calls [`Attendance::driver_left`] once a sender can no
 //!   longer find it by A1. `driver_left` then looks at the drive lock by a read-modify-write, as a
 //!   signal is one; a signal looks for drivers afterwards. So of a sender and a driver that leaves,

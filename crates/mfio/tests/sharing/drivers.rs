@@ -36,14 +36,16 @@ fn a_select_loop_that_keeps_the_driver_unpolled() {
     within_a_minute("select loop", || {
         let echo = Arc::new(Echo::new(Handle::Descriptor));
         current_thread().block_on(async {
-            let mut driver = pin!(Tokio::run_with(echo.clone(), async |_: &Arc<Echo>| pending::<()>().await));
+            let forever = async |_: &Arc<Echo>| pending::<()>().await;
+            let mut driver = pin!(Tokio::run_with(echo.clone(), forever));
             let mut sum = 0;
             while sum < 100 {
                 futures_util::select_biased! {
                     () = driver.as_mut().fuse() => unreachable!("it never ends"),
                     () = std::future::ready(()).fuse() => {
                         // `driver` is not polled within this branch.
-                        sum = Tokio::run_with(echo.clone(), async |io: &Arc<Echo>| io.add_one(sum).await).await;
+                        let add = async |io: &Arc<Echo>| io.add_one(sum).await;
+                        sum = Tokio::run_with(echo.clone(), add).await;
                         sum = echo.add_one(sum).await;
                     }
                 }
