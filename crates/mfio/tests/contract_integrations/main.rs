@@ -2,11 +2,18 @@
 //! waker, and can be dropped mid-way; links may be owned or borrowed).
 #![cfg(any(unix, windows))]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod executors;
+#[cfg(unix)]
+mod spawned_from_generic_functions;
 
 #[cfg(unix)]
 use common::tokio_here;
 use common::{Adder, Bell, Count, Object, must_end, must_panic, poll, poll_here};
+use executors::{AnyExecutor, Executor};
+#[cfg(unix)]
+use executors::{CurrentThread, MultiThread, Smol, runtime_of_two};
 #[cfg(unix)]
 use mfio::backend::integrations::async_io::AsyncIo;
 #[cfg(unix)]
@@ -19,77 +26,6 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
-
-/// Something to run a future with, and the integration that goes with it.
-trait Executor {
-    type Integration: Integration;
-    const WITH_BELL: bool;
-
-    fn run<F: Future>(future: F) -> F::Output;
-
-    fn adder() -> Adder {
-        match Self::WITH_BELL {
-            true => Adder::with_bell(Bell::eventfd()),
-            false => Adder::bare(),
-        }
-    }
-}
-
-struct AnyExecutor;
-
-impl Executor for AnyExecutor {
-    type Integration = Null;
-    const WITH_BELL: bool = false;
-
-    fn run<F: Future>(future: F) -> F::Output {
-        pollster::block_on(future)
-    }
-}
-
-#[cfg(unix)]
-struct Smol;
-
-#[cfg(unix)]
-impl Executor for Smol {
-    type Integration = AsyncIo;
-    const WITH_BELL: bool = true;
-
-    fn run<F: Future>(future: F) -> F::Output {
-        smol::block_on(future)
-    }
-}
-
-#[cfg(unix)]
-struct CurrentThread;
-
-#[cfg(unix)]
-impl Executor for CurrentThread {
-    type Integration = Tokio;
-    const WITH_BELL: bool = true;
-
-    fn run<F: Future>(future: F) -> F::Output {
-        tokio_here().block_on(future)
-    }
-}
-
-#[cfg(unix)]
-struct MultiThread;
-
-#[cfg(unix)]
-impl Executor for MultiThread {
-    type Integration = Tokio;
-    const WITH_BELL: bool = true;
-
-    fn run<F: Future>(future: F) -> F::Output {
-        let runtime = tokio::runtime::Builder::new_multi_thread();
-        runtime_of_two(runtime).block_on(future)
-    }
-}
-
-#[cfg(unix)]
-fn runtime_of_two(mut builder: tokio::runtime::Builder) -> tokio::runtime::Runtime {
-    builder.worker_threads(2).enable_all().build().unwrap()
-}
 
 /// The same test with every executor.
 macro_rules! with_every_executor {
@@ -359,84 +295,6 @@ fn no_spin<E: Executor>() {
 #[test]
 fn rule_8_a_task_that_waits_for_the_handle_does_not_spin() {
     with_every_executor!(no_spin);
-}
-
-/// Generic functions can spawn these futures: they are `Send` where the link, the
-/// closure and the future are.
-#[cfg(unix)]
-mod spawned_from_generic_functions {
-    use super::*;
-    use std::fmt::Debug;
-    use std::sync::LazyLock;
-
-    /// An object whose operation is a named future.
-    trait Hundred: IoBackend + Send + Sync + 'static {
-        fn one(&self) -> impl Future<Output = u32> + Send;
-    }
-
-    impl Hundred for Adder {
-        async fn one(&self) -> u32 {
-            self.add_one(0).await
-        }
-    }
-
-    async fn on_tokio<L>(link: L) -> u32
-    where
-        L: LinksIoBackend<Link: Hundred> + Send + 'static,
-    {
-        tokio::spawn(Tokio::run_with(link, async |io: &L::Link| io.one().await))
-            .await
-            .unwrap()
-    }
-
-    async fn with_a_closure<L, F, R>(link: L, func: F) -> R::Output
-    where
-        L: LinksIoBackend<Link: Sync> + Send + 'static,
-        F: FnOnce(&L::Link) -> R + Send + 'static,
-        R: Future<Output: Send + Debug + 'static> + Send + 'static,
-    {
-        tokio::spawn(Tokio::run_with(link, |io: &L::Link| func(io)))
-            .await
-            .unwrap()
-    }
-
-    async fn borrowed<B, F>(io: B, func: F) -> u32
-    where
-        B: Hundred,
-        F: Fn(u32) -> u32 + Send + Sync + 'static,
-    {
-        tokio::spawn(async move {
-            let mut io = io;
-            Tokio::run_with_mut(&mut io, |io| async move { func(io.one().await) }).await
-        })
-        .await
-        .unwrap()
-    }
-
-    fn is_send<T: Send>(_: &T) {}
-
-    fn of_every_integration<L: LinksIoBackend<Link: Hundred> + Send>(links: [L; 3]) {
-        let [a, b, c] = links;
-        is_send(&Null::run_with(a, async |io: &L::Link| io.one().await));
-        is_send(&Tokio::run_with(b, async |io: &L::Link| io.one().await));
-        is_send(&AsyncIo::run_with(c, async |io: &L::Link| io.one().await));
-    }
-
-    #[test]
-    fn rule_8_futures_are_send_in_generic_code() {
-        must_end(|| {
-            tokio_here().block_on(async {
-                assert_eq!(on_tokio(Adder::with_bell(Bell::eventfd())).await, 1);
-                static IO: LazyLock<Adder> = LazyLock::new(|| Adder::with_bell(Bell::eventfd()));
-                assert_eq!(on_tokio(RefLink::new(&*IO)).await, 1);
-                let io = Adder::with_bell(Bell::eventfd());
-                assert_eq!(with_a_closure(io, |_| ready(7)).await, 7);
-                let io = Adder::with_bell(Bell::eventfd());
-                assert_eq!(borrowed(io, |n| n + 1).await, 2);
-                of_every_integration(Adder::each());
-            });
-        });
-    }
 }
 
 #[test]
