@@ -101,7 +101,7 @@ def main():
     about_files, about_tests = reasons.get("files", {}), reasons.get("tests", {})
     files, problems, stale = [], [], set(about_tests)
     for package, target, kind, source, executable in build(command):
-        name = f"{package.name}/{target}" if kind == "test" else f"{package.name} ({kind})"
+        name = f"{package.name}/{target if kind == 'test' else kind}"
         known = {
             test.partition(" ")[2]: reason
             for test, reason in about_tests.items()

@@ -31,7 +31,10 @@ struct Written {
 impl Written {
     fn new(test: &str) -> Self {
         let path = PathBuf::from(format!("/tmp/mfio-fd-{}-{test}", process_id()));
-        let file = Arc::new(File::create(&path).unwrap());
+        // WASI lets only descriptors be polled for reading that can be read.
+        let mut options = File::options();
+        let options = options.read(true).write(true).create(true).truncate(true);
+        let file = Arc::new(options.open(&path).unwrap());
         let owner = FdWakerOwner::from(file.clone());
         Self { path, file, owner }
     }
