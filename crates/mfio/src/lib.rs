@@ -32,6 +32,7 @@
 //! | [`poller`] | minimal executors: a future and a way to park |
 //! | [`packet`] | requests: buffers, views that split, outcomes by range |
 //! | [`io`] | [`io::PacketIo`], the I/O primitive |
+//! | [`control`] | what objects can be asked besides: syncs, holes, lengths, ends of streams |
 //! | [`traits`] | reading and writing: values, borrowed and owned buffers; async and blocking |
 //! | [`cursor`] | an object and a position: the I/O traits of std, futures, tokio, embedded-io |
 //! | [`ranges`] | many ranges of one object read together, coalesced if they are near |
@@ -68,6 +69,7 @@ mod sync;
 
 pub mod backend;
 pub mod contain;
+pub mod control;
 pub mod cursor;
 pub mod error;
 pub mod io;

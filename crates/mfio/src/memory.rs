@@ -10,6 +10,7 @@
 //! No waker runs under a lock: a batch is copied first, and completed after the locks are released.
 
 mod clip;
+mod control;
 mod frozen;
 mod pipe;
 mod queue;
@@ -22,7 +23,6 @@ use crate::io::{Identity, PacketIo, Read, Write};
 use crate::lock::Lock;
 use crate::packet::{PacketPool, PoolLimits, View};
 use crate::traits::HasLen;
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use clip::clip;
@@ -38,11 +38,14 @@ pub use pipe::{PipeReader, PipeWriter, pipe};
 /// Capacity of the queue, in requests.
 const DEPTH: usize = 1024;
 
-/// A fixed number of bytes in memory as an object with a backend, to be read and written like a
+/// Bytes in memory as an object with a backend, to be read and written like a
 /// file from any executor.
 ///
 /// A request beyond the end moves the bytes before the end; the others fail with
 /// [`UnexpectedEof`](ErrorKind::UnexpectedEof).
+///
+/// Control operations ([`IoControl`](crate::traits::IoControl)) resize it, set ranges to zero, which
+/// a discard does too, and tell its length; a sync has nothing to do.
 ///
 /// Share it by reference or `Arc`.
 ///
@@ -68,8 +71,7 @@ pub struct Memory {
 
 struct Contents {
     queue: Queue,
-    bytes: Lock<Box<[u8]>>,
-    len: usize,
+    bytes: Lock<Vec<u8>>,
 }
 
 impl Memory {
@@ -81,11 +83,9 @@ impl Memory {
     /// Creates an object with these contents and a limit for the packets kept for borrowed and
     /// typed calls.
     pub fn with_pool(bytes: impl Into<Vec<u8>>, limits: PoolLimits) -> Self {
-        let bytes: Box<[u8]> = bytes.into().into_boxed_slice();
         let shared = Arc::new(Contents {
             queue: Queue::new(DEPTH),
-            len: bytes.len(),
-            bytes: Lock::new(bytes),
+            bytes: Lock::new(bytes.into()),
         });
         Self {
             backend: BackendContainer::new_dyn(Serve {
@@ -100,7 +100,7 @@ impl Memory {
 
     /// Returns the length, in bytes.
     pub fn len(&self) -> usize {
-        self.shared.len
+        self.shared.bytes.lock().len()
     }
 
     /// Whether the length is 0.
@@ -110,7 +110,7 @@ impl Memory {
 
     /// Returns a copy of the contents.
     pub fn to_vec(&self) -> Vec<u8> {
-        self.shared.bytes.lock().to_vec()
+        self.shared.bytes.lock().clone()
     }
 
     #[inline(always)]

@@ -5,6 +5,7 @@
 //! | [`IoRead`], [`IoWrite`] | I/O at positions: `io.read_exact_at(&mut bytes, 0).await` |
 //! | [`StreamRead`], [`StreamWrite`] | I/O of streams: `io.read_exact(&mut bytes).await` |
 //! | [`BlockingIo`] | both, for plain threads: `io.blocking().read_exact_at(&mut bytes, 0)` |
+//! | [`IoControl`] | syncs, holes, lengths: `io.sync_all().await`, `io.discard(0..4096).await` |
 //! | [`HasLen`] | the length of an object |
 //! | [`IoBackend`], [`IoBackendExt`] | `io.block_on(future)`, on every object that has a backend |
 //! | [`Integration`] | `Tokio::drive`, `AsyncIo::run_with`, … |
@@ -39,4 +40,4 @@ pub use crate::backend::{Integration, IoBackend, IoBackendExt};
 #[cfg(feature = "std")]
 pub use crate::cursor::{BlockingByteStream, BlockingCursor};
 pub use crate::cursor::{ByteStream, Cursor};
-pub use crate::traits::{BlockingIo, HasLen, IoRead, IoWrite, StreamRead, StreamWrite};
+pub use crate::traits::{BlockingIo, HasLen, IoControl, IoRead, IoWrite, StreamRead, StreamWrite};

@@ -2,10 +2,11 @@
 #![allow(unsafe_code)]
 
 use mfio::backend::IoBackendExt;
+use mfio::control::ControlOp;
 use mfio::io::{PacketIo, Read};
 use mfio::memory::Memory;
 use mfio::packet::{Packet, View};
-use mfio::traits::{BlockingIo, IoRead, IoWrite};
+use mfio::traits::{BlockingIo, IoControl, IoRead, IoWrite};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::pin::{Pin, pin};
@@ -108,6 +109,22 @@ fn calls_through_the_pool_allocate_nothing() {
             io.write_all_at(&page, 5).await.unwrap();
             assert_eq!(io.read_at(&mut large, 1).await.unwrap(), 65_536);
         });
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn control_operations_allocate_nothing() {
+    let io = Memory::new(vec![1; 1000]);
+    let ops = [ControlOp::SyncData, ControlOp::Discard((0..9).into())];
+    let count = allocations(|| {
+        io.block_on(async {
+            io.sync_all().await.unwrap();
+            io.control_batch(&ops).await.all().unwrap();
+            assert_eq!(IoControl::len(&io).await.unwrap(), 1000);
+            assert!(io.extent_at(7).await.unwrap().is_some());
+        });
+        io.blocking().sync_data().unwrap();
     });
     assert_eq!(count, 0);
 }

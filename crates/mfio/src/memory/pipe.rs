@@ -6,6 +6,8 @@
 //! 2. One thread at a time serves (`serving`), and sees the requests queued meanwhile. So there is
 //!    no recursion if completing a view sends the next request at once.
 
+mod control;
+
 use crate::backend::{
     BackendContainer, BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing,
 };
@@ -30,7 +32,7 @@ const DEPTH: usize = 256;
 /// * A read ends with the bytes available; if they are fewer than asked for, the rest fails with
 ///   [`WouldBlock`](ErrorKind::WouldBlock). It waits while the pipe is empty, and fails with
 ///   [`UnexpectedEof`](ErrorKind::UnexpectedEof) when the pipe is empty and the writing end is
-///   dropped.
+///   dropped or [shut down](crate::traits::IoControl::shutdown).
 /// * A write waits until all its bytes are in the pipe. If the reading end is dropped, the others
 ///   fail with [`BrokenPipe`](ErrorKind::BrokenPipe).
 /// * A read whose future was dropped while it waited consumes nothing.
@@ -75,7 +77,9 @@ pub fn pipe(capacity: usize) -> (PipeReader, PipeWriter) {
 /// contents of the pipe.
 pub struct PipeReader(End);
 
-/// The writing end of a [`pipe`]. Dropping it lets reads end after the bytes written before.
+/// The writing end of a [`pipe`]. Dropping it lets reads end after the bytes written before, and so
+/// does its [`shutdown`](crate::traits::IoControl::shutdown), after which writes fail with
+/// [`BrokenPipe`](ErrorKind::BrokenPipe).
 pub struct PipeWriter(End);
 
 /// The fields of both ends.
@@ -105,6 +109,7 @@ struct Buffered {
     /// Each with the number of its bytes that are in the pipe.
     writes: VecDeque<(View<Write>, usize)>,
     reader_gone: bool,
+    /// The writing end is dropped, or was shut down.
     writer_gone: bool,
     serving: bool,
 }
@@ -193,8 +198,11 @@ impl Buffered {
         refused.map(|view| Ending::Read(view, 0, ErrorKind::Cancelled.into()))
     }
 
-    /// Queues a write, or returns it if the queue is full.
+    /// Queues a write, or returns it if the queue is full or the stream was ended.
     fn push_write(&mut self, view: View<Write>) -> Option<Ending> {
+        if self.writer_gone {
+            return Some(Ending::Write(view, 0, ErrorKind::BrokenPipe.into()));
+        }
         if self.writes.len() >= DEPTH {
             return Some(Ending::Write(view, 0, ErrorKind::LimitReached.into()));
         }

@@ -60,7 +60,7 @@ impl<Io: IoBackend + ?Sized> BlockingIo for Io {}
 /// is aborted.
 #[derive(Debug)]
 pub struct Blocking<'a, Io: ?Sized, P = u64> {
-    io: &'a Io,
+    pub(super) io: &'a Io,
     position: PhantomData<fn(P)>,
 }
 
