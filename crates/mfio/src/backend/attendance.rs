@@ -1,5 +1,5 @@
-//! Whether a backend is driven: the drive lock, the number of waiters, and the policy for
-//! operations that nobody drives.
+//! [`Attendance`]: the record of whether a backend is driven. It holds the drive lock, the number
+//! of waiters, and the policy for operations that nobody drives.
 //!
 //! A task that awaits an operation cannot know whether any party will ever poll the backend that
 //! completes it. So a container has a policy for that case: none (the next driver goes on), a
@@ -281,49 +281,5 @@ impl fmt::Debug for Attendance {
             .field("configured", &self.configured)
             .field("on_fallback", &self.on_fallback)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(all(test, mfio_loom))]
-mod loom_models {
-    use super::super::drive_lock::SignalAction;
-    use super::*;
-
-    /// Counts the threads that would have been started.
-    struct Started(AtomicUsize);
-
-    impl FallbackThread for Started {
-        fn start(self: Arc<Self>) -> Result<(), Cause> {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            Ok(())
-        }
-
-        fn is_busy(&self) -> bool {
-            false
-        }
-
-        fn dismiss(&self) {}
-
-        fn stop(&self) {}
-    }
-
-    /// A sender and the last driver, which leaves: the operation is not left alone (A2).
-    #[test]
-    fn an_operation_sent_while_the_last_driver_leaves_is_attended() {
-        loom::model(|| {
-            let attendance = Arc::new(Attendance::new());
-            let started = Arc::new(Started(AtomicUsize::new(0)));
-            attendance.set_fallback(started.clone());
-            attendance.add_task();
-            let driver = attendance.clone();
-            let leaves = loom::thread::spawn(move || driver.remove_task());
-            if attendance.drive_lock.signal() == SignalAction::WakeWaiters
-                && attendance.waiting() == 0
-            {
-                let _ = attendance.attend();
-            }
-            leaves.join().unwrap();
-            assert!(started.0.load(Ordering::Relaxed) > 0);
-        });
     }
 }

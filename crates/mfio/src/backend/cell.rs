@@ -31,7 +31,7 @@ use core::task::{Context, Poll, Waker};
 pub(crate) struct Core<B: ?Sized> {
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) reactors: Arc<Reactors>,
-    /// Signals `waiters`; made once, for every round.
+    /// Signals `waiters`. Every poll of the backend uses this one.
     waker: Waker,
     /// Poll the backend after each poll of a user's future, signalled or not.
     pub(crate) eager: bool,
@@ -41,8 +41,9 @@ pub(crate) struct Core<B: ?Sized> {
     backend: UnsafeCell<Option<Pin<Box<B>>>>,
 }
 
-// SAFETY: by C1 references to the backend are exclusive, so sharing the block hands the backend
-// from thread to thread, which `B: Send` allows. Everything else in it is Sync.
+// SAFETY: by C1 references to the backend are exclusive, and the transitions of the drive lock
+// order them (L1), so sharing the block hands the backend from thread to thread, which `B: Send`
+// allows. Everything else in it is `Sync`.
 unsafe impl<B: ?Sized + Send> Sync for Core<B> {}
 // SAFETY: as above; nothing in the block is tied to a thread where `B: Send`.
 unsafe impl<B: ?Sized + Send> Send for Core<B> {}
@@ -88,7 +89,7 @@ impl<B: ?Sized> Core<B> {
     /// Closes the block: the container goes away.
     pub(crate) fn close(&self) {
         let backend = match self.waiters.drive_lock().close() {
-            // SAFETY: `close` returned `true`.
+            // SAFETY: `close` returned `true`: there is no holder, and none can come (L4).
             true => unsafe { self.take_backend() },
             false => None,
         };
@@ -246,7 +247,8 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
                 };
             }
         }
-        // SAFETY: `lock` returned `true`.
+        // SAFETY: `lock` returned `true`, so this call is the holder (L1), until `unlock` below has
+        // succeeded and the guard is disarmed.
         let mut guard = unsafe { DriveGuard::of_locked(self) };
         loop {
             guard.poll_once();

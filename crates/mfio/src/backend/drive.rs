@@ -9,12 +9,17 @@ use super::waiters::Waiters;
 use alloc::sync::Arc;
 use core::fmt;
 
-/// The budget of backend polls in one go: one poll of a task, one event of a reactor, one tick of a
-/// foreign loop, or one step of a thread. When it is spent, other tasks and events get their
-/// chance.
+/// The budget of backend polls in one go, so that other tasks and events get their chance: one
+/// poll of a task, one event of a reactor, one tick of a foreign loop, one pass of the fallback
+/// thread, or one poll of a future in `block_on`.
 ///
-/// Two things exceed it, both bounded: a future that is ready with a signal pending, which drives
-/// once more, and signals left with a registration that cannot be armed (see [`MAX_EXTRA_DRIVES`]).
+/// One more budget each, so still bounded, have: a future that is ready with a signal pending, the
+/// drop of a [`BackendHandle`](super::BackendHandle) with a signal pending, and signals left with a
+/// registration that cannot be armed (up to [`MAX_EXTRA_DRIVES`] of them).
+///
+/// Without a budget are threads in `block_on` that have no executor to be fair to: with the backend
+/// held exclusively, they poll until no wake is recorded ([`Rounds::unlimited`]); parked with the
+/// drive lock, they poll once after each wait.
 #[derive(Debug)]
 pub(crate) struct Rounds(u32);
 
@@ -79,13 +84,13 @@ pub(crate) trait SharedBackend: Send + Sync {
     ///
     /// # Safety
     ///
-    /// The caller holds the drive lock.
+    /// The caller holds the drive lock (L1).
     unsafe fn poll_once(&self);
     /// Unlocks, and wakes the parties that are next.
     ///
     /// # Safety
     ///
-    /// The caller holds the drive lock, and holds it no more afterwards.
+    /// The caller holds the drive lock (L1), and gives it up with this call.
     unsafe fn unlock(&self);
     /// Consumes a wake of the descriptor, before and after the poll that answers it.
     fn consume_wake(&self) -> bool;
@@ -101,7 +106,7 @@ pub(crate) struct DriveGuard<'a>(Option<&'a dyn SharedBackend>);
 impl<'a> DriveGuard<'a> {
     /// # Safety
     ///
-    /// The caller has just locked the drive lock of `backend` and gives it up to this guard.
+    /// The caller holds the drive lock of `backend` (L1) and gives it up to this guard.
     pub(crate) unsafe fn of_locked(backend: &'a dyn SharedBackend) -> Self {
         Self(Some(backend))
     }
@@ -109,13 +114,14 @@ impl<'a> DriveGuard<'a> {
     /// Locks the drive lock if it is free and the backend alive.
     pub(crate) fn try_lock(backend: &'a dyn SharedBackend) -> Result<Self, LockError> {
         backend.waiters().drive_lock().try_lock()?;
-        // SAFETY: locked just now.
+        // SAFETY: locked just now (L1), and given to the guard.
         Ok(unsafe { Self::of_locked(backend) })
     }
 
     pub(crate) fn poll_once(&mut self) {
         if let Some(backend) = self.0 {
-            // SAFETY: this guard holds the lock.
+            // SAFETY: this guard holds the lock (L1): `of_locked` was given it, and only `disarm`
+            // and the drop end that.
             unsafe { backend.poll_once() }
         }
     }
@@ -129,7 +135,8 @@ impl<'a> DriveGuard<'a> {
 impl Drop for DriveGuard<'_> {
     fn drop(&mut self) {
         if let Some(backend) = self.0.take() {
-            // SAFETY: this guard holds the lock, and ends here.
+            // SAFETY: this guard holds the lock (L1) and ends here; `take` keeps it from a second
+            // unlock.
             unsafe { backend.unlock() }
         }
     }

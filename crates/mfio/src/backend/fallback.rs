@@ -2,8 +2,9 @@
 //!
 //! It is a foreign event loop around one handle: it waits in `poll(2)`, without the drive lock, and
 //! polls the backend when the handle is ready. It starts when an operation is sent that nobody
-//! drives, or the last driver leaves some behind; it pauses when another party drives, and ends
-//! when it was not needed for [`LINGER`].
+//! drives, or the last driver leaves some behind. It pauses when another party drives, or when
+//! there was nothing to do for [`IDLE_TIMEOUT`]; it ends when it has paused for that time.
+//! So an idle thread ends after a second, and one that gave way to a driver after half of one.
 //!
 //! Invariants
 //!
@@ -40,8 +41,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// Time for which a thread without work goes on driving, and time for which a thread that pauses
-/// waits for a start.
-const LINGER: Duration = Duration::from_millis(500);
+/// waits for the next start: it is the sum of both that an idle thread lives.
+const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Yields to the holder of the drive lock before the thread sleeps: the holder may be within a
 /// waker for long.
@@ -75,8 +76,9 @@ impl Fallback {
         handle: &PollingHandle<'_>,
         is_busy: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Arc<Self> {
-        // SAFETY: the backend that exports a handle keeps it open while the handle is borrowed,
-        // which is the length of this call.
+        // SAFETY: the backend that exports a handle keeps it open for as long as it lives (see
+        // `PollingHandle::handle`), and the caller borrows it from the backend for this call. The
+        // duplicate is the thread's own (F1).
         let borrowed = unsafe { BorrowedFd::borrow_raw(handle.handle) };
         Arc::new(Self {
             backend,
@@ -103,23 +105,23 @@ impl Fallback {
 
     /// Waits until the handle is ready or the thread is interrupted. Returns `false` when the time
     /// is up.
-    fn wait(&self, handle: i32, mut heard: &PipeReader, timeout: Option<Duration>) -> bool {
-        let (ended, interrupted) = poll(handle, heard, timeout);
+    fn wait(&self, handle: i32, mut interrupts: &PipeReader, timeout: Option<Duration>) -> bool {
+        let (ended, interrupted) = poll(handle, interrupts, timeout);
         if interrupted {
-            let _ = heard.read(&mut [0; 8]);
+            let _ = interrupts.read(&mut [0; 8]);
             self.lock().interrupted = false;
         }
         ended
     }
 
-    /// Runs the thread.
-    fn serve(self: &Arc<Self>, handle: i32, heard: PipeReader) {
+    /// The body of the thread.
+    fn run(self: &Arc<Self>, handle: i32, interrupts: PipeReader) {
         let waker = Waker::from(self.clone());
         while self.wait_until_wanted() {
             let Some(backend) = self.backend.upgrade() else {
                 break;
             };
-            self.drive(&*backend, handle, &heard, &waker);
+            self.drive(&*backend, handle, &interrupts, &waker);
         }
     }
 
@@ -129,7 +131,7 @@ impl Fallback {
         let state = self.lock();
         let waited = self
             .changed
-            .wait_timeout_while(state, LINGER, |state| !state.wanted && !state.stopped);
+            .wait_timeout_while(state, IDLE_TIMEOUT, |state| !state.wanted && !state.stopped);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         let wanted = state.wanted && !state.stopped;
         state.wanted = false;
@@ -140,7 +142,13 @@ impl Fallback {
     }
 
     /// Drives until another party does, or there has been nothing to do for a while.
-    fn drive(&self, backend: &dyn SharedBackend, handle: i32, heard: &PipeReader, waker: &Waker) {
+    fn drive(
+        &self,
+        backend: &dyn SharedBackend,
+        handle: i32,
+        interrupts: &PipeReader,
+        waker: &Waker,
+    ) {
         let waiters = &**backend.waiters();
         let mut waiter = TaskWaiter::new(waiters);
         let mut progress = Progress::Idle;
@@ -153,8 +161,8 @@ impl Fallback {
                 break;
             }
             if !waiters.drive_lock().recheck() && progress != Progress::BudgetSpent {
-                let timeout = (!self.is_busy()).then_some(LINGER);
-                if !self.wait(handle, heard, timeout) && !self.is_busy() {
+                let timeout = (!self.is_busy()).then_some(IDLE_TIMEOUT);
+                if !self.wait(handle, interrupts, timeout) && !self.is_busy() {
                     break;
                 }
             }
@@ -192,11 +200,11 @@ impl FallbackThread for Fallback {
             self.changed.notify_one();
             return Ok(());
         }
-        let (heard, interrupt) = io::pipe().map_err(|error| limit(&error))?;
+        let (interrupts, interrupt) = io::pipe().map_err(|error| limit(&error))?;
         let this = self.clone();
         thread::Builder::new()
             .name("mfio-fallback".into())
-            .spawn(move || this.serve(handle, heard))
+            .spawn(move || this.run(handle, interrupts))
             .map_err(|error| limit(&error))?;
         state.interrupt = Some(interrupt);
         state.interrupted = false;
@@ -222,13 +230,13 @@ impl FallbackThread for Fallback {
 
 /// Waits for the handle or an interruption. Returns whether either may have come, and whether an
 /// interruption has.
-fn poll(handle: i32, heard: &PipeReader, timeout: Option<Duration>) -> (bool, bool) {
+fn poll(handle: i32, interrupts: &PipeReader, timeout: Option<Duration>) -> (bool, bool) {
     let entry = |fd| libc::pollfd {
         fd,
         events: libc::POLLIN,
         revents: 0,
     };
-    let mut entries = [entry(handle), entry(heard.as_raw_fd())];
+    let mut entries = [entry(handle), entry(interrupts.as_raw_fd())];
     let timeout = timeout.map_or(-1, |timeout| timeout.as_millis() as i32);
     // SAFETY: a valid array of two entries, exclusively borrowed for the call, which keeps no
     // reference.

@@ -14,16 +14,19 @@
 //
 // | file | contents |
 // |---|---|
-// | `wake_flags`, `closing` | the byte that coalesces wakes; a value that any thread may close |
-// | `polling`, `fd`, `handle`, `windows` | handles, interests, and their wakers |
+// | `wake_flags` | the byte that coalesces wakes of a descriptor |
+// | `closing` | a value that many threads use and any of them may close |
+// | `polling` | handles, interests, and the waits on them |
+// | `windows` | event objects, and the plain waker that sets one |
+// | `fd`, `handle` | wakers of a descriptor (Unix, WASI) and of an event object (Windows) |
 // | `registration` | a handle registered with an executor's reactor |
 // | `reentry` | detection of `block_on` within `block_on` |
-// | `drive_lock` | the state word: which party may poll the backend, and which one must next |
+// | `drive_lock` | the word that says which party may poll the backend, and which one must next |
 // | `attendance` | whether a backend is driven, and the policy for operations that nobody drives |
 // | `task_wakers` | the wakers of tasks that wait for the same thing |
 // | `waiters` | threads and tasks that wait for a backend, and how each is woken |
 // | `drive` | the interface of a shared backend; the lock's guard; the budget of rounds |
-// | `reactor` | registrations with reactors, which drive the backend where readiness is delivered |
+// | `reactor` | registrations with reactors; the reactor's thread drives when the handle is ready |
 // | `cell` | the heap block of a container: drive lock, waiters, reactors and the backend itself |
 // | `sharing` | the interface of a shared backend to drivers and senders |
 // | `fallback` | a thread that drives while nobody else does |
@@ -31,10 +34,11 @@
 // | `io_backend`, `links` | the traits of objects with a backend |
 // | `with_backend` | a future and a backend held exclusively |
 // | `shared` | the state machine of a task on a shared backend |
-// | `block_on` | the same for a thread |
+// | `block_on` | threads that block on a future, of a shared backend or an exclusive one |
 // | `ext` | the methods of every object with a backend |
-// | `foreign` | the same for a foreign event loop |
-// | `integrations` | the same for each executor |
+// | `foreign` | a backend in the event loop of another library |
+// | `integrations` | a backend in a task of an executor: tokio, async-io, or any |
+// | `compile_fail` | programs that must not compile (read by rustdoc only) |
 
 mod attendance;
 mod block_on;

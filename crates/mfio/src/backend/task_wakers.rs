@@ -5,15 +5,15 @@ use crate::slab::Slab;
 use core::iter::from_fn;
 use core::task::Waker;
 
-/// The tasks that wait for the same thing, each with a number and, while it is armed, a waker.
+/// The tasks that wait for the same thing, each with a number and, until it is woken, a waker.
 ///
-/// Joining, leaving and arming take a constant number of steps. The owner guards it by a lock,
-/// under which no waker is cloned, woken or dropped.
+/// Joining, leaving and setting a waker take a constant number of steps. The owner guards it by a
+/// lock, under which no waker is cloned, woken or dropped.
 #[derive(Debug, Default)]
 pub(super) struct TaskWakers {
     slots: Slab<Option<Waker>>,
     /// The number of tasks that have a waker.
-    armed: usize,
+    wakers: usize,
 }
 
 impl TaskWakers {
@@ -29,24 +29,24 @@ impl TaskWakers {
     /// Removes a task, and returns its waker.
     pub(super) fn leave(&mut self, task: usize) -> Option<Waker> {
         let waker = self.slots.remove(task).flatten();
-        self.armed -= usize::from(waker.is_some());
+        self.wakers -= usize::from(waker.is_some());
         waker
     }
 
-    /// Returns whether a task is armed with `waker`.
-    pub(super) fn is_armed(&self, task: usize, waker: &Waker) -> bool {
-        let armed = self.slots.get(task).and_then(|slot| slot.as_ref());
-        armed.is_some_and(|armed| armed.will_wake(waker))
+    /// Returns whether the task's waker is one that wakes the same task as `waker`.
+    pub(super) fn will_wake(&self, task: usize, waker: &Waker) -> bool {
+        let current = self.slots.get(task).and_then(|slot| slot.as_ref());
+        current.is_some_and(|current| current.will_wake(waker))
     }
 
-    /// Arms a task with `waker`. Returns the waker that it replaces, which the caller drops outside
+    /// Sets the waker of a task. Returns the waker that it replaces, which the caller drops outside
     /// of the lock.
-    pub(super) fn arm(&mut self, task: usize, waker: Waker) -> Option<Waker> {
+    pub(super) fn set_waker(&mut self, task: usize, waker: Waker) -> Option<Waker> {
         let Some(slot) = self.slots.get_mut(task) else {
             return Some(waker);
         };
         let before = slot.replace(waker);
-        self.armed += usize::from(before.is_none());
+        self.wakers += usize::from(before.is_none());
         before
     }
 
@@ -54,12 +54,12 @@ impl TaskWakers {
     /// `next`. Returns whether none is left.
     fn take(&mut self, next: &mut usize, end: usize, batch: &mut WakerBatch) -> bool {
         let end = end.min(self.slots.bound());
-        while self.armed != 0 && *next < end {
+        while self.wakers != 0 && *next < end {
             if batch.is_full() {
                 return false;
             }
             if let Some(waker) = self.slots.get_mut(*next).and_then(Option::take) {
-                self.armed -= 1;
+                self.wakers -= 1;
                 batch.push(waker);
             }
             *next += 1;
@@ -68,7 +68,7 @@ impl TaskWakers {
     }
 }
 
-/// The wakers of all tasks that were armed at some moment, of which a batch has been taken out.
+/// The wakers that all tasks had at some moment, of which a batch has been taken out.
 /// Each task keeps its number.
 #[must_use = "wakers that were taken out are to be woken"]
 pub(super) struct Taken {
@@ -94,8 +94,8 @@ impl Taken {
     /// Wakes them all, in order. `with` calls a function with the tasks, under their lock, once for
     /// each further batch.
     ///
-    /// A task that joins or arms itself meanwhile may be woken too, but each number at most once,
-    /// so the loop ends.
+    /// A task that joins or sets its waker meanwhile may be woken too, but each number at most
+    /// once, so the loop ends.
     pub(super) fn wake(mut self, with: impl Fn(&mut dyn FnMut(&mut TaskWakers))) {
         wake_all(from_fn(|| {
             if self.batch.is_empty() && !self.complete {
@@ -163,11 +163,11 @@ mod tests {
         }
     }
 
-    fn armed(n: usize, waker: &Waker) -> Lock<TaskWakers> {
+    fn tasks_with(n: usize, waker: &Waker) -> Lock<TaskWakers> {
         let mut tasks = TaskWakers::default();
         for _ in 0..n {
             let task = tasks.join();
-            assert!(tasks.arm(task, waker.clone()).is_none());
+            assert!(tasks.set_waker(task, waker.clone()).is_none());
         }
         Lock::new(tasks)
     }
@@ -178,12 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn every_armed_task_is_woken_once() {
+    fn every_task_with_a_waker_is_woken_once() {
         let count = Arc::new(Count::default());
         let waker = Waker::from(count.clone());
         for n in [0, 1, 15, 16, 17, 32, 1000] {
             count.0.store(0, Ordering::Relaxed);
-            let tasks = armed(n, &waker);
+            let tasks = tasks_with(n, &waker);
             if n > 2 {
                 drop(tasks.lock().leave(1));
             }
@@ -195,27 +195,27 @@ mod tests {
         }
     }
 
-    /// A task that arms itself again as it is woken does not keep the loop going.
+    /// A task that sets its waker again as it is woken does not keep the loop going.
     #[test]
-    fn waking_ends_though_tasks_arm_themselves_again() {
-        struct JoinsAgain(Arc<Lock<TaskWakers>>, AtomicUsize);
-        impl Wake for JoinsAgain {
+    fn waking_ends_though_tasks_set_their_wakers_again() {
+        struct SetsAgain(Arc<Lock<TaskWakers>>, AtomicUsize);
+        impl Wake for SetsAgain {
             fn wake(self: Arc<Self>) {
                 self.1.fetch_add(1, Ordering::Relaxed);
                 let waker = Waker::from(self.clone());
                 let mut tasks = self.0.lock();
                 let task = tasks.join();
-                drop(tasks.arm(task, waker.clone()));
-                let before = tasks.arm(0, waker);
+                drop(tasks.set_waker(task, waker.clone()));
+                let before = tasks.set_waker(0, waker);
                 drop(tasks);
                 drop(before);
             }
         }
-        let tasks = Arc::new(armed(100, Waker::noop()));
-        let again = Arc::new(JoinsAgain(tasks.clone(), AtomicUsize::new(0)));
+        let tasks = Arc::new(tasks_with(100, Waker::noop()));
+        let again = Arc::new(SetsAgain(tasks.clone(), AtomicUsize::new(0)));
         for task in 0..100 {
             let waker = Waker::from(again.clone());
-            let before = tasks.lock().arm(task, waker);
+            let before = tasks.lock().set_waker(task, waker);
             drop(before);
         }
         wake(&tasks);
@@ -226,13 +226,13 @@ mod tests {
 
     #[test]
     fn tasks_that_leave_give_their_memory_back() {
-        let tasks = armed(100_000, Waker::noop());
+        let tasks = tasks_with(100_000, Waker::noop());
         let mut tasks = tasks.lock();
         let order: Vec<_> = (0..100_000).map(|n| n * 7919 % 100_000).collect();
         for task in order {
             assert!(tasks.leave(task).is_some());
         }
-        assert!(tasks.is_empty() && tasks.armed == 0);
+        assert!(tasks.is_empty() && tasks.wakers == 0);
         assert!(tasks.slots.capacity() <= 128, "{}", tasks.slots.capacity());
     }
 }

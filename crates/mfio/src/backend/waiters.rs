@@ -286,11 +286,11 @@ impl<'a> TaskWaiter<'a> {
             attendance.add_task();
             task
         });
-        if lists.lock().tasks.is_armed(task, cx.waker()) {
+        if lists.lock().tasks.will_wake(task, cx.waker()) {
             return;
         }
         let waker = cx.waker().clone();
-        let old = lists.lock().tasks.arm(task, waker);
+        let old = lists.lock().tasks.set_waker(task, waker);
         drop(old);
     }
 }
@@ -323,5 +323,46 @@ impl Wake for Waiters {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.signal();
+    }
+}
+
+#[cfg(all(test, mfio_loom))]
+mod loom_models {
+    use super::*;
+    use crate::backend::attendance::FallbackThread;
+    use crate::error::Cause;
+
+    /// Counts the threads that would have been started.
+    struct Started(AtomicUsize);
+
+    impl FallbackThread for Started {
+        fn start(self: Arc<Self>) -> Result<(), Cause> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+
+        fn is_busy(&self) -> bool {
+            false
+        }
+
+        fn dismiss(&self) {}
+
+        fn stop(&self) {}
+    }
+
+    /// A sender and the last driver, which leaves: the operation is not left alone (A2).
+    #[test]
+    fn an_operation_sent_while_the_last_driver_leaves_is_attended() {
+        loom::model(|| {
+            let waiters = Arc::new(Waiters::new());
+            let started = Arc::new(Started(AtomicUsize::new(0)));
+            waiters.attendance.set_fallback(started.clone());
+            waiters.attendance.add_task();
+            let driver = waiters.clone();
+            let leaves = loom::thread::spawn(move || driver.attendance.remove_task());
+            waiters.signal();
+            leaves.join().unwrap();
+            assert!(started.0.load(Ordering::Relaxed) > 0);
+        });
     }
 }

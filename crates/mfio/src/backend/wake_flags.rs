@@ -3,8 +3,15 @@
 //! | bit | set by | cleared by | meaning |
 //! |---|---|---|---|
 //! | [`WOKEN`] | a wake | a poller, before it polls | a wake that no round has seen yet |
-//! | [`POLLING`] | a poller | the same | a wake need not touch the descriptor: a round follows |
+//! | [`POLLING`] | an exclusive poller | the same one, after its round | wakes are recorded only |
 //! | [`CLOSED`] | the close | none | the descriptor is closed |
+//!
+//! A *round* is one poll of the backend. The holder of a
+//! [`BackendHandle`](super::BackendHandle) is the only poller, so it sets `POLLING` for its rounds
+//! ([`enter_round`]): a wake then need not touch the descriptor, because the poller looks at
+//! `WOKEN` before it waits. Drivers of a shared backend never set it. Reactors and foreign loops
+//! wait on the descriptor at the same time, and a wake for their futures must make it readable. So
+//! these drivers only consume `WOKEN`, before and after the poll ([`consume_wake`]).
 //!
 //! Invariants
 //!
@@ -16,7 +23,7 @@
 //!    descriptor only after it has seen `WOKEN` clear after its last round: a set `WOKEN` may be
 //!    all that a drained descriptor left of a wake.
 //! 4. `POLLING` is cleared only together with a look at `WOKEN`, in one operation: a wake recorded
-//!    without touching the descriptor is always found by the party on whose `POLLING` it relied.
+//!    without touching the descriptor is always found by the poller on whose `POLLING` it relied.
 //! 5. The byte is public, and safe code may store anything in it at any time. So no transition
 //!    loops on it, and only wakes depend on it: the right to close a descriptor is decided
 //!    elsewhere (`closing`).
@@ -29,7 +36,7 @@ use crate::sync::atomic::Ordering::AcqRel;
 
 /// A wake that no round has seen yet.
 pub(crate) const WOKEN: u8 = 0b001;
-/// A poller polls the backend and will look at [`WOKEN`] afterwards.
+/// An exclusive poller is within a round, and looks at [`WOKEN`] before it waits.
 pub(crate) const POLLING: u8 = 0b010;
 /// The descriptor is closed.
 pub(crate) const CLOSED: u8 = 0b100;
@@ -73,10 +80,10 @@ pub(crate) fn close(byte: &impl FlagByte) {
 
 /// Consumes a wake. Returns whether there was one.
 ///
-/// For rounds that do not set [`POLLING`]: consume, poll, and *consume again, polling again if
-/// there was one*. A wake that arrives during the round makes the descriptor readable, and the
-/// round may have drained that already; as long as [`WOKEN`] stays set, no other wake makes it
-/// readable again (invariant 3).
+/// For drivers of a shared backend, whose rounds do not set [`POLLING`]: consume, poll, and
+/// *consume again, polling again if there was one*. A wake that arrives during the round makes the
+/// descriptor readable, and the round may have drained that already; as long as [`WOKEN`] stays
+/// set, no other wake makes it readable again (invariant 3).
 #[must_use = "after a round, true means another round"]
 pub(crate) fn consume_wake(byte: &impl FlagByte) -> bool {
     byte.clear(WOKEN) & WOKEN != 0
@@ -93,9 +100,10 @@ pub(crate) struct Entered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Leave {
-    /// A wake arrived during the round and is consumed now: poll again, then leave again.
+    /// A wake arrived during the round and is consumed now: the next round has begun. Poll again,
+    /// then leave again.
     NextRound,
-    /// Nothing happened; the next wake touches the descriptor.
+    /// No wake arrived; the next one touches the descriptor.
     Left,
 }
 

@@ -1,7 +1,7 @@
-//! The watches of a backend.
+//! [`Reactors`]: the list of a backend's watches.
 //!
 //! The list changes only with the first and the last task of a reactor, so it is copied then, and a
-//! look at it is a clone of one pointer. The tasks of a watch have a lock of their own.
+//! snapshot of it is a clone of one pointer. The tasks of a watch have a lock of their own.
 
 use super::watch::Watch;
 use crate::backend::waiters::Waiters;
@@ -10,7 +10,7 @@ use crate::sync::atomic::Ordering;
 use alloc::sync::Arc;
 
 /// The watches at some moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Watches(Option<Arc<[Arc<Watch>]>>);
 
 impl Watches {
@@ -20,10 +20,9 @@ impl Watches {
 }
 
 /// The reactors that watch the handle of a backend.
-#[derive(Debug)]
 pub(crate) struct Reactors(Lock<WatchList>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct WatchList {
     watches: Watches,
     /// The number of watches that were ever inserted: a party that saw another number has not seen
@@ -38,13 +37,13 @@ impl Reactors {
 
     /// Returns the watches, and the number that [`insert`](Self::insert) needs to know which ones
     /// the caller has seen.
-    pub(super) fn look(&self) -> (Watches, usize) {
+    pub(super) fn snapshot(&self) -> (Watches, usize) {
         let list = self.0.lock();
         (list.watches.clone(), list.inserted)
     }
 
-    /// Adds a watch, unless others were added since the look: one of them may suit the task that
-    /// made it (R5). Returns whether it was added.
+    /// Adds a watch, unless others were added since the snapshot: one of them may suit the task
+    /// that made it (R5). Returns whether it was added.
     pub(super) fn insert(&self, watch: &Arc<Watch>, seen: usize) -> bool {
         let mut list = self.0.lock();
         if list.inserted != seen {
@@ -73,7 +72,10 @@ impl Reactors {
 
     /// Wakes all tasks that wait at reactors: the backend is dead.
     pub(in crate::backend) fn wake_tasks(&self) {
-        self.look().0.iter().for_each(|watch| watch.wake_tasks());
+        self.snapshot()
+            .0
+            .iter()
+            .for_each(|watch| watch.wake_tasks());
     }
 
     /// Arms the watches whose arming was deferred (R4), or whose interests have changed. Called
@@ -83,7 +85,7 @@ impl Reactors {
             return;
         }
         let mut ready = false;
-        for watch in self.look().0.iter() {
+        for watch in self.snapshot().0.iter() {
             ready |= watch.rearm(waiters);
         }
         if ready {
@@ -99,7 +101,7 @@ impl Reactors {
             return;
         }
         if waiters.has_undelivered_signal()
-            && let Some(watch) = self.look().0.iter().last()
+            && let Some(watch) = self.snapshot().0.iter().last()
         {
             watch.drive_if_signalled();
         }

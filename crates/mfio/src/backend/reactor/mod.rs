@@ -19,7 +19,7 @@
 //!   and looks at the drive lock after, by a read-modify-write of the lock's word; the holder looks
 //!   for marks after it has unlocked. So one of the two arms it. Arming is deferred, too, when the
 //!   registration fires again and again while it is armed: its handle is ready, and no party drains
-//!   it meanwhile. A signal is then pending on the drive lock, so the party that deferred it
+//!   it meanwhile. A signal is then pending on the drive lock, so the party that deferred arming
 //!   drives, and unlocks.
 //! * **R5** A reactor has one watch, also when two of its tasks join at once. Registrations are
 //!   made and queried outside the lock (W1), so other tasks may join meanwhile. A watch is inserted

@@ -1,4 +1,4 @@
-//! Two tasks that join at the same instant.
+//! Loom model of [`ReactorWaiter::join`]: two tasks that join at the same instant.
 
 use super::ReactorWaiter;
 use crate::backend::BackendContainer;
@@ -55,7 +55,8 @@ fn join<'a>(sharing: &'a Sharing, live: &Arc<AtomicUsize>) -> ReactorWaiter<'a> 
     .unwrap()
 }
 
-/// Whatever the order of looks and insertions, one watch is left, and it goes with the last task.
+/// Whatever the order of snapshots and insertions, one watch is left, and it goes with the last
+/// task.
 #[test]
 fn loom_tasks_that_join_at_once_make_one_watch() {
     let mut builder = loom::model::Builder::new();
@@ -72,10 +73,10 @@ fn loom_tasks_that_join_at_once_make_one_watch() {
                 drop(sharing);
             })
         };
-        let ticket = join(&sharing, &live);
+        let waiter = join(&sharing, &live);
         other.join().unwrap();
         assert_eq!(live.load(Ordering::Relaxed), 1, "registrations");
-        assert_eq!(sharing.reactors().look().0.iter().count(), 1);
-        drop(ticket);
+        assert_eq!(sharing.reactors().snapshot().0.iter().count(), 1);
+        drop(waiter);
     });
 }

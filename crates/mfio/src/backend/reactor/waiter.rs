@@ -8,10 +8,10 @@ use crate::backend::registration::{ReactorError, Register, Registration};
 use crate::contain::contained;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::fmt;
 use core::task::Waker;
 
 /// A task that waits at the watch of a reactor; leaves when dropped.
-#[derive(Debug)]
 pub(crate) struct ReactorWaiter<'a> {
     backend: &'a Arc<dyn SharedBackend>,
     reactors: &'a Reactors,
@@ -66,8 +66,8 @@ impl<'a> ReactorWaiter<'a> {
         let mut make = Some(make);
         let mut made = None;
         loop {
-            let (watches, seen) = reactors.look();
-            // Registrations are asked outside the lock (W1).
+            let (watches, seen) = reactors.snapshot();
+            // Registrations are user code, so they are queried outside the lock (W1).
             let joined = watches.iter().find_map(|watch| {
                 let suits = watch.suits(register);
                 let task = suits.then(|| watch.tasks.lock().join())??;
@@ -88,7 +88,7 @@ impl<'a> ReactorWaiter<'a> {
                     return Ok((watch.clone(), task, true));
                 }
                 // Unless another task has succeeded meanwhile.
-                Some(Err(error)) if reactors.look().1 == seen => {
+                Some(Err(error)) if reactors.snapshot().1 == seen => {
                     return Err(error);
                 }
                 _ => {}
@@ -98,7 +98,7 @@ impl<'a> ReactorWaiter<'a> {
 
     /// Sets the waker that is woken to report an error.
     fn set_waker(&self, waker: Waker) {
-        let before = self.watch.tasks.lock().wakers.arm(self.task, waker);
+        let before = self.watch.tasks.lock().wakers.set_waker(self.task, waker);
         drop(before);
     }
 
@@ -127,6 +127,15 @@ impl<'a> ReactorWaiter<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Without the watch's tasks and the list, which are under locks: the formatter is user code.
+impl fmt::Debug for ReactorWaiter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReactorWaiter")
+            .field("task", &self.task)
+            .finish_non_exhaustive()
     }
 }
 

@@ -40,7 +40,7 @@ const ARMING: u8 = 1;
 /// The trigger fired, or another thread asked to arm, since the last attempt began.
 const REARM: u8 = 2;
 /// Upper bound on attempts to arm in a row, for a registration that fires whenever it is armed.
-const ARMS: u32 = 16;
+const MAX_ARMS: u32 = 16;
 
 struct Trigger(Weak<Watch>);
 
@@ -104,8 +104,8 @@ impl Watch {
         let _ = backend.drive(When::Always, &mut Rounds::new());
     }
 
-    /// Leaves arming to the holder of the drive lock (R4). Returns `false` when there is no holder
-    /// any more.
+    /// Defers arming to the unlock of the drive lock's holder (R4). Returns `false` when there is
+    /// no holder any more.
     fn defer_rearm(&self, waiters: &Waiters) -> bool {
         self.set_rearm_pending(waiters);
         waiters.drive_lock().still_locked() || !self.take_rearm_pending(waiters)
@@ -146,7 +146,7 @@ impl Watch {
         }
         let mut ready = false;
         let mut first = true;
-        for _ in 0..ARMS {
+        for _ in 0..MAX_ARMS {
             // Clears the events before this attempt, and the requests of other threads that found
             // this one here.
             self.arming.fetch_and(!REARM, Ordering::AcqRel);
@@ -241,7 +241,7 @@ impl fmt::Debug for Watch {
 
 /// The tasks of a watch. Their wakers are woken only to report that the reactor failed or the
 /// backend died.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct WatchTasks {
     pub(super) wakers: TaskWakers,
     /// The last task has left: none joins any more, and the watch leaves the list (R6).
