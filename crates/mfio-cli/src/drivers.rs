@@ -19,61 +19,61 @@ pub(crate) fn no_runtime(error: &BuildError) -> Failure {
     Failure::new(error.to_string()).help("`mfio doctor` says more, and what can be done")
 }
 
-/// The particulars of the chosen driver.
+/// Returns the details of the chosen driver.
 pub(crate) fn details(report: &Report) -> &str {
     report
         .drivers()
-        .find_map(|(_, verdict)| match verdict {
+        .find_map(|(_, result)| match result {
             ProbeResult::Chosen(details) => Some(details.as_str()),
             _ => None,
         })
         .unwrap_or_default()
 }
 
-/// Why drivers that are better than the chosen one were refused.
-pub(crate) fn refusals(report: &Report) -> impl Iterator<Item = (DriverKind, &Rejected)> {
+/// Returns the drivers that are better than the chosen one and were rejected.
+pub(crate) fn rejected(report: &Report) -> impl Iterator<Item = (DriverKind, &Rejected)> {
     report
         .drivers()
-        .filter_map(|(kind, verdict)| match verdict {
-            ProbeResult::Rejected(refusal) => Some((kind, refusal)),
+        .filter_map(|(kind, result)| match result {
+            ProbeResult::Rejected(rejected) => Some((kind, rejected)),
             _ => None,
         })
 }
 
-/// The whole report.
+/// Converts the report to JSON.
 pub(crate) fn report_json(report: &Report) -> Json {
-    let rungs = report.drivers().map(|(kind, verdict)| {
+    let drivers = report.drivers().map(|(kind, result)| {
         let mut fields = vec![("name", kind.name().into())];
-        match verdict {
+        match result {
             ProbeResult::Chosen(details) => {
-                fields.push(("verdict", "chosen".into()));
+                fields.push(("result", "chosen".into()));
                 fields.push(("details", details.as_str().into()));
             }
-            ProbeResult::Rejected(refusal) => {
-                fields.push(("verdict", "refused".into()));
-                fields.extend(refusal_fields(refusal));
+            ProbeResult::Rejected(rejected) => {
+                fields.push(("result", "refused".into()));
+                fields.extend(rejection_fields(rejected));
             }
-            _ => fields.push(("verdict", "not tried".into())),
+            _ => fields.push(("result", "not tried".into())),
         }
         Json::Object(fields)
     });
     Json::Object(vec![
         ("chosen", report.chosen().name().into()),
         ("details", details(report).into()),
-        ("rungs", rungs.collect()),
+        ("drivers", drivers.collect()),
     ])
 }
 
-/// The members that describe a refusal.
-pub(crate) fn refusal_fields(refusal: &Rejected) -> Vec<(&'static str, Json)> {
-    let errno = refusal.cause().errno();
+/// Returns the members that describe a rejected driver.
+pub(crate) fn rejection_fields(rejected: &Rejected) -> Vec<(&'static str, Json)> {
+    let errno = rejected.cause().errno();
     vec![
-        ("step", refusal.step().into()),
-        ("cause", refusal.cause().to_string().into()),
+        ("step", rejected.step().into()),
+        ("cause", rejected.cause().to_string().into()),
         (
             "errno",
             errno.and_then(|errno| u64::try_from(errno).ok()).into(),
         ),
-        ("why", refusal.why().into()),
+        ("why", rejected.why().into()),
     ]
 }

@@ -1,7 +1,7 @@
 //! Medians, spread, ratios.
 //!
 //! Ratios are taken within each round, between measurements that are close in time, and their
-//! median is told.
+//! median is printed.
 
 use super::contestant::Contestant;
 use super::plan::{Event, Plan};

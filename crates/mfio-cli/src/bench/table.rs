@@ -83,8 +83,8 @@ fn head(page: &mut String, context: &Context, plan: &Plan, figures: &Figures) {
         "driver",
         &format!("{} ({details})", context.drivers.chosen()),
     );
-    for (kind, refusal) in drivers::refusals(&context.drivers) {
-        row("", &format!("not {kind}, which is refused: {refusal}"));
+    for (kind, rejected) in drivers::rejected(&context.drivers) {
+        row("", &format!("not {kind}, which is refused: {rejected}"));
     }
 }
 

@@ -82,8 +82,8 @@ impl Diagnosis {
             match trial {
                 Ok(details) => fields.push(("details", details.as_str().into())),
                 Err(error) => {
-                    for (_, refusal) in error.rejected() {
-                        fields.extend(drivers::refusal_fields(refusal));
+                    for (_, rejected) in error.rejected() {
+                        fields.extend(drivers::rejection_fields(rejected));
                     }
                 }
             }

@@ -23,7 +23,7 @@ pub(super) fn all(diagnosis: &Diagnosis) -> Vec<String> {
     if let Err(error) = diagnosis.trial(DriverKind::IoUring) {
         let errno = error
             .rejected()
-            .find_map(|(_, refusal)| refusal.cause().errno());
+            .find_map(|(_, rejected)| rejected.cause().errno());
         hints.extend(about_io_uring(machine, errno));
     }
     hints.extend(about_limits(machine));

@@ -34,10 +34,10 @@ fn judge(args: &DoctorArgs, diagnosis: &Diagnosis) -> Result<()> {
     if let Some(kind) = args.require
         && let Err(error) = diagnosis.trial(kind)
     {
-        let refusals: Vec<_> = error.rejected().map(|(_, why)| why.to_string()).collect();
+        let reasons: Vec<_> = error.rejected().map(|(_, why)| why.to_string()).collect();
         let why = format!(
             "{kind} is required, and is refused: {}",
-            refusals.join("; ")
+            reasons.join("; ")
         );
         let help = match hints::all(diagnosis) {
             hints if hints.is_empty() => "run without --require to accept a fallback".to_owned(),

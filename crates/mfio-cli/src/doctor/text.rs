@@ -104,8 +104,8 @@ fn trials(page: &mut Page, trials: &[(DriverKind, Result<String, BuildError>)]) 
         match trial {
             Ok(details) => page.row(kind.name(), &format!("works: {details}")),
             Err(error) => {
-                for (_, refusal) in error.rejected() {
-                    page.row(kind.name(), &format!("refused: {refusal}"));
+                for (_, rejected) in error.rejected() {
+                    page.row(kind.name(), &format!("refused: {rejected}"));
                 }
             }
         }

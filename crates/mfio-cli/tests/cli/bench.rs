@@ -161,7 +161,7 @@ fn where_io_uring_is_refused_it_falls_back_and_says_why() {
     let text = std::fs::read_to_string(mfio.dir().join("out.json")).expect("it was written");
     let report = parse(&text);
     check(&report, &[1, 4], 2);
-    assert_eq!(report["driver"]["rungs"][0]["verdict"], "refused");
+    assert_eq!(report["driver"]["drivers"][0]["result"], "refused");
 
     let forced = bench(&["-", "--size", "1M", "--driver", "io_uring"]);
     forced.complains(
