@@ -32,12 +32,10 @@ pub(crate) fn details(report: &Report) -> &str {
 
 /// Returns the drivers that are better than the chosen one and were rejected.
 pub(crate) fn rejected(report: &Report) -> impl Iterator<Item = (DriverKind, &Rejected)> {
-    report
-        .drivers()
-        .filter_map(|(kind, result)| match result {
-            ProbeResult::Rejected(rejected) => Some((kind, rejected)),
-            _ => None,
-        })
+    report.drivers().filter_map(|(kind, result)| match result {
+        ProbeResult::Rejected(rejected) => Some((kind, rejected)),
+        _ => None,
+    })
 }
 
 /// Converts the report to JSON.

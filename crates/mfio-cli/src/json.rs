@@ -143,7 +143,7 @@ mod tests {
     use super::Json;
 
     #[test]
-    fn what_is_printed_is_json_and_says_the_same() {
+    fn printed_json_parses_to_the_same_value() {
         let json = Json::Object(vec![
             ("text", "a \"quoted\" \\ line\nand \u{1} ü".into()),
             ("ints", [0_u64, u64::MAX].into_iter().collect()),

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn seccomp_is_told_with_and_without_the_number_of_filters() {
+    fn seccomp_is_reported_with_and_without_the_number_of_filters() {
         let with = Seccomp {
             mode: 2,
             filters: Some(1),

@@ -180,7 +180,7 @@ mod tests {
     const REFUSED: Answer = Err(ErrorKind::NotSupported);
 
     #[test]
-    fn a_mirror_needs_one_answer_and_a_stripe_all() {
+    fn a_mirror_needs_one_length_and_a_stripe_all() {
         let mirror = |answers| now(MirrorLen::new(questions::<3>(answers).into_iter()));
         assert_eq!(mirror([FAILED, Ok(3), REFUSED]), Poll::Ready(Ok(3)));
         assert_eq!(mirror([Ok(3), Ok(7), Ok(5)]), Poll::Ready(Ok(7)));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_is_waited_for_and_none_is_asked_for_twice() {
+    fn every_length_is_awaited_and_none_is_queried_twice() {
         struct Late(u32);
         impl Future for Late {
             type Output = Result<u64>;

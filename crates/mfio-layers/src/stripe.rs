@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn units_are_dealt_out_in_turn() {
+    fn units_are_dealt_out_round_robin() {
         let stripe = Stripe::unchecked(Box::new(['a', 'b', 'c']), 10).unwrap();
         assert_eq!(
             places(&stripe, 47, 4),

@@ -200,7 +200,7 @@ fn causes(outcome: &Outcome) -> Vec<(usize, usize, ErrorKind)> {
 }
 
 #[test]
-fn a_mirror_reads_what_a_replica_lacks_in_whole_blocks() {
+fn a_mirror_reads_missing_bytes_of_a_replica_in_whole_blocks() {
     // The first ends within a block, where the second goes on; and where that ends, the third does.
     let replicas = [100, 150, 300].map(Blocks::new);
     let mirror: Mirror<_> = Mirror::new(replicas).unwrap();
@@ -242,7 +242,7 @@ impl PacketIo<Read> for Busy {
 }
 
 #[test]
-fn what_fails_beside_the_wanted_bytes_of_a_block_fails_none_of_them() {
+fn failures_beside_the_wanted_bytes_of_a_block_fail_none_of_them() {
     let io = Busy(Blocks::in_any_memory(300));
     for (pos, len) in [(80, 20), (66, 4)] {
         let mut came = 0;

@@ -74,7 +74,7 @@ fn refused<T>(result: Result<T, Error>, advice: &str) {
 }
 
 #[test]
-fn what_could_not_be_aligned_is_refused_when_it_is_built() {
+fn layers_that_cannot_be_aligned_are_refused_when_built() {
     refused(Cache::new(disk(), 1024, 32), "a block of the cache must be");
     let overlay = |len, granule| Overlay::<_, _>::new(disk(), disk(), len, granule);
     refused(overlay(256, 32), "a granule must be");

@@ -63,7 +63,7 @@ where
 }
 
 #[test]
-fn a_retry_asks_again_for_whole_blocks() {
+fn a_retry_reads_whole_blocks_again() {
     for busy in [70..80, 0..1, 60..70, 63..130, 64..128, 255..256] {
         let io: Retry<_> = Retry::new(Flaky::new(256, [busy.clone()]), RetryPolicy::new(2));
         let seen = read(&io, 0, 256);
@@ -77,7 +77,7 @@ fn a_retry_asks_again_for_whole_blocks() {
 }
 
 #[test]
-fn what_is_not_tried_again_takes_no_good_bytes_along() {
+fn ranges_that_are_not_retried_fail_no_good_bytes() {
     // The data ends within the last block; and the last attempt fails.
     let io: Retry<_> = Retry::new(Flaky::new(100, [3..5]), RetryPolicy::new(2));
     let seen = read(&io, 0, 128);
@@ -93,7 +93,7 @@ fn what_is_not_tried_again_takes_no_good_bytes_along() {
 }
 
 #[test]
-fn a_mirror_asks_the_next_replica_for_whole_blocks() {
+fn a_mirror_reads_whole_blocks_from_the_next_replica() {
     for busy in [70..80, 0..1, 63..130, 255..256] {
         let replicas = [0, 1].map(|_| Flaky::new(256, [busy.clone()]));
         // Only the first one that is asked fails.
@@ -110,7 +110,7 @@ fn a_mirror_asks_the_next_replica_for_whole_blocks() {
 }
 
 #[test]
-fn a_mirror_of_replicas_that_end_within_a_block_gives_what_is_there() {
+fn a_mirror_of_replicas_that_end_within_a_block_returns_all_their_bytes() {
     let io: Mirror<_> = Mirror::new([(); 2].map(|()| Flaky::new(100, []))).unwrap();
     for _ in 0..2 {
         let seen = read(&io, 0, 128);

@@ -48,7 +48,7 @@ fn the_allocator_counts() {
 }
 
 #[test]
-fn what_is_in_one_piece_goes_on_whole_and_parts_are_not_allocated() {
+fn unsplit_requests_are_forwarded_whole_and_parts_are_not_allocated() {
     assert_eq!(sent(&Offset::new(Sink, 7), 0, 100), 1);
 
     let window = Window::new(Sink, 7, 100);
@@ -115,7 +115,7 @@ fn layers_that_keep_requests_allocate_nothing_once_they_are_warm() {
 }
 
 #[test]
-fn what_is_tried_again_or_waits_allocates_nothing_either() {
+fn retried_and_queued_requests_allocate_nothing() {
     let busy = Rule::fail(ErrorKind::Busy).within(3..5).every(2);
     let retry: Retry<_> = Retry::new(Fault::new(Sink, [busy]), RetryPolicy::new(3));
     send::<Read>(&retry, 0, 100);

@@ -46,7 +46,7 @@ fn hits_and_misses_allocate_nothing() {
 }
 
 #[test]
-fn what_is_on_one_side_already_goes_on_without_allocating() {
+fn granules_on_one_side_are_forwarded_without_allocating() {
     let io = Overlay::<_, _>::new(Sink, Sink, 1000, 16).unwrap();
     assert_eq!(sent::<Read>(&io, &[0, 500], 100), (2, 0));
     let (views, _) = sent::<Write>(&io, &[160], 160);

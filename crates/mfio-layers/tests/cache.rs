@@ -94,7 +94,7 @@ fn a_block_that_is_waited_for_is_not_evicted() {
 }
 
 #[test]
-fn who_gave_up_does_not_take_the_block_from_others() {
+fn an_abandoned_read_leaves_the_block_to_others() {
     let (inner, cache) = cache(8);
     let first = read(&cache, 0, 4);
     let second = read(&cache, 0, 4);
@@ -108,7 +108,7 @@ fn who_gave_up_does_not_take_the_block_from_others() {
 }
 
 #[test]
-fn what_failed_is_not_kept_and_fails_only_what_it_must() {
+fn failed_blocks_are_not_kept_and_fail_their_readers_only() {
     let (inner, cache) = cache(8);
     inner.break_bytes([5, 6, 9]);
     let all = read(&cache, 0, 16);
@@ -195,7 +195,7 @@ fn the_last_addresses_are_read_like_others() {
 }
 
 #[test]
-fn what_makes_no_cache_is_an_error() {
+fn impossible_cache_sizes_are_errors() {
     for (capacity, block) in [(100, 0), (100, 1), (100, 48), (15, 16)] {
         let error = Cache::new(Memory::new([]), capacity, block).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);

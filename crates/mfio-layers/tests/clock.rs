@@ -37,7 +37,7 @@ fn next<T>(from: &Receiver<T>) -> T {
 }
 
 #[test]
-fn a_manual_clock_rings_in_order_at_the_time_that_was_asked_for() {
+fn a_manual_clock_fires_in_order_at_the_requested_time() {
     let clock = ManualClock::new();
     let (to, from) = channel();
     for (name, at) in [(3, 30), (1, 10), (2, 20), (4, 30)] {
@@ -56,7 +56,7 @@ fn a_manual_clock_rings_in_order_at_the_time_that_was_asked_for() {
 }
 
 #[test]
-fn what_is_late_rings_when_the_clock_moves_and_not_when_it_is_armed() {
+fn late_alarms_fire_when_the_clock_moves_and_not_when_they_are_armed() {
     let clock = ManualClock::new();
     clock.advance(ms(100));
     let (to, from) = channel();
@@ -127,7 +127,7 @@ fn hazard_a_timer_that_fires_after_it_was_cancelled() {
 }
 
 #[test]
-fn a_thread_rings_no_earlier_than_it_was_asked_to() {
+fn a_thread_fires_no_earlier_than_requested() {
     let clock = ThreadClock::new().unwrap();
     let (to, from) = channel();
     let start = clock.now();

@@ -34,7 +34,7 @@ fn a_set_of_backends_is_named_by_its_type() {
 }
 
 #[test]
-fn many_threads_drive_what_others_drive_too() {
+fn many_threads_drive_shared_backends_at_once() {
     let members = [1, 2, 3].map(|seed| memory(1 << 12, seed));
     let stripe = Stripe::new(members.clone(), 16).unwrap();
     let io = AttachBackend::new(stripe, BackendSet::new(members.clone()).unwrap());
@@ -87,7 +87,7 @@ impl IoBackend for Alone {
 }
 
 #[test]
-fn what_cannot_be_driven_together_is_refused() {
+fn backends_that_cannot_be_combined_are_refused() {
     let alone = Alone(BackendContainer::new_dyn(std::future::pending()));
     let error = BackendSet::new([Arc::new(alone)]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotSupported);

@@ -87,7 +87,7 @@ fn asked(io: &(impl PacketIo<Read> + PacketIo<Write>)) -> [Alignment; 2] {
 }
 
 #[test]
-fn what_is_asked_of_requests_is_the_strictest_of_all() {
+fn the_alignment_of_requests_is_the_strictest_of_all() {
     let [read, write] = [Alignment::new(64, 128), Alignment::new(128, 64)];
     let strict = Strict(64);
     assert_eq!(asked(&Offset::new(strict, 0)), [read, write]);

@@ -69,7 +69,7 @@ fn short_transfers_fail_as_the_end_does() {
 }
 
 #[test]
-fn the_first_rule_has_its_range_and_the_others_what_is_left() {
+fn the_first_rule_has_its_range_and_the_others_the_rest() {
     let io: Fault<_> = Fault::new(
         Bytes::new([0; 12]),
         [
@@ -96,7 +96,7 @@ fn empty_requests_go_through_and_can_be_hit() {
 }
 
 #[test]
-fn what_is_held_is_released_or_failed_in_order() {
+fn held_requests_are_released_or_failed_in_order() {
     let below = Bytes::new([0; 8]);
     let io: Fault<_> = Fault::new(below.clone(), [Rule::hold()]);
     let handle = io.handle();
@@ -119,7 +119,7 @@ fn what_is_held_is_released_or_failed_in_order() {
 }
 
 #[test]
-fn what_is_delayed_comes_by_the_clock() {
+fn delayed_requests_end_by_the_clock() {
     let clock = ManualClock::new();
     let seconds = Duration::from_secs;
     let io: Fault<_> = Fault::with_clock(

@@ -118,7 +118,7 @@ fn dropped_reads_take_no_part_of_a_rate() {
 }
 
 #[test]
-fn what_is_left_of_a_dropped_read_that_was_split_is_not_sent() {
+fn the_rest_of_a_dropped_split_read_is_not_sent() {
     let below = Bytes::new([7; 64]);
     let fault = Fault::new(below.clone(), [Rule::hold().times(1)]);
     let handle = fault.handle();
@@ -156,7 +156,7 @@ fn dropped_reads_do_not_pile_up_in_a_long_queue() {
 }
 
 #[test]
-fn reads_that_a_timeout_gave_up_leave_the_queue_of_a_limit_below() {
+fn timed_out_reads_leave_the_queue_of_a_limit_below() {
     let (below, handle, limit) = one_at_a_time(1);
     let limit = Arc::new(limit);
     let clock = ManualClock::new();

@@ -127,7 +127,7 @@ where
 }
 
 #[test]
-fn requests_given_up_at_any_point_leave_nothing_behind() {
+fn requests_abandoned_at_any_point_leave_nothing_behind() {
     let retries = |clock: ManualClock| RetryPolicy::new(3).backoff(clock, SECOND / 20, SECOND / 20);
     given_up(
         |io, clock| Retry::new(io, retries(clock)),

@@ -89,7 +89,7 @@ fn parts_beyond_the_last_position_end_as_the_data_does() {
 }
 
 #[test]
-fn a_full_queue_refuses_and_says_who_it_was() {
+fn a_full_queue_refuses_and_names_the_layer() {
     let fault = Fault::new(Bytes::new([0; 8]), [Rule::hold()]);
     let handle = fault.handle();
     let io: Limit<_> = Limit::new(fault, operations(1, 1));
@@ -117,7 +117,7 @@ fn a_full_queue_refuses_and_says_who_it_was() {
 }
 
 #[test]
-fn a_read_that_nobody_wants_any_more_is_not_sent_and_a_write_is() {
+fn an_abandoned_read_is_not_sent_and_a_write_is() {
     let below = Bytes::new([0; 8]);
     let fault = Fault::new(below.clone(), [Rule::hold().nth(1)]);
     let handle = fault.handle();

@@ -27,7 +27,7 @@ fn mirror<const N: usize>(
 }
 
 #[test]
-fn reads_take_turns() {
+fn reads_alternate_between_replicas() {
     let (io, bytes, _) = mirror(WritePolicy::All, [vec![], vec![], vec![]]);
     for _ in 0..6 {
         assert_eq!(read(&io, 2, 3).packet.buffer(), b"cde");
@@ -133,7 +133,7 @@ fn hazard_writes_that_leave_no_replica_to_read_from() {
 }
 
 #[test]
-fn what_nobody_has_written_marks_nobody() {
+fn a_write_that_every_replica_missed_marks_none() {
     let (io, ..) = mirror(WritePolicy::All, [vec![], vec![]]);
     assert_eq!(
         failures(&write(&io, 6, b"0123")),

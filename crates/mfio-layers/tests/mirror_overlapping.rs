@@ -31,7 +31,7 @@ proptest! {
     })]
 
     #[test]
-    fn replicas_that_answer_in_any_order_hold_the_same(steps in steps(LEN, 10, false)) {
+    fn replicas_that_complete_in_any_order_hold_the_same(steps in steps(LEN, 10, false)) {
         let (io, replicas) = mirror::<3>();
         let below: Vec<&Later> = replicas.iter().map(|replica| &**replica).collect();
         let mut witness = Witness::new(&io, &small_noise(LEN));
@@ -218,7 +218,7 @@ fn writes_that_wait_end_when_the_mirror_goes() {
 }
 
 #[test]
-fn a_write_that_is_given_up_while_it_waits_is_carried_out() {
+fn a_write_abandoned_while_it_waits_is_carried_out() {
     let (io, replicas) = mirror::<2>();
     let first = later::write(&io, 0, &[1; 4]);
     drop(later::write(&io, 2, &[2; 4]));

@@ -20,7 +20,7 @@ proptest! {
     #![proptest_config(cases(600))]
 
     #[test]
-    fn reads_see_what_they_may(
+    fn reads_return_a_value_that_the_model_allows(
         steps in steps(100, 40, false),
         size in 1..100usize,
         blocks in 1..6usize,
@@ -37,7 +37,7 @@ proptest! {
     }
 
     #[test]
-    fn what_fails_below_is_not_kept(
+    fn failed_reads_are_not_cached(
         steps in steps(100, 40, true),
         blocks in 1..6usize,
     ) {

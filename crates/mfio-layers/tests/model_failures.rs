@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn retries_bring_what_is_only_busy_and_nothing_else(
+    fn retries_cure_transient_failures_only(
         busy in ranges(3),
         gone in ranges(2),
         requests in ops(0..LEN as u64 + 6, vec![0, LEN as u64], 40),

@@ -35,7 +35,7 @@ proptest! {
     #![proptest_config(cases(600))]
 
     #[test]
-    fn reads_see_what_they_may(
+    fn reads_return_a_value_that_the_model_allows(
         steps in steps(100, 40, false),
         size in 1..100usize,
         missing in prop_oneof![Just(0), 0..100usize],
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn what_fails_leaves_granules_as_they_were(
+    fn failures_leave_granules_unchanged(
         steps in steps(100, 40, true),
         shift in 0..5u32,
         base_len in prop_oneof![Just(100), 0..=100usize],

@@ -91,7 +91,7 @@ proptest! {
     }
 
     #[test]
-    fn mappings_are_told_as_few_as_can_be(changes in changes()) {
+    fn mappings_are_coalesced(changes in changes()) {
         let mut io = Remap::<_, u32, u64>::new(());
         for (range, target) in &changes {
             let range = range.start as u32..range.end as u32;
@@ -191,7 +191,7 @@ fn all_of_an_address_space_is_one_mapping() {
 }
 
 #[test]
-fn errors_say_what_a_hole_is() {
+fn errors_describe_holes() {
     let io = Remap::<_, u64, u64>::new(Memory::new([]));
     let error = io.blocking().read_value_at::<u32>(16).unwrap_err();
     assert_eq!(

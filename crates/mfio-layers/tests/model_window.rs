@@ -64,7 +64,7 @@ fn a_base_at_the_end_of_the_address_space_ends_there() {
 }
 
 #[test]
-fn errors_name_the_part_and_what_it_is_of() {
+fn errors_name_the_part_and_its_object() {
     let inner = Window::new(Memory::new([0; 10]), 2, 6);
     let io = Offset::new(inner, 4);
     let error = io.blocking().read_exact_at(&mut [0; 2], 1u64).unwrap_err();

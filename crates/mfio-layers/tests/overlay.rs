@@ -93,7 +93,7 @@ fn a_failed_copy_does_not_make_the_granule_present() {
 }
 
 #[test]
-fn who_waited_for_a_copy_that_failed_goes_on() {
+fn waiters_of_a_failed_copy_go_on() {
     let (base, top, io) = overlay();
     base.fail_next(0..16);
     let first = write(&io, 0, &[2; 4]);
@@ -132,7 +132,7 @@ fn a_broken_byte_of_the_base_that_is_overwritten_does_not_matter() {
 }
 
 #[test]
-fn a_write_that_is_given_up_leaves_no_granule_busy() {
+fn an_abandoned_write_leaves_no_granule_busy() {
     let (base, top, io) = overlay();
     drop(write(&io, 0, &[2; 4]));
     let _never_polled = write(&io, 4, &[3; 4]);
@@ -200,7 +200,7 @@ impl PacketIo<Write> for Inline {
 }
 
 #[test]
-fn calls_do_not_nest_with_the_number_of_those_who_wait() {
+fn calls_do_not_nest_with_the_number_of_waiters() {
     for fails in [false, true] {
         let (base, top) = (Later::new(vec![1; 16]), Inline::new(fails));
         let io = Overlay::<_, _>::new(base.clone(), top.clone(), 16, 16).unwrap();
@@ -251,7 +251,7 @@ fn the_end_within_a_granule() {
 }
 
 #[test]
-fn what_is_present_is_whole_granules() {
+fn present_ranges_are_whole_granules() {
     let io = |present: std::ops::Range<u64>| {
         let (base, top) = (Later::new([]), Later::new([]));
         Io::with_present(base, top, 40, 16, [present])

@@ -131,7 +131,7 @@ fn a_panic_when_it_is_time_leaves_nobody_waiting() {
 }
 
 #[test]
-fn a_panic_leaves_what_a_fault_holds_to_be_released() {
+fn a_panic_leaves_held_requests_to_be_released() {
     let below = Touchy::new();
     let io: Fault<_> = Fault::new(below.clone(), [Rule::hold()]);
     let requests = [0, 4].map(|pos| send::<Read>(&io, pos, [0; 4]));
@@ -280,7 +280,7 @@ fn a_panic_below_a_timeout_gives_its_place_back() {
 }
 
 #[test]
-fn a_panic_below_a_trace_is_not_on_its_way_for_ever() {
+fn a_panic_below_a_trace_is_not_in_flight_for_ever() {
     let below = Touchy::new();
     let io = Trace::with_now(below.clone(), || SECOND);
     below.script([Panic, Panic, Panic]);

@@ -11,7 +11,7 @@ use objects::{Bytes, ended, failures, read, send, write};
 use std::time::Duration;
 
 #[test]
-fn hazard_a_retry_sends_what_had_succeeded_again() {
+fn hazard_a_retry_sends_succeeded_ranges_again() {
     let below = Bytes::new([0; 8]);
     let busy = Rule::fail(ErrorKind::Busy).within(2..4).times(2);
     let fault = Fault::new(below.clone(), [busy]);
@@ -30,7 +30,7 @@ fn hazard_a_retry_sends_what_had_succeeded_again() {
 }
 
 #[test]
-fn what_is_given_up_fails_alone_with_its_last_cause() {
+fn ranges_out_of_attempts_fail_alone_with_their_last_cause() {
     let fault = Fault::new(
         Bytes::new(*b"abcdefgh"),
         [
@@ -91,7 +91,7 @@ fn pauses_grow_and_the_clock_is_left_empty() {
 }
 
 #[test]
-fn a_read_that_nobody_wants_is_not_tried_again_and_a_write_is() {
+fn an_abandoned_read_is_not_retried_and_a_write_is() {
     let clock = ManualClock::new();
     let fault = Fault::new(Bytes::new([7; 4]), [Rule::fail(ErrorKind::Busy)]);
     let handle = fault.handle();
@@ -120,7 +120,7 @@ fn empty_requests_end() {
 }
 
 #[test]
-fn what_waits_for_its_next_attempt_fails_with_the_layer() {
+fn requests_between_attempts_fail_with_the_layer() {
     let clock = ManualClock::new();
     let second = Duration::from_secs(1);
     let fault = Fault::new(

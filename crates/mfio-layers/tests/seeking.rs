@@ -83,7 +83,7 @@ fn parts_end_where_they_do_or_the_object_does() {
 }
 
 #[test]
-fn what_has_its_length_from_its_maker_ends_there() {
+fn objects_built_with_a_length_end_there() {
     let objects = [memory(LEN, 3), memory(LEN, 4)];
     let lens = [400, 500];
     let concat = Concat::new(objects.clone().into_iter().zip(lens)).unwrap();

@@ -70,7 +70,7 @@ fn sought(io: impl PacketIo<Read> + HasLen, below: &Growing) -> u64 {
 }
 
 #[test]
-fn a_seek_to_the_end_that_was_given_up_leads_to_the_end_of_now_through_every_layer() {
+fn an_abandoned_seek_to_the_end_uses_the_current_length_through_every_layer() {
     let below = || Growing::new(100);
     let io = below();
     assert_eq!(sought(io.clone(), &io), 200);

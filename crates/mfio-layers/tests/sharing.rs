@@ -14,7 +14,7 @@ const RECORDS: usize = 64;
 const SIZE: usize = THREADS * RECORD * RECORDS;
 
 #[test]
-fn who_reads_finds_what_it_wrote() {
+fn a_read_returns_the_tasks_own_writes() {
     let (base, top) = (
         Arc::new(Memory::new(vec![0; SIZE])),
         Arc::new(Memory::new(vec![9; SIZE])),

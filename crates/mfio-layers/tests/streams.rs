@@ -119,7 +119,7 @@ where
 }
 
 #[test]
-fn hazard_a_read_that_was_given_up_takes_what_a_later_one_waits_for() {
+fn hazard_an_abandoned_read_takes_the_bytes_of_a_later_one() {
     for times_out in [true, false] {
         let (reads, writes) = pipe(64);
         read_twice(reads, times_out, || {
@@ -136,7 +136,7 @@ fn hazard_a_read_that_was_given_up_takes_what_a_later_one_waits_for() {
 }
 
 #[test]
-fn what_waits_for_a_limit_is_not_sent_once_it_has_timed_out() {
+fn requests_queued_at_a_limit_are_not_sent_once_timed_out() {
     let below = objects::Bytes::new([7; 16]);
     let fault = Fault::new(below.clone(), [Rule::hold()]);
     let handle = fault.handle();
@@ -169,7 +169,7 @@ fn what_waits_for_a_limit_is_not_sent_once_it_has_timed_out() {
 }
 
 #[test]
-fn hazard_a_write_that_is_given_up_and_reaches_one_replica_only() {
+fn hazard_an_abandoned_write_reaches_one_replica_only() {
     let [left, right] = [(); 2].map(|()| objects::Bytes::new([0; 16]));
     let one = Limits {
         operations: 1,

@@ -165,17 +165,17 @@ where
 }
 
 #[test]
-fn layers_that_keep_requests_give_what_comes() {
+fn queuing_layers_return_available_bytes() {
     layers_that_keep_requests(NoPos);
 }
 
 #[test]
-fn layers_that_keep_requests_give_what_comes_wherever_it_is_asked_for() {
+fn queuing_layers_return_available_bytes_at_any_position() {
     layers_that_keep_requests(7u64);
 }
 
 #[test]
-fn layers_with_addresses_give_what_comes() {
+fn layers_with_addresses_return_available_bytes() {
     for short_cut in [false, true] {
         let below = Trickle::of(b"", short_cut);
         let io = || below.clone();
@@ -227,7 +227,7 @@ fn a_read_of_several_streams_does_not_wait_for_the_second() {
 /// A stream gives something, then fails for a reason that passes: what it gave is there at once,
 /// and the rest comes when it is asked for again.
 #[test]
-fn a_stream_that_gives_and_then_fails_is_not_asked_again_before_its_bytes_are_given() {
+fn a_stream_that_fails_after_bytes_returns_the_bytes_first() {
     let mut below = Trickle::of(b"", false);
     below.rest = ErrorKind::Busy;
     let retry: Retry<_, NoPos> = Retry::new(below.clone(), RetryPolicy::new(9));
@@ -247,7 +247,7 @@ fn a_stream_that_gives_and_then_fails_is_not_asked_again_before_its_bytes_are_gi
 }
 
 #[test]
-fn layers_over_a_socket_give_what_comes() {
+fn layers_over_a_socket_return_available_bytes() {
     fn check<Io: PacketIo<Read, NoPos> + IoBackend>(io: &Io, mut theirs: UnixStream, name: &str) {
         let mut bytes = [0; 16];
         for _ in 0..3 {

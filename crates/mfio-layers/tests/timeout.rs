@@ -18,7 +18,7 @@ use std::time::Duration;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn what_is_in_time_is_copied_in_and_out() {
+fn requests_in_time_are_copied_in_and_out() {
     let clock = ManualClock::new();
     let below = Bytes::new(*b"0123456789");
     let limits = TimeoutLimits {
@@ -55,7 +55,7 @@ fn long_requests_are_copied_too() {
 /// The object has memory of the layer, so it may do with it what it wants and when it wants; what
 /// was sent is the initiator's again.
 #[test]
-fn hazard_a_late_end_touches_what_has_timed_out() {
+fn hazard_a_late_end_touches_a_timed_out_request() {
     let clock = ManualClock::new();
     let below = Bytes::new([7; 8]);
     let fault = Fault::new(below.clone(), [Rule::hold()]);
@@ -175,7 +175,7 @@ fn a_chunk_without_a_bound_takes_no_memory_for_it() {
 }
 
 #[test]
-fn a_request_of_more_chunks_than_there_may_be_says_what_to_do() {
+fn a_request_of_too_many_chunks_fails_with_advice() {
     let clock = ManualClock::new();
     let limits = TimeoutLimits {
         chunk: 8,

@@ -97,7 +97,7 @@ fn hazard_a_thread_that_stalls_takes_the_time_of_others() {
 }
 
 #[test]
-fn hazard_a_clock_that_panics_leaves_somebody_waiting() {
+fn hazard_a_clock_that_panics_leaves_a_request_waiting() {
     let hooked = Hooked::default();
     let io = stuck(&hooked, SECOND / 100);
     let (unlucky, view) = Packet::new(vec![0; 8]).start::<Read>();
@@ -113,7 +113,7 @@ fn hazard_a_clock_that_panics_leaves_somebody_waiting() {
 
 /// Between arming and saying so it rings.
 #[test]
-fn hazard_somebody_relies_on_a_clock_that_has_rung() {
+fn hazard_a_request_relies_on_an_alarm_that_has_fired() {
     let hooked = Hooked::default();
     let io = stuck(&hooked, SECOND / 100);
     let clock = hooked.clock.clone();
@@ -127,7 +127,7 @@ fn hazard_somebody_relies_on_a_clock_that_has_rung() {
 
 /// The time that a ring has read does not count for requests that begin after it.
 #[test]
-fn hazard_who_begins_within_a_ring_has_less_than_its_time() {
+fn hazard_a_request_begun_while_the_alarm_fires_has_less_than_its_time() {
     for slack in [Duration::ZERO, SECOND / 100, SECOND, Duration::MAX] {
         let hooked = Hooked::default();
         let io = stuck(&hooked, slack);
@@ -153,7 +153,7 @@ fn hazard_who_begins_within_a_ring_has_less_than_its_time() {
 
 /// The request that began first reads the clock last.
 #[test]
-fn hazard_who_looks_late_holds_others_up() {
+fn hazard_a_late_look_at_the_clock_delays_others() {
     let hooked = Hooked::default();
     let io = stuck(&hooked, Duration::ZERO);
     let (stalls, stalled) = channel();

@@ -312,7 +312,7 @@ fn lengths_beyond_the_last_address_do_not_wrap_around() {
 }
 
 #[test]
-fn a_cache_answers_no_more_than_there_are_addresses() {
+fn a_cache_reads_no_further_than_the_last_address() {
     let io = Cache::new::<u64>(Full::default(), 1 << 12, 16).unwrap();
     let mut warm = [0; 32];
     for at in [0, u64::MAX - 31] {

@@ -72,7 +72,7 @@ fn requests_are_timed_to_the_end_of_their_last_part() {
 }
 
 #[test]
-fn what_is_given_up_is_counted_when_it_ends_and_a_reset_keeps_the_depth() {
+fn abandoned_requests_are_counted_when_they_end_and_a_reset_keeps_the_depth() {
     let inner = Later::new(vec![1; 100]);
     let (_, now) = clock();
     let io = Trace::with_now(inner.clone(), now);

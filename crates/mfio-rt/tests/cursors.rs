@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 
 #[test]
-fn a_file_is_what_std_takes_for_one() {
+fn a_file_implements_the_io_traits_of_std() {
     let dir = Dir::new();
     for rt in runtimes() {
         let path = dir.file("std", 100_000);
@@ -39,7 +39,7 @@ fn a_file_is_what_std_takes_for_one() {
 }
 
 #[test]
-fn a_file_is_what_tokio_takes_for_one() {
+fn a_file_implements_the_io_traits_of_tokio() {
     let dir = Dir::new();
     for rt in runtimes() {
         let path = dir.file("tokio", 200_000);
@@ -80,7 +80,7 @@ fn a_file_is_what_tokio_takes_for_one() {
 }
 
 #[test]
-fn a_read_of_a_socket_that_was_given_up_loses_nothing() {
+fn an_abandoned_read_of_a_socket_loses_nothing() {
     for rt in runtimes() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let stream = File::from_owned_fd(&rt, ours.into()).into_stream().unwrap();
@@ -137,7 +137,7 @@ fn a_socket_that_must_not_block_is_waited_for() {
 }
 
 #[test]
-fn what_has_positions_is_no_stream() {
+fn a_file_with_positions_is_no_stream() {
     let dir = Dir::new();
     for rt in runtimes() {
         let file = rt

@@ -71,7 +71,7 @@ fn assert_holds(path: &Path, len: usize) {
 }
 
 #[test]
-fn accepted_writes_are_carried_out_though_nobody_flushes() {
+fn accepted_writes_are_carried_out_without_a_flush() {
     let _alone = alone();
     let (dir, leaked) = (Dir::new(), leaked_operations());
     for builder in builders() {
@@ -193,7 +193,7 @@ fn set_nonblocking(fd: &OwnedFd) {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_takes_no_more_than_the_patience() {
+fn a_pipe_without_a_reader_takes_the_shutdown_limit_at_most() {
     let _alone = alone();
     for builder in builders() {
         let leaked = leaked_operations();

@@ -55,7 +55,7 @@ fn opening_says_which_option_is_wrong() {
 }
 
 #[test]
-fn opening_says_what_was_not_found() {
+fn opening_names_the_missing_path() {
     let dir = Dir::new();
     let missing = missing(&dir);
     for rt in runtimes() {

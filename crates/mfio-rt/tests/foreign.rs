@@ -36,7 +36,7 @@ fn an_epoll_loop_reads_files_beside_its_timer() {
 /// The loop polls its futures before the turn, with the waker of the handle, and watches nothing
 /// but that handle. Each operation may end within the turn that sends it.
 #[test]
-fn a_loop_that_only_watches_the_handle_does_not_sleep_over_what_a_turn_ends() {
+fn a_loop_that_only_watches_the_handle_does_not_sleep_over_futures_that_a_tick_ends() {
     let dir = Dir::new();
     let path = dir.file("file", 1 << 20);
     for rt in runtimes() {

@@ -157,7 +157,7 @@ fn a_wait_in_a_child_panics_instead() {
 
 /// A child drops its own copy of the descriptor, and nothing of the runtime.
 #[test]
-fn a_child_drops_what_it_has() {
+fn a_child_drops_its_own_descriptors() {
     let (_alone, dir) = (alone(), Dir::new());
     for rt in runtimes() {
         let file = open(&rt, &dir);

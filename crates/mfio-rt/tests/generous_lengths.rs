@@ -88,7 +88,7 @@ fn files_that_bypass_the_page_cache_are_read_to_their_end() {
 }
 
 #[test]
-fn a_pipe_gives_what_there_is_for_a_generous_length_and_all_to_its_end() {
+fn a_pipe_returns_available_bytes_for_a_generous_length_and_all_to_its_end() {
     for rt in runtimes() {
         for blocking in [false, true] {
             let (read, mut write) = std::io::pipe().unwrap();

@@ -68,7 +68,7 @@ fn a_lock_goes_with_the_last_handle() {
 
 /// The operation is not awaited, no other is sent, and only the runtime itself drives it.
 #[test]
-fn a_lock_goes_though_operations_are_given_up() {
+fn a_lock_is_released_though_operations_are_abandoned() {
     let dir = Dir::new();
     let path = dir.file("locked", 1 << 21);
     let mut cx = Context::from_waker(Waker::noop());
@@ -117,7 +117,7 @@ impl Drives {
 /// A read that nobody waits for any more may never end by itself, and the driver waits for other
 /// things: the drop of the file makes it let go.
 #[test]
-fn a_stream_closes_though_a_read_of_it_was_given_up() {
+fn a_stream_closes_though_a_read_of_it_was_abandoned() {
     for rt in runtimes() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let driver = Drives::new(&rt);

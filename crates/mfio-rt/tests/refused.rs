@@ -243,8 +243,8 @@ fn read_of(file: &File) -> InFlight<[u8; 8], Read> {
 /// Operations that the kernel has taken before go on, and their memory is given back by their end
 /// only.
 #[test]
-fn what_the_kernel_has_taken_before_it_refuses_ends_as_usual() {
-    let test = "what_the_kernel_has_taken_before_it_refuses_ends_as_usual";
+fn operations_submitted_before_a_refusal_end_as_usual() {
+    let test = "operations_submitted_before_a_refusal_end_as_usual";
     apart(test, &[libc::EPERM], |errno| {
         let Some(rt) = ring() else {
             return;

@@ -158,7 +158,7 @@ fn operations_of_every_kind_wait_for_room_in_order() {
 
 /// A layer makes many requests of one.
 #[test]
-fn one_request_in_more_pieces_than_there_is_room_for() {
+fn one_request_in_more_parts_than_there_is_room_for() {
     let dir = Dir::new();
     for rt in tight() {
         let members = ["left", "right"].map(|name| create(&rt, &dir, name));

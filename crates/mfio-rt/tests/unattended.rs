@@ -57,7 +57,7 @@ fn a_task_needs_no_drive() {
 }
 
 #[test]
-fn a_driver_that_ends_leaves_nobody_behind() {
+fn a_driver_that_ends_leaves_no_operation_behind() {
     for rt in runtimes() {
         for _ in 0..3 {
             let executor = tokio_runtime();
@@ -82,7 +82,7 @@ fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
 }
 
 #[test]
-fn what_block_on_leaves_behind_goes_on() {
+fn operations_left_by_block_on_go_on() {
     for rt in runtimes() {
         let file = uncached(&rt, "left");
         let mut sync = Box::pin(file.sync_all());
@@ -111,7 +111,7 @@ fn a_thread_that_blocks_within_its_future_stalls_no_other_executor() {
 }
 
 #[test]
-fn a_raw_handle_that_is_released_leaves_nobody_behind() {
+fn an_exclusive_handle_that_is_released_leaves_no_operation_behind() {
     for rt in runtimes() {
         let file = uncached(&rt, "raw");
         let raw = rt.get_backend();
@@ -124,7 +124,7 @@ fn a_raw_handle_that_is_released_leaves_nobody_behind() {
 }
 
 #[test]
-fn a_raw_handle_is_to_be_had_while_the_runtime_drives_itself() {
+fn an_exclusive_handle_can_be_acquired_while_the_runtime_drives_itself() {
     for rt in runtimes() {
         let file = uncached(&rt, "acquired");
         for _ in 0..1000 {
@@ -136,7 +136,7 @@ fn a_raw_handle_is_to_be_had_while_the_runtime_drives_itself() {
 }
 
 #[test]
-fn a_foreign_loop_that_is_dropped_leaves_nobody_behind() {
+fn a_dropped_foreign_loop_leaves_no_operation_behind() {
     for rt in runtimes() {
         let file = uncached(&rt, "foreign");
         let driver = ForeignLoop::with_waker(&rt, Waker::noop().clone());

@@ -64,7 +64,7 @@ fn beside_idle_tasks<T>(work: impl Fn(&NativeRt) -> T) {
 }
 
 #[test]
-fn operations_beyond_the_room_wake_no_task_that_has_nothing_to_do() {
+fn operations_beyond_the_capacity_wake_no_idle_task() {
     let dir = Dir::new();
     let path = dir.file("file", 4096);
     beside_idle_tasks(|rt| {
@@ -86,7 +86,7 @@ fn operations_beyond_the_room_wake_no_task_that_has_nothing_to_do() {
 }
 
 #[test]
-fn an_operation_that_is_given_up_wakes_no_task_that_has_nothing_to_do() {
+fn an_abandoned_operation_wakes_no_idle_task() {
     let dir = Dir::new();
     let fifo = dir.fifo("fifo");
     beside_idle_tasks(|rt| {

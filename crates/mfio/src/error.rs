@@ -252,7 +252,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn says_what_is_known_and_no_more() {
+    fn display_prints_the_known_parts_only() {
         let bare = Error::new(ErrorKind::Cancelled, "sync");
         assert_eq!(bare.to_string(), "sync failed: cancelled");
         let named = bare.clone().object("/tmp/x").help("open it again");

@@ -102,7 +102,7 @@ fn an_object_that_exposes_its_memory_copies_nothing() {
 }
 
 #[test]
-fn what_is_forwarded_is_written_from_where_it_was_read_to() {
+fn forwarded_bytes_are_written_from_the_buffer_they_were_read_into() {
     let source = Faulty::counting(200);
     let mut target = Faulty::new(vec![0; 200]);
     // Also where the target asks for alignment, which the source need not know of.

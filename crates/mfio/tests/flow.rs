@@ -150,7 +150,7 @@ proptest! {
 
     /// The bytes that were produced are written, in order; the good prefix is there.
     #[test]
-    fn what_a_producer_makes_is_written(case in case(), pos in 0..230u64, len in 0..230u64) {
+    fn produced_bytes_are_written(case in case(), pos in 0..230u64, len in 0..230u64) {
         let pos = if case.aligned { pos & !15 } else { pos };
         let io = case.object();
         let mut next = 0u8;
@@ -187,7 +187,7 @@ proptest! {
     /// The bytes that are forwarded arrive; errors are those of the side that failed first by
     /// position.
     #[test]
-    fn what_is_forwarded_arrives(
+    fn forwarded_bytes_arrive(
         from in case(),
         to in case(),
         pos in 0..230u64,

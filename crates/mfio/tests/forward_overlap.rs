@@ -165,7 +165,7 @@ impl PacketIo<Read> for Appends {
 }
 
 #[test]
-fn what_appends_to_itself_goes_in_order_and_not_for_ever() {
+fn a_file_appended_to_itself_is_copied_in_order_and_ends() {
     let io = Appends(Faulty::counting(100));
     let memory = Memory::new([]);
     assert_eq!(memory.block_on(forward(&io, 50, &io, 60, 50)).unwrap(), 50);

@@ -174,7 +174,7 @@ fn a_little_data_takes_little_memory() {
 }
 
 #[test]
-fn what_came_before_a_failure_is_kept() {
+fn bytes_before_a_failure_are_kept() {
     let io = Faulty::counting(300_000).bad(Ends::AtTheByte, [200_000]);
     let mut bytes = vec![9];
     let error = block_on(io.read_to_end_at(&mut bytes, 10)).unwrap_err();

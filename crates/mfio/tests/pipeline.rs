@@ -343,7 +343,7 @@ fn a_waker_may_end_the_next_request() {
 }
 
 #[test]
-fn hazard_a_pipeline_that_is_dropped_takes_what_others_wait_for() {
+fn hazard_a_dropped_pipeline_takes_bytes_that_others_wait_for() {
     let (reads, writes) = pipe(64);
     let mut dropped = reads.read_pipeline(Window::new(2));
     for _ in 0..2 {

@@ -231,7 +231,7 @@ fn lengths_from_outside_are_not_allocated() {
 }
 
 #[test]
-fn no_more_is_on_its_way_than_may_be() {
+fn bytes_in_flight_stay_within_the_limit() {
     let io = Faulty::counting(100).holding();
     let mut plan = Ranges::new(Merge {
         gap: 0,

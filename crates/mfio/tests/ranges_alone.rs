@@ -262,7 +262,7 @@ fn blocking_ranges_end_as_if_they_were_read_alone() {
 }
 
 #[test]
-fn many_waves_of_ranges_let_other_tasks_have_their_turn() {
+fn many_waves_of_ranges_let_other_tasks_run() {
     struct Woken(std::sync::atomic::AtomicUsize);
     impl std::task::Wake for Woken {
         fn wake(self: std::sync::Arc<Self>) {

@@ -309,7 +309,7 @@ fn a_backend_that_dies_without_the_memory_is_an_ordinary_panic() {
 
 /// A view that a writer was lent reaches it unchanged.
 #[test]
-fn writes_are_lent_too() {
+fn scoped_writes_borrow_their_memory() {
     let io = Memory::new(vec![0; 8]);
     let bytes = *b"lent";
     scope(&io, async |s| {

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_overlooks_a_wrong_block() {
+    fn a_wrong_block_is_always_reported() {
         for driver in DriverKind::ALL {
             let Some(arena) = arena(*driver, Content::Noted(Vec::new())) else {
                 continue;

@@ -35,10 +35,7 @@ fn judge(args: &DoctorArgs, diagnosis: &Diagnosis) -> Result<()> {
         && let Err(error) = diagnosis.trial(kind)
     {
         let reasons: Vec<_> = error.rejected().map(|(_, why)| why.to_string()).collect();
-        let why = format!(
-            "{kind} is required, and is refused: {}",
-            reasons.join("; ")
-        );
+        let why = format!("{kind} is required, and is refused: {}", reasons.join("; "));
         let help = match hints::all(diagnosis) {
             hints if hints.is_empty() => "run without --require to accept a fallback".to_owned(),
             hints => hints.join("; "),

@@ -212,7 +212,7 @@ fn measuring(mfio: &Mfio, args: &[&str]) -> (Child, BufReader<std::process::Chil
 }
 
 #[test]
-fn whoever_kills_it_has_nothing_to_clean_up() {
+fn a_killed_process_leaves_nothing_to_clean_up() {
     for signal in ["INT", "TERM", "KILL"] {
         let mfio = Mfio::new(signal);
         let (mut child, _lines) = measuring(&mfio, &["--json", "out.json"]);

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_what_lies_within() {
+    fn a_part_is_the_overlap_with_its_rule() {
         let rule = Rule::hold().within(10..20).reads();
         assert_eq!(rule.part(true, Some(5), 10), Some(5..10));
         assert_eq!(rule.part(true, Some(15), 10), Some(0..5));

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_has_a_turn_but_the_stale() {
+    fn every_replica_is_read_round_robin_but_stale_ones() {
         let replicas = Replicas::new(3).unwrap();
         let turns = |n| (0..n).map(|_| replicas.next()).collect::<Vec<_>>();
         assert_eq!(turns(4), [0, 1, 2, 0]);

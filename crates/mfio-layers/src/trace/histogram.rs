@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_merged_is_counted_and_a_reset_forgets() {
+    fn merged_values_are_counted_and_a_reset_clears_them() {
         let (one, other) = (Histogram::new(), Histogram::new());
         one.record(Duration::MAX);
         other.record_n(Duration::ZERO, 1);

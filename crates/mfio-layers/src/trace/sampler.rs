@@ -90,7 +90,7 @@ mod tests {
     /// Slow ones come in bursts: each is to count as often as there are slow ones, and so are the
     /// quick ones.
     #[test]
-    fn what_is_counted_is_what_there_was() {
+    fn samples_weigh_as_many_as_there_were() {
         for burst in [1u64, 5, 20, 1000] {
             let sampler = Sampler::some();
             let mut state: u64 = burst;

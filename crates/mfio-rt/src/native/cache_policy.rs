@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_past_the_page_cache_never_tries() {
+    fn direct_files_never_try_the_page_cache() {
         let (caching, mode) = (Caching::new(false), Mode::new());
         assert!(!caching.at_send(&mode, STRIDE) && !caching.at_flush());
     }

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_is_told_by_the_page_and_by_the_number() {
+    fn a_child_is_detected_by_the_page_and_by_the_process_id() {
         let by_page = ForkMark::new();
         #[cfg(target_os = "linux")]
         let by_number = ForkMark {

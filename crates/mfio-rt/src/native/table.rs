@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_back_finds_room() {
+    fn an_entry_that_is_put_back_finds_room() {
         let mut table = Table::new(1);
         let first = table.insert(1).unwrap();
         assert_eq!(table.remove(first), Some(1));

@@ -151,7 +151,7 @@ mod tests {
     use alloc::sync::Arc;
 
     #[test]
-    fn the_value_is_dropped_once_whoever_closes() {
+    fn the_value_is_dropped_once_by_any_closer() {
         let value = Arc::new(());
         let closing = Closing::new(value.clone());
         assert_eq!(closing.with(Arc::strong_count), Some(2));

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn who_abandons_hands_the_wake_on() {
+    fn an_abandoned_round_leaves_its_wake_to_the_next_holder() {
         let byte = AtomicU8::new(0);
         let mut entered = enter_round(&byte);
         assert!(!wake(&byte));

@@ -85,7 +85,7 @@ fn accepted() -> Cursor<Slow> {
 }
 
 #[test]
-fn the_end_of_an_operation_is_not_lost_on_who_begins_to_wait() {
+fn an_end_is_not_lost_on_a_handle_that_begins_to_wait() {
     check(3, || {
         let mut cursor = accepted();
         let ends = cursor.clone();

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grows_to_what_is_asked_for_and_no_further() {
+    fn grows_to_the_requested_size_only() {
         let mut store = Store::new(3000);
         for (want, len) in [
             (1, 512),

@@ -347,7 +347,7 @@ fn next_segment(
 }
 
 #[test]
-fn each_segment_is_told_with_its_bytes() {
+fn each_segment_is_reported_with_its_bytes() {
     check(|| {
         let (memory, packet) = probe();
         let (mut in_flight, view) = packet.start_segments::<Read>();

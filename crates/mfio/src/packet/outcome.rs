@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_outcome_does_not_speak_of_has_failed() {
+    fn ranges_that_an_outcome_omits_have_failed() {
         for known in 0..8 {
             let told = resolved(8, &outcome(known, &[]));
             assert_eq!(told.good_prefix(), known);

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_round_up_and_what_is_large_is_not_kept() {
+    fn sizes_round_up_and_large_buffers_are_not_kept() {
         let pool = PacketPool::new(PoolLimits::default());
         for (len, size) in [
             (0, 64),

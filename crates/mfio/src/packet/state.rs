@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_says_what_was_done_to_it() {
+    fn a_word_reports_the_transitions_made() {
         let state = State::idle();
         assert!(state.load().ended());
         state.start();

@@ -62,7 +62,7 @@ fn fetch(results: usize) {
 }
 
 #[test]
-fn an_end_wakes_whoever_waits_for_it() {
+fn an_end_wakes_its_waiter() {
     check(3, || fetch(1));
 }
 

@@ -306,7 +306,7 @@ mod loom_models {
     }
 
     #[test]
-    fn a_promotion_and_a_notification_are_both_seen() {
+    fn a_drive_request_and_a_wake_are_both_seen() {
         model(|_, parker| {
             let others = [Parker::request_drive, |parker: &Parker| {
                 parker.set_reason(WOKEN)

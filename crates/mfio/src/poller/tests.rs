@@ -68,42 +68,42 @@ fn a_waker_that_is_left_behind_reaches_no_later_call() {
 }
 
 #[test]
-fn a_thread_that_watches_is_reached_by_its_bell() {
-    struct Bell(mpsc::Sender<()>);
-    impl Wake for Bell {
+fn a_thread_that_waits_at_a_handle_is_woken_by_the_handles_waker() {
+    struct HandleWaker(mpsc::Sender<()>);
+    impl Wake for HandleWaker {
         fn wake(self: Arc<Self>) {
             let _ = self.0.send(());
         }
     }
-    let (bell, rung) = mpsc::channel();
-    let bell = Waker::from(Arc::new(Bell(bell)));
+    let (sender, wakes) = mpsc::channel();
+    let waker = Waker::from(Arc::new(HandleWaker(sender)));
     let lease = Lease::of_this_thread();
-    assert!(lease.begin_handle_wait(&bell));
+    assert!(lease.begin_handle_wait(&waker));
     lease.request_drive();
     lease.waker().wake_by_ref();
-    assert_eq!(rung.try_iter().count(), 1);
+    assert_eq!(wakes.try_iter().count(), 1);
     lease.end_handle_wait();
-    assert!(!lease.begin_handle_wait(&bell), "there are reasons");
+    assert!(!lease.begin_handle_wait(&waker), "there are reasons");
     assert!(lease.take_woken() && !lease.take_woken());
-    assert!(!lease.begin_handle_wait(&bell), "there is a reason");
+    assert!(!lease.begin_handle_wait(&waker), "there is a reason");
     assert!(lease.take_drive());
-    assert!(lease.begin_handle_wait(&bell));
+    assert!(lease.begin_handle_wait(&waker));
     lease.end_handle_wait();
     lease.waker().wake_by_ref();
-    assert_eq!(rung.try_iter().count(), 0, "nobody watches any more");
+    assert_eq!(wakes.try_iter().count(), 0, "no thread waits at the handle");
     let reason = lease.park();
     assert_eq!((reason.woken, reason.drive), (true, false));
 }
 
 #[test]
-fn the_bell_is_not_kept_after_the_call() {
-    struct Bell;
-    impl Wake for Bell {
+fn the_handles_waker_is_not_kept_after_the_call() {
+    struct HandleWaker;
+    impl Wake for HandleWaker {
         fn wake(self: Arc<Self>) {}
     }
-    let bell = Arc::new(Bell);
+    let waker = Arc::new(HandleWaker);
     let lease = Lease::of_this_thread();
-    assert!(lease.begin_handle_wait(&Waker::from(bell.clone())));
+    assert!(lease.begin_handle_wait(&Waker::from(waker.clone())));
     drop(lease);
-    assert_eq!(Arc::strong_count(&bell), 1);
+    assert_eq!(Arc::strong_count(&waker), 1);
 }

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_near_is_merged_up_to_the_limit() {
+    fn near_ranges_are_merged_up_to_the_limit() {
         let merge = Merge {
             gap: 2,
             limit: 10,

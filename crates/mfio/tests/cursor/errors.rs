@@ -74,7 +74,7 @@ fn bytes_before_an_error_come_first_and_the_error_next() {
 }
 
 #[test]
-fn what_a_read_that_was_given_up_brings_is_for_the_next() {
+fn bytes_of_an_abandoned_read_go_to_the_next_one() {
     for adapter in Adapter::ALL {
         let io = Scripted::new(*b"abcdef");
         let mut cursor = Cursor::new(&io);
@@ -91,7 +91,7 @@ fn what_a_read_that_was_given_up_brings_is_for_the_next() {
 }
 
 #[test]
-fn an_error_of_a_read_that_was_given_up_is_told_to_the_next() {
+fn an_error_of_an_abandoned_read_is_returned_by_the_next_one() {
     for adapter in Adapter::ALL {
         let io = Scripted::new(*b"abcdef");
         let mut cursor = Cursor::new(&io);
@@ -104,7 +104,7 @@ fn an_error_of_a_read_that_was_given_up_is_told_to_the_next() {
 }
 
 #[test]
-fn a_seek_elsewhere_throws_away_what_was_read_ahead_and_a_look_does_not() {
+fn a_seek_elsewhere_discards_read_ahead_and_a_position_query_does_not() {
     for adapter in Adapter::ALL {
         let io = Scripted::new(*b"abcdef");
         let mut cursor = Cursor::new(&io);
@@ -142,7 +142,7 @@ fn accepted(io: &Scripted) -> Cursor<'_> {
 }
 
 #[test]
-fn an_accepted_write_that_fails_is_told_by_the_next_call_once() {
+fn an_accepted_write_that_fails_is_reported_once_by_the_next_call() {
     for adapter in Adapter::ALL {
         for call in 0..4 {
             let io = Scripted::new(*b"......");
@@ -207,7 +207,7 @@ fn an_accepted_write_outlives_its_cursor() {
 }
 
 #[test]
-fn a_write_that_is_given_up_while_pending_has_written_nothing() {
+fn a_write_abandoned_while_pending_has_written_nothing() {
     for adapter in [
         Adapter::Own,
         Adapter::Tokio,
@@ -255,7 +255,7 @@ fn seeks_that_lead_nowhere_say_so() {
 }
 
 #[test]
-fn a_length_that_a_write_has_changed_is_asked_for_again() {
+fn a_length_that_a_write_has_changed_is_queried_again() {
     let io = Scripted::new(*b"abc");
     let mut cursor = Cursor::new(&io);
     let mut other = cursor.clone();
@@ -276,7 +276,7 @@ fn a_length_that_a_write_has_changed_is_asked_for_again() {
 }
 
 #[test]
-fn a_seek_that_is_given_up_has_not_happened() {
+fn an_abandoned_seek_has_not_happened() {
     for adapter in [
         Adapter::Own,
         Adapter::Tokio,

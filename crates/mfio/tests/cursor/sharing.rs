@@ -107,7 +107,7 @@ fn conversions_keep_the_position_and_accepted_writes() {
 
 /// Tasks on several threads, some of whose reads are given up, while another thread answers, late.
 #[test]
-fn reads_that_are_given_up_lose_nothing_among_clones() {
+fn abandoned_reads_lose_no_bytes_among_clones() {
     const N: u32 = 4000;
     let io = Arc::new(Scripted::new(numbers(N)));
     let cursor = Cursor::new(io.clone());
@@ -163,7 +163,7 @@ fn reads_that_are_given_up_lose_nothing_among_clones() {
 }
 
 #[test]
-fn whoever_waits_for_an_operation_is_woken_by_its_end() {
+fn a_waiter_is_woken_by_the_end_of_its_operation() {
     let io = Scripted::new(*b"abcdef");
     let cursor = Cursor::new(&io);
     let (mut reads, mut writes) = (cursor.clone(), cursor);
@@ -213,7 +213,7 @@ fn the_two_sides_of_one_handle_are_both_woken() {
 }
 
 #[test]
-fn whoever_waits_for_a_read_that_is_thrown_away_is_woken() {
+fn a_waiter_of_a_discarded_read_is_woken() {
     let io = Scripted::new(*b"abcdef");
     let mut reads = Cursor::new(&io);
     let mut seeks = reads.clone();

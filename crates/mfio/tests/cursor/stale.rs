@@ -7,7 +7,7 @@ use mfio::cursor::Cursor;
 use std::io::SeekFrom;
 
 #[test]
-fn a_seek_to_the_end_asks_anew_after_one_that_was_given_up() {
+fn a_seek_to_the_end_queries_the_length_again_after_an_abandoned_one() {
     for adapter in Adapter::ALL {
         for knows in [true, false] {
             // These cannot tell a new seek from the next poll of the old one, unless the object
@@ -28,7 +28,7 @@ fn a_seek_to_the_end_asks_anew_after_one_that_was_given_up() {
 }
 
 #[test]
-fn a_seek_that_was_given_up_is_forgotten_by_any_other_call() {
+fn an_abandoned_seek_is_forgotten_by_any_other_call() {
     for adapter in Adapter::ALL {
         for call in 0..4 {
             let io = Scripted::new(*b"0123");
@@ -50,7 +50,7 @@ fn a_seek_that_was_given_up_is_forgotten_by_any_other_call() {
 }
 
 #[test]
-fn a_seek_reads_anew_what_a_read_that_was_given_up_has_kept() {
+fn a_seek_discards_bytes_kept_by_an_abandoned_read() {
     for adapter in Adapter::ALL {
         for to in [SeekFrom::Start(0), SeekFrom::End(-4)] {
             let io = Scripted::new(*b"0123");

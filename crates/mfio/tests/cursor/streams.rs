@@ -17,7 +17,7 @@ use std::task::Poll;
 use std::thread;
 
 #[test]
-fn the_bytes_of_a_read_that_was_given_up_are_for_the_next() {
+fn a_stream_keeps_the_bytes_of_an_abandoned_read_for_the_next_one() {
     let (reads, writes) = pipe(64);
     let mut reads = ByteStream::new(reads);
     let mut writes = BlockingByteStream::new(writes);
@@ -74,7 +74,7 @@ fn a_read_does_not_wait_for_a_write() {
 }
 
 #[test]
-fn a_write_into_a_pipe_that_nobody_reads_is_an_error_told_once() {
+fn a_write_into_a_pipe_without_a_reader_fails_once() {
     let (reads, writes) = pipe(4);
     let mut writes = ByteStream::new(writes);
     let accepted = give_up(poll_fn(|cx| writes.poll_write(cx, b"abcdef")));
@@ -207,7 +207,7 @@ fn the_queues_of_a_pipe_are_bounded_and_have_room_for_the_living() {
 }
 
 #[test]
-fn what_was_written_is_read_before_the_end() {
+fn written_bytes_are_read_before_the_end() {
     let (reads, writes) = pipe(2);
     let mut write = Box::pin(writes.write_all_buf(b"abcde".to_vec()));
     assert!(poll(write.as_mut()).is_pending());

@@ -245,7 +245,7 @@ fn block_on_within_block_on_of_the_same_backend_panics() {
 
 /// An operation sent and not awaited reaches the kernel before `block_on` returns.
 #[test]
-fn what_was_sent_is_submitted_before_block_on_returns() {
+fn sent_operations_are_submitted_before_block_on_returns() {
     within_a_minute("send and return", || {
         let echo = Echo::new(Handle::Descriptor);
         let mut sent = Box::pin(echo.add_one(4));

@@ -142,7 +142,7 @@ fn futures_are_send_in_generic_code() {
 }
 
 #[test]
-fn a_foreign_loop_drives_with_a_descriptor_and_turns() {
+fn a_foreign_loop_drives_with_a_descriptor_and_ticks() {
     within_a_minute("foreign loop", || {
         let echo = Echo::new(Handle::Descriptor);
         let mut driver = ForeignLoop::new(&echo);

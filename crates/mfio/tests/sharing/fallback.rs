@@ -44,7 +44,7 @@ fn take_turns(echo: &Echo) {
 }
 
 #[test]
-fn strangers_and_drivers_take_turns() {
+fn the_fallback_thread_and_other_drivers_alternate() {
     take_turns(&Echo::with_fallback());
 }
 

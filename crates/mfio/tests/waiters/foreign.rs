@@ -36,7 +36,7 @@ fn waker(io: &Waited, driver: &ForeignLoop<'_, Waited>, with: With) -> Waker {
 /// The backend has drained its descriptor by the time at which it ends the read, and drains it
 /// again in the next round.
 #[test]
-fn a_future_that_ends_within_a_turn_keeps_the_loop_from_sleeping() {
+fn a_future_that_ends_within_a_tick_keeps_the_loop_from_sleeping() {
     for with in [With::Loop, With::Backend] {
         must_end(move || {
             let io = Waited::with_handle();
@@ -62,7 +62,7 @@ fn a_future_that_ends_within_a_turn_keeps_the_loop_from_sleeping() {
 
 /// The loop has polled its futures already, and the turn drains what woke it.
 #[test]
-fn a_wake_before_the_turn_keeps_the_loop_from_sleeping_after_it() {
+fn a_wake_before_the_tick_keeps_the_loop_from_sleeping_after_it() {
     must_end(|| {
         let io = Waited::with_handle();
         let mut driver = ForeignLoop::new(&io);
@@ -84,7 +84,7 @@ fn a_wake_before_the_turn_keeps_the_loop_from_sleeping_after_it() {
 
 /// A signal is the backend's business, and the turn has seen to it.
 #[test]
-fn a_signal_that_was_answered_lets_the_loop_sleep() {
+fn a_signal_that_was_consumed_lets_the_loop_sleep() {
     must_end(|| {
         let io = Waited::with_handle();
         let mut driver = ForeignLoop::new(&io);
@@ -99,7 +99,7 @@ fn a_signal_that_was_answered_lets_the_loop_sleep() {
 
 /// An object that is not shared, whose backend wakes a future as it is polled.
 #[test]
-fn a_wake_within_a_turn_of_an_exclusive_object_keeps_the_loop_from_sleeping() {
+fn a_wake_within_a_tick_of_an_exclusive_object_keeps_the_loop_from_sleeping() {
     must_end(|| {
         let future: Arc<Mutex<Option<Waker>>> = Arc::default();
         let wakes = future.clone();

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_that_were_given_up_do_not_make_the_queue_grow() {
+    fn abandoned_operations_do_not_make_the_queue_grow() {
         let mut waiting = Waiting::new();
         assert!(!waiting.push(open().0));
         for _ in 0..10_000 {

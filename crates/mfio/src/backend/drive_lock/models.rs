@@ -109,7 +109,7 @@ fn loom_a_signal_is_served_by_its_sender_or_by_the_holder() {
 
 /// A thread that is parked with the lock is unparked for every signal that it has not seen.
 #[test]
-fn loom_a_waiting_thread_is_rung() {
+fn loom_a_parked_holder_is_unparked() {
     check(|| {
         let model = Model::new();
         let sender = {
@@ -135,7 +135,7 @@ fn loom_a_waiting_thread_is_rung() {
 
 /// A task that registers and looks again misses no signal.
 #[test]
-fn loom_who_registers_and_looks_misses_nothing() {
+fn loom_a_waiter_that_rechecks_misses_no_signal() {
     check(|| {
         let model = Model::new();
         let registered = Arc::new(AtomicUsize::new(0));
@@ -161,7 +161,7 @@ fn loom_who_registers_and_looks_misses_nothing() {
 
 /// A thread that queues for a held lock is woken by the unlock, or sees that the lock is free.
 #[test]
-fn loom_a_queued_thread_is_promoted() {
+fn loom_a_queued_thread_is_woken_by_the_unlock() {
     check(|| {
         let model = Model::new();
         let queue = Arc::new(AtomicUsize::new(0));
@@ -190,7 +190,7 @@ fn loom_a_queued_thread_is_promoted() {
 
 /// A task that registers while the backend dies is either woken or sees it.
 #[test]
-fn loom_a_death_is_seen_by_who_registers() {
+fn loom_a_waiter_sees_that_the_backend_died() {
     check(|| {
         let model = Model::new();
         let registered = Arc::new(AtomicUsize::new(0));
@@ -216,7 +216,7 @@ fn loom_a_death_is_seen_by_who_registers() {
 
 /// Arming that is deferred to the holder of the lock is done by exactly one of the two.
 #[test]
-fn loom_a_watch_left_rearm_pending_is_armed() {
+fn loom_a_deferred_rearm_is_done_once() {
     check(|| {
         let model = Model::new();
         let (rearm_pending, armed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -247,7 +247,7 @@ fn loom_a_watch_left_rearm_pending_is_armed() {
 
 /// The container goes away while a reactor drives: exactly one of them gets the backend.
 #[test]
-fn loom_a_closed_turn_gives_the_backend_to_one() {
+fn loom_a_close_gives_the_backend_to_one_party() {
     check(|| {
         let model = Model::new();
         let dropped = Arc::new(AtomicUsize::new(0));

@@ -14,7 +14,7 @@ fn open() -> Op {
 }
 
 #[test]
-fn what_is_cancelled_before_it_is_sent_leaves_nothing_behind() {
+fn operations_cancelled_before_submission_leave_nothing_behind() {
     let mut queue = Queue::new(16, 0);
     let mut kept: Vec<_> = (0..3).map(|_| queue.submit(open()).unwrap().key).collect();
     for n in 0..10_000 {
@@ -26,7 +26,7 @@ fn what_is_cancelled_before_it_is_sent_leaves_nothing_behind() {
 }
 
 #[test]
-fn who_is_cancelled_leaves_the_signal_to_the_next() {
+fn a_cancelled_operation_leaves_its_signal_to_the_next() {
     let mut queue = Queue::new(16, 8);
     let first = queue.submit(open()).unwrap();
     assert!(first.signal && !queue.submit(open()).unwrap().signal);
@@ -88,7 +88,7 @@ fn a_partial_write_that_this_thread_puts_back_is_not_waited_for() {
 
 /// Three are on the ring, of which the kernel has taken one; two more wait for room in the table.
 #[test]
-fn a_ring_that_failed_keeps_what_the_kernel_has_and_nothing_else() {
+fn a_failed_ring_keeps_the_operations_that_the_kernel_has_only() {
     let mut queue = Queue::new(4, 3);
     let keys: Vec<_> = (0..4).map(|_| queue.submit(open()).unwrap().key).collect();
     for _ in 0..2 {
