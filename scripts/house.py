@@ -26,7 +26,7 @@ import tarfile
 CEILINGS = {
     "documentation lines with a vague subject": 0,
     "lines over 100 columns": 0,
-    "Rust files over 400 lines": 6,
+    "Rust files over 400 lines": 0,
     "functions over 70 lines": 0,
     "files in circles of imports": 0,
     "type names with two meanings": 0,

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::fixture::{Echo, Handle, within_a_minute};
-use super::reviewed::Level;
+use super::registrations::Level;
 use mfio::backend::fd::{FdWaker, FdWakerOwner};
 use mfio::backend::*;
 use std::future::{Future, poll_fn};

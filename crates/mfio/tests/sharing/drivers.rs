@@ -1,9 +1,9 @@
 //! A driver that sleeps, is forgotten, or is kept unpolled by its owner stalls nobody.
 
 use crate::asleep::spawn_watched;
-#[cfg(unix)]
-use crate::fixture::forget;
 use crate::fixture::{Echo, Handle, panic_message, within_a_minute};
+#[cfg(unix)]
+use crate::fixture::{current_thread, forget};
 use futures_util::FutureExt;
 #[cfg(unix)]
 use mfio::backend::integrations::async_io::AsyncIo;
@@ -19,14 +19,6 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 #[cfg(unix)]
 use std::time::Duration;
-
-#[cfg(unix)]
-fn current_thread() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
 
 /// The first branch becomes the driver in its first poll, and is not polled again while the second
 /// one runs.

@@ -258,3 +258,21 @@ pub(crate) fn panic_message(panic: Box<dyn std::any::Any + Send>) -> String {
         Err(panic) => (*panic.downcast::<&str>().unwrap()).to_owned(),
     }
 }
+
+/// Runs a function that must panic, and returns the message.
+#[cfg(unix)]
+pub(crate) fn panics<T>(f: impl FnOnce() -> T) -> String {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)) {
+        Ok(_) => panic!("it did not panic"),
+        Err(panic) => panic_message(panic),
+    }
+}
+
+/// Builds a runtime of tokio that runs on the thread which calls it.
+#[cfg(unix)]
+pub(crate) fn current_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}

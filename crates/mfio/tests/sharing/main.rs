@@ -19,5 +19,7 @@ mod fixture;
 #[cfg(unix)]
 mod reactors;
 #[cfg(unix)]
-mod reviewed;
+mod registrations;
 mod together;
+#[cfg(unix)]
+mod waits;

@@ -1,11 +1,14 @@
 //! The promises of the forms of reading and writing, on memory and on an object that does as it is
 //! told.
 
-use mfio::backend::{BackendHandle, DynBackend, IoBackend, IoBackendExt, PollingHandle, Sharing};
+mod buffers;
+mod short_cuts;
+
+use mfio::backend::IoBackendExt;
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Identity, PacketIo, Read, Write};
 use mfio::memory::Memory;
-use mfio::packet::{AlignedBuf, Packet, Value, View};
+use mfio::packet::{AlignedBuf, Packet, View};
 use mfio::traits::{BlockingIo, IoRead, IoWrite};
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -92,100 +95,6 @@ fn an_error_says_what_the_object_knows_to_do_about_it() {
     assert_eq!(error.get_help(), None);
 }
 
-/// Reads of 1s that give up half way: the short cut moves some bytes, then has nothing to say; a
-/// packet moves some more.
-struct HalfWay {
-    short_cuts: Mutex<VecDeque<usize>>,
-    packets: Mutex<VecDeque<(usize, Cause)>>,
-    memory: Memory,
-    /// The positions that packets were sent to, and their lengths.
-    sent: Mutex<Vec<(u64, usize)>>,
-}
-
-impl HalfWay {
-    fn new(short_cuts: &[usize], good: usize) -> Self {
-        Self {
-            short_cuts: Mutex::new(short_cuts.iter().copied().collect()),
-            packets: Mutex::new([(good, FULL)].into()),
-            memory: Memory::new([]),
-            sent: Mutex::default(),
-        }
-    }
-
-    fn sent(self) -> Vec<(u64, usize)> {
-        self.sent.into_inner().unwrap()
-    }
-}
-
-impl PacketIo<Read> for HalfWay {
-    fn send_io(&self, pos: u64, mut view: View<Read>) {
-        self.sent.lock().unwrap().push((pos, view.len()));
-        let (good, cause) = self.packets.lock().unwrap().pop_front().unwrap();
-        let shown = good.min(view.len());
-        view.bytes_mut()[..shown].fill(1);
-        view.done_prefix(good, cause);
-    }
-
-    fn transfer_blocking(&self, _: u64, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
-        let good = self.short_cuts.lock().unwrap().pop_front()?;
-        bytes[..good].fill(1);
-        Some(Ok(good))
-    }
-}
-
-impl IoBackend for HalfWay {
-    type Backend = DynBackend;
-
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        self.memory.polling_handle()
-    }
-
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.memory.get_backend()
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.memory.sharing()
-    }
-}
-
-#[test]
-fn a_short_cut_that_gives_up_half_way_loses_nothing() {
-    // All of it: what the short cut moved, the packet goes on from.
-    let io = HalfWay::new(&[3, 2], 3);
-    let mut bytes = [0; 8];
-    io.blocking().read_exact_at(&mut bytes, 16).unwrap();
-    assert_eq!(bytes, [1; 8]);
-    assert_eq!(io.sent(), [(21, 3)]);
-
-    // Too little: the error is that of the whole request.
-    let io = HalfWay::new(&[3, 2], 2);
-    let error = io.blocking().read_exact_at(&mut bytes, 16).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "read of 8 bytes at offset 16 failed: no space left"
-    );
-    assert_eq!(io.sent(), [(21, 3)]);
-
-    // Something: what comes first counts, wherever it came from.
-    let io = HalfWay::new(&[3], 2);
-    assert_eq!(io.blocking().read_at(&mut bytes, 16).unwrap(), 3);
-    assert_eq!(io.sent(), []);
-    for (good, shown) in [(2, 2), (8, 8)] {
-        let io = HalfWay::new(&[], good);
-        assert_eq!(io.blocking().read_at(&mut bytes, 16).unwrap(), shown);
-        assert_eq!(io.sent(), [(16, 8)]);
-    }
-    let error = HalfWay::new(&[], 0).blocking().read_at(&mut bytes, 16);
-    assert_eq!(error.unwrap_err().kind(), ErrorKind::StorageFull);
-
-    // Where the positions end, the data does.
-    let io = HalfWay::new(&[3], 0);
-    let error = io.blocking().read_exact_at(&mut bytes, u64::MAX - 2);
-    assert_eq!(error.unwrap_err().kind(), ErrorKind::UnexpectedEof);
-    assert_eq!(io.sent(), []);
-}
-
 #[test]
 fn read_some_shows_what_was_read_and_tells_the_end_from_an_error() {
     let io = Scripted::new([(3, FULL), (0, EOF), (0, FULL)]);
@@ -213,22 +122,6 @@ fn writes_say_how_much_and_never_end_silently() {
             "write of 4 bytes at offset 7 failed: no space left"
         );
         io.write_value_at(&1u32, 0).await.unwrap();
-    });
-}
-
-#[test]
-fn owned_buffers_come_back_in_any_case() {
-    let io = Scripted::new([(2, FULL), (2, FULL), (0, FULL), (5, EOF)]);
-    pollster::block_on(async {
-        let (result, buffer) = io.read_exact_buf_at(vec![7; 4], 0).await;
-        assert_eq!(result.unwrap_err().kind(), ErrorKind::StorageFull);
-        let (result, buffer) = io.read_buf_at(buffer, 0).await;
-        assert_eq!(result.unwrap(), 2);
-        assert_eq!(buffer, [1, 1, 7, 7]);
-        let (result, buffer) = io.write_all_buf_at(buffer, 0).await;
-        assert!(result.is_err());
-        assert_eq!(buffer.len(), 4);
-        assert_eq!(io.read_vec_at(0, 6).await.unwrap(), [1; 5]);
     });
 }
 
@@ -264,95 +157,6 @@ fn a_packet_tells_every_range() {
     let (result, buffer) = ended.into_buffer();
     assert_eq!(result, Err(EOF));
     assert_eq!(&buffer[..], [5, 5, 5, 5, 0, 0, 0, 0]);
-}
-
-#[test]
-fn every_kind_of_buffer_is_read_into_and_written_from() {
-    static BYTES: [u8; 2] = [3, 4];
-    let io = Memory::new(vec![1, 2, 3, 4, 5, 6, 7, 8]);
-    io.block_on(async {
-        assert_eq!(
-            io.read_exact_buf_at(Value([0u8; 2]), 0).await.1,
-            Value([1, 2])
-        );
-        assert_eq!(io.read_exact_buf_at([0u8; 3], 0).await.1, [1, 2, 3]);
-        assert_eq!(
-            *io.read_exact_buf_at(vec![0u8; 2].into_boxed_slice(), 6)
-                .await
-                .1,
-            [7, 8]
-        );
-        let leaked: &'static mut [u8] = Box::leak(Box::new([0u8; 2]));
-        let leaked = io.read_exact_buf_at(leaked, 4).await.1;
-        assert_eq!(*leaked, [5, 6]);
-        let (result, leaked) = io.write_all_buf_at(leaked, 6).await;
-        result.unwrap();
-        // Still reachable, so that checkers of leaks know it is meant.
-        static KEPT: Mutex<Vec<&'static [u8]>> = Mutex::new(Vec::new());
-        KEPT.lock().unwrap().push(leaked);
-        io.write_all_buf_at(&BYTES[..], 0).await.0.unwrap();
-        let (result, bytes) = io.write_all_buf_at(bytes_of(b"xy"), 2).await;
-        result.unwrap();
-        assert_eq!(bytes, "xy");
-    });
-    assert_eq!(io.to_vec(), [3, 4, b'x', b'y', 5, 6, 5, 6]);
-}
-
-#[test]
-fn bytes_are_read_into_and_share_what_was_read() {
-    use bytes::{Bytes, BytesMut};
-    let io = Memory::new(vec![1, 2, 3, 4, 5, 6, 7, 8]);
-    io.block_on(async {
-        // A part of a larger allocation, with room behind it: neither neighbour is touched.
-        let mut middle = BytesMut::with_capacity(64);
-        middle.resize(9, 0xee);
-        let mut front = middle.split_to(3);
-        let behind = middle.split_off(4);
-        let (result, mut middle) = io.read_exact_buf_at(middle, 2).await;
-        result.unwrap();
-        assert_eq!(
-            (&front[..], &middle[..], &behind[..]),
-            (&[0xee; 3][..], &[3, 4, 5, 6][..], &[0xee; 2][..])
-        );
-        middle.extend_from_slice(&[9; 100]);
-        middle.truncate(2);
-        let (result, mut packet) = io.write_all_buf_at(middle, 6).await;
-        result.unwrap();
-        front.unsplit(packet.split_to(1));
-        assert_eq!(&front[..], [0xee, 0xee, 0xee, 3]);
-        assert_eq!(
-            io.read_exact_buf_at(BytesMut::new(), 0).await.1,
-            BytesMut::new()
-        );
-        let tail: Bytes = io.read_bytes_at(5, 100).await.unwrap();
-        assert_eq!(tail, &[6, 3, 4][..]);
-        assert_eq!(io.read_bytes_at(8, 1).await.unwrap(), Bytes::new());
-    });
-    let mut packet = Packet::new(bytes::BytesMut::from(&b"ab"[..]));
-    for round in 0..3 {
-        packet.buffer_mut()[0] = round;
-        let (in_flight, mut view) = packet.start::<Read>();
-        view.bytes_mut()[1] = round;
-        view.done();
-        packet = in_flight.try_end().unwrap().packet;
-        assert_eq!(packet.buffer(), [round; 2]);
-    }
-}
-
-fn bytes_of(bytes: &[u8]) -> bytes::Bytes {
-    bytes::Bytes::copy_from_slice(bytes)
-}
-
-#[test]
-fn exchanging_the_buffer_keeps_the_packet() {
-    let io = Memory::new(vec![1, 2, 3, 4]);
-    let mut packet = Packet::new(vec![0; 1]);
-    for len in [4, 2, 0, 3] {
-        packet.replace(vec![0; len]);
-        packet = io.block_on(io.read_packet_at(packet, 0)).packet;
-        assert_eq!(packet.buffer(), &[1, 2, 3, 4][..len]);
-    }
-    assert_eq!(packet.into_buffer(), [1, 2, 3]);
 }
 
 #[test]
@@ -412,26 +216,6 @@ fn requests_of_a_memory_that_is_dropped_fail() {
         .expect("the view went with the queue")
         .outcome;
     assert_eq!(outcome.first_error(), Some(ErrorKind::Dropped.into()));
-}
-
-#[test]
-fn large_borrowed_reads_and_lengths_from_outside() {
-    let io = Memory::new((0..300_000u32).map(|n| n as u8).collect::<Vec<u8>>());
-    let mut bytes = vec![0; 250_000];
-    io.block_on(async {
-        io.read_exact_at(&mut bytes, 3).await.unwrap();
-        assert!(bytes.iter().enumerate().all(|(n, &b)| b == (n + 3) as u8));
-        io.write_all_at(&bytes, 0).await.unwrap();
-        for len in [usize::MAX, isize::MAX as usize] {
-            assert!(io.read_vec_at(0, len).await.unwrap() == io.to_vec());
-        }
-        assert_eq!(io.read_vec_at(299_990, 100).await.unwrap().len(), 10);
-        assert_eq!(io.read_vec_at(300_000, 100).await.unwrap(), []);
-        io.read_exact_at(&mut [], 0).await.unwrap();
-        assert_eq!(io.read_at(&mut [], 0).await.unwrap(), 0);
-        io.read_value_at::<()>(0).await.unwrap();
-    });
-    assert_eq!(io.to_vec()[..250_000], bytes);
 }
 
 #[test]
