@@ -229,8 +229,8 @@ impl Attendance {
         may_hold
     }
 
-    /// Returns whether another party drives than the fallback thread, which asks and is a waiter
-    /// itself.
+    /// Returns whether another party drives than the fallback thread, which calls this and is a
+    /// waiter itself.
     pub(crate) fn others_drive(&self) -> bool {
         self.waiting() > 1 || self.drive_lock.has_lasting_holder()
     }

@@ -15,8 +15,8 @@
 //! * **L3** A thread that parks for want of the lock sets CONTENDED after it has queued itself, and
 //!   looks at LOCKED in the same operation. The holder clears LOCKED and sees CONTENDED in the same
 //!   operation, and wakes a queued thread.
-//! * **L4** Once FINISHED, PANICKED or CLOSED is set, nobody can lock. CLOSED on a free lock gives
-//!   the backend to the closing party; on a held one to the holder, which drops it instead of
+//! * **L4** Once FINISHED, PANICKED or CLOSED is set, no party can lock. CLOSED on a free lock
+//!   gives the backend to the closing party; on a held one to the holder, which drops it instead of
 //!   unlocking.
 
 use crate::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Acquire};

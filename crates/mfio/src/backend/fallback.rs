@@ -20,7 +20,7 @@
 //!   clears the mark under the lock, and then looks for the reason of the interruption.
 //! * **F5** Events wake the thread by that pipe and not by the handle's waker. Another driver may
 //!   drain the handle before the thread has seen it ready; `poll(2)` sleeps on then, with a task
-//!   waker that is used up, and the next signal would wake nobody.
+//!   waker that is used up, and the next signal would be lost.
 #![allow(unsafe_code)]
 
 use super::attendance::FallbackThread;

@@ -12,11 +12,11 @@
 //! * **W2** [`Attendance::waiting`] counts what [`Waiters::wake_waiters`] could reach. A waiter
 //!   raises it before it looks at the drive lock ([`DriveLock::recheck`], [`DriveLock::contend`]);
 //!   a party that signals changes the drive lock before it reads the count. So one of the two sees
-//!   the other, and a signal that nobody could hear costs no lock.
+//!   the other, and a signal without a waiter takes no lock.
 //! * **W3** A waiting thread is in `threads` or was asked to drive, never neither. A thread that
 //!   another party removed from the queue must poll the backend once, or wake the next thread.
 //! * **W4** Wakers and parkers are called through [`contain`](crate::contain), so a panic in one
-//!   keeps nobody else asleep and unwinds no party that signals.
+//!   keeps no other waiter asleep and unwinds no party that signals.
 
 use super::attendance::Attendance;
 use super::drive_lock::{DriveLock, SignalAction};

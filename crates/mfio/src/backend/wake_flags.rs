@@ -346,7 +346,7 @@ mod loom_models {
             let done = model.round(1);
             let handed_on = abandon(&model.byte, &mut first);
             if !done {
-                // The next holder begins with a wait, unless it is told of a wake.
+                // The next holder begins with a wait, unless a wake was handed on.
                 if !handed_on {
                     model.park();
                 }
