@@ -202,6 +202,14 @@ impl File {
         }
     }
 
+    pub(super) fn object(&self) -> &Arc<Object> {
+        &self.object
+    }
+
+    pub(super) fn owner(&self) -> &Arc<Owner> {
+        &self.owner
+    }
+
     /// Whether the file has positions: a stream has none.
     pub(super) fn has_positions(&self) -> bool {
         self.object.is_seekable()

@@ -31,6 +31,7 @@
 // config, builder, report, selection    the settings, and the driver that follows from them
 // owner, runtime                        the parts of a runtime; its handle
 // file, stream, open, call              files, and the futures of operations that move no bytes
+// control                               control operations of files and streams
 // op, metadata                          the operations that drivers carry out
 // cached, cache_policy                  reads that the page cache answers
 // driver, table                         io_uring, threads; what is in flight
@@ -40,6 +41,7 @@ mod cache_policy;
 mod cached;
 mod call;
 mod config;
+mod control;
 mod driver;
 mod file;
 mod fork;

@@ -23,6 +23,9 @@ pub(crate) struct Object {
     caching: Caching,
     alignment: Alignment,
     appends: bool,
+    writable: bool,
+    /// The kind of the file; queried at the first use.
+    kind: OnceLock<FileKind>,
     /// The identity of the file, the same for all its descriptors; queried at the first use.
     name: OnceLock<Option<[u64; 2]>>,
     /// Uses since the driver was last told to register the file. A lost count does no harm.
@@ -51,6 +54,8 @@ impl Object {
             caching,
             alignment,
             appends: flags & libc::O_APPEND != 0,
+            writable: flags & libc::O_ACCMODE != libc::O_RDONLY,
+            kind: OnceLock::new(),
             name: OnceLock::new(),
             uses: AtomicU32::new(0),
         }
@@ -75,6 +80,16 @@ impl Object {
     /// Whether every write goes to the end of the file, whatever its position.
     pub(crate) fn appends(&self) -> bool {
         self.appends
+    }
+
+    /// Whether the file was opened for writing.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Returns the kind of the file.
+    pub(crate) fn kind(&self) -> FileKind {
+        *self.kind.get_or_init(|| FileKind::of(self.fd()))
     }
 
     /// Returns the place of a byte of the file, the same for every descriptor of it.
@@ -163,6 +178,29 @@ impl fmt::Display for Name {
         match &self.path {
             Some(path) => path.display().fmt(f),
             None => write!(f, "descriptor {}", self.fd),
+        }
+    }
+}
+
+/// The kind of a file, as far as control operations depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Regular,
+    BlockDevice,
+    Directory,
+    Socket,
+    /// A pipe, a terminal, another device.
+    Other,
+}
+
+impl FileKind {
+    fn of(fd: BorrowedFd<'_>) -> Self {
+        match sys::stat(fd).map(|stat| stat.st_mode & libc::S_IFMT) {
+            Ok(libc::S_IFREG) => Self::Regular,
+            Ok(libc::S_IFBLK) => Self::BlockDevice,
+            Ok(libc::S_IFDIR) => Self::Directory,
+            Ok(libc::S_IFSOCK) => Self::Socket,
+            _ => Self::Other,
         }
     }
 }

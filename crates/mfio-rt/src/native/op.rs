@@ -241,6 +241,11 @@ impl Op {
         }
     }
 
+    /// Whether the operation must run on a thread, whatever the driver.
+    pub(crate) fn is_on_thread(&self) -> bool {
+        matches!(self, Self::Metadata(request) if request.is_on_thread())
+    }
+
     /// Whether [`complete`](Self::complete) would return a rest for this result.
     pub(crate) fn goes_on(&self, result: SyscallResult) -> bool {
         match (self, result) {

@@ -6,8 +6,8 @@
 
 use std::fmt;
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use mfio::packet::{PacketPool, PoolLimits, View};
 use super::cache_policy::Mode;
 use super::cached;
 use super::config::Config;
+use super::driver;
 use super::driver::contract::{Common, Driver, Handle, Submitted};
 use super::fork::ForkMark;
 use super::object::Object;
@@ -45,8 +46,11 @@ const ROUNDS: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Engine {
     driver: Arc<dyn Driver>,
+    /// Threads for operations that the driver cannot carry out, from the first of them on.
+    helpers: OnceLock<Arc<dyn Driver>>,
     stride: u32,
     common: Common,
+    config: Config,
 }
 
 /// Kept alive by the user's handles; the last of them ends the runtime.
@@ -56,10 +60,14 @@ pub(crate) struct Owner {
     container: ManuallyDrop<BackendContainer<DynBackend>>,
     pool: PacketPool,
     report: Report,
-    patience: Duration,
 }
 
 impl Engine {
+    #[cold]
+    fn helpers(&self) -> &dyn Driver {
+        &**self.helpers.get_or_init(|| driver::helpers(&self.config))
+    }
+
     /// Polls once: submits accepted operations, ends completed ones.
     fn poll_once(&self, done: &mut Vec<(Op, i32)>, cx: &Context<'_>) {
         if self.common.mark.is_child() {
@@ -104,8 +112,10 @@ impl Owner {
         let flags = driver.handle().map(|handle| handle.flags.clone());
         let core = Arc::new(Engine {
             driver,
+            helpers: OnceLock::new(),
             stride,
             common,
+            config: config.clone(),
         });
         let backend = {
             let (core, mut done) = (core.clone(), Vec::with_capacity(64));
@@ -125,7 +135,6 @@ impl Owner {
             container: ManuallyDrop::new(container),
             pool: PacketPool::new(PoolLimits::default()),
             report,
-            patience: config.patience,
         }))
     }
 
@@ -215,6 +224,9 @@ impl Owner {
     pub(crate) fn submit(&self, op: Op) -> Result<Key, (Op, Cause)> {
         if self.is_child() {
             return Err((op, ErrorKind::BackendGone.into()));
+        }
+        if op.is_on_thread() && self.driver().handle().is_some() {
+            return Ok(self.core.helpers().submit(op)?.key);
         }
         self.hand_over(op)
     }
@@ -316,10 +328,18 @@ impl Drop for Owner {
             // The rings belong to the parent, and locks may have been held when the child was made.
             return;
         }
-        let leaked = self.core.driver.shutdown(self.patience);
-        if leaked > 0 {
-            LEAKED.fetch_add(leaked, Ordering::Relaxed);
-            std::mem::forget(self.core.driver.clone());
+        for driver in self
+            .core
+            .helpers
+            .get()
+            .into_iter()
+            .chain([&self.core.driver])
+        {
+            let leaked = driver.shutdown(self.core.config.patience);
+            if leaked > 0 {
+                LEAKED.fetch_add(leaked, Ordering::Relaxed);
+                std::mem::forget(driver.clone());
+            }
         }
         drop_in_order(&mut self.container, &mut self.core);
     }

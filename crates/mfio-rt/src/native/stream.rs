@@ -57,6 +57,10 @@ impl File {
 }
 
 impl Stream {
+    pub(super) fn file(&self) -> &File {
+        &self.0
+    }
+
     /// Converts the stream to a file.
     #[must_use]
     pub fn into_file(self) -> File {

@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering;
 
 use super::ALLOCATIONS;
+use mfio::control::ControlOp;
 use mfio::io::{PacketIo, Read};
 use mfio::packet::{AlignedBuf, InFlight, Packet};
-use mfio::traits::{IoRead, IoWrite};
+use mfio::traits::{IoControl, IoRead, IoWrite};
 use mfio_rt::fs::OpenOptions;
 use mfio_rt::native::{DriverKind, File, NativeRt};
 
@@ -53,6 +54,10 @@ pub(super) async fn steady_states(rt: &NativeRt, path: &Path, driver: DriverKind
 
     let writes = allocations(2000, async || file.write_value_at(&7_u64, 0).await.unwrap()).await;
     assert_eq!(writes, 0, "{driver}: writes, through the pool");
+
+    let sync = async || file.control(ControlOp::SyncData).await.unwrap();
+    let syncs = allocations(100, sync).await;
+    assert_eq!(syncs, 0, "{driver}: syncs as control operations");
 
     let mut batch = Batch::new(40);
     let together = allocations(200, async || batch.read(&file).await).await;

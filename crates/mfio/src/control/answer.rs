@@ -31,6 +31,11 @@ impl<'a> Answer<'a> {
         Self(bytes)
     }
 
+    /// Returns the number of extents that there is room for.
+    pub fn room(&self) -> usize {
+        self.0.len() / RECORD
+    }
+
     /// Writes a length: the answer of [`Len`](super::ControlOp::Len).
     ///
     /// # Errors

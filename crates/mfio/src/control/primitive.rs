@@ -61,11 +61,13 @@ pub trait ControlIo {
     /// # Wakers
     /// As for [`send_io`](crate::io::PacketIo::send_io): completing the view may run user code, so
     /// no lock may be held.
-    fn send_control(&self, op: ControlOp, view: View<Read>) {
-        match op.is_empty() {
-            true => view.done(),
-            false => view.fail(ErrorKind::NotSupported),
+    fn send_control(&self, op: ControlOp, mut view: View<Read>) {
+        if op.is_empty() {
+            // No extents, if they are asked for.
+            view.bytes_mut().fill(0);
+            return view.done();
         }
+        view.fail(ErrorKind::NotSupported);
     }
 
     /// Returns the operations that this object supports. An operation that it supports may still

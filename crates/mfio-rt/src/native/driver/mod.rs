@@ -34,6 +34,11 @@ mod waiting;
 )]
 mod uring;
 
+/// Starts threads for the operations that another driver cannot carry out.
+pub(crate) fn helpers(config: &Config) -> Arc<dyn Driver> {
+    threads::Threads::open(config)
+}
+
 /// Sets a driver up, or returns why that failed.
 pub(crate) fn open(
     kind: DriverKind,

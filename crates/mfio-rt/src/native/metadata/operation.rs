@@ -23,6 +23,9 @@ pub(crate) trait MetadataOp: Execute + 'static {
     /// be repeated.
     const RUNS_ONCE: bool = false;
 
+    /// The operation is carried out by a thread, whatever the driver.
+    const ON_THREAD: bool = false;
+
     /// Ends the operation: releases the subject, and converts the result to an answer.
     fn answer(self, result: SyscallResult) -> Result<Self::Answer, Errno>;
 }
@@ -70,4 +73,6 @@ pub(crate) enum Syscall<'a> {
     Close {
         fd: RawFd,
     },
+    /// No call that a kernel takes as data ([`MetadataOp::ON_THREAD`]).
+    Thread,
 }

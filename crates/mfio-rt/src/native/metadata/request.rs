@@ -3,10 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use mfio::control::{Answer, ControlOp};
 use mfio::error::Cause;
+use mfio::io::Read;
+use mfio::packet::View;
 
 use super::answer::AnswerSlot;
 use super::operation::{Execute, MetadataOp};
+use super::ops::{Fsync, Len};
+use super::sink::{Reply, Sink};
+use super::space::{Extents, Space};
+use crate::native::object::Object;
 use crate::native::sys::{Errno, SyscallResult};
 
 /// Interruptions in a row after which an operation fails with the error that interrupted it.
@@ -15,9 +22,10 @@ pub(crate) const MAX_ATTEMPTS: u8 = 32;
 /// The driver's half: an operation of any type, and what became of it so far.
 #[derive(Debug)]
 pub(crate) struct MetadataRequest {
-    task: Box<dyn Task>,
+    work: Work,
     optional: bool,
     runs_once: bool,
+    on_thread: bool,
     /// Attempts that were interrupted.
     attempts: u8,
     /// It waited for room, where operations have no key.
@@ -27,23 +35,49 @@ pub(crate) struct MetadataRequest {
 impl MetadataRequest {
     pub(crate) fn new<O: MetadataOp>(op: O) -> (Self, Arc<AnswerSlot<O::Answer>>) {
         let slot = Arc::new(AnswerSlot::new());
-        let task = Box::new(Pending {
-            op,
-            slot: slot.clone(),
-        });
-        let request = Self {
-            task,
+        (Self::boxed(op, slot.clone()), slot)
+    }
+
+    /// Creates the request of a control operation, which ends the view.
+    pub(crate) fn control(object: Arc<Object>, op: ControlOp, view: View<Read>) -> Self {
+        let room = view.len() / Answer::EXTENT;
+        let sink = Reply(view);
+        match op {
+            ControlOp::SyncData => Self::sync(object, true, sink),
+            ControlOp::SyncAll => Self::sync(object, false, sink),
+            ControlOp::Len => Self::boxed(Len::new(object), sink),
+            ControlOp::Extents(span) => Self::boxed(Extents::new(object, span, room), sink),
+            op => Self::boxed(Space { object, op }, sink),
+        }
+    }
+
+    /// Allocates nothing.
+    fn sync(object: Arc<Object>, data_only: bool, sink: Reply) -> Self {
+        let op = Fsync { object, data_only };
+        Self::of::<Fsync>(Work::Sync(Pending { op, sink }))
+    }
+
+    fn boxed<O: MetadataOp>(op: O, sink: impl Sink<O::Answer> + 'static) -> Self {
+        Self::of::<O>(Work::Boxed(Box::new(Pending { op, sink })))
+    }
+
+    fn of<O: MetadataOp>(work: Work) -> Self {
+        Self {
+            work,
             optional: O::OPTIONAL,
             runs_once: O::RUNS_ONCE,
+            on_thread: O::ON_THREAD,
             attempts: 0,
             keyless: false,
-        };
-        (request, slot)
+        }
     }
 
     /// Returns the operation.
     pub(crate) fn op(&mut self) -> &mut dyn Execute {
-        self.task.op()
+        match &mut self.work {
+            Work::Boxed(task) => task.op(),
+            Work::Sync(sync) => &mut sync.op,
+        }
     }
 
     /// Ends the operation with the result of its system call, or returns it for another attempt.
@@ -55,7 +89,10 @@ impl MetadataRequest {
                 return Some(self);
             }
         }
-        self.task.finish(result);
+        match self.work {
+            Work::Boxed(task) => task.finish(result),
+            Work::Sync(sync) => sync.finish(result),
+        }
         None
     }
 
@@ -79,7 +116,10 @@ impl MetadataRequest {
 
     /// Ends the operation without a system call.
     pub(crate) fn fail(self, cause: Cause) {
-        self.task.fail(cause);
+        match self.work {
+            Work::Boxed(task) => task.fail(cause),
+            Work::Sync(sync) => sync.fail(cause),
+        }
     }
 
     /// Whether an attempt was interrupted.
@@ -109,11 +149,29 @@ impl MetadataRequest {
 
     /// Whether the operation need not be started: it is optional, and its future was dropped.
     pub(crate) fn is_abandoned(&self) -> bool {
-        self.optional && self.task.is_abandoned()
+        self.optional
+            && match &self.work {
+                Work::Boxed(task) => task.is_abandoned(),
+                // A sync is not optional.
+                Work::Sync(_) => false,
+            }
+    }
+
+    /// Whether the operation must run on a thread ([`MetadataOp::ON_THREAD`]).
+    pub(crate) fn is_on_thread(&self) -> bool {
+        self.on_thread
     }
 }
 
-/// A [`MetadataOp`] and its slot, without their types.
+/// An operation and the receiver of its answer.
+#[derive(Debug)]
+enum Work {
+    Boxed(Box<dyn Task>),
+    /// In place: the one control operation that is frequent.
+    Sync(Pending<Fsync, Reply>),
+}
+
+/// A [`MetadataOp`] and its receiver, without their types.
 trait Task: fmt::Debug + Send + Sync {
     fn op(&mut self) -> &mut dyn Execute;
     fn finish(self: Box<Self>, result: SyscallResult);
@@ -122,29 +180,39 @@ trait Task: fmt::Debug + Send + Sync {
 }
 
 #[derive(Debug)]
-struct Pending<O, A> {
+struct Pending<O, S> {
     op: O,
-    slot: Arc<AnswerSlot<A>>,
+    sink: S,
 }
 
-impl<O: MetadataOp> Task for Pending<O, O::Answer> {
+impl<O: MetadataOp, S: Sink<O::Answer>> Pending<O, S> {
+    fn finish(self, result: SyscallResult) {
+        // (2): `answer` consumes the operation.
+        let answer = self.op.answer(result).map_err(Cause::from_errno);
+        self.sink.complete(answer);
+    }
+
+    fn fail(self, cause: Cause) {
+        drop(self.op);
+        self.sink.complete(Err(cause));
+    }
+}
+
+impl<O: MetadataOp, S: Sink<O::Answer>> Task for Pending<O, S> {
     fn op(&mut self) -> &mut dyn Execute {
         &mut self.op
     }
 
     fn finish(self: Box<Self>, result: SyscallResult) {
-        // (2): `answer` consumes the operation.
-        let answer = self.op.answer(result).map_err(Cause::from_errno);
-        self.slot.complete(answer);
+        Self::finish(*self, result);
     }
 
     fn fail(self: Box<Self>, cause: Cause) {
-        drop(self.op);
-        self.slot.complete(Err(cause));
+        Self::fail(*self, cause);
     }
 
     fn is_abandoned(&self) -> bool {
-        self.slot.is_abandoned()
+        self.sink.is_abandoned()
     }
 }
 

@@ -16,9 +16,10 @@ impl End {
 }
 
 impl PipeWriter {
-    fn execute(&self, op: ControlOp) -> Result<(), Cause> {
+    fn execute(&self, op: ControlOp, answer: &mut Answer<'_>) -> Result<(), Cause> {
         match op {
             ControlOp::Shutdown => self.0.shut_down(),
+            ControlOp::Extents(span) if span.is_empty() => answer.extents(span, [])?,
             op if op.is_empty() => {}
             _ => return Err(ErrorKind::NotSupported.into()),
         }
@@ -28,15 +29,19 @@ impl PipeWriter {
 
 impl ControlIo for PipeWriter {
     fn send_control(&self, op: ControlOp, view: View<Read>) {
-        answer_with(view, |_| self.execute(op));
+        answer_with(view, |answer| self.execute(op, answer));
     }
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::NONE.with(ControlKind::Shutdown)
     }
 
-    fn control_blocking(&self, op: ControlOp, _: &mut Answer<'_>) -> Option<Result<(), Cause>> {
-        Some(self.execute(op))
+    fn control_blocking(
+        &self,
+        op: ControlOp,
+        answer: &mut Answer<'_>,
+    ) -> Option<Result<(), Cause>> {
+        Some(self.execute(op, answer))
     }
 
     fn pool(&self) -> Option<&PacketPool> {

@@ -92,6 +92,8 @@ fn of_metadata(request: &mut MetadataRequest) -> Entry {
             opcode::Fsync::new(types::Fd(fd)).flags(flags).build()
         }
         Syscall::Close { fd } => opcode::Close::new(types::Fd(fd)).build(),
+        // Sent to threads (`Owner::submit`).
+        Syscall::Thread => opcode::Nop::new().build(),
     }
 }
 
