@@ -44,8 +44,8 @@ const DEPTH: usize = 1024;
 /// A request beyond the end moves the bytes before the end; the others fail with
 /// [`UnexpectedEof`](ErrorKind::UnexpectedEof).
 ///
-/// Control operations ([`IoControl`](crate::traits::IoControl)) resize it, set ranges to zero, which
-/// a discard does too, and tell its length; a sync has nothing to do.
+/// Control operations ([`IoControl`](crate::traits::IoControl)) resize it, set ranges to zero,
+/// which a discard does too, and tell its length; a sync has nothing to do.
 ///
 /// Share it by reference or `Arc`.
 ///

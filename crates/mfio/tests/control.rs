@@ -30,7 +30,7 @@ fn kinds() -> impl Strategy<Value = ControlOp> {
     ]
 }
 
-/// What a vector does.
+/// The model: carries out an operation on a vector.
 fn model(bytes: &mut Vec<u8>, op: ControlOp) -> Result<(), ErrorKind> {
     let end = |bytes: &Vec<u8>, at: u64| (at as usize).min(bytes.len());
     match op {

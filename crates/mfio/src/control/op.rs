@@ -125,6 +125,11 @@ impl ControlOp {
         }
     }
 
+    /// Whether the answer has more than one byte.
+    pub(crate) const fn has_answer(self) -> bool {
+        matches!(self, Self::Len | Self::Extents(_))
+    }
+
     /// Whether the operation has a range without bytes, so that there is nothing to do.
     pub const fn is_empty(self) -> bool {
         matches!(self.span(), Some(span) if span.is_empty())

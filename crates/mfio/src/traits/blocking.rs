@@ -4,7 +4,7 @@
 //! An object with a short cut (a file calls `pread`) takes it. Otherwise the memory is lent to a
 //! packet.
 
-use super::extent::{Prefix, Whole};
+use super::completeness::{Prefix, Whole};
 use super::flow::{Partial, Verdict, read_with_blocking, write_with_blocking};
 use super::to_end;
 use super::transfer::transfer;

@@ -1,7 +1,7 @@
 //! Futures of the forms with borrowed memory. The bytes are copied once, through a packet of the
 //! pool, because a future that is forgotten must not leave the driver with memory of the caller's.
 
-use super::extent::{Extent, Prefix, Whole, goes_on};
+use super::completeness::{Completeness, Prefix, Whole, goes_on};
 use super::failure;
 use super::pooled::Pooled;
 use crate::error::Result;
@@ -31,7 +31,7 @@ pub struct ReadInto<'a, P, Io: ?Sized, E> {
     bytes: &'a mut [u8],
     /// Number of bytes received from a stream so far.
     filled: usize,
-    extent: PhantomData<fn() -> E>,
+    completeness: PhantomData<fn() -> E>,
 }
 
 /// A write from borrowed memory. After an error or a drop any part of the bytes may have been
@@ -40,7 +40,7 @@ pub struct ReadInto<'a, P, Io: ?Sized, E> {
 pub struct WriteFrom<'a, P, Io: ?Sized, E> {
     op: Pooled<'a, Write, P, Io>,
     bytes: &'a [u8],
-    extent: PhantomData<fn() -> E>,
+    completeness: PhantomData<fn() -> E>,
 }
 
 impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized, E> ReadInto<'a, P, Io, E> {
@@ -50,7 +50,7 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized, E> ReadInto<'a, P, Io, E> 
             op: Pooled::new(io, pos),
             bytes,
             filled: 0,
-            extent: PhantomData,
+            completeness: PhantomData,
         }
     }
 }
@@ -61,7 +61,7 @@ impl<'a, P: Position, Io: PacketIo<Write, P> + ?Sized, E> WriteFrom<'a, P, Io, E
         Self {
             op: Pooled::new(io, pos),
             bytes,
-            extent: PhantomData,
+            completeness: PhantomData,
         }
     }
 }
@@ -70,7 +70,7 @@ impl<P, Io, E> Future for ReadInto<'_, P, Io, E>
 where
     P: Position,
     Io: PacketIo<Read, P> + ?Sized,
-    E: Extent,
+    E: Completeness,
 {
     type Output = Result<E::Output>;
 
@@ -109,7 +109,7 @@ impl<P, Io, E> Future for WriteFrom<'_, P, Io, E>
 where
     P: Position,
     Io: PacketIo<Write, P> + ?Sized,
-    E: Extent,
+    E: Completeness,
 {
     type Output = Result<E::Output>;
 

@@ -32,7 +32,8 @@
 //! number of bytes moved from the start without a gap, and fail only if there were none; a read at
 //! end of file returns 0.
 //!
-//! What moves no bytes (syncs, holes, lengths, the end of a stream) are the methods of [`IoControl`].
+//! Operations that move no bytes (syncs, holes, lengths, the end of a stream) are the methods of
+//! [`IoControl`].
 //!
 //! Reads fill the length of a buffer, never its capacity. An owned buffer with a capacity and no
 //! length, such as `Vec::with_capacity(n)`, fails with
@@ -64,9 +65,9 @@
 mod batch;
 mod blocking;
 mod borrowed;
+mod completeness;
 mod control;
 mod each;
-mod extent;
 mod flow;
 mod len;
 mod lending;
@@ -85,11 +86,11 @@ mod write;
 pub use batch::TransferBatch;
 pub use blocking::{Blocking, BlockingIo};
 pub use borrowed::{ReadExact, ReadInto, ReadSome, WriteAll, WriteFrom, WriteSome};
+pub use completeness::{Completeness, Prefix, Whole};
 pub use control::{
     ControlBatch, ControlCall, ControlLen, EndedControls, ExtentAt, IoControl, ListExtents,
 };
 pub use each::TransferEach;
-pub use extent::{Extent, Prefix, Whole};
 pub use flow::{Chunks, Forward, Partial, ReadWith, Verdict, WriteWith, forward};
 pub use len::HasLen;
 pub(crate) use owned::failure_of_buffer;

@@ -1,6 +1,6 @@
 //! Futures of the forms with owned memory, which copy nothing.
 
-use super::extent::{Extent, Prefix, Whole, goes_on};
+use super::completeness::{Completeness, Prefix, Whole, goes_on};
 use super::failure;
 use super::stage::Stage;
 use crate::error::{Cause, Error, ErrorKind, Result};
@@ -159,7 +159,7 @@ pub struct TransferOwned<'a, D: Direction, P, Io: ?Sized, B: BufferFor<D>, E> {
     op: TransferPacket<'a, D, P, Io, B>,
     /// Number of bytes received from a stream so far.
     done: usize,
-    extent: PhantomData<fn() -> E>,
+    completeness: PhantomData<fn() -> E>,
 }
 
 /// The future of [`IoRead::read_exact_buf_at`](super::IoRead::read_exact_buf_at) and
@@ -181,7 +181,7 @@ where
         Self {
             op: TransferPacket::new(io, pos, Packet::new(buffer)),
             done: 0,
-            extent: PhantomData,
+            completeness: PhantomData,
         }
     }
 }
@@ -192,7 +192,7 @@ where
     P: Position,
     Io: PacketIo<D, P> + ?Sized,
     B: BufferFor<D>,
-    E: Extent,
+    E: Completeness,
 {
     type Output = (Result<E::Output>, B);
 

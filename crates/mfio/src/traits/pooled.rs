@@ -1,7 +1,7 @@
 //! The state machine of the borrowed and typed forms: a packet of the object's pool, sent at the
 //! first poll.
 
-use super::extent::goes_on;
+use super::completeness::goes_on;
 use super::stage::Stage;
 use crate::error::Cause;
 use crate::io::{Direction, PacketIo, Position};

@@ -5,7 +5,7 @@
 //! length doubles with the bytes read, up to a limit, so their number is logarithmic and a short
 //! file costs little. The blocking form reads into the vector.
 
-use super::extent::Prefix;
+use super::completeness::Prefix;
 use super::failure;
 use super::stage::Stage;
 use super::transfer::moved;

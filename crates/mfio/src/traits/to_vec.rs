@@ -1,6 +1,6 @@
 //! Reads into a new vector, which grows with the bytes read and not with the length asked for.
 
-use super::extent::{Extent, Prefix};
+use super::completeness::{Completeness, Prefix};
 use super::failure;
 use super::owned::TransferPacket;
 use crate::error::{Cause, Error, ErrorKind, Result};

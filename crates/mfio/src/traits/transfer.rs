@@ -1,6 +1,6 @@
 //! Transfers on a blocked thread: through the short cut of the object, else through a packet.
 
-use super::extent::{Extent, goes_on};
+use super::completeness::{Completeness, goes_on};
 use super::failure;
 use super::lending::{Lend, lend};
 use crate::backend::IoBackend;
@@ -8,14 +8,14 @@ use crate::error::{Cause, ErrorKind, Result};
 use crate::io::{PacketIo, Position};
 use crate::packet::Outcome;
 
-/// Moves bytes, and converts the outcome to the extent that the caller asked for.
+/// Moves bytes, and converts the outcome to the completeness that the caller asked for.
 #[inline]
 pub(super) fn transfer<D, P, Io, E>(io: &Io, pos: P, bytes: D::Slice<'_>) -> Result<E::Output>
 where
     D: Lend,
     P: Position,
     Io: PacketIo<D, P> + IoBackend + ?Sized,
-    E: Extent,
+    E: Completeness,
 {
     let len = D::size(&bytes);
     match moved::<D, P, Io, E>(io, pos, bytes) {
@@ -34,7 +34,7 @@ where
     D: Lend,
     P: Position,
     Io: PacketIo<D, P> + IoBackend + ?Sized,
-    E: Extent,
+    E: Completeness,
 {
     let len = D::size(&bytes);
     let mut done = 0;

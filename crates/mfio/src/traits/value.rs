@@ -1,6 +1,6 @@
 //! The future of typed reads.
 
-use super::extent::{Extent, Whole};
+use super::completeness::{Completeness, Whole};
 use super::failure;
 use super::pooled::Pooled;
 use crate::error::Result;

@@ -1,7 +1,7 @@
 //! Several operations in one packet: each has a byte.
 
 use super::super::stage::Stage;
-use super::{failure, has_answer};
+use super::failure::failure;
 use crate::control::{ControlIo, ControlOp};
 use crate::error::{Cause, ErrorKind, Result};
 use crate::io::Read;
@@ -36,7 +36,7 @@ impl<'a, Io: ControlIo + ?Sized> ControlBatch<'a, Io> {
         for op in self.ops {
             let view = views.take(1);
             match *op {
-                op if has_answer(op) => view.fail(ErrorKind::InvalidInput),
+                op if op.has_answer() => view.fail(ErrorKind::InvalidInput),
                 op if op.is_empty() => view.done(),
                 op => self.io.send_control(op, view),
             }

@@ -1,8 +1,9 @@
 //! Blocking control operations.
 
 use super::super::blocking::Blocking;
+use super::IoControl;
 use super::extents::List;
-use super::{IoControl, failure, has_answer};
+use super::failure::failure;
 use crate::backend::{IoBackend, IoBackendExt};
 use crate::control::{Answer, ControlIo, ControlOp, Extent, Span, Unmap};
 use crate::error::{ErrorKind, Result};
@@ -150,10 +151,10 @@ impl<Io: ControlIo + IoBackend + ?Sized> Blocking<'_, Io> {
     /// # Errors
     /// The failure of the operation; `InvalidInput` if it has an answer.
     pub fn control(self, op: ControlOp) -> Result<()> {
-        if op.is_empty() && !has_answer(op) {
+        if op.is_empty() && !op.has_answer() {
             return Ok(());
         }
-        let short_cut = match has_answer(op) {
+        let short_cut = match op.has_answer() {
             true => Some(Err(ErrorKind::InvalidInput.into())),
             false => self.io.control_blocking(op, &mut Answer::new(&mut [0])),
         };

@@ -1,7 +1,7 @@
 //! Futures of single operations.
 
 use super::super::stage::Stage;
-use super::{failure, has_answer};
+use super::failure::failure;
 use crate::control::{Answer, ControlIo, ControlOp};
 use crate::error::{Cause, ErrorKind, Result};
 use crate::io::Read;
@@ -13,12 +13,12 @@ use core::task::{Context, Poll, ready};
 
 /// An operation through a packet of the pool, which is sent at the first poll. It can be started
 /// again after its end.
-pub(super) struct Sending<'a, Io: ?Sized> {
+pub(super) struct PooledControl<'a, Io: ?Sized> {
     pub(super) io: &'a Io,
     stage: Stage<(), InFlight<PoolBuf, Read>>,
 }
 
-impl<'a, Io: ControlIo + ?Sized> Sending<'a, Io> {
+impl<'a, Io: ControlIo + ?Sized> PooledControl<'a, Io> {
     pub(super) fn new(io: &'a Io) -> Self {
         Self {
             io,
@@ -65,7 +65,7 @@ impl<'a, Io: ControlIo + ?Sized> Sending<'a, Io> {
 #[must_use = "nothing is sent before the first poll"]
 pub struct ControlCall<'a, Io: ?Sized> {
     op: ControlOp,
-    sending: Sending<'a, Io>,
+    sending: PooledControl<'a, Io>,
 }
 
 impl<'a, Io: ControlIo + ?Sized> ControlCall<'a, Io> {
@@ -73,7 +73,7 @@ impl<'a, Io: ControlIo + ?Sized> ControlCall<'a, Io> {
     pub(super) fn new(io: &'a Io, op: ControlOp) -> Self {
         Self {
             op,
-            sending: Sending::new(io),
+            sending: PooledControl::new(io),
         }
     }
 }
@@ -84,7 +84,7 @@ impl<Io: ControlIo + ?Sized> Future for ControlCall<'_, Io> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let Self { op, sending } = &mut *self;
         let polled = match *op {
-            op if has_answer(op) => Poll::Ready(Err(ErrorKind::InvalidInput.into())),
+            op if op.has_answer() => Poll::Ready(Err(ErrorKind::InvalidInput.into())),
             op if op.is_empty() => return Poll::Ready(Ok(())),
             op => sending.poll(cx, op, 1, |_| ()),
         };
@@ -102,12 +102,12 @@ impl<Io: ?Sized> fmt::Debug for ControlCall<'_, Io> {
 
 /// The future of [`IoControl::len`](super::IoControl::len).
 #[must_use = "nothing is sent before the first poll"]
-pub struct ControlLen<'a, Io: ?Sized>(Sending<'a, Io>);
+pub struct ControlLen<'a, Io: ?Sized>(PooledControl<'a, Io>);
 
 impl<'a, Io: ControlIo + ?Sized> ControlLen<'a, Io> {
     #[inline]
     pub(super) fn new(io: &'a Io) -> Self {
-        Self(Sending::new(io))
+        Self(PooledControl::new(io))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Futures of extents.
 
-use super::call::Sending;
-use super::failure;
+use super::call::PooledControl;
+use super::failure::failure;
 use crate::control::{Answer, ControlIo, ControlOp, Extent, Span};
 use crate::error::{Cause, Result};
 use alloc::vec::Vec;
@@ -17,7 +17,7 @@ const PER_PACKET: usize = 4096 / Answer::EXTENT;
 #[must_use = "nothing is sent before the first poll"]
 pub struct ExtentAt<'a, Io: ?Sized> {
     pos: u64,
-    sending: Sending<'a, Io>,
+    sending: PooledControl<'a, Io>,
 }
 
 impl<'a, Io: ControlIo + ?Sized> ExtentAt<'a, Io> {
@@ -25,7 +25,7 @@ impl<'a, Io: ControlIo + ?Sized> ExtentAt<'a, Io> {
     pub(super) fn new(io: &'a Io, pos: u64) -> Self {
         Self {
             pos,
-            sending: Sending::new(io),
+            sending: PooledControl::new(io),
         }
     }
 }
@@ -58,7 +58,7 @@ impl<Io: ?Sized> fmt::Debug for ExtentAt<'_, Io> {
 #[must_use = "nothing is sent before the first poll"]
 pub struct ListExtents<'a, Io: ?Sized> {
     list: List,
-    sending: Sending<'a, Io>,
+    sending: PooledControl<'a, Io>,
 }
 
 impl<'a, Io: ControlIo + ?Sized> ListExtents<'a, Io> {
@@ -66,7 +66,7 @@ impl<'a, Io: ControlIo + ?Sized> ListExtents<'a, Io> {
     pub(super) fn new(io: &'a Io, span: Span) -> Self {
         Self {
             list: List::new(span),
-            sending: Sending::new(io),
+            sending: PooledControl::new(io),
         }
     }
 }

@@ -4,9 +4,9 @@ mod batch;
 mod blocking;
 mod call;
 mod extents;
+mod failure;
 
 use crate::control::{ControlIo, ControlOp, Span, Unmap};
-use crate::error::{Cause, Error};
 
 pub use batch::{ControlBatch, EndedControls};
 pub use call::{ControlCall, ControlLen};
@@ -16,15 +16,15 @@ pub use extents::{ExtentAt, ListExtents};
 ///
 /// Ranges are those of std: `0..4096`, `..`, or a [`Span`]. An operation with an empty range
 /// succeeds without being sent. Futures are lazy, have names, and are `Send` if the object is
-/// `Sync`. Their packets come from the pool of the object: nothing is allocated in the steady state,
-/// except for the vector of [`extents`](Self::extents).
+/// `Sync`. Their packets come from the pool of the object: nothing is allocated in the steady
+/// state, except for the vector of [`extents`](Self::extents).
 ///
 /// An operation that is not supported fails with `NotSupported`;
 /// [`capabilities`](ControlIo::capabilities) tells beforehand.
 ///
 /// # Cancel safety
-/// Nothing is sent before the first poll. Dropping a future after that detaches its operation, which
-/// is still carried out.
+/// Nothing is sent before the first poll. Dropping a future after that detaches its operation,
+/// which is still carried out.
 ///
 /// ```
 /// use mfio::memory::Memory;
@@ -212,21 +212,3 @@ pub trait IoControl: ControlIo {
 }
 
 impl<Io: ControlIo + ?Sized> IoControl for Io {}
-
-/// Builds the error of an operation, as the user sees it.
-#[cold]
-fn failure<Io: ControlIo + ?Sized>(io: &Io, op: ControlOp, cause: Cause) -> Error {
-    let mut error = Error::new(cause, op.kind().name()).identity(io.identity());
-    if let Some(span) = op.span() {
-        error = error.offset(span.start()).len(span.len());
-    }
-    if let Some(help) = io.explain(cause) {
-        error = error.help(help);
-    }
-    error
-}
-
-/// Whether the answer of an operation has more than one byte.
-fn has_answer(op: ControlOp) -> bool {
-    matches!(op, ControlOp::Len | ControlOp::Extents(_))
-}

@@ -10,8 +10,8 @@ mod sealed {
     impl Sealed for super::Prefix {}
 }
 
-/// The extent of a transfer: all bytes ([`Whole`]), or a prefix ([`Prefix`]).
-pub trait Extent: sealed::Sealed {
+/// The completeness of a transfer: all bytes ([`Whole`]), or a prefix ([`Prefix`]).
+pub trait Completeness: sealed::Sealed {
     /// The output on success.
     type Output;
 
@@ -37,7 +37,7 @@ pub enum Whole {}
 #[derive(Debug)]
 pub enum Prefix {}
 
-impl Extent for Whole {
+impl Completeness for Whole {
     type Output = ();
 
     #[inline]
@@ -57,7 +57,7 @@ impl Extent for Whole {
     fn output(_: usize) {}
 }
 
-impl Extent for Prefix {
+impl Completeness for Prefix {
     type Output = usize;
 
     #[inline]
