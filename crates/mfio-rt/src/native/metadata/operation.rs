@@ -19,8 +19,8 @@ pub(crate) trait MetadataOp: Execute + 'static {
     /// The operation may be left undone when its future was dropped, or the runtime ends.
     const OPTIONAL: bool;
 
-    /// The system call takes effect whatever error it reports, `ECANCELED` excepted, and must not
-    /// be repeated.
+    /// A system call that was made takes effect whatever error it reports, and must not be repeated.
+    /// One that ends with `ECANCELED` was not made, unless [`Execute::note_ran`] is called.
     const RUNS_ONCE: bool = false;
 
     /// The operation is carried out by a thread, whatever the driver.
@@ -44,6 +44,10 @@ pub(crate) trait Execute: fmt::Debug + Send + Sync {
     fn kernel_result(&self, result: u64) -> SyscallResult {
         Ok(result)
     }
+
+    /// Notes that the kernel has made [`syscall`](Self::syscall), though the error is one of calls
+    /// that were not made.
+    fn note_ran(&mut self) {}
 
     /// Whether this error of a first attempt may be gone in a second one.
     fn is_worth_retrying(&self, _: Errno) -> bool {

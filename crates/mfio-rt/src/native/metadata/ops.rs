@@ -182,8 +182,8 @@ impl MetadataOp for Close {
             Err(libc::ECANCELED) if self.fd.is_some() => self.perform(),
             result => result,
         };
-        // The kernel has closed it: the number may name another file by now.
-        let _ = self.fd.take().map(IntoRawFd::into_raw_fd);
+        // The kernel has closed it.
+        self.note_ran();
         match result {
             Err(libc::EINTR) => Ok(()),
             result => result.map(drop),
@@ -196,6 +196,11 @@ impl Execute for Close {
         self.fd
             .take()
             .map_or(Ok(0), |fd| sys::close(fd).map(|()| 0))
+    }
+
+    /// The number may name another file by now.
+    fn note_ran(&mut self) {
+        let _ = self.fd.take().map(IntoRawFd::into_raw_fd);
     }
 
     #[cfg(target_os = "linux")]

@@ -30,6 +30,10 @@ pub(crate) struct MetadataRequest {
     attempts: u8,
     /// It waited for room, where operations have no key.
     keyless: bool,
+    /// The exits of submitting threads when the kernel was given the operation.
+    exits: u32,
+    /// The kernel has made the system call, whatever its error.
+    ran: bool,
 }
 
 impl MetadataRequest {
@@ -69,6 +73,8 @@ impl MetadataRequest {
             on_thread: O::ON_THREAD,
             attempts: 0,
             keyless: false,
+            exits: 0,
+            ran: false,
         }
     }
 
@@ -98,10 +104,24 @@ impl MetadataRequest {
 
     /// Takes in an error that says nothing of the operation: its thread has exited, say.
     pub(crate) fn interrupted(mut self, errno: Errno) -> Option<Self> {
-        if self.count_retry(errno) {
+        if !self.ran && self.count_retry(errno) {
             return Some(self);
         }
         self.complete(Err(errno))
+    }
+
+    /// Notes that the kernel is given the operation, after so many exits of submitting threads.
+    pub(crate) fn sent(&mut self, exits: u32) {
+        self.exits = exits;
+    }
+
+    /// Notes an error that the exit of the submitting thread has caused, or the system call itself:
+    /// the latter if no such thread has exited meanwhile. Nothing has cancelled the operation.
+    pub(crate) fn ended(&mut self, exits: u32) {
+        self.ran = self.exits == exits;
+        if self.ran {
+            self.op().note_ran();
+        }
     }
 
     /// Counts an interruption, and returns whether another attempt is allowed.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use mfio::backend::fd::FdWakerOwner;
 use mfio::error::{Cause, ErrorKind};
 
-use super::probe;
 use super::queue::Queue;
 use super::ring::{BATCH, Ring};
 use super::slots::FileSlots;
+use super::{exits, probe};
 use crate::native::cache_policy::Mode;
 use crate::native::cached;
 use crate::native::config::Config;
@@ -188,6 +188,8 @@ impl Driver for Uring {
     }
 
     fn wait(&self, timeout: Option<Duration>) {
+        // It submits entries that are left on the queue.
+        exits::watch();
         if let Err(error) = self.ring.wait(timeout) {
             self.wait_failed(&error, timeout);
         }

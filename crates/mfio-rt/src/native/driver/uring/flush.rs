@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::driver::Uring;
+use super::exits;
 use super::ring::Entries;
 use super::sqe;
 use crate::native::object::Object;
@@ -29,6 +30,7 @@ impl Uring {
         if filled.on_queue == 0 {
             return filled.more;
         }
+        exits::watch();
         match entries.submit() {
             Ok(taken) => filled.more || taken < filled.on_queue,
             Err(error) => self.not_submitted(entries, &error),
@@ -40,6 +42,7 @@ impl Uring {
         let mut room = entries.room();
         let (mut reads, mut often, mut given_up) = (0, None, Vec::new());
         let mut queue = self.queue();
+        queue.exits = exits::count();
         queue.sweep();
         queue.sift(&mut given_up);
         if !queue.wake_armed && !queue.closed && room > 0 {

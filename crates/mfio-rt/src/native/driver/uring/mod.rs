@@ -18,6 +18,7 @@
 //! 3. The wake-up descriptor is open as long as the driver lives; the kernel polls it.
 
 mod driver;
+mod exits;
 mod failure;
 mod flush;
 mod probe;

@@ -64,6 +64,8 @@ pub(super) struct Queue {
     ended: bool,
     /// The error for which the kernel takes no more entries.
     failed: Option<Errno>,
+    /// The exits of submitting threads, when they were last counted.
+    pub(super) exits: u32,
 }
 
 impl Queue {
@@ -86,6 +88,7 @@ impl Queue {
             over: false,
             ended: false,
             failed: None,
+            exits: 0,
         }
     }
 
@@ -228,6 +231,9 @@ impl Queue {
         self.on_ring += 1;
         let entry = self.table.get_mut(key)?;
         entry.push(pushed);
+        if let Op::Metadata(request) = &mut entry.op {
+            request.sent(self.exits);
+        }
         if entry.op.may_linger() {
             self.lingering.push(key);
         }
@@ -242,7 +248,7 @@ impl Queue {
 
     /// Takes the operation of a terminal completion out of the table.
     pub(super) fn take(&mut self, completion: Completion, done: &mut Vec<(Op, i32)>) {
-        let Some(entry) = self.table.remove(Key::from_raw(completion.user_data)) else {
+        let Some(mut entry) = self.table.remove(Key::from_raw(completion.user_data)) else {
             return;
         };
         self.on_ring -= 1;
@@ -255,6 +261,12 @@ impl Queue {
         } else {
             completion.result
         };
+        if let Op::Metadata(request) = &mut entry.op
+            && matches!(result, EXITED_CANCEL | EXITED_FAULT)
+            && !asked
+        {
+            request.ended(self.exits);
+        }
         if may_go_on(&entry.op, result) {
             self.unsettled.push(thread::current().id());
         }

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use mfio::error::ErrorKind;
 
 use super::driver::Uring;
+use super::exits;
 use super::queue::{CANCELLED_BY_US, EXITED_CANCEL, EXITED_FAULT, may_go_on};
 use super::ring::BATCH;
 use super::sqe;
@@ -24,6 +25,8 @@ impl Uring {
             return 0;
         }
         let mut queue = self.queue();
+        // After the completions were read.
+        queue.exits = exits::count();
         let mut count = 0;
         for completion in completions {
             count += 1;
@@ -44,7 +47,7 @@ impl Uring {
         let unsettled = may_go_on(&op, result);
         let rest = match result {
             // Not a cancel of ours, whose result is CANCELLED_BY_US: the thread that submitted the
-            // operation has exited.
+            // operation has exited. A metadata operation knows if it has not.
             exited @ (EXITED_CANCEL | EXITED_FAULT) => op.interrupted(-exited),
             CANCELLED_BY_US => {
                 op.fail(ErrorKind::Cancelled);

@@ -1,13 +1,14 @@
 use super::super::ring::Completion;
 use super::Queue;
-use crate::native::metadata::{MetadataRequest, Open};
+use crate::native::metadata::{Close, Fsync, MetadataOp, MetadataRequest, Open};
 use crate::native::object::Object;
 use crate::native::op::{Op, Transfer};
 use mfio::io::Write;
 use mfio::packet::Packet;
 use std::io::PipeReader;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 fn open() -> Op {
     Op::Metadata(MetadataRequest::new(Open::root()).0)
@@ -84,6 +85,57 @@ fn a_partial_write_that_this_thread_puts_back_is_not_waited_for() {
     let (mut queue, completion, _reader) = partly_written();
     queue.take(completion, &mut Vec::new());
     assert_eq!(queue.unfinished(false), 0);
+}
+
+/// Returns the result of an operation that the kernel ends with an error, after `exits` of
+/// submitting threads; `None` if it is tried again.
+fn ended<O: MetadataOp>(op: O, errno: i32, exits: u32) -> Option<Result<O::Answer, Option<i32>>> {
+    let (request, slot) = MetadataRequest::new(op);
+    let mut queue = Queue::new(4, 4);
+    let key = queue.submit(Op::Metadata(request)).unwrap().key;
+    assert!(queue.next(&mut Vec::new(), 0).is_some());
+    queue.exits += exits;
+    let completion = Completion {
+        user_data: key.get(),
+        result: -errno,
+        more: false,
+    };
+    let mut done = Vec::new();
+    queue.take(completion, &mut done);
+    let (op, result) = done.pop().unwrap();
+    let rest = op.interrupted(-result);
+    let answer = match slot.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer.map_err(|cause| cause.errno())),
+        Poll::Pending => None,
+    };
+    assert_eq!(rest.is_some(), answer.is_none());
+    answer
+}
+
+/// File systems in user space report what they like. The kernel reports an error of a sync once,
+/// so that a second one succeeds; a second close hits another file of that number.
+#[test]
+fn an_error_of_the_file_system_is_not_taken_for_a_cancel() {
+    let file = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+    let sync = || Fsync {
+        object: Arc::new(Object::new(file(), None)),
+        data_only: false,
+    };
+    for errno in [libc::ECANCELED, libc::EFAULT] {
+        assert_eq!(ended(sync(), errno, 0), Some(Err(Some(errno))));
+        assert_eq!(ended(sync(), errno, 1), None);
+        let told = ended(Open::root(), errno, 0).expect("it has ended");
+        assert_eq!(told.unwrap_err(), Some(errno));
+    }
+    let closed = file();
+    let number = closed.as_raw_fd();
+    assert_eq!(
+        ended(Close::new(closed), libc::ECANCELED, 0),
+        Some(Err(Some(libc::ECANCELED)))
+    );
+    // The test stands for the kernel, and has not closed it.
+    assert!(std::path::Path::new(&format!("/dev/fd/{number}")).exists());
+    assert_eq!(ended(Close::new(file()), libc::ECANCELED, 1), None);
 }
 
 /// Three are on the ring, of which the kernel has taken one; two more wait for room in the table.
