@@ -107,15 +107,16 @@ impl TimeoutShared {
     #[cold]
     fn allocate<D: DirectionExt>(
         self: &Arc<Self>,
+        table: &mut Table<D, OwnRequest<D>>,
         len: usize,
         alignment: Alignment,
-        slot: usize,
     ) -> Result<OwnRequest<D>, Cause> {
         let size = match len {
             0..=SMALL => SMALL,
             _ => self.limits.chunk.min(LARGE).max(alignment.block()).max(len),
         };
         let memory = AlignedBuf::try_with_alignment(size, alignment.memory().max(SMALL))?;
+        let slot = table.begin_new();
         let state = OwnState {
             shared: None,
             slot,
@@ -146,8 +147,12 @@ impl TimeoutShared {
     ) -> Result<OwnRequest<D>, (View<D>, Cause)> {
         let len = view.len();
         let mut table = D::pick(&self.tables).lock();
-        let make = |slot| self.allocate(len, alignment, slot);
-        let mut own = match table.take(len, &self.limits, make) {
+        let taken = match table.take(len, &self.limits) {
+            Ok(Some(own)) => Ok(own),
+            Ok(None) => self.allocate(&mut table, len, alignment),
+            Err(cause) => Err(cause),
+        };
+        let mut own = match taken {
             Ok(own) => own,
             Err(cause) => {
                 drop(table);

@@ -37,6 +37,8 @@ pub(super) struct Table<D: Direction, O> {
     /// long, so that new ones go to the end.
     first: usize,
     last: usize,
+    // A coarse clock of the system (CLOCK_MONOTONIC_COARSE) would replace the next four fields, but a
+    // `Clock` of the user's need not have one. For that the list would have to stay.
     /// The first of the slots at the end of the list whose deadline is not known yet.
     untimed: usize,
     /// The clock is armed to ring within the slack, which gives new requests their deadline.
@@ -85,15 +87,10 @@ impl<D: Direction, O> Default for Table<D, O> {
 }
 
 impl<D: Direction, O: Own> Table<D, O> {
-    /// Takes an idle request of at least `len` bytes, or makes one of so many bytes for the given
-    /// slot.
+    /// Takes an idle request of at least `len` bytes. Where there is none, the caller
+    /// [makes](Self::begin_new) one.
     #[inline]
-    pub(super) fn take(
-        &mut self,
-        len: usize,
-        limits: &TimeoutLimits,
-        make: impl FnOnce(usize) -> Result<O, Cause>,
-    ) -> Result<O, Cause> {
+    pub(super) fn take(&mut self, len: usize, limits: &TimeoutLimits) -> Result<Option<O>, Cause> {
         if self.under_way >= limits.requests || self.overdue >= limits.overdue {
             self.refused += 1;
             return Err(ErrorKind::LimitReached.into());
@@ -102,22 +99,15 @@ impl<D: Direction, O: Own> Table<D, O> {
             0..=SMALL => &mut self.small,
             _ => &mut self.large,
         };
-        let own = match idle.pop_if(|own| own.size() >= len) {
-            Some(own) => own,
-            None => self.allocate(make)?,
-        };
-        self.under_way += 1;
+        let own = idle.pop_if(|own| own.size() >= len);
+        self.under_way += usize::from(own.is_some());
         Ok(own)
     }
 
-    #[cold]
-    fn allocate(&mut self, make: impl FnOnce(usize) -> Result<O, Cause>) -> Result<O, Cause> {
-        let slot = self.vacant.pop().unwrap_or_else(|| self.grow());
-        let made = make(slot);
-        if made.is_err() {
-            self.vacate(slot);
-        }
-        made
+    /// Begins a request that is new, and returns its slot.
+    pub(super) fn begin_new(&mut self) -> usize {
+        self.under_way += 1;
+        self.vacant.pop().unwrap_or_else(|| self.grow())
     }
 
     fn grow(&mut self) -> usize {
@@ -257,11 +247,12 @@ impl<D: Direction, O: Own> Table<D, O> {
     /// Keeps an idle request. Returns it where there are enough.
     #[inline]
     pub(super) fn keep(&mut self, own: O) -> Option<O> {
-        let idle = match own.size() {
-            0..=SMALL => &mut self.small,
-            _ => &mut self.large,
+        let (idle, limit) = match own.size() {
+            0..=SMALL => (&mut self.small, KEPT),
+            size if size <= LARGE => (&mut self.large, KEPT),
+            _ => (&mut self.large, 0),
         };
-        if idle.len() >= KEPT || own.size() > LARGE {
+        if idle.len() >= limit {
             self.vacate(own.slot());
             return Some(own);
         }
