@@ -2,8 +2,14 @@
 # Tests that need luck to find something, again and again: random ones with another seed each time,
 # and those that have threads race for longer than in the suite. Run by hand; it ends at the first
 # failure, and says with which seed.
-# usage: soak.sh [MINUTES]       default: 10
+# usage: soak.sh [--partial-writes] [MINUTES]       default: 10
+#   --partial-writes: only the slow reader of a pipe whose writer drops the last handle, six at once
 . "$(dirname "$0")/lib.sh"
+partial_writes=
+if [ "${1:-}" = --partial-writes ]; then
+    partial_writes=1
+    shift
+fi
 minutes=${1:-10}
 [[ $minutes =~ ^[0-9]+$ ]] || die "the number of minutes is not a number: '$minutes'"
 
@@ -26,6 +32,30 @@ tests=(
     "mfio-rt --test memory everybody_gives_up_reads_of_one_handle"
     "mfio-rt --test model"
 )
+
+# With io_uring the fallback thread may have the rest of a partial write in hand when the last handle
+# is dropped. Before the fix, 32 of 1797 runs lost bytes with six at once.
+soak_partial_writes() {
+    local name=an_accepted_write_reaches_a_slow_reader_of_a_pipe runs=0 binary pids
+    binary=$(cargo test -q --all-features --locked -p mfio-rt --test dropped --no-run \
+        --message-format=json | grep -o '"executable":"[^"]*"' | cut -d'"' -f4)
+    while [ $SECONDS -lt $((minutes * 60)) ]; do
+        pids=()
+        for _ in 1 2 3 4 5 6; do
+            "$binary" -q --exact "$name" >/dev/null &
+            pids+=($!)
+        done
+        for pid in "${pids[@]}"; do
+            wait "$pid" || die "failed after $runs runs: $name"
+            runs=$((runs + 1))
+        done
+    done
+    echo "soak: no bytes lost in $runs runs, $((SECONDS / 60)) minutes"
+}
+if [ -n "$partial_writes" ]; then
+    soak_partial_writes
+    exit
+fi
 
 rounds=0
 while [ $SECONDS -lt $((minutes * 60)) ]; do
