@@ -7,10 +7,7 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use mfio::backend::{
-    BackendContainer, BackendHandle, DynBackend, Integration, IoBackend, LinksIoBackend, Null,
-    PollingHandle, Sharing,
-};
+use mfio::backend::{DynBackend, Integration, IoBackend, LinksIoBackend, Null, SharedBackend};
 use mfio::error::{Error, ErrorKind, Result};
 
 /// Drives the backends of several objects as one, for [`AttachBackend`](crate::AttachBackend) or to
@@ -41,7 +38,7 @@ use mfio::error::{Error, ErrorKind, Result};
 /// ```
 #[doc(alias = "Together")]
 pub struct BackendSet {
-    backend: BackendContainer<DynBackend>,
+    backend: SharedBackend,
 }
 
 impl BackendSet {
@@ -56,7 +53,10 @@ impl BackendSet {
     {
         let drive = |link: L| {
             let object = link.get_mut();
-            if object.polling_handle().is_some() || object.sharing().is_none() {
+            if object
+                .shared()
+                .is_none_or(|shared| shared.polling_handle().is_some())
+            {
                 return Err(
                     Error::new(ErrorKind::NotSupported, "driving a set of backends").help(
                         "one of the backends has a polling handle, or is not shared: spawn a \
@@ -70,7 +70,7 @@ impl BackendSet {
         };
         let drives = links.into_iter().map(drive).collect::<Result<_>>()?;
         Ok(Self {
-            backend: BackendContainer::new_dyn(All { drives }),
+            backend: SharedBackend::new(All { drives }),
         })
     }
 }
@@ -78,16 +78,8 @@ impl BackendSet {
 impl IoBackend for BackendSet {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        None
-    }
-
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.backend.acquire(None)
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.backend.sharing()
+    fn shared(&self) -> Option<&SharedBackend> {
+        Some(&self.backend)
     }
 }
 

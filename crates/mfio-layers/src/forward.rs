@@ -89,9 +89,11 @@ macro_rules! forward_backend {
                 <$below as mfio::backend::IoBackend<Handle>>::get_backend($object)
             }
 
-            fn sharing(&self) -> Option<&mfio::backend::Sharing> {
+            fn shared(
+                &self,
+            ) -> Option<&mfio::backend::SharedBackend<Self::Backend, Handle>> {
                 let $this = self;
-                <$below as mfio::backend::IoBackend<Handle>>::sharing($object)
+                <$below as mfio::backend::IoBackend<Handle>>::shared($object)
             }
 
             fn wait(

@@ -136,15 +136,7 @@ impl mfio::io::PacketIo<mfio::io::Read> for Plain {
 impl mfio::backend::IoBackend for Plain {
     type Backend = mfio::backend::DynBackend;
 
-    fn polling_handle(&self) -> Option<mfio::backend::PollingHandle<'_>> {
-        None
-    }
-
-    fn get_backend(&self) -> mfio::backend::BackendHandle<'_, Self::Backend> {
-        self.0.get_backend()
-    }
-
-    fn sharing(&self) -> Option<&mfio::backend::Sharing> {
-        self.0.sharing()
+    fn shared(&self) -> Option<&mfio::backend::SharedBackend> {
+        self.0.shared()
     }
 }

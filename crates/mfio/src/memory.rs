@@ -15,9 +15,7 @@ mod frozen;
 mod pipe;
 mod queue;
 
-use crate::backend::{
-    BackendContainer, BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing,
-};
+use crate::backend::{DynBackend, IoBackend, SharedBackend};
 use crate::error::{Cause, ErrorKind, Result};
 use crate::io::{Identity, PacketIo, Read, Write};
 use crate::lock::Lock;
@@ -65,7 +63,7 @@ const DEPTH: usize = 1024;
 /// ```
 pub struct Memory {
     shared: Arc<Contents>,
-    backend: BackendContainer<DynBackend>,
+    backend: SharedBackend,
     pool: PacketPool,
 }
 
@@ -88,11 +86,12 @@ impl Memory {
             bytes: Lock::new(bytes.into()),
         });
         Self {
-            backend: BackendContainer::new_dyn(Serve {
+            backend: SharedBackend::builder(Serve {
                 shared: shared.clone(),
                 batch: Vec::new(),
             })
-            .on_signal_only(),
+            .on_signal_only()
+            .build(),
             shared,
             pool: PacketPool::new(limits),
         }
@@ -116,11 +115,7 @@ impl Memory {
     #[inline(always)]
     fn send(&self, request: MemoryRequest) {
         match self.shared.queue.push(request) {
-            Ok(Pushed::First) => {
-                if let Some(sharing) = self.backend.sharing() {
-                    sharing.signal();
-                }
-            }
+            Ok(Pushed::First) => self.backend.sharing().signal(),
             // The sender of the first request signals, and the backend takes the whole queue.
             Ok(Pushed::Behind) => {}
             Err(mut request) => {
@@ -198,16 +193,8 @@ const IDENTITY: Identity<'static> = Identity {
 impl IoBackend for Memory {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        None
-    }
-
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.backend.acquire(None)
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.backend.sharing()
+    fn shared(&self) -> Option<&SharedBackend> {
+        Some(&self.backend)
     }
 }
 

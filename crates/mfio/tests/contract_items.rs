@@ -14,7 +14,7 @@ use mfio::backend::integrations::{async_io::AsyncIo, tokio::Tokio};
 use mfio::backend::{
     self, BackendContainer, BackendHandle, Busy, DefaultHandle, DynBackend, Integration, IoBackend,
     IoBackendExt, LinksIoBackend, Null, NullImpl, Pollable, PollingFlags, PollingHandle, RefLink,
-    WithBackend,
+    SharedBackendBuilder, WithBackend,
 };
 use std::fmt::{Debug, Display};
 use std::future::{Ready, pending, ready};
@@ -65,15 +65,31 @@ fn containers_and_handles() {
     drop(tries(&container, None).unwrap());
 }
 
-/// Options of shared containers do not make one of a container for exclusive use.
+/// A shared backend may have a type of its own, and is acquired as a container is.
 #[test]
-fn an_exclusive_container_stays_exclusive_when_it_is_configured() {
-    let exclusive = || BackendContainer::new(pending());
-    assert!(exclusive().on_signal_only().sharing().is_none());
-    let flags = Arc::new(AtomicU8::new(0));
-    assert!(exclusive().with_wake_flags(flags).sharing().is_none());
-    let shared = BackendContainer::shared(pending()).on_signal_only();
-    assert!(shared.sharing().is_some());
+fn a_shared_backend_is_a_container_too() {
+    let shared = SharedBackendBuilder::new(pending())
+        .on_signal_only()
+        .build();
+    let handle = shared.acquire();
+    assert!(!shared.try_acquire().unwrap_err().is_dead());
+    must_panic(&["already"], || shared.acquire());
+    let nested = BackendContainer::new_dyn(pending());
+    must_panic(&["already"], || shared.acquire_nested(nested.acquire(None)));
+    drop(handle);
+    drop(shared.acquire_nested(nested.acquire(None)));
+    assert!(shared.polling_handle().is_none());
+}
+
+/// An object that implements neither form says so.
+#[test]
+fn an_object_without_a_backend_says_which_methods_it_lacks() {
+    struct Empty;
+    impl IoBackend for Empty {
+        type Backend = DynBackend;
+    }
+    must_panic(&["IoBackend::shared"], || Empty.get_backend());
+    must_panic(&["get_backend"], || Empty.block_on(async {}));
 }
 
 /// Stores and lends a value that is no future, too.

@@ -189,16 +189,8 @@ impl PacketIo<Read> for Long {
 impl mfio::backend::IoBackend for Long {
     type Backend = mfio::backend::DynBackend;
 
-    fn polling_handle(&self) -> Option<mfio::backend::PollingHandle<'_>> {
-        self.0.polling_handle()
-    }
-
-    fn get_backend(&self) -> mfio::backend::BackendHandle<'_, Self::Backend> {
-        self.0.get_backend()
-    }
-
-    fn sharing(&self) -> Option<&mfio::backend::Sharing> {
-        self.0.sharing()
+    fn shared(&self) -> Option<&mfio::backend::SharedBackend> {
+        self.0.shared()
     }
 }
 

@@ -1,8 +1,6 @@
 //! Lent memory: a scope does not return before every request that has it has ended.
 
-use mfio::backend::{
-    BackendContainer, BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing,
-};
+use mfio::backend::{DynBackend, IoBackend, SharedBackend};
 use mfio::error::ErrorKind;
 use mfio::io::{PacketIo, Read, Write};
 use mfio::memory::Memory;
@@ -22,7 +20,7 @@ use asleep::{Watched, spawn_watched};
 
 /// Views go to whoever has the receiver; the backend itself does nothing.
 struct Slow {
-    backend: BackendContainer<DynBackend>,
+    backend: SharedBackend,
     reads: Mutex<Sender<View<Read>>>,
 }
 
@@ -35,7 +33,7 @@ impl Slow {
         backend: impl Future<Output = ()> + Send + 'static,
     ) -> (Self, Receiver<View<Read>>) {
         let (reads, receiver) = channel();
-        let backend = BackendContainer::new_dyn(backend);
+        let backend = SharedBackend::new(backend);
         let reads = Mutex::new(reads);
         (Self { backend, reads }, receiver)
     }
@@ -51,16 +49,8 @@ impl PacketIo<Read> for Slow {
 impl IoBackend for Slow {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        None
-    }
-
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.backend.acquire(None)
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.backend.sharing()
+    fn shared(&self) -> Option<&SharedBackend> {
+        Some(&self.backend)
     }
 }
 
@@ -246,7 +236,7 @@ fn backend_dies(how: &str) {
         _ => scope(&io, async |s| {
             let mut read = io.read_exact_buf_at(s.lend(&mut bytes), 0);
             assert!(futures_util::poll!(&mut read).is_pending());
-            let (sent, sharing) = (sent.clone(), io.sharing().unwrap().clone());
+            let (sent, sharing) = (sent.clone(), io.backend.sharing().clone());
             let waiter = Watched::this();
             std::thread::spawn(move || {
                 waiter.until_asleep();

@@ -5,9 +5,8 @@ use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing};
+use mfio::backend::{DynBackend, IoBackend, SharedBackend};
 use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Alignment, Identity, PacketIo, Place, Read, Write};
 use mfio::packet::{PacketPool, View};
@@ -381,20 +380,7 @@ impl HasLen for File {
 impl IoBackend for File {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        self.owner.polling_handle()
-    }
-
-    #[track_caller]
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.owner.get_backend()
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.owner.container().sharing()
-    }
-
-    fn wait(&self, _: &PollingHandle<'_>, timeout: Option<Duration>) {
-        self.owner.wait(timeout);
+    fn shared(&self) -> Option<&SharedBackend> {
+        Some(self.owner.backend())
     }
 }

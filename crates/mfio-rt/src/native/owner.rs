@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use mfio::backend::{BackendContainer, BackendHandle, DynBackend, PollingHandle};
+use mfio::backend::{BackendWait, Pollable, PollingFlags, SharedBackend};
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Read, Write};
 use mfio::packet::{PacketPool, PoolLimits, View};
@@ -20,7 +20,7 @@ use super::cache_policy::Mode;
 use super::cached;
 use super::config::Config;
 use super::driver;
-use super::driver::contract::{Common, Driver, Handle, Submitted};
+use super::driver::contract::{Common, Driver, Submitted};
 use super::fork::ForkMark;
 use super::object::Object;
 use super::op::{Op, Transfer};
@@ -57,7 +57,7 @@ pub(crate) struct Engine {
 pub(crate) struct Owner {
     // Both are forgotten, not dropped, in a forked child.
     core: ManuallyDrop<Arc<Engine>>,
-    container: ManuallyDrop<BackendContainer<DynBackend>>,
+    backend: ManuallyDrop<SharedBackend>,
     pool: PacketPool,
     report: Report,
 }
@@ -83,22 +83,26 @@ impl Engine {
     }
 }
 
-/// Applies the policy for operations that nothing drives, if the driver has to be driven.
-fn with_policy(
-    container: BackendContainer<DynBackend>,
-    driver: &Arc<dyn Driver>,
-    self_driving: bool,
-) -> BackendContainer<DynBackend> {
-    match driver.handle() {
-        None => container,
-        Some(_) if !self_driving => container.refuse_without_driver(),
-        Some(handle) => {
-            let driver = Arc::downgrade(driver);
-            container.with_fallback_thread(&handle.polling(), move || {
-                driver.upgrade().is_some_and(|driver| driver.is_busy())
-            })
-        }
+/// Makes the shared backend of a driver, with the policy for operations that nothing drives, if the
+/// driver has to be driven.
+fn share(core: &Arc<Engine>, self_driving: bool) -> SharedBackend {
+    let (polled, mut done) = (core.clone(), Vec::with_capacity(64));
+    let builder = SharedBackend::builder(std::future::poll_fn(move |cx| {
+        polled.poll_once(&mut done, cx);
+        Poll::<()>::Pending
+    }))
+    .on_signal_only()
+    .waits(core.clone());
+    let Some(handle) = core.driver.handle() else {
+        return builder.build();
+    };
+    let builder = builder.handle(handle.export());
+    if !self_driving {
+        return builder.refuse_without_driver().build();
     }
+    let driver = Arc::downgrade(&core.driver);
+    builder
+        .build_with_fallback_thread(move || driver.upgrade().is_some_and(|driver| driver.is_busy()))
 }
 
 impl Owner {
@@ -109,7 +113,6 @@ impl Owner {
         };
         let (driver, report) = select(config, &common)?;
         let stride = driver.capabilities().inline_stride;
-        let flags = driver.handle().map(|handle| handle.flags.clone());
         let core = Arc::new(Engine {
             driver,
             helpers: OnceLock::new(),
@@ -117,29 +120,13 @@ impl Owner {
             common,
             config: config.clone(),
         });
-        let backend = {
-            let (core, mut done) = (core.clone(), Vec::with_capacity(64));
-            std::future::poll_fn(move |cx| {
-                core.poll_once(&mut done, cx);
-                Poll::<()>::Pending
-            })
-        };
-        let container = BackendContainer::new_dyn(backend).on_signal_only();
-        let container = match flags {
-            Some(flags) => container.with_wake_flags(flags),
-            None => container,
-        };
-        let container = with_policy(container, &core.driver, config.self_driving);
+        let backend = share(&core, config.self_driving);
         Ok(Arc::new(Self {
             core: ManuallyDrop::new(core),
-            container: ManuallyDrop::new(container),
+            backend: ManuallyDrop::new(backend),
             pool: PacketPool::new(PoolLimits::default()),
             report,
         }))
-    }
-
-    pub(crate) fn driver(&self) -> &dyn Driver {
-        &*self.core.driver
     }
 
     pub(crate) fn driver_name(&self) -> &'static str {
@@ -151,8 +138,8 @@ impl Owner {
         self.core.driver.explain(cause)
     }
 
-    pub(crate) fn container(&self) -> &BackendContainer<DynBackend> {
-        &self.container
+    pub(crate) fn backend(&self) -> &SharedBackend {
+        &self.backend
     }
 
     pub(crate) fn pool(&self) -> &PacketPool {
@@ -225,7 +212,7 @@ impl Owner {
         if self.is_child() {
             return Err((op, ErrorKind::BackendGone.into()));
         }
-        if op.is_on_thread() && self.driver().handle().is_some() {
+        if op.is_on_thread() && self.core.driver.handle().is_some() {
             return Ok(self.core.helpers().submit(op)?.key);
         }
         self.hand_over(op)
@@ -233,9 +220,7 @@ impl Owner {
 
     #[inline]
     fn hand_over(&self, op: Op) -> Result<Key, (Op, Cause)> {
-        if let Some(sharing) = self.container.sharing()
-            && let Err(cause) = sharing.attend()
-        {
+        if let Err(cause) = self.backend.sharing().attend() {
             return Err((op, cause));
         }
         let Submitted { key, signal } = self.core.driver.submit(op)?;
@@ -247,9 +232,7 @@ impl Owner {
 
     #[inline]
     fn signal(&self) {
-        if let Some(sharing) = self.container.sharing() {
-            sharing.signal();
-        }
+        self.backend.sharing().signal();
     }
 
     /// Looks for abandoned operations of a file that was closed: they keep its descriptor and its
@@ -279,38 +262,22 @@ impl Owner {
     }
 }
 
-impl Owner {
-    /// Returns the handle for a wait.
-    ///
+impl BackendWait for Engine {
     /// # Panics
     ///
     /// In a forked child, where the wait would never end: the lock may be held by a thread that
     /// does not exist there.
-    pub(super) fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        self.assert_not_child();
-        self.driver().handle().map(Handle::polling)
-    }
-
-    #[track_caller]
-    pub(super) fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.container()
-            .acquire(self.driver().handle().map(|handle| handle.flags.clone()))
-    }
-
-    /// # Panics
-    ///
-    /// In a forked child, as above.
-    pub(super) fn wait(&self, timeout: Option<Duration>) {
-        self.assert_not_child();
-        self.driver().wait(timeout);
-    }
-
-    fn assert_not_child(&self) {
+    fn before_wait(&self) {
         assert!(
-            !self.is_child(),
+            !self.common.mark.is_child(),
             "this process is a forked child of the one that made the runtime, and cannot wait for \
              it"
         );
+    }
+
+    fn wait(&self, _: &dyn Pollable, _: &PollingFlags, timeout: Option<Duration>) {
+        self.before_wait();
+        self.driver.wait(timeout);
     }
 }
 
@@ -341,19 +308,16 @@ impl Drop for Owner {
                 std::mem::forget(driver.clone());
             }
         }
-        drop_in_order(&mut self.container, &mut self.core);
+        drop_in_order(&mut self.backend, &mut self.core);
     }
 }
 
 /// The backend first: it has a share of the core.
 #[allow(unsafe_code)]
-fn drop_in_order(
-    container: &mut ManuallyDrop<BackendContainer<DynBackend>>,
-    core: &mut ManuallyDrop<Arc<Engine>>,
-) {
+fn drop_in_order(backend: &mut ManuallyDrop<SharedBackend>, core: &mut ManuallyDrop<Arc<Engine>>) {
     // SAFETY: only called at the end of `Owner::drop`, after which neither is used.
     unsafe {
-        ManuallyDrop::drop(container);
+        ManuallyDrop::drop(backend);
         ManuallyDrop::drop(core);
     }
 }

@@ -2,9 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing};
+use mfio::backend::{DynBackend, IoBackend, SharedBackend};
 
 use super::owner::Owner;
 use super::report::Report;
@@ -67,20 +66,7 @@ impl fmt::Debug for NativeRt {
 impl IoBackend for NativeRt {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        self.owner.polling_handle()
-    }
-
-    #[track_caller]
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.owner.get_backend()
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.owner.container().sharing()
-    }
-
-    fn wait(&self, _: &PollingHandle<'_>, timeout: Option<Duration>) {
-        self.owner.wait(timeout);
+    fn shared(&self) -> Option<&SharedBackend> {
+        Some(self.owner.backend())
     }
 }

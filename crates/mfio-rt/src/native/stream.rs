@@ -2,9 +2,8 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
 
-use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing};
+use mfio::backend::{DynBackend, IoBackend, SharedBackend};
 use mfio::error::{Cause, Result};
 use mfio::io::{Identity, NoPos, PacketIo, Read, Write};
 use mfio::packet::{PacketPool, View};
@@ -119,20 +118,7 @@ forward!(Read, Write);
 impl IoBackend for Stream {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        self.0.polling_handle()
-    }
-
-    #[track_caller]
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.0.get_backend()
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.0.sharing()
-    }
-
-    fn wait(&self, handle: &PollingHandle<'_>, timeout: Option<Duration>) {
-        self.0.wait(handle, timeout);
+    fn shared(&self) -> Option<&SharedBackend> {
+        self.0.shared()
     }
 }

@@ -181,6 +181,9 @@ impl Attendance {
 
     #[cold]
     fn attend_slow(&self) -> Result<(), Cause> {
+        if self.drive_lock.check().is_err() {
+            return Err(ErrorKind::BackendGone.into());
+        }
         if self.drive_lock.has_lasting_holder() {
             return Ok(());
         }

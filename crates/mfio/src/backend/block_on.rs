@@ -2,8 +2,9 @@
 //!
 //! On a shared backend a thread polls its user's future without the drive lock. To wait it locks
 //! and stays parked with the lock held: it is the holder that watches the handle, and every signal
-//! unparks it. If another thread is parked so already, it queues for the lock; each unlock wakes
-//! one thread of the queue, so one thread watches and the others sleep.
+//! unparks it. If another thread is parked so already, it queues for the lock and marks it as
+//! contended. The unlock of a contended lock wakes one thread of the queue, which locks in turn and
+//! marks the lock again if threads are queued; so one thread watches and the others sleep.
 
 use super::attendance::{Attendance, Present};
 use super::container::BackendHandle;
@@ -12,7 +13,7 @@ use super::drive_lock::{DriveLock, LockError};
 use super::io_backend::IoBackend;
 use super::polling::{Pollable, PollingHandle};
 use super::reentry::DriveScope;
-use super::sharing::Sharing;
+use super::shared_backend::SharedBackend;
 use super::waiters::{ThreadWaiter, Waiters};
 use super::with_backend::WithBackend;
 use crate::poller::{Lease, Parker};
@@ -102,16 +103,16 @@ where
 }
 
 pub(crate) fn block_on_shared<H, F, B>(
-    object: &B,
-    sharing: &Sharing,
+    shared: &SharedBackend<B, H>,
     future: F,
     parker: impl FnOnce() -> Lease,
 ) -> F::Output
 where
     H: Pollable,
     F: Future,
-    B: IoBackend<H> + ?Sized,
+    B: ?Sized,
 {
+    let sharing = shared.sharing();
     let waiters = sharing.waiters();
     let attendance = &waiters.attendance;
     let Some(_scope) = DriveScope::block_on(waiters.id()) else {
@@ -122,11 +123,11 @@ where
     };
     if !attendance.is_configured() {
         // There is no policy for operations that nobody drives.
-        return poll_until_ready(object, sharing, future, parker()).0;
+        return poll_until_ready(shared, future, parker()).0;
     }
     let _present = Present::new(attendance);
     let unwinding = Unwinding(attendance);
-    let (output, progress, waited) = poll_until_ready(object, sharing, future, parker());
+    let (output, progress, waited) = poll_until_ready(shared, future, parker());
     core::mem::forget(unwinding);
     if waited || progress != Progress::NotPolled || waiters.drive_lock().is_signalled() {
         // Operations of others may be in flight, or were sent when the future was dropped (A2).
@@ -138,16 +139,16 @@ where
 /// Returns the output, the result of the last drive, and whether the thread has waited.
 #[inline(always)]
 fn poll_until_ready<H, F, B>(
-    object: &B,
-    sharing: &Sharing,
+    shared: &SharedBackend<B, H>,
     future: F,
     lease: Lease,
 ) -> (F::Output, Progress, bool)
 where
     H: Pollable,
     F: Future,
-    B: IoBackend<H> + ?Sized,
+    B: ?Sized,
 {
+    let sharing = shared.sharing();
     let mut cx = Context::from_waker(lease.waker());
     let mut future = pin!(future);
     let mut waited = false;
@@ -168,7 +169,7 @@ where
         }
         waited = true;
         if !lease.take_woken() {
-            wait(object, sharing, &lease);
+            wait(shared, &lease);
         }
     }
 }
@@ -184,21 +185,18 @@ impl Drop for Unwinding<'_> {
 
 /// Waits until the thread's future is woken, and consumes that wake. Drives the backend if no other
 /// thread does.
-fn wait<H: Pollable, B: IoBackend<H> + ?Sized>(
-    object: &B,
-    sharing: &Sharing,
-    parker: &Arc<Parker>,
-) {
+fn wait<H: Pollable, B: ?Sized>(shared: &SharedBackend<B, H>, parker: &Arc<Parker>) {
+    let sharing = shared.sharing();
     let waiters = sharing.waiters();
     let lock = waiters.drive_lock();
     // User code, so before the drive lock is taken.
-    let handle = object.polling_handle();
+    let handle = shared.polling_handle();
     if let Some(handle) = &handle {
         waiters.set_handle_waker(&handle.waker);
     }
     loop {
         match DriveGuard::try_lock(&**sharing.backend()) {
-            Ok(guard) => return wait_locked(object, waiters, parker, handle.as_ref(), guard),
+            Ok(guard) => return wait_locked(shared, waiters, parker, handle.as_ref(), guard),
             // Its owner may be this very thread, or may have forgotten it.
             Err(LockError::Locked) if lock.is_exclusive() => {
                 panic!(
@@ -243,8 +241,8 @@ impl Drop for HolderParker<'_> {
 
 /// Waits with the drive lock held until the thread's future is woken, and polls the backend
 /// whenever it has something to do.
-fn wait_locked<H: Pollable, B: IoBackend<H> + ?Sized>(
-    object: &B,
+fn wait_locked<H: Pollable, B: ?Sized>(
+    shared: &SharedBackend<B, H>,
     waiters: &Waiters,
     parker: &Arc<Parker>,
     handle: Option<&PollingHandle<'_, H>>,
@@ -260,7 +258,7 @@ fn wait_locked<H: Pollable, B: IoBackend<H> + ?Sized>(
     guard.poll_once();
     while lock.check().is_ok() && !parker.take_woken() {
         let reason = match handle {
-            Some(handle) => wait_at_handle(object, waiters, parker, handle),
+            Some(handle) => wait_at_handle(shared, waiters, parker, handle),
             None => wait_at_parker(lock, parker),
         };
         guard.poll_once();
@@ -305,8 +303,8 @@ fn wait_at_parker(lock: &DriveLock, parker: &Parker) -> WaitEnd {
 }
 
 /// Waits on the handle once, unless there is a wake, a request to drive or a signal already.
-fn wait_at_handle<H: Pollable, B: IoBackend<H> + ?Sized>(
-    object: &B,
+fn wait_at_handle<H: Pollable, B: ?Sized>(
+    shared: &SharedBackend<B, H>,
     waiters: &Waiters,
     parker: &Parker,
     handle: &PollingHandle<'_, H>,
@@ -317,7 +315,7 @@ fn wait_at_handle<H: Pollable, B: IoBackend<H> + ?Sized>(
         return WaitEnd::of_wake(parker.take_woken());
     }
     if waiters.drive_lock().begin_park() {
-        object.wait(handle, object.next_timeout());
+        shared.wait(handle);
         waiters.drive_lock().end_park();
     }
     parker.end_handle_wait();

@@ -1,4 +1,5 @@
-//! [`Core`]: the heap block of a container, with the backend and the drive lock that guards it.
+//! [`Core`]: the block of a container or a shared backend, with the backend and the drive lock that
+//! guards it.
 //!
 //! Invariants
 //!
@@ -11,7 +12,7 @@
 
 #![allow(unsafe_code)]
 
-use super::drive::{DriveGuard, MAX_EXTRA_DRIVES, Progress, Rounds, SharedBackend, When};
+use super::drive::{DriveGuard, ErasedBackend, MAX_EXTRA_DRIVES, Progress, Rounds, When};
 use super::drive_lock::{LockError, SignalAction, Unlocked};
 use super::polling::PollingFlags;
 use super::reactor::Reactors;
@@ -174,7 +175,7 @@ where
     polled
 }
 
-impl<B: Future<Output = ()> + Send + ?Sized> SharedBackend for Core<B> {
+impl<B: Future<Output = ()> + Send + ?Sized> ErasedBackend for Core<B> {
     fn waiters(&self) -> &Arc<Waiters> {
         &self.waiters
     }

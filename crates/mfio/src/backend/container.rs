@@ -3,7 +3,6 @@
 use super::cell::{Core, poll_recorded};
 use super::drive::explain;
 use super::drive_lock::LockError;
-use super::polling::PollingFlags;
 use super::sharing::Sharing;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -18,14 +17,9 @@ pub type DynBackend = dyn Future<Output = ()> + Send;
 
 /// Stores a backend and hands it out to one holder at a time.
 ///
-/// An object with a backend keeps one of these and acquires it in [`IoBackend::get_backend`]. The
-/// container is made in one of two ways: [`new_dyn`](BackendContainer::new_dyn) and
-/// [`shared`](BackendContainer::shared) make one that any number of tasks and threads may drive at
-/// once (where the object returns [`sharing`](Self::sharing) from [`IoBackend::sharing`]),
-/// [`new`](Self::new) one for exclusive use only.
-///
-/// [`IoBackend::get_backend`]: super::IoBackend::get_backend
-/// [`IoBackend::sharing`]: super::IoBackend::sharing
+/// An object whose backend is driven by one task or thread at a time keeps one of these and
+/// acquires it in [`IoBackend::get_backend`](super::IoBackend::get_backend). A
+/// [`SharedBackend`](super::SharedBackend) is driven by any number of them.
 ///
 /// ```
 /// use mfio::backend::{BackendContainer, DynBackend};
@@ -39,141 +33,25 @@ pub type DynBackend = dyn Future<Output = ()> + Send;
 /// # assert::<BackendContainer<DynBackend>>(container);
 /// ```
 pub struct BackendContainer<B: ?Sized> {
-    core: Arc<Core<B>>,
-    sharing: Option<Sharing>,
+    core: Core<B>,
 }
 
 impl<B> BackendContainer<B> {
-    /// Creates a container for exclusive use.
+    /// Creates a container of a future of its own type.
     pub fn new(backend: B) -> Self {
         Self {
-            core: Arc::new(Core::new(Box::pin(backend))),
-            sharing: None,
+            core: Core::new(Box::pin(backend)),
         }
-    }
-}
-
-impl<B: Future<Output = ()> + Send + 'static> BackendContainer<B> {
-    /// Creates a container that can be shared.
-    ///
-    /// The backend is polled with a waker of the container, whose wake means "there is something to
-    /// do". A backend that follows the contract of futures (a party that gives it work wakes the
-    /// waker that it stored) needs nothing else.
-    pub fn shared(backend: B) -> Self {
-        Self::from_core(Core::new(Box::pin(backend)))
     }
 }
 
 impl BackendContainer<DynBackend> {
-    /// Creates a container of a boxed future. It can be shared.
+    /// Creates a container of a boxed future.
     pub fn new_dyn<T: Future<Output = ()> + Send + 'static>(backend: T) -> Self {
         let backend: Pin<Box<DynBackend>> = Box::pin(backend);
-        Self::from_core(Core::new(backend))
-    }
-}
-
-impl<B: Future<Output = ()> + Send + ?Sized + 'static> BackendContainer<B> {
-    fn from_core(core: Core<B>) -> Self {
-        let core = Arc::new(core);
-        let sharing = Some(Sharing::new(core.clone()));
-        Self { core, sharing }
-    }
-
-    /// Has the backend polled only when it was signalled or its handle was ready.
-    ///
-    /// Without this a shared backend is polled after each poll of a user's future, as an exclusive
-    /// one is.
-    ///
-    /// # Panics
-    ///
-    /// When a clone of the container's [`Sharing`] exists already.
-    #[must_use]
-    #[track_caller]
-    pub fn on_signal_only(self) -> Self {
-        self.configure(|core| core.eager = false)
-    }
-
-    /// Sets the wake flags of the waker in the polling handle, which are cleared whenever the
-    /// backend is driven.
-    ///
-    /// Needed if that waker coalesces wakes through such flags, as
-    /// [`fd::FdWaker`](super::fd::FdWaker) does: without them its second wake would never reach the
-    /// descriptor. They are the flags that `acquire` is given.
-    ///
-    /// # Panics
-    ///
-    /// As [`on_signal_only`](Self::on_signal_only).
-    #[must_use]
-    #[track_caller]
-    pub fn with_wake_flags(self, flags: Arc<AtomicU8>) -> Self {
-        self.configure(|core| core.wake_flags = Some(flags))
-    }
-
-    /// Sets the interests of the polling handle, for a backend that changes them as it goes.
-    ///
-    /// They are the flags that its `cur_flags` refer to. With them, reactors follow each change
-    /// after the backend was polled; without them, when a task next begins to wait.
-    ///
-    /// # Panics
-    ///
-    /// As [`on_signal_only`](Self::on_signal_only).
-    #[must_use]
-    pub fn with_interests(self, interests: Arc<PollingFlags>) -> Self {
-        self.configure(|core| core.interests = Some(interests))
-    }
-
-    /// Refuses operations that nobody drives: [`Sharing::attend`] fails with `NotDriven`.
-    ///
-    /// A `drive` future counts as a driver from when it is made, and a thread in `block_on` for the
-    /// length of the call, also while it polls its future (a future that blocks in there drives
-    /// nothing). Operations in flight when the last driver leaves wait for the next one.
-    #[must_use]
-    #[cfg(feature = "std")]
-    pub fn refuse_without_driver(self) -> Self {
-        self.core.waiters.attendance.refuse();
-        self
-    }
-
-    /// Has a thread drive the backend while nobody else does.
-    ///
-    /// The thread starts when an operation is sent that nobody drives ([`Sharing::attend`],
-    /// [`Sharing::signal`]), or when the last driver leaves while `is_busy` returns that operations
-    /// are in flight. It pauses when another party drives, and ends when it was not needed for a
-    /// second. It waits on `handle`, which is duplicated here, and polls the backend when the
-    /// handle is ready; a backend must wake itself for time-outs, as under a reactor.
-    ///
-    /// `is_busy` is called from any thread that stops driving, and must neither block nor drive.
-    /// Call this last: the container cannot be configured afterwards.
-    ///
-    /// # Panics
-    ///
-    /// When the container is exclusive.
-    #[must_use]
-    #[cfg(all(feature = "std", unix, not(mfio_loom)))]
-    #[track_caller]
-    pub fn with_fallback_thread(
-        self,
-        handle: &super::PollingHandle<'_>,
-        is_busy: impl Fn() -> bool + Send + Sync + 'static,
-    ) -> Self {
-        let Some(sharing) = &self.sharing else {
-            panic!("{}", super::sharing::NOT_SHARED);
-        };
-        let backend = Arc::downgrade(sharing.backend());
-        let fallback = super::fallback::Fallback::new(backend, handle, is_busy);
-        self.core.waiters.attendance.set_fallback(fallback);
-        self
-    }
-
-    #[track_caller]
-    fn configure(mut self, change: impl FnOnce(&mut Core<B>)) -> Self {
-        let is_shared = self.sharing.take().is_some();
-        match Arc::get_mut(&mut self.core) {
-            Some(core) => change(core),
-            None => panic!("a container is configured before its `Sharing` is handed out"),
+        Self {
+            core: Core::new(backend),
         }
-        self.sharing = is_shared.then(|| Sharing::new(self.core.clone()));
-        self
     }
 }
 
@@ -187,13 +65,8 @@ impl<B: ?Sized> BackendContainer<B> {
     /// When the backend is held already, on any thread; when it has completed or panicked.
     #[track_caller]
     pub fn acquire(&self, wake_flags: Option<Arc<AtomicU8>>) -> BackendHandle<'_, B> {
-        match self.try_acquire(wake_flags) {
-            Ok(handle) => handle,
-            Err(Busy(why)) => panic!(
-                "Tried to acquire backend twice or after its end: {}",
-                explain(why)
-            ),
-        }
+        self.try_acquire(wake_flags)
+            .unwrap_or_else(|busy| busy.refuse())
     }
 
     /// Acquires the backend exclusively, if it is free and alive.
@@ -205,19 +78,7 @@ impl<B: ?Sized> BackendContainer<B> {
         &self,
         wake_flags: Option<Arc<AtomicU8>>,
     ) -> Result<BackendHandle<'_, B>, Busy> {
-        let attendance = &self.core.waiters.attendance;
-        while let Err(error) = attendance.drive_lock.try_lock_exclusive() {
-            // The fallback thread is not a driver of the user's, and unlocks in a moment.
-            if error != LockError::Locked || !attendance.yield_to_fallback() {
-                return Err(Busy(error));
-            }
-        }
-        Ok(BackendHandle {
-            nested: None,
-            wake_flags,
-            core: &self.core,
-            sharing: self.sharing.as_ref(),
-        })
+        BackendHandle::try_new(&self.core, None, wake_flags)
     }
 
     /// Acquires the backend with another one nested in it: a round polls this one, then `handle`'s,
@@ -234,15 +95,7 @@ impl<B: ?Sized> BackendContainer<B> {
     where
         B2: Future<Output = ()> + Send + ?Sized,
     {
-        let mut outer = self.acquire(handle.wake_flags.clone());
-        outer.nested = Some(Box::new(handle));
-        outer
-    }
-
-    /// Returns the value for [`IoBackend::sharing`](super::IoBackend::sharing). `None` for a
-    /// container made by [`new`](Self::new).
-    pub fn sharing(&self) -> Option<&Sharing> {
-        self.sharing.as_ref()
+        self.acquire(handle.wake_flags.clone()).with_nested(handle)
     }
 }
 
@@ -260,7 +113,7 @@ impl<B: ?Sized> fmt::Debug for BackendContainer<B> {
     }
 }
 
-/// The error of [`BackendContainer::try_acquire`].
+/// The error of [`BackendContainer::try_acquire`], and of a shared backend's.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Busy(LockError);
 
@@ -268,6 +121,15 @@ impl Busy {
     /// Returns whether the backend is gone for good (it completed or panicked), not merely held.
     pub fn is_dead(&self) -> bool {
         self.0 != LockError::Locked
+    }
+
+    #[cold]
+    #[track_caller]
+    pub(crate) fn refuse(self) -> ! {
+        panic!(
+            "Tried to acquire backend twice or after its end: {}",
+            explain(self.0)
+        )
     }
 }
 
@@ -305,6 +167,34 @@ pub struct BackendHandle<'a, B: ?Sized> {
 }
 
 impl<'a, B: ?Sized> BackendHandle<'a, B> {
+    pub(crate) fn try_new(
+        core: &'a Core<B>,
+        sharing: Option<&'a Sharing>,
+        wake_flags: Option<Arc<AtomicU8>>,
+    ) -> Result<Self, Busy> {
+        let attendance = &core.waiters.attendance;
+        while let Err(error) = attendance.drive_lock.try_lock_exclusive() {
+            // The fallback thread is not a driver of the user's, and unlocks in a moment.
+            if error != LockError::Locked || !attendance.yield_to_fallback() {
+                return Err(Busy(error));
+            }
+        }
+        Ok(Self {
+            nested: None,
+            wake_flags,
+            core,
+            sharing,
+        })
+    }
+
+    pub(crate) fn with_nested<B2>(mut self, handle: BackendHandle<'a, B2>) -> Self
+    where
+        B2: Future<Output = ()> + Send + ?Sized,
+    {
+        self.nested = Some(Box::new(handle));
+        self
+    }
+
     /// Returns the backend.
     ///
     /// A poll by hand does not record the end of the backend, as one by

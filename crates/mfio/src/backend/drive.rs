@@ -1,4 +1,4 @@
-//! Driving a shared backend: its interface [`SharedBackend`], the held drive lock [`DriveGuard`],
+//! Driving a shared backend: its interface [`ErasedBackend`], the held drive lock [`DriveGuard`],
 //! and the budget of polls [`Rounds`].
 
 #![allow(unsafe_code)]
@@ -50,7 +50,7 @@ impl Rounds {
 /// so the bound is high; it exists for reactors that fire without a reason.
 pub(crate) const MAX_EXTRA_DRIVES: u32 = 4096;
 
-/// The result of [`SharedBackend::drive`].
+/// The result of [`ErasedBackend::drive`].
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
@@ -73,7 +73,7 @@ pub(crate) enum When {
 }
 
 /// The block of a shared backend, with its type erased: the operations of its drivers.
-pub(crate) trait SharedBackend: Send + Sync {
+pub(crate) trait ErasedBackend: Send + Sync {
     fn waiters(&self) -> &Arc<Waiters>;
     /// Returns whether the backend is polled after each poll of a user's future, signalled or not.
     fn eager(&self) -> bool;
@@ -101,18 +101,18 @@ pub(crate) trait SharedBackend: Send + Sync {
 }
 
 /// The drive lock, held; unlocked when dropped, unwinding included.
-pub(crate) struct DriveGuard<'a>(Option<&'a dyn SharedBackend>);
+pub(crate) struct DriveGuard<'a>(Option<&'a dyn ErasedBackend>);
 
 impl<'a> DriveGuard<'a> {
     /// # Safety
     ///
     /// The caller holds the drive lock of `backend` (L1) and gives it up to this guard.
-    pub(crate) unsafe fn of_locked(backend: &'a dyn SharedBackend) -> Self {
+    pub(crate) unsafe fn of_locked(backend: &'a dyn ErasedBackend) -> Self {
         Self(Some(backend))
     }
 
     /// Locks the drive lock if it is free and the backend alive.
-    pub(crate) fn try_lock(backend: &'a dyn SharedBackend) -> Result<Self, LockError> {
+    pub(crate) fn try_lock(backend: &'a dyn ErasedBackend) -> Result<Self, LockError> {
         backend.waiters().drive_lock().try_lock()?;
         // SAFETY: locked just now (L1), and given to the guard.
         Ok(unsafe { Self::of_locked(backend) })
@@ -142,9 +142,9 @@ impl Drop for DriveGuard<'_> {
     }
 }
 
-impl fmt::Debug for dyn SharedBackend {
+impl fmt::Debug for dyn ErasedBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedBackend")
+        f.debug_struct("ErasedBackend")
             .field("waiters", self.waiters())
             .finish_non_exhaustive()
     }
@@ -155,7 +155,7 @@ pub(crate) fn explain(error: LockError) -> &'static str {
     match error {
         LockError::Locked => {
             "this backend is acquired already: a backend is held by one handle at a time \
-             (share it through `IoBackend::sharing`, or drop the other handle first)"
+             (share it through `IoBackend::shared`, or drop the other handle first)"
         }
         LockError::Finished => {
             "the backend has completed and cannot be used any more: a backend must run for as long \

@@ -19,7 +19,9 @@ pub trait IoBackendExt<Handle: Pollable>: IoBackend<Handle> {
     ///
     /// # Panics
     ///
-    /// When the backend is held already.
+    /// When the backend is held already, or has completed or panicked; later, on each poll of the
+    /// future, when the backend completes before `future` does, or panics.
+    #[track_caller]
     fn with_backend<F: Future>(
         &self,
         future: F,
@@ -40,14 +42,15 @@ pub trait IoBackendExt<Handle: Pollable>: IoBackend<Handle> {
     ///
     /// # Panics
     ///
-    /// When the object is not shared.
+    /// When the object is not shared. A backend that is dead is reported by the poll.
+    #[track_caller]
     fn share_with_backend<F: Future>(
         &self,
         future: F,
     ) -> (SharedWithBackend<'_, F>, Option<PollingHandle<'_, Handle>>) {
-        let handle = self.polling_handle();
-        let sharing = self.sharing().unwrap_or_else(|| panic!("{NOT_SHARED}"));
-        (SharedWithBackend::new(sharing, future), handle)
+        let shared = self.shared().unwrap_or_else(|| panic!("{NOT_SHARED}"));
+        let handle = shared.polling_handle();
+        (SharedWithBackend::new(shared.sharing(), future), handle)
     }
 
     /// Drives the backend on this thread until `future` is ready.
@@ -81,8 +84,8 @@ where
     F: Future,
     B: IoBackend<H> + ?Sized,
 {
-    if let Some(sharing) = object.sharing() {
-        return block_on_shared(object, sharing, future, parker);
+    if let Some(shared) = object.shared() {
+        return block_on_shared(shared, future, parker);
     }
     let backend = object.get_backend();
     block_on_exclusive(future, backend, object.polling_handle(), parker, |handle| {

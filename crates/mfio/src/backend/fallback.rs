@@ -24,7 +24,7 @@
 #![allow(unsafe_code)]
 
 use super::attendance::FallbackThread;
-use super::drive::{Progress, Rounds, SharedBackend, When};
+use super::drive::{ErasedBackend, Progress, Rounds, When};
 use super::polling::PollingHandle;
 use super::waiters::TaskWaiter;
 use crate::contain::contained;
@@ -50,7 +50,7 @@ const YIELDS: u32 = 16;
 
 /// See the module.
 pub(crate) struct Fallback {
-    backend: Weak<dyn SharedBackend>,
+    backend: Weak<dyn ErasedBackend>,
     /// The duplicate (F1), or the reason why there is none.
     handle: Result<OwnedFd, Cause>,
     /// Returns whether operations are in flight that only a driver can complete.
@@ -72,7 +72,7 @@ struct ThreadState {
 
 impl Fallback {
     pub(crate) fn new(
-        backend: Weak<dyn SharedBackend>,
+        backend: Weak<dyn ErasedBackend>,
         handle: &PollingHandle<'_>,
         is_busy: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Arc<Self> {
@@ -144,7 +144,7 @@ impl Fallback {
     /// Drives until another party does, or there has been nothing to do for a while.
     fn drive(
         &self,
-        backend: &dyn SharedBackend,
+        backend: &dyn ErasedBackend,
         handle: i32,
         interrupts: &PipeReader,
         waker: &Waker,

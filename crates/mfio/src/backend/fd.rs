@@ -1,10 +1,13 @@
 //! Wakers that use a descriptor: a wake makes it readable, which ends the waits on it.
 //!
 //! Give one end of a pipe or a socket pair, or an eventfd, to an [`FdWakerOwner`]; export the other
-//! end (the same one, for an eventfd) as the handle of a [`PollingHandle`](super::PollingHandle),
-//! with [`FdWaker::into_waker`] as its waker, and pass [`FdWaker::flags`] to
-//! [`BackendContainer::acquire`](super::BackendContainer::acquire). The backend drains the
-//! descriptor when it is polled.
+//! end (the same one, for an eventfd) with a clone of the [`FdWaker`] as the
+//! [`ExportedHandle`](super::ExportedHandle) of a shared backend. The backend drains the descriptor
+//! when it is polled.
+//!
+//! An object that is not shared exports a [`PollingHandle`](super::PollingHandle) with
+//! [`FdWaker::into_waker`] as its waker, and passes [`FdWaker::flags`] to
+//! [`BackendContainer::acquire`](super::BackendContainer::acquire).
 //!
 //! The descriptor should be non-blocking: a wake writes, and must not wait for room.
 #![allow(unsafe_code)]

@@ -2,8 +2,9 @@
 
 use super::drive::{Progress, When, explain};
 use super::ext::IoBackendExt;
-use super::io_backend::IoBackend;
+use super::io_backend::{IoBackend, polling_handle_of};
 use super::polling::{DefaultHandle, Pollable, PollingHandle};
+use super::shared_backend::SharedBackend;
 use super::waiters::{TaskWaiter, Waiters};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use alloc::sync::Arc;
@@ -134,7 +135,7 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
     /// When the backend exports none; [`with_waker`](Self::with_waker) takes a way to wake the
     /// loop.
     pub fn new(backend: &'a B) -> Self {
-        let Some(handle) = backend.polling_handle() else {
+        let Some(handle) = polling_handle_of(backend) else {
             panic!(
                 "this backend has no polling handle: give a way to wake the loop with \
                  `ForeignLoop::with_waker`"
@@ -146,8 +147,9 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
 
     /// Drives any backend. `waker` makes the loop call [`tick`](Self::tick) soon.
     pub fn with_waker(backend: &'a B, waker: Waker) -> Self {
-        let mut handle = backend.polling_handle();
-        let at_handle = match (backend.sharing(), &handle) {
+        let mut handle = polling_handle_of(backend);
+        let sharing = backend.shared().map(SharedBackend::sharing);
+        let at_handle = match (sharing, &handle) {
             (Some(sharing), Some(handle)) if handle.waker.will_wake(&waker) => {
                 Some(AtHandle::new(sharing.waiters(), &handle.waker))
             }
@@ -161,10 +163,8 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
             handle.waker = Waker::from(futures.clone());
             futures
         });
-        let mut waiter = backend
-            .sharing()
-            .map(|sharing| TaskWaiter::new(sharing.waiters()));
-        if let (Some(sharing), Some(waiter)) = (backend.sharing(), &mut waiter) {
+        let mut waiter = sharing.map(|sharing| TaskWaiter::new(sharing.waiters()));
+        if let (Some(sharing), Some(waiter)) = (sharing, &mut waiter) {
             // From here on events wake the loop; for those before, it is woken now.
             waiter.wait(&Context::from_waker(&waker));
             if sharing.waiters().drive_lock().recheck() {
@@ -192,7 +192,10 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
     /// wakes it.
     #[doc(alias = "next_deadline")]
     pub fn next_timeout(&self) -> Option<Duration> {
-        self.backend.next_timeout()
+        match self.backend.shared() {
+            Some(shared) => shared.next_timeout(),
+            None => self.backend.next_timeout(),
+        }
     }
 
     /// Polls the backend, a bounded number of times, without blocking.
@@ -214,7 +217,10 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
 
     fn drive(&mut self) -> Tick {
         let mut cx = Context::from_waker(&self.waker);
-        let (Some(sharing), Some(waiter)) = (self.backend.sharing(), &mut self.waiter) else {
+        let (Some(sharing), Some(waiter)) = (
+            self.backend.shared().map(SharedBackend::sharing),
+            &mut self.waiter,
+        ) else {
             let (both, _) = self.backend.with_backend(pending::<()>());
             let _ = pin!(both).poll(&mut cx);
             return Tick::Idle;

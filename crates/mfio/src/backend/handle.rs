@@ -1,9 +1,12 @@
 //! Wakers that use an event object: a wake sets it, which ends the waits on it.
 //!
-//! Make an [`EventWakerOwner`], export its handle as that of a
-//! [`PollingHandle`](super::PollingHandle) with [`EventWaker::into_waker`] as its waker, and pass
-//! [`EventWaker::flags`] to [`BackendContainer::acquire`](super::BackendContainer::acquire). The
-//! backend [clears](EventWakerOwner::clear) the event when it is polled, before it looks for work.
+//! Make an [`EventWakerOwner`], and export its handle with a clone of the [`EventWaker`] as the
+//! [`ExportedHandle`](super::ExportedHandle) of a shared backend. The backend
+//! [clears](EventWakerOwner::clear) the event when it is polled, before it looks for work.
+//!
+//! An object that is not shared exports a [`PollingHandle`](super::PollingHandle) with
+//! [`EventWaker::into_waker`] as its waker, and passes [`EventWaker::flags`] to
+//! [`BackendContainer::acquire`](super::BackendContainer::acquire).
 
 use super::closing::Closing;
 use super::{wake_flags, windows};

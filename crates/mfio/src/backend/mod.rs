@@ -27,10 +27,12 @@
 // | `waiters` | threads and tasks that wait for a backend, and how each is woken |
 // | `drive` | the interface of a shared backend; the lock's guard; the budget of rounds |
 // | `reactor` | registrations with reactors; the reactor's thread drives when the handle is ready |
-// | `cell` | the heap block of a container: drive lock, waiters, reactors and the backend itself |
+// | `cell` | the block of a backend: drive lock, waiters, reactors and the backend itself |
 // | `sharing` | the interface of a shared backend to drivers and senders |
 // | `fallback` | a thread that drives while nobody else does |
-// | `container` | containers of backends, and the exclusive handle to one |
+// | `container` | containers of exclusive backends, and the exclusive handle to one |
+// | `exported_handle` | the handle of a shared backend, with its waker and wake flags |
+// | `shared_backend` | backends that any number of tasks and threads drive |
 // | `io_backend`, `links` | the traits of objects with a backend |
 // | `with_backend` | a future and a backend held exclusively |
 // | `shared` | the state machine of a task on a shared backend |
@@ -46,6 +48,7 @@ mod cell;
 mod container;
 mod drive;
 mod drive_lock;
+mod exported_handle;
 mod ext;
 #[cfg(all(feature = "std", unix, not(mfio_loom)))]
 mod fallback;
@@ -57,6 +60,7 @@ mod reactor;
 mod reentry;
 mod registration;
 mod shared;
+mod shared_backend;
 mod sharing;
 mod task_wakers;
 mod waiters;
@@ -77,6 +81,7 @@ pub mod windows;
 
 pub use block_on::block_on;
 pub use container::{BackendContainer, BackendHandle, Busy, DynBackend};
+pub use exported_handle::{ExportedHandle, HandleWaker};
 pub use ext::IoBackendExt;
 pub use foreign::{ForeignLoop, Tick};
 pub use integrations::{
@@ -87,5 +92,6 @@ pub use io_backend::IoBackend;
 pub use links::{LinksIoBackend, RefLink};
 pub use polling::{DefaultHandle, Pollable, PollingFlags, PollingHandle};
 pub use shared::SharedWithBackend;
+pub use shared_backend::{BackendWait, SharedBackend, SharedBackendBuilder};
 pub use sharing::Sharing;
 pub use with_backend::WithBackend;

@@ -166,8 +166,8 @@ impl<Handle: Pollable> ParkHandle for PollingHandle<'_, Handle> {
 /// A primitive that a thread can wait on.
 ///
 /// It is implemented for [`DefaultHandle`]; implement it for a wait primitive of your own to use
-/// that instead.
-pub trait Pollable {
+/// that instead. A shared backend keeps its handle, so a handle borrows nothing.
+pub trait Pollable: 'static {
     /// Waits until the handle is ready for one of `flags`, or its backend's waker has made it
     /// readable.
     ///

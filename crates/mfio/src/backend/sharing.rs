@@ -1,7 +1,7 @@
 //! [`Sharing`]: the interface of a shared backend to its drivers and senders.
 
 use super::cell::Core;
-use super::drive::{Progress, Rounds, SharedBackend, When};
+use super::drive::{ErasedBackend, Progress, Rounds, When};
 use super::reactor::Reactors;
 use super::waiters::Waiters;
 use crate::error::Cause;
@@ -10,15 +10,14 @@ use core::fmt;
 use core::future::Future;
 
 pub(crate) const NOT_SHARED: &str =
-    "this backend is not shared: return its container's `sharing()` from `IoBackend::sharing`";
+    "this backend is not shared: return a `SharedBackend` from `IoBackend::shared`";
 
-/// A backend that any number of tasks and threads drive at once.
+/// The interface of a shared backend for the senders of operations.
 ///
-/// [`BackendContainer::sharing`](super::BackendContainer::sharing) returns it, and an object
-/// returns it from [`IoBackend::sharing`](super::IoBackend::sharing).
+/// [`SharedBackend::sharing`](super::SharedBackend::sharing) returns it.
 #[derive(Clone)]
 pub struct Sharing {
-    backend: Arc<dyn SharedBackend>,
+    backend: Arc<dyn ErasedBackend>,
     /// Those of `backend`, without a virtual call.
     waiters: Arc<Waiters>,
     reactors: Arc<Reactors>,
@@ -47,15 +46,17 @@ impl Sharing {
 
     /// Sees to it that this backend is driven: starts its fallback thread if nobody drives it.
     ///
-    /// For a sender that is about to queue work, where the container has a policy for operations
-    /// that nobody drives ([`with_fallback_thread`](super::BackendContainer::with_fallback_thread),
-    /// [`refuse_without_driver`](super::BackendContainer::refuse_without_driver)). Without a policy
-    /// this does nothing. [`signal`](Self::signal) looks for a driver as well, but reports nothing.
+    /// For a sender that is about to queue work, where the backend has a policy for operations that
+    /// nobody drives: a fallback thread, or [`refuse_without_driver`]. Without a policy this does
+    /// nothing. [`signal`](Self::signal) looks for a driver as well, but reports nothing.
     ///
     /// # Errors
     ///
-    /// `NotDriven` if nobody drives and the policy forbids the thread; `LimitReached` with the
-    /// system's error number if the system gives no thread.
+    /// If nobody drives: `BackendGone` if the backend has completed or panicked, or its object is
+    /// gone; `NotDriven` if the policy forbids the thread; `LimitReached` with the system's error
+    /// number if the system gives no thread.
+    ///
+    /// [`refuse_without_driver`]: super::SharedBackendBuilder::refuse_without_driver
     #[inline]
     pub fn attend(&self) -> Result<(), Cause> {
         self.waiters.attendance.attend()
@@ -93,7 +94,7 @@ impl Sharing {
         &self.reactors
     }
 
-    pub(crate) fn backend(&self) -> &Arc<dyn SharedBackend> {
+    pub(crate) fn backend(&self) -> &Arc<dyn ErasedBackend> {
         &self.backend
     }
 

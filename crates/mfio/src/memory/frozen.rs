@@ -1,9 +1,7 @@
 //! [`Frozen`]: immutable bytes as an object.
 
 use super::clip::clip;
-use crate::backend::{
-    BackendContainer, BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing,
-};
+use crate::backend::{DynBackend, IoBackend, SharedBackend};
 use crate::error::{Cause, ErrorKind, Result};
 use crate::io::{Exposed, Identity, PacketIo, Read};
 use crate::packet::{PacketPool, PoolLimits, View};
@@ -36,7 +34,7 @@ use core::future::{self, Ready};
 /// ```
 pub struct Frozen {
     bytes: Exposed,
-    backend: BackendContainer<DynBackend>,
+    backend: SharedBackend,
     pool: PacketPool,
 }
 
@@ -45,7 +43,9 @@ impl Frozen {
     pub fn new(bytes: impl Into<Exposed>) -> Self {
         Self {
             bytes: bytes.into(),
-            backend: BackendContainer::new_dyn(future::pending()).on_signal_only(),
+            backend: SharedBackend::builder(future::pending())
+                .on_signal_only()
+                .build(),
             pool: PacketPool::new(PoolLimits::default()),
         }
     }
@@ -118,16 +118,8 @@ impl HasLen for Frozen {
 impl IoBackend for Frozen {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        None
-    }
-
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.backend.acquire(None)
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.backend.sharing()
+    fn shared(&self) -> Option<&SharedBackend> {
+        Some(&self.backend)
     }
 }
 

@@ -8,9 +8,7 @@
 
 mod control;
 
-use crate::backend::{
-    BackendContainer, BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing,
-};
+use crate::backend::{DynBackend, IoBackend, SharedBackend};
 use crate::error::{Cause, ErrorKind};
 use crate::io::{Identity, NoPos, PacketIo, Read, Write};
 use crate::lock::Lock;
@@ -85,7 +83,7 @@ pub struct PipeWriter(End);
 /// The fields of both ends.
 struct End {
     shared: Arc<Channel>,
-    backend: BackendContainer<DynBackend>,
+    backend: SharedBackend,
     pool: PacketPool,
 }
 
@@ -94,7 +92,9 @@ impl End {
         Self {
             shared,
             // The backend has no work: the sender of a request serves it.
-            backend: BackendContainer::new_dyn(core::future::pending()).on_signal_only(),
+            backend: SharedBackend::builder(core::future::pending())
+                .on_signal_only()
+                .build(),
             pool: PacketPool::new(PoolLimits::default()),
         }
     }
@@ -258,16 +258,8 @@ macro_rules! ends {
         impl IoBackend for $end {
             type Backend = DynBackend;
 
-            fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-                None
-            }
-
-            fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-                self.0.backend.acquire(None)
-            }
-
-            fn sharing(&self) -> Option<&Sharing> {
-                self.0.backend.sharing()
+            fn shared(&self) -> Option<&SharedBackend> {
+                Some(&self.0.backend)
             }
         }
 

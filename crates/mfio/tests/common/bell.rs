@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use mfio::backend::fd::{FdWaker, FdWakerOwner};
-use mfio::backend::{DefaultHandle, PollingFlags};
+use mfio::backend::{DefaultHandle, ExportedHandle, PollingFlags};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -54,6 +54,11 @@ impl Bell {
 
     pub(crate) fn waker(&self) -> Waker {
         FdWaker::clone(&self.owner).into_waker()
+    }
+
+    /// The handle of a shared backend.
+    pub(crate) fn export(&self) -> ExportedHandle {
+        ExportedHandle::new(self.fd(), FdWaker::clone(&self.owner))
     }
 
     pub(crate) fn flags(&self) -> Arc<AtomicU8> {

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use mfio::backend::handle::{EventWaker, EventWakerOwner};
-use mfio::backend::{DefaultHandle, PollingFlags};
+use mfio::backend::{DefaultHandle, ExportedHandle, PollingFlags};
 use std::os::windows::io::AsRawHandle;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
@@ -36,6 +36,11 @@ impl Bell {
 
     pub(crate) fn waker(&self) -> Waker {
         EventWaker::clone(&self.owner).into_waker()
+    }
+
+    /// The handle of a shared backend.
+    pub(crate) fn export(&self) -> ExportedHandle {
+        ExportedHandle::new(self.fd(), EventWaker::clone(&self.owner))
     }
 
     pub(crate) fn flags(&self) -> Arc<AtomicU8> {

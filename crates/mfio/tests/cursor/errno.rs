@@ -12,11 +12,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 /// Fails everything with this number.
-struct Fails(i32, BackendContainer<DynBackend>);
+struct Fails(i32, SharedBackend);
 
 impl Fails {
     fn new(errno: i32) -> Self {
-        Self(errno, BackendContainer::new_dyn(std::future::pending()))
+        Self(errno, SharedBackend::new(std::future::pending()))
     }
 }
 
@@ -46,16 +46,8 @@ impl HasLen for Fails {
 impl IoBackend for Fails {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        None
-    }
-
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.1.acquire(None)
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.1.sharing()
+    fn shared(&self) -> Option<&SharedBackend> {
+        Some(&self.1)
     }
 }
 

@@ -42,7 +42,7 @@ struct Inner {
 /// A file of bytes that grows as it is written.
 pub(crate) struct Scripted {
     inner: Arc<Mutex<Inner>>,
-    backend: BackendContainer<DynBackend>,
+    backend: SharedBackend,
 }
 
 impl Scripted {
@@ -58,7 +58,7 @@ impl Scripted {
         });
         Self {
             inner,
-            backend: BackendContainer::new_dyn(backend),
+            backend: SharedBackend::new(backend),
         }
     }
 
@@ -282,15 +282,7 @@ impl HasLen for Scripted {
 impl IoBackend for Scripted {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        None
-    }
-
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.backend.acquire(None)
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.backend.sharing()
+    fn shared(&self) -> Option<&SharedBackend> {
+        Some(&self.backend)
     }
 }

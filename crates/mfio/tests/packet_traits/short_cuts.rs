@@ -1,7 +1,7 @@
 //! Objects that serve a request at once, or give up half-way.
 
 use super::FULL;
-use mfio::backend::{BackendHandle, DynBackend, IoBackend, PollingHandle, Sharing};
+use mfio::backend::{DynBackend, IoBackend, SharedBackend};
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{PacketIo, Read};
 use mfio::memory::Memory;
@@ -54,16 +54,8 @@ impl PacketIo<Read> for HalfWay {
 impl IoBackend for HalfWay {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        self.memory.polling_handle()
-    }
-
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.memory.get_backend()
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.memory.sharing()
+    fn shared(&self) -> Option<&SharedBackend> {
+        self.memory.shared()
     }
 }
 

@@ -19,10 +19,10 @@ const BUSY: usize = 300;
 
 /// Its backend makes the handle ready each time that it is polled, [`BUSY`] times.
 struct Busy {
-    container: BackendContainer<DynBackend>,
+    backend: SharedBackend,
     polls: Arc<AtomicUsize>,
-    wake: FdWakerOwner<OwnedFd>,
-    handle: UnixStream,
+    _wake: FdWakerOwner<OwnedFd>,
+    _handle: UnixStream,
 }
 
 impl Busy {
@@ -40,14 +40,16 @@ impl Busy {
             }
             Poll::Pending
         });
-        let container = BackendContainer::new_dyn(backend)
+        let exported = ExportedHandle::new(handle.as_raw_fd(), FdWaker::clone(&wake));
+        let backend = SharedBackend::builder(backend)
             .on_signal_only()
-            .with_wake_flags(wake.flags());
+            .handle(exported)
+            .build();
         Self {
-            container,
+            backend,
             polls,
-            wake,
-            handle,
+            _wake: wake,
+            _handle: handle,
         }
     }
 }
@@ -55,22 +57,8 @@ impl Busy {
 impl IoBackend for Busy {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        static READ: PollingFlags = PollingFlags::new().read(true);
-        Some(PollingHandle {
-            handle: self.handle.as_raw_fd(),
-            cur_flags: &READ,
-            max_flags: PollingFlags::new().read(true),
-            waker: FdWaker::clone(&self.wake).into_waker(),
-        })
-    }
-
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.container.acquire(Some(self.wake.flags()))
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.container.sharing()
+    fn shared(&self) -> Option<&SharedBackend> {
+        Some(&self.backend)
     }
 }
 
@@ -82,7 +70,7 @@ fn a_handle_that_is_ready_whenever_it_is_armed_is_not_left() {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(driver.as_mut().poll(&mut cx).is_pending());
         // From here on only the reactor polls the backend.
-        busy.container.sharing().unwrap().signal();
+        busy.backend.sharing().signal();
         while busy.polls.load(Ordering::SeqCst) < BUSY {
             std::thread::yield_now();
         }

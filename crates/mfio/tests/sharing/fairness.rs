@@ -14,21 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-struct Restless(BackendContainer<DynBackend>);
+struct Restless(SharedBackend);
 
 impl IoBackend for Restless {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        None
-    }
-
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.0.acquire(None)
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.0.sharing()
+    fn shared(&self) -> Option<&SharedBackend> {
+        Some(&self.0)
     }
 }
 
@@ -37,7 +29,7 @@ fn a_backend_that_keeps_waking_itself_lets_the_executor_run() {
     within_a_minute("restless backend", || {
         let polls = Arc::new(AtomicUsize::new(0));
         let counted = polls.clone();
-        let restless = Restless(BackendContainer::new_dyn(poll_fn(move |cx| {
+        let restless = Restless(SharedBackend::new(poll_fn(move |cx| {
             counted.fetch_add(1, Ordering::Relaxed);
             cx.waker().wake_by_ref();
             Poll::Pending

@@ -2,8 +2,8 @@
 
 use super::fixture::{Echo, panic_message, within_a_minute};
 use mfio::backend::{
-    BackendContainer, BackendHandle, DynBackend, Integration, IoBackend, IoBackendExt,
-    PollingHandle, Sharing, integrations::null::Null,
+    DynBackend, Integration, IoBackend, IoBackendExt, SharedBackend, Sharing,
+    integrations::null::Null,
 };
 use mfio::error::{Cause, ErrorKind};
 use std::future::{Future, pending};
@@ -84,31 +84,30 @@ fn a_container_that_goes_ends_its_fallback_thread() {
 }
 
 /// An object whose operations are refused where nobody drives.
-struct Refusing(BackendContainer<DynBackend>);
+struct Refusing(SharedBackend);
 
 impl Refusing {
     fn new() -> Self {
-        Self(BackendContainer::new_dyn(pending()).refuse_without_driver())
+        Self(
+            SharedBackend::builder(pending())
+                .refuse_without_driver()
+                .build(),
+        )
     }
 }
 
 impl IoBackend for Refusing {
     type Backend = DynBackend;
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        None
-    }
-    fn get_backend(&self) -> BackendHandle<'_, Self::Backend> {
-        self.0.acquire(None)
-    }
-    fn sharing(&self) -> Option<&Sharing> {
-        self.0.sharing()
+
+    fn shared(&self) -> Option<&SharedBackend> {
+        Some(&self.0)
     }
 }
 
 #[test]
 fn operations_without_a_driver_are_refused_where_that_is_wanted() {
     let object = Refusing::new();
-    let sharing = object.sharing().unwrap().clone();
+    let sharing = object.0.sharing().clone();
     let refused = || sharing.attend().unwrap_err().kind() == ErrorKind::NotDriven;
     assert!(refused());
     let inside = object.block_on(async { sharing.attend() });
@@ -148,7 +147,7 @@ impl Drop for SendsAtItsEnd {
 fn a_task_that_has_left_drives_nothing_that_its_waker_sends() {
     let object = Refusing::new();
     let (attended, outcome) = channel();
-    let waker = SendsAtItsEnd(object.sharing().unwrap().clone(), attended);
+    let waker = SendsAtItsEnd(object.0.sharing().clone(), attended);
     let waker = Waker::from(Arc::new(waker));
     let (task, _) = object.share_with_backend(pending::<()>());
     let mut task = Box::pin(task);

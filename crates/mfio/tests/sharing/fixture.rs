@@ -36,7 +36,7 @@ struct Shared {
 
 /// Adds one, somewhere else.
 pub(crate) struct Echo {
-    container: BackendContainer<DynBackend>,
+    backend: SharedBackend,
     shared: Arc<Shared>,
     bell: Option<Bell>,
 }
@@ -49,6 +49,19 @@ pub(crate) enum Handle {
 
 impl Echo {
     pub(crate) fn new(handle: Handle) -> Self {
+        let (builder, shared, bell) = Self::begin(handle);
+        let backend = match &bell {
+            Some(bell) => builder.handle(bell.export()).build(),
+            None => builder.build(),
+        };
+        Self {
+            backend,
+            shared,
+            bell,
+        }
+    }
+
+    fn begin(handle: Handle) -> (SharedBackendBuilder<DynBackend>, Arc<Shared>, Option<Bell>) {
         let shared = Arc::new(Shared::default());
         let bell = (handle == Handle::Descriptor).then(Bell::eventfd);
         let (submit, submitted) = channel::<Request>();
@@ -71,34 +84,20 @@ impl Echo {
             }
         });
         let drain = bell.as_ref().map(Bell::drains);
-        let container =
-            BackendContainer::new_dyn(run(shared.clone(), drain, submit)).on_signal_only();
-        let container = match &bell {
-            Some(bell) => container.with_wake_flags(bell.flags()),
-            None => container,
-        };
-        Self {
-            container,
-            shared,
-            bell,
-        }
+        let builder = SharedBackend::builder(run(shared.clone(), drain, submit)).on_signal_only();
+        (builder, shared, bell)
     }
 
     /// With a handle, and a thread that drives it where nobody else does.
     #[cfg(all(unix, not(mfio_loom)))]
     pub(crate) fn with_fallback() -> Self {
-        let Self {
-            container,
-            shared,
-            bell,
-        } = Self::new(Handle::Descriptor);
+        let (builder, shared, bell) = Self::begin(Handle::Descriptor);
         let busy = shared.clone();
-        let container = container
-            .with_fallback_thread(&polling_handle(bell.as_ref().unwrap()), move || {
-                busy.under_way.load(Ordering::Relaxed) > 0
-            });
+        let backend = builder
+            .handle(bell.as_ref().unwrap().export())
+            .build_with_fallback_thread(move || busy.under_way.load(Ordering::Relaxed) > 0);
         Self {
-            container,
+            backend,
             shared,
             bell,
         }
@@ -113,7 +112,7 @@ impl Echo {
     pub(crate) fn add_one(&self, n: u64) -> impl Future<Output = u64> + Send + use<> {
         let slot = Arc::new(Mutex::new(Slot::default()));
         let shared = self.shared.clone();
-        let sharing = self.container.sharing().unwrap().clone();
+        let sharing = self.backend.sharing().clone();
         let mut sent = false;
         poll_fn(move |cx| {
             if !std::mem::replace(&mut sent, true) {
@@ -148,12 +147,12 @@ impl Echo {
     /// The backend panics when it is polled next.
     pub(crate) fn kill(&self) {
         self.shared.die.store(true, Ordering::Relaxed);
-        self.container.sharing().unwrap().signal();
+        self.backend.sharing().signal();
     }
 
     #[cfg(unix)]
     pub(crate) fn signal(&self) {
-        self.container.sharing().unwrap().signal();
+        self.backend.sharing().signal();
     }
 
     #[cfg(unix)]
@@ -193,28 +192,11 @@ async fn run(shared: Arc<Shared>, mut drain: Option<impl FnMut() + Send>, submit
     .await;
 }
 
-fn polling_handle(bell: &Bell) -> PollingHandle<'_> {
-    PollingHandle {
-        handle: bell.fd(),
-        cur_flags: &bell.interests,
-        max_flags: PollingFlags::new().read(true),
-        waker: bell.waker(),
-    }
-}
-
 impl IoBackend for Echo {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        self.bell.as_ref().map(polling_handle)
-    }
-
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.container.acquire(self.bell.as_ref().map(Bell::flags))
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.container.sharing()
+    fn shared(&self) -> Option<&SharedBackend> {
+        Some(&self.backend)
     }
 }
 

@@ -11,6 +11,8 @@ mod bell;
 mod bell;
 #[cfg(unix)]
 mod busy_handle;
+#[cfg(unix)]
+mod coalescing;
 mod drivers;
 mod fairness;
 #[cfg(all(unix, not(mfio_loom)))]

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::asleep::spawn_watched;
-use crate::fixture::{Echo, Handle, current_thread, panic_message, panics, within_a_minute};
+use crate::fixture::{Echo, Handle, current_thread, panics, within_a_minute};
 use futures_util::FutureExt;
 use mfio::backend::fd::{FdWaker, FdWakerOwner};
 use mfio::backend::integrations::Integration;
@@ -84,30 +84,16 @@ fn a_death_between_the_look_and_the_registration_is_seen() {
 
 /// Writes one byte when told to, and watches for room where there is none.
 struct Writer {
-    container: BackendContainer<DynBackend>,
+    backend: SharedBackend,
     socket: UnixStream,
-    interests: Arc<PollingFlags>,
-    owner: FdWakerOwner<UnixStream>,
+    _owner: FdWakerOwner<UnixStream>,
 }
 
 impl IoBackend for Writer {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        Some(PollingHandle {
-            handle: self.socket.as_raw_fd(),
-            cur_flags: &self.interests,
-            max_flags: PollingFlags::all(),
-            waker: FdWaker::clone(&self.owner).into_waker(),
-        })
-    }
-
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.container.acquire(Some(self.owner.flags()))
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.container.sharing()
+    fn shared(&self) -> Option<&SharedBackend> {
+        Some(&self.backend)
     }
 }
 
@@ -122,7 +108,9 @@ fn interests_changed_under(drive: fn(Arc<Writer>)) {
     let (written, was_written) = channel();
     let mut stream = socket.try_clone().unwrap();
     let (flags, want) = (interests.clone(), wanted.clone());
-    let container = BackendContainer::new_dyn(poll_fn(move |_| {
+    let exported = ExportedHandle::new(socket.as_raw_fd(), FdWaker::clone(&owner))
+        .with_changing_interests(interests.clone(), PollingFlags::all());
+    let backend = SharedBackend::builder(poll_fn(move |_| {
         while stream.read(&mut [0; 64]).is_ok_and(|n| n > 0) {}
         if want.load(Ordering::Acquire) {
             match stream.write_all(b"x") {
@@ -140,13 +128,12 @@ fn interests_changed_under(drive: fn(Arc<Writer>)) {
         Poll::Pending
     }))
     .on_signal_only()
-    .with_wake_flags(owner.flags())
-    .with_interests(interests.clone());
+    .handle(exported)
+    .build();
     let writer = Arc::new(Writer {
-        container,
+        backend,
         socket,
-        interests,
-        owner,
+        _owner: owner,
     });
     while (&writer.socket).write(&[0; 4096]).is_ok() {}
     while (&writer.socket).write(&[0; 1]).is_ok() {}
@@ -155,7 +142,7 @@ fn interests_changed_under(drive: fn(Arc<Writer>)) {
     // The driver sits down first, with the interests as they are.
     driver.until_asleep();
     wanted.store(true, Ordering::Release);
-    writer.sharing().unwrap().signal();
+    writer.backend.sharing().signal();
     was_refused.recv().unwrap();
     // The peer makes room, and nothing else happens.
     while peer.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {}
@@ -200,52 +187,6 @@ fn what_is_sent_while_a_raw_handle_is_held_is_submitted() {
         echo.block_on(async { assert!(Box::pin(echo.add_one(1)).now_or_never().is_none()) });
         drop(held);
         assert_eq!(echo.polls(), before + 1);
-    });
-}
-
-/// An object whose container can be dropped while others wait by way of its `Sharing`.
-struct Slippery {
-    container: Mutex<Option<BackendContainer<DynBackend>>>,
-    sharing: Sharing,
-}
-
-impl IoBackend for Slippery {
-    type Backend = DynBackend;
-
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        None
-    }
-
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        unreachable!("it is shared")
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        Some(&self.sharing)
-    }
-}
-
-#[test]
-fn the_end_of_the_container_reaches_who_waits() {
-    within_a_minute("end of the container", || {
-        let container = BackendContainer::new_dyn(pending());
-        let sharing = container.sharing().unwrap().clone();
-        let object = Arc::new(Slippery {
-            container: Mutex::new(Some(container)),
-            sharing,
-        });
-        let waiting: Vec<_> = (0..3)
-            .map(|_| {
-                let object = object.clone();
-                spawn_watched(move || object.block_on(pending::<()>()))
-            })
-            .collect();
-        waiting.iter().for_each(|(_, thread)| thread.until_asleep());
-        let container = object.container.lock().unwrap().take();
-        drop(container);
-        for (waiting, _) in waiting {
-            assert!(panic_message(waiting.join().unwrap_err()).contains("container is gone"));
-        }
     });
 }
 
@@ -298,12 +239,4 @@ fn a_waker_that_panics_takes_no_other_wake_with_it() {
         echo.signal();
         assert_eq!(counter.0.load(Ordering::Relaxed), 2);
     });
-}
-
-#[test]
-#[should_panic(expected = "a container is configured before its `Sharing` is handed out")]
-fn a_container_is_not_configured_too_late() {
-    let container = BackendContainer::new_dyn(pending());
-    let _sharing = container.sharing().cloned();
-    drop(container.on_signal_only());
 }

@@ -90,7 +90,7 @@ fn a_signal_that_was_consumed_lets_the_loop_sleep() {
         let mut driver = ForeignLoop::new(&io);
         turn(&mut driver);
         assert!(!is_ready(&driver));
-        io.sharing().unwrap().signal();
+        io.backend.sharing().signal();
         assert!(is_ready(&driver));
         turn(&mut driver);
         assert!(!is_ready(&driver));

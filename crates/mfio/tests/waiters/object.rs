@@ -34,7 +34,7 @@ struct Shared {
 
 /// See the module.
 pub(crate) struct Waited {
-    pub(crate) container: BackendContainer<DynBackend>,
+    pub(crate) backend: SharedBackend,
     shared: Arc<Shared>,
     bell: Option<Bell>,
 }
@@ -70,13 +70,13 @@ impl Waited {
                 false => Poll::Pending,
             }
         });
-        let container = BackendContainer::new_dyn(backend).on_signal_only();
-        let container = match &bell {
-            Some(bell) => container.with_wake_flags(bell.flags()),
-            None => container,
+        let builder = SharedBackend::builder(backend).on_signal_only();
+        let backend = match &bell {
+            Some(bell) => builder.handle(bell.export()).build(),
+            None => builder.build(),
         };
         Self {
-            container,
+            backend,
             shared,
             bell,
         }
@@ -107,21 +107,8 @@ impl Waited {
 impl IoBackend for Waited {
     type Backend = DynBackend;
 
-    fn polling_handle(&self) -> Option<PollingHandle<'_>> {
-        self.bell.as_ref().map(|bell| PollingHandle {
-            handle: bell.fd(),
-            cur_flags: &bell.interests,
-            max_flags: PollingFlags::new().read(true),
-            waker: bell.waker(),
-        })
-    }
-
-    fn get_backend(&self) -> BackendHandle<'_, DynBackend> {
-        self.container.acquire(self.bell.as_ref().map(Bell::flags))
-    }
-
-    fn sharing(&self) -> Option<&Sharing> {
-        self.container.sharing()
+    fn shared(&self) -> Option<&SharedBackend> {
+        Some(&self.backend)
     }
 }
 

@@ -17,11 +17,9 @@
 use std::fmt;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU8;
-use std::task::Waker;
 use std::time::Duration;
 
-use mfio::backend::{PollingFlags, PollingHandle};
+use mfio::backend::{ExportedHandle, HandleWaker};
 use mfio::error::Cause;
 
 use crate::native::cache_policy::Mode;
@@ -53,23 +51,13 @@ pub(crate) struct Handle {
     /// Readable when there is something to reap.
     pub(crate) fd: RawFd,
     /// Makes `fd` readable.
-    pub(crate) waker: Waker,
-    /// The flags by which that waker coalesces.
-    pub(crate) flags: Arc<AtomicU8>,
+    pub(crate) waker: HandleWaker,
 }
-
-/// The events to wait for on a handle.
-static READABLE: PollingFlags = PollingFlags::new().read(true);
 
 impl Handle {
     /// Returns the handle in the form that backends export.
-    pub(crate) fn polling(&self) -> PollingHandle<'_> {
-        PollingHandle {
-            handle: self.fd,
-            cur_flags: &READABLE,
-            max_flags: PollingFlags::new().read(true),
-            waker: self.waker.clone(),
-        }
+    pub(crate) fn export(&self) -> ExportedHandle {
+        ExportedHandle::new(self.fd, self.waker.clone())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::backend::polling::PollingHandle;
 use crate::backend::reactor::ReactorWaiter;
 use crate::backend::registration::{Register, Registration};
 use crate::backend::shared::poll_shared;
-use crate::backend::sharing::Sharing;
+use crate::backend::shared_backend::SharedBackend;
 use crate::backend::waiters::TaskWaiter;
 use crate::backend::with_backend::WithBackend;
 use alloc::boxed::Box;
@@ -74,7 +74,12 @@ pin_project! {
     #[project_replace = StateReplaced]
     enum DrivenState<'a, B: ?Sized, F> {
         Fresh { future: F },
-        Shared { sharing: &'a Sharing, waiter: EventWaiter<'a>, #[pin] future: F },
+        Shared {
+            shared: &'a SharedBackend<B>,
+            waiter: EventWaiter<'a>,
+            #[pin]
+            future: F,
+        },
         Exclusive {
             #[pin]
             both: WithBackend<'a, B, F>,
@@ -120,14 +125,15 @@ impl<B: IoBackend + ?Sized, F: Future> Future for Driven<'_, B, F> {
         }
         match this.state.project() {
             StateProjection::Shared {
-                sharing,
+                shared,
                 waiter,
                 future,
             } => {
+                let sharing = shared.sharing();
                 let when = sharing.when_polled();
                 let is_waiting = !matches!(waiter, EventWaiter::Unregistered);
                 poll_shared(sharing, when, is_waiting, future, cx, |cx| {
-                    wait(object, sharing, waiter, register, cx)
+                    wait(shared, waiter, register, cx)
                 })
             }
             StateProjection::Exclusive { both, registration } => {
@@ -145,9 +151,9 @@ fn begin<'a, B: IoBackend + ?Sized, F: Future>(
     future: F,
     register: Register,
 ) -> DrivenState<'a, B::Backend, F> {
-    if let Some(sharing) = object.sharing() {
+    if let Some(shared) = object.shared() {
         return DrivenState::Shared {
-            sharing,
+            shared,
             waiter: EventWaiter::Unregistered,
             future,
         };
@@ -166,14 +172,14 @@ fn registered(register: Register, handle: &PollingHandle<'_>) -> Box<dyn Registr
 }
 
 /// Registers the task for the next event.
-fn wait<'a, B: IoBackend + ?Sized>(
-    object: &'a B,
-    sharing: &'a Sharing,
+fn wait<'a, B: ?Sized>(
+    shared: &'a SharedBackend<B>,
     waiter: &mut EventWaiter<'a>,
     register: Register,
     cx: &mut Context<'_>,
 ) {
-    let Some(handle) = object.polling_handle() else {
+    let sharing = shared.sharing();
+    let Some(handle) = shared.polling_handle() else {
         if !matches!(waiter, EventWaiter::Task(_)) {
             *waiter = EventWaiter::Task(TaskWaiter::new(sharing.waiters()));
         }

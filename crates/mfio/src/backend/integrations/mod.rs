@@ -9,7 +9,7 @@
 //! Each is one function, which [registers](Integration::register) a handle with a reactor. The rest
 //! is shared.
 //!
-//! On a shared backend ([`IoBackend::sharing`]) any number of these futures may live at once, in
+//! On a shared backend ([`IoBackend::shared`]) any number of these futures may live at once, in
 //! any number of executors, beside threads in `block_on`; one [`drive`](Integration::drive) future,
 //! spawned once, serves all tasks of an executor. On an exclusive one a future holds the backend
 //! from its first poll until it is dropped.
@@ -18,14 +18,12 @@
 //!
 //! ```
 //! use mfio::backend::{integrations::null::Null, *};
-//! # struct Object(BackendContainer<DynBackend>);
+//! # struct Object(SharedBackend);
 //! # impl IoBackend for Object {
 //! #     type Backend = DynBackend;
-//! #     fn polling_handle(&self) -> Option<PollingHandle<'_>> { None }
-//! #     fn get_backend(&self) -> BackendHandle<'_, DynBackend> { self.0.acquire(None) }
-//! #     fn sharing(&self) -> Option<&Sharing> { self.0.sharing() }
+//! #     fn shared(&self) -> Option<&SharedBackend> { Some(&self.0) }
 //! # }
-//! # let mut object = Object(BackendContainer::new_dyn(std::future::pending()));
+//! # let mut object = Object(SharedBackend::new(std::future::pending()));
 //! # pollster::block_on(async {
 //! assert_eq!(Null::run_with_mut(&mut object, |_| async move { 1 }).await, 1);
 //! // Owned links: the body borrows from the link, so it is an async closure.
@@ -46,6 +44,7 @@ use super::io_backend::IoBackend;
 use super::links::LinksIoBackend;
 use super::polling::PollingHandle;
 pub use super::registration::{ReactorError, Registration};
+use super::shared_backend::SharedBackend;
 use super::sharing::{DriveIntent, NOT_SHARED};
 use alloc::boxed::Box;
 use core::convert::Infallible;
@@ -135,18 +134,20 @@ pub trait Integration: Copy + Default {
     ///
     /// It counts as a driver for all executors, so its own executor has to run. A reactor that does
     /// not run, as that of a current-thread runtime outside of its `block_on`, leaves operations of
-    /// other executors waiting. Drop the future before the executor rests.
+    /// other executors waiting. Drop the future before the executor rests. One that is forgotten
+    /// (`mem::forget`) counts for good: operations that nobody drives are not refused then, but
+    /// wait.
     ///
     /// # Panics
     ///
     /// The future panics when the backend is not shared, and as
     /// [`run_with_mut`](Self::run_with_mut).
     fn drive<L: LinksIoBackend>(link: L) -> Running<Self, impl Future<Output = Infallible>> {
-        let intent = DriveIntent::new(link.get_mut().sharing());
+        let intent = DriveIntent::new(link.get_mut().shared().map(SharedBackend::sharing));
         Running::new(async move {
             let _intent = intent;
             let object = link.get_mut();
-            assert!(object.sharing().is_some(), "{NOT_SHARED}");
+            assert!(object.shared().is_some(), "{NOT_SHARED}");
             Driven::new(object, core::future::pending(), Self::register).await
         })
     }

@@ -29,13 +29,12 @@ impl NullImpl<()> {
     ///
     /// ```
     /// # use mfio::backend::*;
-    /// # struct Object(BackendContainer<DynBackend>);
+    /// # struct Object(SharedBackend);
     /// # impl IoBackend for Object {
     /// #     type Backend = DynBackend;
-    /// #     fn polling_handle(&self) -> Option<PollingHandle<'_>> { None }
-    /// #     fn get_backend(&self) -> BackendHandle<'_, DynBackend> { self.0.acquire(None) }
+    /// #     fn shared(&self) -> Option<&SharedBackend> { Some(&self.0) }
     /// # }
-    /// # let object = Object(BackendContainer::new_dyn(std::future::pending()));
+    /// # let object = Object(SharedBackend::new(std::future::pending()));
     /// # pollster::block_on(async {
     /// assert!(NullImpl::run(&object, |io| async move { io.polling_handle().is_none() }).await);
     /// # });

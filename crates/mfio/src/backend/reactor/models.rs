@@ -1,7 +1,7 @@
 //! Loom model of [`ReactorWaiter::join`]: two tasks that join at the same instant.
 
 use super::ReactorWaiter;
-use crate::backend::BackendContainer;
+use crate::backend::SharedBackend;
 use crate::backend::polling::{PollingFlags, PollingHandle};
 use crate::backend::registration::{ReactorError, Registration};
 use crate::backend::sharing::Sharing;
@@ -62,8 +62,8 @@ fn loom_tasks_that_join_at_once_make_one_watch() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(|| {
-        let container = BackendContainer::new_dyn(core::future::pending());
-        let sharing = container.sharing().unwrap().clone();
+        let container = SharedBackend::new(core::future::pending());
+        let sharing = container.sharing().clone();
         let live = Arc::new(AtomicUsize::new(0));
         let other = {
             let (sharing, live) = (sharing.clone(), live.clone());

@@ -2,7 +2,7 @@
 
 use super::list::Reactors;
 use super::watch::Watch;
-use crate::backend::drive::SharedBackend;
+use crate::backend::drive::ErasedBackend;
 use crate::backend::polling::PollingFlags;
 use crate::backend::registration::{ReactorError, Register, Registration};
 use crate::contain::contained;
@@ -13,7 +13,7 @@ use core::task::Waker;
 
 /// A task that waits at the watch of a reactor; leaves when dropped.
 pub(crate) struct ReactorWaiter<'a> {
-    backend: &'a Arc<dyn SharedBackend>,
+    backend: &'a Arc<dyn ErasedBackend>,
     reactors: &'a Reactors,
     watch: Arc<Watch>,
     /// The number of the task at its watch.
@@ -27,7 +27,7 @@ impl<'a> ReactorWaiter<'a> {
     ///
     /// The caller has set the waker of the handle, and looks at the drive lock afterwards.
     pub(crate) fn join(
-        backend: &'a Arc<dyn SharedBackend>,
+        backend: &'a Arc<dyn ErasedBackend>,
         reactors: &'a Reactors,
         waker: &Waker,
         interests: &PollingFlags,

@@ -1,6 +1,6 @@
 //! [`Watch`]: a registration of the handle with one reactor.
 
-use crate::backend::drive::{Rounds, SharedBackend, When};
+use crate::backend::drive::{ErasedBackend, Rounds, When};
 use crate::backend::drive_lock::HandleReady;
 use crate::backend::polling::PollingFlags;
 use crate::backend::registration::{ReactorError, Register, Registration};
@@ -17,7 +17,7 @@ use core::task::{Context, Poll, Waker};
 
 /// A handle watched by one reactor.
 pub(crate) struct Watch {
-    backend: Weak<dyn SharedBackend>,
+    backend: Weak<dyn ErasedBackend>,
     registration: Box<dyn Registration>,
     /// The address of the function that made the registration: it tells integrations apart, which
     /// may use different reactors on one thread.
@@ -60,7 +60,7 @@ impl Wake for Trigger {
 
 impl Watch {
     pub(super) fn new(
-        backend: &Arc<dyn SharedBackend>,
+        backend: &Arc<dyn ErasedBackend>,
         registration: Box<dyn Registration>,
         register: Register,
         interests: &PollingFlags,

@@ -49,8 +49,7 @@ impl Uring {
         let wake = FdWakerOwner::from(eventfd);
         let handle = Handle {
             fd: probed.ring.fd(),
-            waker: wake.clone().into_waker(),
-            flags: wake.flags(),
+            waker: wake.clone().into(),
         };
         let details = match probed.depth == config.queue_depth {
             true => format!("depth {}", probed.depth),
