@@ -33,8 +33,8 @@ tests=(
     "mfio-rt --test model"
 )
 
-# With io_uring the fallback thread may have the rest of a partial write in hand when the last handle
-# is dropped. Before the fix, 32 of 1797 runs lost bytes with six at once.
+# With io_uring the fallback thread may have the rest of a partial write in hand when the last
+# handle is dropped. Before the fix, 32 of 1797 runs lost bytes with six at once.
 soak_partial_writes() {
     local name=an_accepted_write_reaches_a_slow_reader_of_a_pipe runs=0 binary pids
     binary=$(cargo test -q --all-features --locked -p mfio-rt --test dropped --no-run \

@@ -46,7 +46,7 @@ fn steps() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a vector does. A file system makes holes of what is discarded.
+/// The model: carries out an operation on a vector. A file system makes holes of what is discarded.
 fn model(bytes: &mut Vec<u8>, op: ControlOp) {
     let range = |bytes: &Vec<u8>, span: Span| {
         let within = |at: u64| (at as usize).min(bytes.len());

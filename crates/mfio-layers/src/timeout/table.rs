@@ -37,8 +37,8 @@ pub(super) struct Table<D: Direction, O> {
     /// long, so that new ones go to the end.
     first: usize,
     last: usize,
-    // A coarse clock of the system (CLOCK_MONOTONIC_COARSE) would replace the next four fields, but a
-    // `Clock` of the user's need not have one. For that the list would have to stay.
+    // A coarse clock of the system (CLOCK_MONOTONIC_COARSE) would replace the next four fields, but
+    // a `Clock` of the user's need not have one. For that the list would have to stay.
     /// The first of the slots at the end of the list whose deadline is not known yet.
     untimed: usize,
     /// The clock is armed to ring within the slack, which gives new requests their deadline.

@@ -2,8 +2,8 @@
 //!
 //! A [`MetadataOp`] owns its subject (a path, a file, a descriptor) and names the type of its
 //! answer. [`MetadataRequest::new`] pairs it with a [`AnswerSlot`]: the driver owns the request,
-//! the future that waits owns the other half. [`MetadataRequest::control`] pairs it with the view of
-//! a control operation, so that files have one implementation of each operation.
+//! the future that waits owns the other half. [`MetadataRequest::control`] pairs it with the view
+//! of a control operation, so that files have one implementation of each operation.
 //!
 //! To add an operation, implement [`MetadataOp`] in `ops`. A driver that hands system calls to the
 //! kernel as data (io_uring's `sqe`) needs an arm for its [`Syscall`]; the others need nothing. An

@@ -19,8 +19,9 @@ pub(crate) trait MetadataOp: Execute + 'static {
     /// The operation may be left undone when its future was dropped, or the runtime ends.
     const OPTIONAL: bool;
 
-    /// A system call that was made takes effect whatever error it reports, and must not be repeated.
-    /// One that ends with `ECANCELED` was not made, unless [`Execute::note_ran`] is called.
+    /// A system call that was made takes effect whatever error it reports, and must not be
+    /// repeated. One that ends with `ECANCELED` was not made, unless [`Execute::note_ran`] is
+    /// called.
     const RUNS_ONCE: bool = false;
 
     /// The operation is carried out by a thread, whatever the driver.
