@@ -9,12 +9,15 @@ use mfio::backend::integrations::async_io::AsyncIo;
 #[cfg(unix)]
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::backend::*;
-use std::future::{pending, poll_fn};
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, mpsc};
-use std::task::{Poll, Waker};
-use std::thread;
+use std::future::pending;
+#[cfg(unix)]
+use std::{
+    future::poll_fn,
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    sync::{Arc, mpsc},
+    task::{Poll, Waker},
+    thread,
+};
 
 /// An object whose handle is whatever number it is given.
 #[cfg(unix)]

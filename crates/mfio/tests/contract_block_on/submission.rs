@@ -1,14 +1,15 @@
 //! The last poll of the backend, which submits what was sent: rule 7.
 
+use crate::common::{Adder, Object, must_end, poll};
 #[cfg(unix)]
-use crate::common::tokio_here;
-use crate::common::{Adder, Bell, Object, must_end, poll};
+use crate::common::{Bell, tokio_here};
 #[cfg(unix)]
 use mfio::backend::integrations::async_io::AsyncIo;
 #[cfg(unix)]
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::backend::*;
 use std::pin::pin;
+#[cfg(unix)]
 use std::sync::Arc;
 
 #[test]
