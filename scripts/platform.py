@@ -1,4 +1,5 @@
-"""Runs the tests of another platform and prints how many ran, file by file. Called from the root.
+"""Runs the tests of another platform and prints how many ran, file by file, as a table of Markdown.
+Called from the root.
 
 usage: platform.py PLATFORM RUNNER -- COMMAND...
 
@@ -21,6 +22,7 @@ import tomllib
 PATIENCE = 900
 
 RESULT = re.compile(r"^test (\S+)(?: - should panic)? \.\.\. *(ok|FAILED|ignored)?", re.MULTILINE)
+SKIPPED = re.compile(r"^SKIPPED (\S+): ([^:]*): ", re.MULTILINE)
 
 
 @dataclasses.dataclass
@@ -32,6 +34,7 @@ class File:
     ran: int = 0
     failed: list = dataclasses.field(default_factory=list)
     cannot: dict = dataclasses.field(default_factory=dict)  # test: reason
+    in_part: set = dataclasses.field(default_factory=set)  # (test, driver that it left out)
 
 
 def build(command):
@@ -62,17 +65,23 @@ def tests_in(kind, source):
 
 def run(file, runner, executable, directory, known):
     """Runs an executable; again without the test at which it stopped, where panics abort."""
+    # What cargo would set, the seed of random tests among it.
+    cargo_config = tomllib.loads(pathlib.Path(".cargo/config.toml").read_text())
+    environment = {**cargo_config["env"], **os.environ}
     done = set()
     for _ in range(200):
         skip = [part for test in (*file.cannot, *done) for part in ("--skip", test)]
         exact = ["--exact"] if skip else []
-        command = [*runner, executable, *exact, *skip]
+        command = [*runner, executable, "--show-output", *exact, *skip]
         try:
-            got = subprocess.run(command, cwd=directory, capture_output=True, timeout=PATIENCE)
+            got = subprocess.run(
+                command, cwd=directory, env=environment, capture_output=True, timeout=PATIENCE
+            )
             text, status = got.stdout.decode(errors="replace"), got.returncode
             complaint = got.stderr.decode(errors="replace")
         except subprocess.TimeoutExpired as late:
             text, status, complaint = (late.stdout or b"").decode(errors="replace"), -1, "hangs"
+        file.in_part.update(SKIPPED.findall(text + complaint))
         stopped = None
         for test, result in RESULT.findall(text.replace("\r", "")):
             if result == "ok":
@@ -124,13 +133,16 @@ def main():
 
 
 def tell(platform, files, about_files):
-    print(f"\n{'tests on ' + platform:44}{'ran':>6}{'of':>6}")
+    print(f"\n| {platform}: file | ran | of | left out, and why |\n|---|---|---|---|")
     for file in sorted(files, key=lambda file: file.name):
+        why = [about_files[file.name]] if file.name in about_files else []
+        why += [f"`{test}`: {reason}" for test, reason in sorted(file.cannot.items())]
+        if file.in_part:
+            drivers = ", ".join(sorted({driver for _, driver in file.in_part}))
+            why.append(f"{len(file.in_part)} tests leave out their part for {drivers}")
         of = "" if file.in_source is None else file.in_source
-        print(f"{file.name:44}{file.ran:6}{of:>6}  {about_files.get(file.name, '')}")
-        for test, reason in file.cannot.items():
-            print(f"{'':8}{test}: {reason}")
-    print(f"{'all':44}{sum(file.ran for file in files):6}")
+        print(f"| `{file.name}` | {file.ran} | {of} | {'; '.join(why)} |")
+    print(f"| all | {sum(file.ran for file in files)} | | |")
 
 
 if __name__ == "__main__":
