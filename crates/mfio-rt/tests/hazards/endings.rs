@@ -109,7 +109,8 @@ fn shutdown_ends_reads_before_it_frees_their_memory() {
     );
     drop(held);
     drop(rt);
-    assert_eq!(freed.load(Ordering::SeqCst), 20, "memory was not freed");
+    // The fallback thread may have the last of them in hand, after the kernel let go of it.
+    eventually("all memory is freed", || freed.load(Ordering::SeqCst) == 20);
     assert_eq!(leaked_operations(), leaked);
     writer.write_all(&7_u64.to_ne_bytes()).unwrap();
     let mut bytes = [0; 8];
