@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{DRIVERS, Dir, assert_bytes, byte_at, skip};
+use common::{DRIVERS, Dir, Does, assert_bytes, byte_at, skip};
 use mfio::backend::Integration;
 use mfio::backend::integrations::tokio::Tokio;
 use mfio::cursor::{ByteStream, Cursor};
@@ -19,7 +19,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWrite;
 
@@ -219,18 +219,6 @@ fn a_pipe_without_a_reader_takes_the_shutdown_limit_at_most() {
     }
 }
 
-/// Runs something when it is woken.
-struct Does(Mutex<Option<Box<dyn FnOnce() + Send>>>);
-
-impl Wake for Does {
-    fn wake(self: Arc<Self>) {
-        let what = self.0.lock().unwrap().take();
-        if let Some(what) = what {
-            what();
-        }
-    }
-}
-
 /// The last handle goes on the only thread of the pool, within the end of a read, while writes wait
 /// in the queue.
 #[test]
@@ -252,11 +240,10 @@ fn queued_writes_are_carried_out_though_a_waker_drops_the_last_handle() {
         drop(in_flight);
     }
     let (sender, receiver) = std::sync::mpsc::channel();
-    let drops: Box<dyn FnOnce() + Send> = Box::new(move || {
+    let drops = Waker::from(Arc::new(Does::new(move || {
         drop((file, stream, rt));
         sender.send(()).unwrap();
-    });
-    let drops = Waker::from(Arc::new(Does(Mutex::new(Some(drops)))));
+    })));
     let polled = Pin::new(&mut read).poll(&mut Context::from_waker(&drops));
     assert!(polled.is_pending());
     StdFile::from(writer).write_all(b"x").unwrap();

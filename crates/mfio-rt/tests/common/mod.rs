@@ -8,10 +8,14 @@
 
 pub mod asleep;
 
+use std::fs::File;
 use std::future::Future;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Wake;
 
 use mfio::backend::integrations::async_io::AsyncIo;
 use mfio::backend::integrations::tokio::Tokio;
@@ -241,4 +245,28 @@ pub fn within<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 's
 /// A path that is not there.
 pub fn missing(dir: &Dir) -> PathBuf {
     dir.path("missing").join(Path::new("file"))
+}
+
+/// A pipe's reading end, to be used by a runtime, and its writing end.
+pub fn pipe() -> (OwnedFd, File) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    (reader.into(), OwnedFd::from(writer).into())
+}
+
+/// Runs something when it is woken.
+pub struct Does(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Does {
+    pub fn new(what: impl FnOnce() + Send + 'static) -> Self {
+        Self(Mutex::new(Some(Box::new(what))))
+    }
+}
+
+impl Wake for Does {
+    fn wake(self: Arc<Self>) {
+        let what = self.0.lock().unwrap().take();
+        if let Some(what) = what {
+            what();
+        }
+    }
 }

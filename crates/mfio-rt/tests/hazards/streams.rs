@@ -1,9 +1,7 @@
 //! Streams: room, short transfers, and files in use when they close.
-#![allow(unsafe_code)]
 
 use std::fs::File as StdFile;
 use std::io::{Read as _, Write as _};
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -66,17 +64,6 @@ async fn sum<F: Future<Output = u64> + Send>(futures: Vec<F>) -> u64 {
         }
     })
     .await
-}
-
-/// A pipe's reading end, to be used by a runtime, and its writing end.
-fn pipe() -> (OwnedFd, StdFile) {
-    let mut ends = [0; 2];
-    // SAFETY: `ends` has room for two.
-    let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
-    assert_eq!(made, 0);
-    // SAFETY: just made, and nobody else's.
-    let [reader, writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-    (reader, StdFile::from(writer))
 }
 
 /// The system may take less than it was given; what is left is given again.

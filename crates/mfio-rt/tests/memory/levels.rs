@@ -1,16 +1,14 @@
 //! Rounds of operations after which descriptors and bytes are where they were.
 #![allow(unsafe_code)]
 
-use std::fs::File as StdFile;
 use std::io::Write as _;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::LIVE;
-use crate::common::{DRIVERS, PATIENCE, descriptors, eventually, runtime};
+use crate::common::{DRIVERS, PATIENCE, descriptors, eventually, pipe, runtime};
 use mfio::backend::IoBackendExt;
 use mfio::traits::IoRead;
 use mfio_rt::native::{DriverKind, File, NativeRt};
@@ -137,13 +135,8 @@ fn queue_threads(rt: &NativeRt) {
 /// many `sockets` then.
 fn fill(rt: &NativeRt, wanted: usize) {
     const MANY: usize = 400;
-    let mut ends = [0; 2];
-    // SAFETY: given room for two numbers.
-    let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
-    assert_eq!(made, 0);
-    // SAFETY: just made, and nobody else's.
-    let [reader, writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-    let (file, mut writer) = (File::from_owned_fd(rt, reader), StdFile::from(writer));
+    let (reader, mut writer) = pipe();
+    let file = File::from_owned_fd(rt, reader);
     let mut buffers = vec![[0; 64]; MANY];
     let reads = buffers.iter_mut().map(|bytes| file.read_exact_at(bytes, 0));
     let mut reads: Vec<_> = reads.map(|read| Some(Box::pin(read))).collect();

@@ -1,6 +1,5 @@
 //! Faults of the past, each under the name of the behaviour that must not happen again.
 #![cfg(target_os = "linux")]
-#![allow(unsafe_code)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -9,11 +8,10 @@ mod streams;
 
 use std::fs::File as StdFile;
 use std::io::{Read as _, Write as _};
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use common::asleep::spawn_watched;
@@ -30,17 +28,6 @@ fn builders() -> impl Iterator<Item = Builder> {
         .iter()
         .filter(|kind| runtime(**kind).is_some())
         .map(|kind| NativeRt::builder().require(*kind))
-}
-
-/// A pipe's reading end, and its writing end.
-fn pipe() -> (OwnedFd, StdFile) {
-    let mut ends = [0; 2];
-    // SAFETY: `ends` has room for two.
-    let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
-    assert_eq!(made, 0);
-    // SAFETY: just made, and nobody else's.
-    let [reader, writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-    (reader, StdFile::from(writer))
 }
 
 /// Polls once and submits what that sent.
@@ -132,24 +119,6 @@ fn what_was_taken_in_is_not_refused_half_way() {
     assert_eq!(ended.outcome.first_error(), None);
     let received = within("it arrives", move || received.join().unwrap());
     assert_bytes(&received.unwrap(), 0);
-}
-
-/// Runs something when it is woken.
-struct Does(Mutex<Option<Box<dyn FnOnce() + Send>>>);
-
-impl Does {
-    fn new(what: impl FnOnce() + Send + 'static) -> Self {
-        Self(Mutex::new(Some(Box::new(what))))
-    }
-}
-
-impl Wake for Does {
-    fn wake(self: Arc<Self>) {
-        let what = self.0.lock().unwrap().take();
-        if let Some(what) = what {
-            what();
-        }
-    }
 }
 
 /// A read that is done where it is sent holds up its sender.

@@ -56,6 +56,8 @@ impl From<super::handle::EventWaker> for HandleWaker {
 /// leaves its handle ready wakes the waker that it was polled with.
 pub struct ExportedHandle<Handle = DefaultHandle> {
     handle: Handle,
+    /// Clones the handle. The methods that need it are those of objects with any handle, so
+    /// `Clone` cannot be a bound there.
     copy: fn(&Handle) -> Handle,
     waker: HandleWaker,
     /// The interests at the moment, where the backend changes them as it goes.

@@ -18,7 +18,7 @@ pub(crate) const NOT_SHARED: &str =
 #[derive(Clone)]
 pub struct Sharing {
     backend: Arc<dyn ErasedBackend>,
-    /// Those of `backend`, without a virtual call.
+    /// The waiters of `backend`, at hand without a virtual call.
     waiters: Arc<Waiters>,
     reactors: Arc<Reactors>,
 }
