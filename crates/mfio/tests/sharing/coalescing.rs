@@ -32,7 +32,12 @@ impl Told {
         let backend = poll_fn(move |_| {
             drain();
             let mut seen = shown.lock().unwrap();
-            seen.0 = news.load(Ordering::SeqCst);
+            let number = news.load(Ordering::SeqCst);
+            if seen.0 == number {
+                // A wake without news would be answered by another poll, without an end.
+                return Poll::Pending;
+            }
+            seen.0 = number;
             let wakers = std::mem::take(&mut seen.1);
             drop(seen);
             wakers.into_iter().for_each(Waker::wake);
