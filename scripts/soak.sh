@@ -24,7 +24,7 @@ tests=(
     "mfio --test hazard_fd_wakers"
     "mfio --test contract_wakes"
     "mfio --test sharing"
-    "mfio --lib shelf"
+    "mfio --lib free_list"
     "mfio-layers --test model_cache --test model_failures --test model_overlay --test model_remap"
     "mfio-layers --test model_stripe --test model_tree --test model_window --test trace"
     "mfio-layers --test timeout --test timeout_races --test limit --test waits --test retry"
@@ -57,6 +57,8 @@ if [ -n "$partial_writes" ]; then
     exit
 fi
 
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 rounds=0
 while [ $SECONDS -lt $((minutes * 60)) ]; do
     for test in "${tests[@]}"; do
@@ -65,8 +67,9 @@ while [ $SECONDS -lt $((minutes * 60)) ]; do
         read -ra arguments <<<"$test"
         echo "PROPTEST_RNG_SEED=$seed MFIO_READS=1000000 cargo test -q --all-features -p $test"
         PROPTEST_RNG_SEED=$seed MFIO_READS=1000000 \
-            cargo test -q --all-features --locked -p "${arguments[@]}" ||
+            cargo test -q --all-features --locked -p "${arguments[@]}" | tee "$log" ||
             die "failed with PROPTEST_RNG_SEED=$seed: $test"
+        grep -qE '^test result: ok\. [1-9]' "$log" || die "no test is called so: $test"
     done
     rounds=$((rounds + 1))
 done

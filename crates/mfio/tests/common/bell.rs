@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use mfio::backend::fd::{FdWaker, FdWakerOwner};
-use mfio::backend::{DefaultHandle, ExportedHandle, PollingFlags};
+use mfio::backend::{
+    DefaultHandle, DynBackend, ExportedHandle, PollingFlags, SharedBackend, SharedBackendBuilder,
+};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -59,6 +61,17 @@ impl Bell {
     /// The handle of a shared backend.
     pub(crate) fn export(&self) -> ExportedHandle {
         ExportedHandle::new(self.fd(), FdWaker::clone(&self.owner))
+    }
+
+    /// Ends `builder`, with the handle of `bell` if there is one.
+    pub(crate) fn build(
+        bell: Option<&Self>,
+        builder: SharedBackendBuilder<DynBackend>,
+    ) -> SharedBackend {
+        match bell {
+            Some(bell) => builder.handle(bell.export()).build(),
+            None => builder.build(),
+        }
     }
 
     pub(crate) fn flags(&self) -> Arc<AtomicU8> {

@@ -50,12 +50,8 @@ pub(crate) enum Handle {
 impl Echo {
     pub(crate) fn new(handle: Handle) -> Self {
         let (builder, shared, bell) = Self::begin(handle);
-        let backend = match &bell {
-            Some(bell) => builder.handle(bell.export()).build(),
-            None => builder.build(),
-        };
         Self {
-            backend,
+            backend: Bell::build(bell.as_ref(), builder),
             shared,
             bell,
         }

@@ -71,12 +71,8 @@ impl Waited {
             }
         });
         let builder = SharedBackend::builder(backend).on_signal_only();
-        let backend = match &bell {
-            Some(bell) => builder.handle(bell.export()).build(),
-            None => builder.build(),
-        };
         Self {
-            backend,
+            backend: Bell::build(bell.as_ref(), builder),
             shared,
             bell,
         }
