@@ -4,7 +4,7 @@
 //! `cargo run --release -p mfio-layers --example cache_timing`
 
 use mfio::error::ErrorKind;
-use mfio::io::{PacketIo, Read};
+use mfio::io::{IoObject, PacketIo, Read};
 use mfio::packet::{Packet, View};
 use mfio_layers::Cache;
 use std::hint::black_box;
@@ -15,6 +15,8 @@ const RESIDENT: usize = 64 << 20;
 
 /// Bytes that are read at once, so that nothing but the cache takes time.
 struct Inline(Vec<u8>);
+
+impl IoObject for Inline {}
 
 impl PacketIo<Read> for Inline {
     fn send_io(&self, pos: u64, mut view: View<Read>) {

@@ -4,7 +4,7 @@
 //! `cargo run --release -p mfio-layers --example layer_timing`
 
 use mfio::backend::{IoBackend, IoBackendExt, RefLink};
-use mfio::io::{Direction, PacketIo, Read, Write};
+use mfio::io::{Direction, IoObject, PacketIo, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::{BufferFor, Packet, View};
 use mfio::traits::IoRead;
@@ -50,6 +50,8 @@ fn report(name: &str, parts: usize, mut without: impl FnMut(), mut layer: impl F
 /// Ends everything at once, so that nothing but the layer and the packet takes time.
 struct Sink;
 
+impl IoObject for Sink {}
+
 impl<D: Direction> PacketIo<D> for Sink {
     #[inline(never)]
     fn send_io(&self, _: u64, view: View<D>) {
@@ -59,6 +61,8 @@ impl<D: Direction> PacketIo<D> for Sink {
 
 /// Splits by hand: the cost of splitting without a layer.
 struct Split;
+
+impl IoObject for Split {}
 
 impl PacketIo<Read> for Split {
     fn send_io(&self, pos: u64, mut view: View<Read>) {

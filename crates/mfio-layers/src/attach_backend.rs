@@ -1,8 +1,9 @@
 //! [`AttachBackend`]: an object with a backend of another one.
 
-use crate::forward::{forward, forward_backend, forward_len};
+use crate::forward::{forward_backend, forward_len, forward_object};
 use mfio::backend::LinksIoBackend;
-use mfio::io::{Direction, PacketIo, Position};
+use mfio::error::Cause;
+use mfio::io::{Direction, Exposed, PacketIo, Position};
 use mfio::packet::View;
 
 /// Attaches the backend of one object to another, so that a layer over several objects, which has
@@ -69,12 +70,17 @@ where
         self.inner.send_io(pos, view);
     }
 
-    forward!(
-        PacketIo<D, P> for Io,
-        inner: pool, identity, explain, alignment, appends_at, locate, expose, transfer_blocking
-    );
+    #[inline]
+    fn transfer_blocking(&self, pos: P, bytes: D::Slice<'_>) -> Option<Result<usize, Cause>> {
+        self.inner.transfer_blocking(pos, bytes)
+    }
+
+    fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
+        self.inner.expose(pos, len)
+    }
 }
 
+forward_object!([Io, B] AttachBackend<Io, B>, Io, |layer| &layer.inner);
 forward_backend!(
     [Io, B: LinksIoBackend] AttachBackend<Io, B>, B::Link, |layer| layer.link.get_mut()
 );

@@ -6,14 +6,14 @@ mod set;
 mod shared;
 
 use crate::blocks;
-use crate::forward::{forward, forward_backend, forward_len};
+use crate::forward::{forward_backend, forward_len};
 use crate::route::{addressable, within_space};
 use crate::sent;
 use alloc::sync::Arc;
 use core::fmt;
 use core::ops::{Range, RangeInclusive};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, PacketIo, Read, Write};
+use mfio::io::{Address, Alignment, IoObject, Operation, PacketIo, Read, Write};
 use mfio::packet::View;
 use shared::{CacheShared, WriteThrough};
 
@@ -25,7 +25,7 @@ const BLOCKS: RangeInclusive<usize> = 2..=1 << 30;
 /// * A hit is copied once. A miss fetches the whole block in one request, and later reads of that
 ///   block wait for the same fetch. So the block is also the size of requests to the object. Where
 ///   every way of a set is being filled, reads bypass the cache.
-/// * An object that takes aligned requests only ([`PacketIo::alignment`]) is read in whole blocks
+/// * An object that takes aligned requests only ([`IoObject::alignment`]) is read in whole blocks
 ///   into aligned memory, however its readers ask. A block of the cache must be one of the object's
 ///   blocks, or several.
 /// * Writes go through uncopied, and invalidate the blocks that they touch when they end. A fetch
@@ -90,24 +90,23 @@ pub struct CacheStats {
 }
 
 impl<Io> Cache<Io> {
-    /// Keeps at most `capacity` bytes of `inner`, in blocks of `block` bytes. `P` is the type of
-    /// positions; name it (`Cache::new::<u64>`) where the object has several.
+    /// Keeps at most `capacity` bytes of `inner`, in blocks of `block` bytes.
     ///
     /// # Errors
     /// `InvalidInput` where `block` is not a power of two from 2 to 2^30, or less than a block that
-    /// the object asks for ([`alignment`](PacketIo::alignment)), or where `capacity` does not hold
+    /// the object asks for ([`alignment`](IoObject::alignment)), or where `capacity` does not hold
     /// one block; `OutOfMemory`.
-    pub fn new<P: Address>(inner: Io, capacity: usize, block: usize) -> Result<Self>
+    pub fn new(inner: Io, capacity: usize, block: usize) -> Result<Self>
     where
-        Io: PacketIo<Read, P>,
+        Io: IoObject,
     {
         if !block.is_power_of_two() || !BLOCKS.contains(&block) || capacity < block {
             return Err(Error::new(ErrorKind::InvalidInput, "making a cache").help(
                 "a block is a power of two, from 2 bytes to 1 GiB, and one must fit the capacity",
             ));
         }
-        let aligned = blocks::is_edge(block as u64, inner.alignment());
-        let help = "the object takes whole blocks only (`PacketIo::alignment`): a block of the \
+        let aligned = blocks::is_edge(block as u64, inner.alignment(Operation::Read));
+        let help = "the object takes whole blocks only (`IoObject::alignment`): a block of the \
                     cache must be one, or several";
         blocks::check(aligned, "making a cache", help)?;
         let shared = Arc::new(CacheShared::new(capacity, block)?);
@@ -176,6 +175,21 @@ impl Drop for Touched<'_> {
     }
 }
 
+impl<Io: IoObject> IoObject for Cache<Io> {
+    #[inline]
+    fn below(&self) -> Option<&dyn IoObject> {
+        Some(&self.inner)
+    }
+
+    /// Returns the alignment of the object for writes, and none for reads.
+    fn alignment(&self, operation: Operation) -> Alignment {
+        match operation {
+            Operation::Read => Alignment::NONE,
+            _ => self.inner.alignment(operation),
+        }
+    }
+}
+
 impl<P, Io> PacketIo<Read, P> for Cache<Io>
 where
     P: Address,
@@ -200,7 +214,7 @@ where
                 there.done();
                 missing
             };
-            if inner.alignment().is_in_order() {
+            if inner.alignment(Operation::Read).is_in_order() {
                 return miss::forward::<P, Io>(inner, place, missing);
             }
             let wanted = shared.block() - (place as usize & (shared.block() - 1));
@@ -236,8 +250,6 @@ where
         }
         (copied > 0 || bytes.is_empty()).then_some(Ok(copied))
     }
-
-    forward!(PacketIo<Read, P> for Io, inner: pool, identity, explain, appends_at, locate);
 }
 
 impl<P, Io> PacketIo<Write, P> for Cache<Io>
@@ -270,11 +282,6 @@ where
         }
         result
     }
-
-    forward!(
-        PacketIo<Write, P> for Io,
-        inner: pool, identity, explain, alignment, appends_at, locate
-    );
 }
 
 forward_backend!([Io] Cache<Io>, Io, |layer| &layer.inner);

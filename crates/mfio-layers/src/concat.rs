@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::future::{Ready, ready};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo, Position, Read};
+use mfio::io::{Address, Alignment, Direction, Exposed, Identity, IoObject, Operation, PacketIo};
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 
@@ -56,24 +56,23 @@ struct Part<Io> {
 }
 
 impl<Io> Concat<Io> {
-    /// Concatenates objects with their lengths in bytes. `P` is the type of positions; name it
-    /// (`Concat::new::<u64>`) where the objects have several.
+    /// Concatenates objects with their lengths in bytes.
     ///
     /// # Errors
     /// `InvalidInput` where the sum of the lengths exceeds 2^64 - 1, or one of them is no multiple
-    /// of the largest block that an object asks for ([`alignment`](PacketIo::alignment)). The given
+    /// of the largest block that an object asks for ([`alignment`](IoObject::alignment)). The given
     /// length of the last object may be greater than the real one.
-    pub fn new<P: Position>(parts: impl IntoIterator<Item = (Io, u64)>) -> Result<Self>
+    pub fn new(parts: impl IntoIterator<Item = (Io, u64)>) -> Result<Self>
     where
-        Io: PacketIo<Read, P>,
+        Io: IoObject,
     {
         let concat = Self::join(parts)?;
-        let alignment = strictest(concat.members());
+        let alignment = strictest(concat.members(), Operation::Read);
         let aligned = concat
             .parts
             .iter()
             .all(|part| blocks::is_end(part.end, alignment));
-        let help = "an object takes whole blocks only (`PacketIo::alignment`): the length of each \
+        let help = "an object takes whole blocks only (`IoObject::alignment`): the length of each \
                     must be a multiple of the largest block (round that of the last one up: where \
                     it ends it says so itself)";
         blocks::check(aligned, "concatenating", help)?;
@@ -132,6 +131,30 @@ impl<Io> Concat<Io> {
     }
 }
 
+impl<Io: IoObject> IoObject for Concat<Io> {
+    fn identity(&self) -> Identity<'_> {
+        let first = self.members().next().map(IoObject::identity);
+        identity_over_many(
+            "a concatenation",
+            self.parts.len(),
+            first.unwrap_or_default(),
+        )
+    }
+
+    fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
+        first_explanation(self.members(), operation, cause)
+    }
+
+    #[inline]
+    fn pool(&self) -> Option<&PacketPool> {
+        first_pool(self.members())
+    }
+
+    fn alignment(&self, operation: Operation) -> Alignment {
+        strictest(self.members(), operation)
+    }
+}
+
 impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Concat<Io> {
     #[inline]
     fn send_io(&self, pos: P, view: View<D>) {
@@ -150,28 +173,6 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Concat<Io>
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
         route::expose_first::<D, P, P, Io>(pos, len, |at, wanted| self.route(at, wanted))
-    }
-
-    fn alignment(&self) -> Alignment {
-        strictest(self.members())
-    }
-
-    #[inline]
-    fn pool(&self) -> Option<&PacketPool> {
-        first_pool(self.members())
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        let first = self.members().next().map(PacketIo::identity);
-        identity_over_many(
-            "a concatenation",
-            self.parts.len(),
-            first.unwrap_or_default(),
-        )
-    }
-
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
-        first_explanation(self.members(), cause)
     }
 }
 

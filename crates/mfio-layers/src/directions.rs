@@ -189,18 +189,14 @@ pub(crate) fn front_of_stream<D: Direction, P: Position>(
 }
 
 /// Implements `PacketIo` for a layer over one object, once for each direction, by generic methods
-/// of the layer: `send_on`; `help`, which explains failures of the layer itself; and the two short
-/// cuts, which a layer leaves out where they would bypass its purpose.
+/// of the layer: `send_on`, and the two short cuts, which a layer leaves out where they would
+/// bypass its purpose.
 macro_rules! impl_packet_io {
-    ($layer:ty $(, help: $help:ident)? $(, transfer: $transfer:ident, expose: $expose:ident)?) => {
-        $crate::directions::impl_packet_io!(
-            @one mfio::io::Read, $layer, [$($help)?], [$($transfer, $expose)?]
-        );
-        $crate::directions::impl_packet_io!(
-            @one mfio::io::Write, $layer, [$($help)?], [$($transfer, $expose)?]
-        );
+    ($layer:ty $(, transfer: $transfer:ident, expose: $expose:ident)?) => {
+        $crate::directions::impl_packet_io!(@ mfio::io::Read, $layer, [$($transfer, $expose)?]);
+        $crate::directions::impl_packet_io!(@ mfio::io::Write, $layer, [$($transfer, $expose)?]);
     };
-    (@one $d:ty, $layer:ty, [$($help:ident)?], [$($transfer:ident, $expose:ident)?]) => {
+    (@ $d:ty, $layer:ty, [$($transfer:ident, $expose:ident)?]) => {
         impl<P: mfio::io::Position, Io> mfio::io::PacketIo<$d, P> for $layer
         where
             Io: mfio::io::PacketIo<$d, P> + Send + Sync + 'static,
@@ -208,20 +204,6 @@ macro_rules! impl_packet_io {
             #[inline]
             fn send_io(&self, pos: P, view: mfio::packet::View<$d>) {
                 self.send_on(pos, view);
-            }
-
-            fn explain(&self, cause: mfio::error::Cause) -> Option<&'static str> {
-                let own: Option<&'static str> = None;
-                $(let own = own.or_else(|| self.$help(cause));)?
-                own.or_else(|| mfio::io::PacketIo::<$d, P>::explain(&*self.inner, cause))
-            }
-
-            fn alignment(&self) -> mfio::io::Alignment {
-                mfio::io::PacketIo::<$d, P>::alignment(&*self.inner)
-            }
-
-            fn appends_at(&self) -> Option<P> {
-                mfio::io::PacketIo::<$d, P>::appends_at(&*self.inner)
             }
 
             $(fn transfer_blocking(
@@ -235,8 +217,6 @@ macro_rules! impl_packet_io {
             fn expose(&self, pos: P, len: usize) -> Option<mfio::io::Exposed> {
                 self.$expose::<$d>(pos, len)
             })?
-
-            $crate::forward::forward!(PacketIo<$d, P> for Io, inner: pool, identity, locate);
         }
     };
 }

@@ -5,7 +5,7 @@ mod rule;
 use crate::clock::{Alarm, Clock};
 use crate::deferred::Deferred;
 use crate::directions::{DirectionExt, impl_packet_io};
-use crate::forward::{forward_backend, forward_len};
+use crate::forward::{forward_backend, forward_len, forward_object};
 use crate::queued::{QueuedRequest, Resume};
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
@@ -257,6 +257,7 @@ impl<Io, P: Position> Drop for Fault<Io, P> {
 
 impl_packet_io!(Fault<Io, P>);
 
+forward_object!([Io, P: Position] Fault<Io, P>, Io, |layer| &*layer.inner);
 forward_backend!([Io, P: Position] Fault<Io, P>, Io, |layer| &layer.inner);
 forward_len!([Io, P: Position] Fault<Io, P>, Io, |layer| &layer.inner);
 

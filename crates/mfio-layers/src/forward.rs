@@ -1,64 +1,38 @@
-//! Macros for methods that a layer forwards to the object below.
+//! Macros for traits that a layer implements by the object below.
 
-/// Writes methods of an `impl PacketIo` that forward to the object in a field of the layer: any of
-/// `pool`, `identity`, `explain`, `alignment`, `appends_at`, `locate`, `expose` and
-/// `transfer_blocking`.
+/// Implements `IoObject` for a layer over one object, whose properties it has. `help` names a
+/// method of the layer that explains failures of the layer itself.
 ///
 /// ```text
-/// impl<D: Direction, P: Position, Io: PacketIo<D, P>> PacketIo<D, P> for Layer<Io> {
-///     fn send_io(&self, pos: P, view: View<D>) { … }
-///     forward!(PacketIo<D, P> for Io, inner: pool, identity, explain);
-/// }
+/// forward_object!([Io] Layer<Io>, Io, |layer| &layer.inner);
 /// ```
-macro_rules! forward {
-    (@pool $d:ty, $p:ty, $io:ty, $field:ident) => {
-        #[inline]
-        fn pool(&self) -> Option<&mfio::packet::PacketPool> {
-            <$io as mfio::io::PacketIo<$d, $p>>::pool(&self.$field)
+///
+/// The arguments are those of [`forward_backend!`].
+macro_rules! forward_object {
+    (
+        [$($generics:tt)*] $layer:ty, $below:ty,
+        |$this:ident| $object:expr $(, help: $help:ident)? $(,)?
+    ) => {
+        impl<$($generics)*> mfio::io::IoObject for $layer
+        where
+            $below: mfio::io::IoObject,
+        {
+            #[inline]
+            fn below(&self) -> Option<&dyn mfio::io::IoObject> {
+                let $this = self;
+                Some($object)
+            }
+
+            $(fn explain(
+                &self,
+                operation: mfio::io::Operation,
+                cause: mfio::error::Cause,
+            ) -> Option<&'static str> {
+                let $this = self;
+                let below = || <$below as mfio::io::IoObject>::explain($object, operation, cause);
+                self.$help(cause).or_else(below)
+            })?
         }
-    };
-    (@identity $d:ty, $p:ty, $io:ty, $field:ident) => {
-        fn identity(&self) -> mfio::io::Identity<'_> {
-            <$io as mfio::io::PacketIo<$d, $p>>::identity(&self.$field)
-        }
-    };
-    (@explain $d:ty, $p:ty, $io:ty, $field:ident) => {
-        fn explain(&self, cause: mfio::error::Cause) -> Option<&'static str> {
-            <$io as mfio::io::PacketIo<$d, $p>>::explain(&self.$field, cause)
-        }
-    };
-    (@alignment $d:ty, $p:ty, $io:ty, $field:ident) => {
-        fn alignment(&self) -> mfio::io::Alignment {
-            <$io as mfio::io::PacketIo<$d, $p>>::alignment(&self.$field)
-        }
-    };
-    (@locate $d:ty, $p:ty, $io:ty, $field:ident) => {
-        fn locate(&self, pos: $p) -> mfio::io::Place {
-            <$io as mfio::io::PacketIo<$d, $p>>::locate(&self.$field, pos)
-        }
-    };
-    (@appends_at $d:ty, $p:ty, $io:ty, $field:ident) => {
-        fn appends_at(&self) -> Option<$p> {
-            <$io as mfio::io::PacketIo<$d, $p>>::appends_at(&self.$field)
-        }
-    };
-    (@expose $d:ty, $p:ty, $io:ty, $field:ident) => {
-        fn expose(&self, pos: $p, len: usize) -> Option<mfio::io::Exposed> {
-            <$io as mfio::io::PacketIo<$d, $p>>::expose(&self.$field, pos, len)
-        }
-    };
-    (@transfer_blocking $d:ty, $p:ty, $io:ty, $field:ident) => {
-        #[inline]
-        fn transfer_blocking(
-            &self,
-            pos: $p,
-            bytes: <$d as mfio::io::Direction>::Slice<'_>,
-        ) -> Option<Result<usize, mfio::error::Cause>> {
-            <$io as mfio::io::PacketIo<$d, $p>>::transfer_blocking(&self.$field, pos, bytes)
-        }
-    };
-    (PacketIo<$d:ty, $p:ty> for $io:ty, $field:ident: $($method:ident),+ $(,)?) => {
-        $($crate::forward::forward!(@$method $d, $p, $io, $field);)+
     };
 }
 
@@ -132,13 +106,8 @@ macro_rules! forward_len {
                 let $this = self;
                 <$below as mfio::traits::HasLen>::io_len($object)
             }
-
-            fn len_now(&self) -> Option<u64> {
-                let $this = self;
-                <$below as mfio::traits::HasLen>::len_now($object)
-            }
         }
     };
 }
 
-pub(crate) use {forward, forward_backend, forward_len};
+pub(crate) use {forward_backend, forward_len, forward_object};

@@ -5,7 +5,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 use core::fmt::Display;
 use mfio::error::Cause;
-use mfio::io::{Alignment, Direction, Identity, PacketIo, Position};
+use mfio::io::{Alignment, Identity, IoObject, Operation};
 use mfio::packet::PacketPool;
 
 /// Names a layer over one object: "a window of 512 bytes at byte 4096 of /tmp/x".
@@ -40,37 +40,28 @@ pub(crate) fn identity_over_many<'a>(
 
 /// Returns the pool of the first object that has one: packets suit any object.
 #[inline]
-pub(crate) fn first_pool<'a, D, P, Io>(
+pub(crate) fn first_pool<'a, Io: IoObject + 'a>(
     mut objects: impl Iterator<Item = &'a Io>,
-) -> Option<&'a PacketPool>
-where
-    D: Direction,
-    P: Position,
-    Io: PacketIo<D, P> + 'a,
-{
-    objects.find_map(PacketIo::pool)
+) -> Option<&'a PacketPool> {
+    objects.find_map(IoObject::pool)
 }
 
 /// Returns the explanation of the first object that has any.
 #[cold]
-pub(crate) fn first_explanation<'a, D, P, Io>(
+pub(crate) fn first_explanation<'a, Io: IoObject + 'a>(
     mut objects: impl Iterator<Item = &'a Io>,
+    operation: Operation,
     cause: Cause,
-) -> Option<&'static str>
-where
-    D: Direction,
-    P: Position,
-    Io: PacketIo<D, P> + 'a,
-{
-    objects.find_map(|object| object.explain(cause))
+) -> Option<&'static str> {
+    objects.find_map(|object| object.explain(operation, cause))
 }
 
 /// Returns the alignment that satisfies every object.
-pub(crate) fn strictest<'a, D, P, Io>(objects: impl Iterator<Item = &'a Io>) -> Alignment
-where
-    D: Direction,
-    P: Position,
-    Io: PacketIo<D, P> + 'a,
-{
-    objects.fold(Alignment::NONE, |all, object| all.and(object.alignment()))
+pub(crate) fn strictest<'a, Io: IoObject + 'a>(
+    objects: impl Iterator<Item = &'a Io>,
+    operation: Operation,
+) -> Alignment {
+    objects.fold(Alignment::NONE, |all, object| {
+        all.and(object.alignment(operation))
+    })
 }

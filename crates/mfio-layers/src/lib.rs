@@ -70,7 +70,7 @@
 //!
 //! # Alignment
 //!
-//! A layer has the strictest [`alignment`](mfio::io::PacketIo::alignment) of the objects below. So
+//! A layer has the strictest [`alignment`](mfio::io::IoObject::alignment) of the objects below. So
 //! its parts must begin and end where their blocks do: units of a [`Stripe`], objects of a
 //! [`Concat`], mappings of a [`Remap`], blocks of a [`Cache`], granules and the end of an
 //! [`Overlay`]. A layer with other parts is refused when it is built. [`Window::new`] and

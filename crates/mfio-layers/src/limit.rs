@@ -7,7 +7,7 @@ use crate::clock::{Alarm, Clock};
 use crate::directions::{
     AnyView, DirectionExt, Directions, PerDirection, front_of_stream, impl_packet_io,
 };
-use crate::forward::{forward_backend, forward_len};
+use crate::forward::{forward_backend, forward_len, forward_object};
 use crate::layer_alarm::LayerAlarm;
 use crate::queued::{QueuedRequest, Resume};
 use crate::sent::{self, Sent, SentPool};
@@ -164,7 +164,7 @@ impl<Io, P: Position> Limit<Io, P> {
         }
         let most = admission.most();
         drop(admission);
-        let alignment = self.inner.alignment();
+        let alignment = self.inner.alignment(D::OPERATION);
         let view = front_of_stream::<D, P>(view, most, alignment);
         let block = alignment.block();
         if shared.admission.lock().needs_sweep() {
@@ -316,8 +316,9 @@ impl<Io, P: Position> Drop for Limit<Io, P> {
     }
 }
 
-impl_packet_io!(Limit<Io, P>, help: help);
+impl_packet_io!(Limit<Io, P>);
 
+forward_object!([Io, P: Position] Limit<Io, P>, Io, |layer| &*layer.inner, help: help);
 forward_backend!([Io, P: Position] Limit<Io, P>, Io, |layer| &layer.inner);
 forward_len!([Io, P: Position] Limit<Io, P>, Io, |layer| &layer.inner);
 

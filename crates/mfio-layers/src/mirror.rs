@@ -14,7 +14,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Alignment, Exposed, Identity, PacketIo, Position, Read, Write};
+use mfio::io::{
+    Alignment, Exposed, Identity, IoObject, Operation, PacketIo, Position, Read, Write,
+};
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 use replicas::Replicas;
@@ -137,6 +139,45 @@ impl<Io, P: Position> Mirror<Io, P> {
     }
 }
 
+impl<Io: IoObject, P: Position> IoObject for Mirror<Io, P> {
+    fn identity(&self) -> Identity<'_> {
+        identity_over_many("a mirror", self.replicas.len(), self.replicas[0].identity())
+    }
+
+    fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
+        let refused = || {
+            let own = operation == Operation::Write
+                && cause == ErrorKind::LimitReached.into()
+                && self.shared.order.order().has_refused();
+            own.then_some(
+                "too many writes that overlap wait for each other in a mirror: send fewer at once",
+            )
+        };
+        first_explanation(self.replicas.iter(), operation, cause).or_else(refused)
+    }
+
+    #[inline]
+    fn pool(&self) -> Option<&PacketPool> {
+        first_pool(self.replicas.iter())
+    }
+
+    fn alignment(&self, operation: Operation) -> Alignment {
+        strictest(self.replicas.iter(), operation)
+    }
+
+    fn appends_at(&self) -> Option<u64> {
+        self.replicas[self.shared.replicas.first()].appends_at()
+    }
+
+    /// `None` where a replica that is not stale cannot tell.
+    fn len_now(&self) -> Option<u64> {
+        let fresh = self.shared.replicas.fresh();
+        let lens = fresh.map(|replica| self.replicas[replica].len_now());
+        let all: Option<Vec<u64>> = lens.collect();
+        all?.into_iter().max()
+    }
+}
+
 impl<Io, P> PacketIo<Read, P> for Mirror<Io, P>
 where
     P: Position,
@@ -166,27 +207,6 @@ where
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
         self.replicas[self.next_replica()].expose(pos, len)
     }
-
-    fn alignment(&self) -> Alignment {
-        strictest::<Read, P, Io>(self.replicas.iter())
-    }
-
-    #[inline]
-    fn pool(&self) -> Option<&PacketPool> {
-        first_pool::<Read, P, Io>(self.replicas.iter())
-    }
-
-    fn appends_at(&self) -> Option<P> {
-        PacketIo::<Read, P>::appends_at(&self.replicas[self.shared.replicas.first()])
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        identity_over_many("a mirror", self.replicas.len(), self.replicas[0].identity())
-    }
-
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
-        first_explanation::<Read, P, Io>(self.replicas.iter(), cause)
-    }
 }
 
 impl<Io, P> PacketIo<Write, P> for Mirror<Io, P>
@@ -209,34 +229,6 @@ where
         }
         self.shared.write(&self.replicas, pos, view);
     }
-
-    fn alignment(&self) -> Alignment {
-        strictest::<Write, P, Io>(self.replicas.iter())
-    }
-
-    #[inline]
-    fn pool(&self) -> Option<&PacketPool> {
-        first_pool::<Write, P, Io>(self.replicas.iter())
-    }
-
-    fn appends_at(&self) -> Option<P> {
-        PacketIo::<Write, P>::appends_at(&self.replicas[self.shared.replicas.first()])
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        identity_over_many("a mirror", self.replicas.len(), self.replicas[0].identity())
-    }
-
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
-        let refused = || {
-            let own =
-                cause == ErrorKind::LimitReached.into() && self.shared.order.order().has_refused();
-            own.then_some(
-                "too many writes that overlap wait for each other in a mirror: send fewer at once",
-            )
-        };
-        first_explanation::<Write, P, Io>(self.replicas.iter(), cause).or_else(refused)
-    }
 }
 
 impl<Io, P> Mirror<Io, P>
@@ -246,7 +238,7 @@ where
 {
     #[inline]
     fn reads_in_order(&self) -> bool {
-        let alignment = || strictest::<Read, P, Io>(self.replicas.iter());
+        let alignment = || self.alignment(Operation::Read);
         let in_order = &self.shared.reads_in_order;
         P::SEQUENTIAL || in_order.get(|| is_stream::<P>(alignment()))
     }
@@ -267,14 +259,6 @@ impl<Io: HasLen, P: Position> HasLen for Mirror<Io, P> {
     fn io_len(&self) -> Self::Len {
         let fresh = self.shared.replicas.fresh();
         MirrorLen::new(fresh.map(|replica| self.replicas[replica].io_len()))
-    }
-
-    /// `None` where a replica that is not stale cannot tell.
-    fn len_now(&self) -> Option<u64> {
-        let fresh = self.shared.replicas.fresh();
-        let lens = fresh.map(|replica| self.replicas[replica].len_now());
-        let all: Option<Vec<u64>> = lens.collect();
-        all?.into_iter().max()
     }
 }
 

@@ -14,7 +14,7 @@ use core::fmt;
 use core::future::{Ready, ready};
 use core::ops::{Range, RangeInclusive};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Alignment, Exposed, Identity, PacketIo, Read, Write};
+use mfio::io::{Address, Alignment, Exposed, Identity, IoObject, Operation, PacketIo, Read, Write};
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 use rangemap::RangeSet;
@@ -87,7 +87,7 @@ where
     /// # Errors
     /// `InvalidInput` where the granule is not a power of two from 1 to 2^30, or where the granule
     /// or `len` is no multiple of the largest block that `base` or `top` asks for
-    /// ([`alignment`](PacketIo::alignment)).
+    /// ([`alignment`](IoObject::alignment)).
     pub fn new(base: B, top: T, len: u64, granule: usize) -> Result<Self> {
         Self::with_present(base, top, len, granule, [])
     }
@@ -108,17 +108,19 @@ where
         if !granule.is_power_of_two() || !GRANULES.contains(&granule) {
             return wrong("a granule is a power of two, from 1 byte to 1 GiB");
         }
-        let alignment = base.alignment().and(top.alignment());
+        let alignment = base
+            .alignment(Operation::Read)
+            .and(top.alignment(Operation::Write));
         blocks::check(
             blocks::is_edge(granule as u64, alignment),
             "overlaying",
-            "the base or the top takes whole blocks only (`PacketIo::alignment`): a granule must \
+            "the base or the top takes whole blocks only (`IoObject::alignment`): a granule must \
              be one, or several",
         )?;
         blocks::check(
             blocks::is_end(len, alignment),
             "overlaying",
-            "the base or the top takes whole blocks only (`PacketIo::alignment`): round the length \
+            "the base or the top takes whole blocks only (`IoObject::alignment`): round the length \
              up to whole blocks, as behind the end of the base there are zeros",
         )?;
         let extent = Extent {
@@ -191,6 +193,36 @@ impl<B, T, P> Overlay<B, T, P> {
     }
 }
 
+impl<B: IoObject, T: IoObject, P> IoObject for Overlay<B, T, P> {
+    fn identity(&self) -> Identity<'_> {
+        identity_over("a copy on write", self.objects.base.identity())
+    }
+
+    /// Asks the top first about writes, and the base first about others.
+    fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
+        let base = || self.objects.base.explain(Operation::Read, cause);
+        let top = || self.objects.top.explain(operation, cause);
+        match operation {
+            Operation::Write => top().or_else(base),
+            _ => base().or_else(top),
+        }
+    }
+
+    fn pool(&self) -> Option<&PacketPool> {
+        let Objects { base, top } = &*self.objects;
+        base.pool().or_else(|| top.pool())
+    }
+
+    /// Returns the alignment of the top for writes, and that of both for others.
+    fn alignment(&self, operation: Operation) -> Alignment {
+        let top = self.objects.top.alignment(operation);
+        match operation {
+            Operation::Write => top,
+            _ => top.and(self.objects.base.alignment(operation)),
+        }
+    }
+}
+
 impl<P, B, T> PacketIo<Read, P> for Overlay<B, T, P>
 where
     P: Address,
@@ -225,25 +257,6 @@ where
         let tail = &Tail { base, shared };
         let sides = Sides { base, tail, top };
         route::expose_first::<Read, P, P, _>(pos, len, |at, wanted| sides.route(shared, at, wanted))
-    }
-
-    fn alignment(&self) -> Alignment {
-        let top = PacketIo::<Read, P>::alignment(&self.objects.top);
-        self.objects.base.alignment().and(top)
-    }
-
-    fn pool(&self) -> Option<&PacketPool> {
-        let top = || PacketIo::<Read, P>::pool(&self.objects.top);
-        self.objects.base.pool().or_else(top)
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        identity_over("a copy on write", self.objects.base.identity())
-    }
-
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
-        let top = || PacketIo::<Read, P>::explain(&self.objects.top, cause);
-        self.objects.base.explain(cause).or_else(top)
     }
 }
 
@@ -295,23 +308,6 @@ where
         self.objects
             .top
             .transfer_blocking(pos, &bytes[..bytes.len().min(room)])
-    }
-
-    fn alignment(&self) -> Alignment {
-        self.objects.top.alignment()
-    }
-
-    fn pool(&self) -> Option<&PacketPool> {
-        self.objects.top.pool()
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        identity_over("a copy on write", self.objects.base.identity())
-    }
-
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
-        let base = || self.objects.base.explain(cause);
-        self.objects.top.explain(cause).or_else(base)
     }
 }
 

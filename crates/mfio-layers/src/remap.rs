@@ -3,19 +3,19 @@
 mod table;
 
 use crate::blocks;
-use crate::forward::{forward, forward_backend};
+use crate::forward::forward_backend;
 use crate::identity::identity_over;
 use crate::route;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{RangeBounds, RangeInclusive};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo, Read};
-use mfio::packet::View;
+use mfio::io::{Address, Alignment, Direction, Exposed, Identity, IoObject, Operation, PacketIo};
+use mfio::packet::{PacketPool, View};
 use table::Mappings;
 
 /// Help for requests that are refused because a mapping does not begin and end with blocks.
-const CUT: &str = "the object below takes whole blocks only (`PacketIo::alignment`), and a mapping \
+const CUT: &str = "the object below takes whole blocks only (`IoObject::alignment`), and a mapping \
                    begins or ends within one, here or there, so no request can be aligned: map \
                    whole blocks, as `map_aligned` asks for";
 
@@ -109,13 +109,13 @@ impl<Io, P: Address, Q: Address> Remap<Io, P, Q> {
     ///
     /// # Errors
     /// As for [`map`](Self::map), and `InvalidInput` where the range does not begin and end, or the
-    /// target not begin, where blocks of the object do ([`alignment`](PacketIo::alignment)).
+    /// target not begin, where blocks of the object do ([`alignment`](IoObject::alignment)).
     pub fn map_aligned(&mut self, range: impl RangeBounds<P>, target: Q) -> Result<()>
     where
-        Io: PacketIo<Read, Q>,
+        Io: IoObject,
     {
         if let Some(range) = table::numbers(&range) {
-            let alignment = self.inner.alignment();
+            let alignment = self.inner.alignment(Operation::Read);
             let aligned = suits(&range, target.to_u64(), alignment);
             blocks::check(aligned, "mapping", CUT)?;
             self.map_numbers(range, target.to_u64())?;
@@ -158,6 +158,35 @@ impl<Io, P: Address, Q: Address> Remap<Io, P, Q> {
     }
 }
 
+impl<Io: IoObject, P, Q> IoObject for Remap<Io, P, Q> {
+    fn identity(&self) -> Identity<'_> {
+        identity_over("a remapping", self.inner.identity())
+    }
+
+    fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
+        let hole = (cause == ErrorKind::NotFound.into())
+            .then_some("no mapping covers it: map the range, or read around it");
+        let alignment = self.inner.alignment(operation);
+        let aligned = || {
+            let mut mappings = self.table.iter();
+            alignment.block() == 1
+                || mappings.all(|(range, target)| suits(&range, target, alignment))
+        };
+        let cut = blocks::explain(cause, CUT, aligned);
+        cut.or_else(|| self.inner.explain(operation, cause))
+            .or(hole)
+    }
+
+    #[inline]
+    fn pool(&self) -> Option<&PacketPool> {
+        self.inner.pool()
+    }
+
+    fn alignment(&self, operation: Operation) -> Alignment {
+        self.inner.alignment(operation)
+    }
+}
+
 impl<D, P, Q, Io> PacketIo<D, P> for Remap<Io, P, Q>
 where
     D: Direction,
@@ -190,25 +219,6 @@ where
             self.table.walk(at).route(&self.inner, at, wanted)
         })
     }
-
-    fn identity(&self) -> Identity<'_> {
-        identity_over("a remapping", self.inner.identity())
-    }
-
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
-        let hole = (cause == ErrorKind::NotFound.into())
-            .then_some("no mapping covers it: map the range, or read around it");
-        let alignment = self.inner.alignment();
-        let aligned = || {
-            let mut mappings = self.table.iter();
-            alignment.block() == 1
-                || mappings.all(|(range, target)| suits(&range, target, alignment))
-        };
-        let cut = blocks::explain(cause, CUT, aligned);
-        cut.or_else(|| self.inner.explain(cause)).or(hole)
-    }
-
-    forward!(PacketIo<D, Q> for Io, inner: pool, alignment);
 }
 
 forward_backend!([Io, P, Q] Remap<Io, P, Q>, Io, |layer| &layer.inner);

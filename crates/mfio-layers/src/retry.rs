@@ -8,7 +8,7 @@ use crate::deferred::Deferred;
 use crate::directions::{
     DirectionExt, Directions, PerDirection, impl_packet_io, is_stream, is_unwanted,
 };
-use crate::forward::{forward_backend, forward_len};
+use crate::forward::{forward_backend, forward_len, forward_object};
 use crate::queued::{QueuedRequest, Resume};
 use crate::sent::{self, Sent, SentPool};
 use crate::steps::{OnPanic, Steps};
@@ -258,7 +258,7 @@ where
         let gave = shared.stream_gave::<D>(&outcome);
         let attempts = self.before.saturating_add(1);
         let again = |cause| !gave && shared.policy.next_delay(cause, attempts).is_some();
-        let alignment = shared.inner.upgrade().map(|io| io.alignment());
+        let alignment = shared.inner.upgrade().map(|io| io.alignment(D::OPERATION));
         let alignment = alignment.unwrap_or_default();
         blocks::each_part(
             view,
@@ -287,7 +287,7 @@ impl<Io, P: Position> RetryShared<Io, P> {
     {
         let failed: usize = outcome.failures().map(|range| range.len).sum();
         let is_stream = || match self.inner.upgrade() {
-            Some(io) => is_stream::<P>(io.alignment()),
+            Some(io) => is_stream::<P>(io.alignment(D::OPERATION)),
             None => P::SEQUENTIAL,
         };
         D::READS && failed < outcome.len() && is_stream()
@@ -323,6 +323,7 @@ impl<Io, P: Position> Drop for Retry<Io, P> {
 
 impl_packet_io!(Retry<Io, P>, transfer: transfer, expose: expose);
 
+forward_object!([Io, P: Position] Retry<Io, P>, Io, |layer| &*layer.inner);
 forward_backend!([Io, P: Position] Retry<Io, P>, Io, |layer| &layer.inner);
 forward_len!([Io, P: Position] Retry<Io, P>, Io, |layer| &layer.inner);
 

@@ -5,7 +5,7 @@
 //! of one request, so that it can keep its place.
 
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Address, Direction, Exposed, PacketIo, Position};
+use mfio::io::{Address, Direction, Exposed, IoObject, PacketIo, Position};
 use mfio::packet::View;
 
 /// The place of the next bytes of a request.
@@ -87,7 +87,7 @@ where
     Io: PacketIo<D, Q>,
 {
     to.as_ref()
-        .is_ok_and(|(io, _)| io.alignment().is_in_order())
+        .is_ok_and(|(io, _)| io.alignment(D::OPERATION).is_in_order())
 }
 
 /// Calls [`transfer_blocking`](PacketIo::transfer_blocking) of the first destination.
@@ -236,6 +236,8 @@ mod tests {
 
     /// An object that succeeds everywhere.
     struct Endless;
+
+    impl IoObject for Endless {}
 
     impl PacketIo<Read, u32> for Endless {
         fn send_io(&self, _: u32, view: View<Read>) {

@@ -7,7 +7,7 @@ use crate::route::{self, Destination};
 use alloc::boxed::Box;
 use core::num::NonZeroU64;
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo, Position, Read};
+use mfio::io::{Address, Alignment, Direction, Exposed, Identity, IoObject, Operation, PacketIo};
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 
@@ -49,20 +49,19 @@ pub struct Stripe<Io> {
 }
 
 impl<Io> Stripe<Io> {
-    /// Stripes over `members` in units of `unit` bytes. `P` is the type of positions; name it
-    /// (`Stripe::new::<u64>`) where the members have several.
+    /// Stripes over `members` in units of `unit` bytes.
     ///
     /// # Errors
     /// `InvalidInput` where there is no member, or the unit is 0, or no multiple of the largest
-    /// block that a member asks for ([`alignment`](PacketIo::alignment)).
-    pub fn new<P: Position>(members: impl Into<Box<[Io]>>, unit: u64) -> Result<Self>
+    /// block that a member asks for ([`alignment`](IoObject::alignment)).
+    pub fn new(members: impl Into<Box<[Io]>>, unit: u64) -> Result<Self>
     where
-        Io: PacketIo<Read, P>,
+        Io: IoObject,
     {
         let stripe = Self::unchecked(members.into(), unit)?;
-        let alignment = strictest(stripe.members.iter());
+        let alignment = strictest(stripe.members.iter(), Operation::Read);
         let aligned = stripe.members.len() == 1 || blocks::is_edge(unit, alignment);
-        let help = "an object takes whole blocks only (`PacketIo::alignment`): a unit must be a \
+        let help = "an object takes whole blocks only (`IoObject::alignment`): a unit must be a \
                     multiple of the largest block";
         blocks::check(aligned, "striping", help)?;
         Ok(stripe)
@@ -139,6 +138,35 @@ impl<'a, Io> UnitWalk<'a, Io> {
     }
 }
 
+impl<Io: IoObject> IoObject for Stripe<Io> {
+    fn identity(&self) -> Identity<'_> {
+        identity_over_many("a stripe", self.members.len(), self.members[0].identity())
+    }
+
+    fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
+        first_explanation(self.members.iter(), operation, cause)
+    }
+
+    #[inline]
+    fn pool(&self) -> Option<&PacketPool> {
+        first_pool(self.members.iter())
+    }
+
+    fn alignment(&self, operation: Operation) -> Alignment {
+        strictest(self.members.iter(), operation)
+    }
+
+    fn len_now(&self) -> Option<u64> {
+        let number = self.members.len() as u64;
+        let ends = (0..).zip(&self.members).map(|(member, io)| {
+            let len = io.len_now()?;
+            Some(first_missing(member, number, self.unit, len))
+        });
+        // `None` is less than any number.
+        ends.min().flatten()
+    }
+}
+
 impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Stripe<Io> {
     #[inline]
     fn send_io(&self, pos: P, view: View<D>) {
@@ -159,23 +187,6 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Stripe<Io>
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
         route::expose_first::<D, P, P, Io>(pos, len, |at, _| self.walk().route(at))
     }
-
-    fn alignment(&self) -> Alignment {
-        strictest(self.members.iter())
-    }
-
-    #[inline]
-    fn pool(&self) -> Option<&PacketPool> {
-        first_pool(self.members.iter())
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        identity_over_many("a stripe", self.members.len(), self.members[0].identity())
-    }
-
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
-        first_explanation(self.members.iter(), cause)
-    }
 }
 
 impl<Io: HasLen> HasLen for Stripe<Io> {
@@ -183,16 +194,6 @@ impl<Io: HasLen> HasLen for Stripe<Io> {
 
     fn io_len(&self) -> Self::Len {
         StripeLen::new(self.members.iter().map(HasLen::io_len), self.unit)
-    }
-
-    fn len_now(&self) -> Option<u64> {
-        let number = self.members.len() as u64;
-        let ends = (0..).zip(&self.members).map(|(member, io)| {
-            let len = io.len_now()?;
-            Some(first_missing(member, number, self.unit, len))
-        });
-        // `None` is less than any number.
-        ends.min().flatten()
     }
 }
 

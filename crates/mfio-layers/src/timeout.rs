@@ -6,7 +6,7 @@ mod table;
 
 use crate::clock::Clock;
 use crate::directions::{DirectionExt, front_of_stream, impl_packet_io, is_stream};
-use crate::forward::{forward_backend, forward_len};
+use crate::forward::{forward_backend, forward_len, forward_object};
 use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
@@ -133,7 +133,7 @@ impl<Io> Timeout<Io> {
         Memory<D>: BufferFor<D>,
         Io: PacketIo<D, P>,
     {
-        let alignment = self.inner.alignment();
+        let alignment = self.inner.alignment(D::OPERATION);
         let blocks = alignment.round_down(self.shared.limits.chunk);
         let chunk = blocks.max(alignment.block());
         view = front_of_stream::<D, P>(view, chunk, alignment);
@@ -160,7 +160,7 @@ impl<Io> Timeout<Io> {
         Io: PacketIo<D, P>,
     {
         let len = view.len();
-        match self.shared.begin(view, self.inner.alignment()) {
+        match self.shared.begin(view, self.inner.alignment(D::OPERATION)) {
             Ok(own) => self.inner.send_io(pos, own.start_prefix(len)),
             Err((view, cause)) => view.fail(cause),
         }
@@ -190,8 +190,9 @@ impl<Io> Drop for Timeout<Io> {
     }
 }
 
-impl_packet_io!(Timeout<Io>, help: help);
+impl_packet_io!(Timeout<Io>);
 
+forward_object!([Io] Timeout<Io>, Io, |layer| &*layer.inner, help: help);
 forward_backend!([Io] Timeout<Io>, Io, |layer| &layer.inner);
 
 impl<Io: fmt::Debug> fmt::Debug for Timeout<Io> {

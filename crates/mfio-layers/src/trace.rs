@@ -9,7 +9,7 @@ mod span;
 use crate::clock::ThreadClock;
 use crate::clock::{Clock, ManualClock};
 use crate::directions::{DirectionExt, Directions, PerDirection};
-use crate::forward::{forward, forward_backend, forward_len};
+use crate::forward::{forward_backend, forward_len, forward_object};
 use crate::sent::{self, Sent, SentPool};
 use crate::steps::OnPanic;
 use alloc::sync::Arc;
@@ -357,16 +357,12 @@ macro_rules! traced {
             ) -> Option<Result<usize, Cause>> {
                 self.transfer::<$direction, P>(pos, bytes)
             }
-
-            forward!(
-                PacketIo<$direction, P> for Io,
-                inner: pool, identity, explain, alignment, appends_at, locate
-            );
         }
     )*};
 }
 traced!(Read, Write);
 
+forward_object!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);
 forward_backend!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);
 forward_len!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);
 

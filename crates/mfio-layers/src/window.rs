@@ -1,17 +1,19 @@
 //! [`Offset`] and [`Window`]: parts of an object as objects.
 
 use crate::blocks;
-use crate::forward::{forward, forward_backend};
+use crate::forward::forward_backend;
 use crate::identity::identity_over;
 use crate::len::{PartLen, part_len};
 use crate::route::{self, Destination, missing};
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Address, Alignment, Direction, Exposed, Identity, PacketIo, Place, Position, Read};
+use mfio::io::{
+    Address, Alignment, Direction, Exposed, Identity, IoObject, Operation, PacketIo, Place,
+};
 use mfio::packet::View;
 use mfio::traits::HasLen;
 
 /// Help for requests that are refused because the part does not begin and end with blocks.
-const CUT: &str = "the object below takes whole blocks only (`PacketIo::alignment`), and the part \
+const CUT: &str = "the object below takes whole blocks only (`IoObject::alignment`), and the part \
                    of it that is shown begins or ends within one, so no request can be aligned: \
                    choose multiples of the block, as `aligned` asks for";
 
@@ -50,13 +52,13 @@ impl<Io> Offset<Io> {
     ///
     /// # Errors
     /// `InvalidInput` where `base` is no multiple of the object's block
-    /// ([`alignment`](PacketIo::alignment)).
-    pub fn aligned<P: Position>(inner: Io, base: u64) -> mfio::error::Result<Self>
+    /// ([`alignment`](IoObject::alignment)).
+    pub fn aligned(inner: Io, base: u64) -> mfio::error::Result<Self>
     where
-        Io: PacketIo<Read, P>,
+        Io: IoObject,
     {
         let layer = Self { inner, base };
-        let alignment = layer.inner.alignment();
+        let alignment = layer.inner.alignment(Operation::Read);
         blocks::check(layer.suits(alignment), "showing a part", CUT)?;
         Ok(layer)
     }
@@ -86,6 +88,41 @@ impl<Io> Offset<Io> {
     }
 }
 
+impl<Io: IoObject> IoObject for Offset<Io> {
+    #[inline]
+    fn below(&self) -> Option<&dyn IoObject> {
+        Some(&self.inner)
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        identity_over(
+            format_args!("the part from byte {}", self.base),
+            self.inner.identity(),
+        )
+    }
+
+    fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
+        let aligned = || self.suits(self.inner.alignment(operation));
+        blocks::explain(cause, CUT, aligned).or_else(|| self.inner.explain(operation, cause))
+    }
+
+    fn locate(&self, offset: u64) -> Place {
+        match self.base.checked_add(offset) {
+            Some(place) => self.inner.locate(place),
+            None => Place::of(self, offset),
+        }
+    }
+
+    /// Returns the end of the object, counted from the base.
+    fn appends_at(&self) -> Option<u64> {
+        self.inner.appends_at()?.checked_sub(self.base)
+    }
+
+    fn len_now(&self) -> Option<u64> {
+        Some(part_len(self.inner.len_now()?, self.base, u64::MAX))
+    }
+}
+
 impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io> {
     #[inline]
     fn send_io(&self, pos: P, view: View<D>) {
@@ -109,39 +146,9 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
         self.inner.expose(self.place(pos)?, len)
     }
-
-    fn locate(&self, pos: P) -> Place {
-        let beyond = || Place::of(self, pos.to_u64());
-        self.place(pos)
-            .map_or_else(beyond, |pos| self.inner.locate(pos))
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        identity_over(
-            format_args!("the part from byte {}", self.base),
-            self.inner.identity(),
-        )
-    }
-
-    /// Returns the end of the object, counted from the base.
-    fn appends_at(&self) -> Option<P> {
-        end_within(self.inner.appends_at()?, self.base)
-    }
-
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
-        blocks::explain(cause, CUT, || self.suits(self.inner.alignment()))
-            .or_else(|| self.inner.explain(cause))
-    }
-
-    forward!(PacketIo<D, P> for Io, inner: pool, alignment);
 }
 
 forward_backend!([Io] Offset<Io>, Io, |layer| &layer.inner);
-
-/// Returns the end of an object, counted from `base`; `None` where it lies before that.
-fn end_within<P: Address>(end: P, base: u64) -> Option<P> {
-    P::from_u64(end.to_u64().checked_sub(base)?)
-}
 
 impl<Io: HasLen> HasLen for Offset<Io> {
     type Len = PartLen<Io::Len>;
@@ -149,11 +156,6 @@ impl<Io: HasLen> HasLen for Offset<Io> {
     /// Returns the length of the object from the base on; 0 where it ends before.
     fn io_len(&self) -> Self::Len {
         PartLen::new(self.inner.io_len(), self.base, u64::MAX)
-    }
-
-    fn len_now(&self) -> Option<u64> {
-        let below = self.inner.len_now()?;
-        Some(part_len(below, self.base, u64::MAX))
     }
 }
 
@@ -201,13 +203,13 @@ impl<Io> Window<Io> {
     ///
     /// # Errors
     /// `InvalidInput` where the window does not begin and end where blocks of the object do
-    /// ([`alignment`](PacketIo::alignment)). The object itself may end within its last block.
-    pub fn aligned<P: Position>(inner: Io, base: u64, len: u64) -> mfio::error::Result<Self>
+    /// ([`alignment`](IoObject::alignment)). The object itself may end within its last block.
+    pub fn aligned(inner: Io, base: u64, len: u64) -> mfio::error::Result<Self>
     where
-        Io: PacketIo<Read, P>,
+        Io: IoObject,
     {
         let layer = Self { inner, base, len };
-        let alignment = layer.inner.alignment();
+        let alignment = layer.inner.alignment(Operation::Read);
         blocks::check(layer.suits(alignment), "showing a part", CUT)?;
         Ok(layer)
     }
@@ -251,6 +253,42 @@ impl<Io> Window<Io> {
     }
 }
 
+impl<Io: IoObject> IoObject for Window<Io> {
+    #[inline]
+    fn below(&self) -> Option<&dyn IoObject> {
+        Some(&self.inner)
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        let Self { base, len, .. } = self;
+        identity_over(
+            format_args!("a window of {len} bytes at byte {base}"),
+            self.inner.identity(),
+        )
+    }
+
+    fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
+        let aligned = || self.suits(self.inner.alignment(operation));
+        blocks::explain(cause, CUT, aligned).or_else(|| self.inner.explain(operation, cause))
+    }
+
+    fn locate(&self, offset: u64) -> Place {
+        match self.base.checked_add(offset) {
+            Some(place) => self.inner.locate(place),
+            None => Place::of(self, offset),
+        }
+    }
+
+    /// Returns the end of the object, counted from the base.
+    fn appends_at(&self) -> Option<u64> {
+        self.inner.appends_at()?.checked_sub(self.base)
+    }
+
+    fn len_now(&self) -> Option<u64> {
+        Some(part_len(self.inner.len_now()?, self.base, self.len))
+    }
+}
+
 impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io> {
     #[inline]
     fn send_io(&self, pos: P, view: View<D>) {
@@ -265,32 +303,6 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io>
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
         route::expose_first::<D, P, P, Io>(pos, len, |at, wanted| self.route(at, wanted))
     }
-
-    fn locate(&self, pos: P) -> Place {
-        let place = self.base.checked_add(pos.to_u64()).and_then(P::from_u64);
-        let beyond = || Place::of(self, pos.to_u64());
-        place.map_or_else(beyond, |pos| self.inner.locate(pos))
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        let Self { base, len, .. } = self;
-        identity_over(
-            format_args!("a window of {len} bytes at byte {base}"),
-            self.inner.identity(),
-        )
-    }
-
-    /// Returns the end of the object, counted from the base.
-    fn appends_at(&self) -> Option<P> {
-        end_within(self.inner.appends_at()?, self.base)
-    }
-
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
-        blocks::explain(cause, CUT, || self.suits(self.inner.alignment()))
-            .or_else(|| self.inner.explain(cause))
-    }
-
-    forward!(PacketIo<D, P> for Io, inner: pool, alignment);
 }
 
 forward_backend!([Io] Window<Io>, Io, |layer| &layer.inner);
@@ -302,10 +314,5 @@ impl<Io: HasLen> HasLen for Window<Io> {
     /// within the window.
     fn io_len(&self) -> Self::Len {
         PartLen::new(self.inner.io_len(), self.base, self.len)
-    }
-
-    fn len_now(&self) -> Option<u64> {
-        let below = self.inner.len_now()?;
-        Some(part_len(below, self.base, self.len))
     }
 }

@@ -5,7 +5,7 @@
 mod objects;
 
 use mfio::error::ErrorKind;
-use mfio::io::{Alignment, PacketIo, Read, Write};
+use mfio::io::{Alignment, IoObject, Operation, PacketIo, Read, Write};
 use mfio::packet::{AlignedBuf, Ended, FailedRange, Outcome, Packet, View};
 use mfio::traits::IoRead;
 use mfio_layers::clock::ManualClock;
@@ -50,16 +50,18 @@ impl Blocks {
     }
 }
 
+impl IoObject for Blocks {
+    fn alignment(&self, _: Operation) -> Alignment {
+        Alignment::new(self.memory, BLOCK)
+    }
+}
+
 impl PacketIo<Read> for Blocks {
     fn send_io(&self, pos: u64, mut view: View<Read>) {
         match self.suits(pos, view.bytes_mut()) {
             true => self.bytes.send_io(pos, view),
             false => view.fail(ErrorKind::InvalidInput),
         }
-    }
-
-    fn alignment(&self) -> Alignment {
-        Alignment::new(self.memory, BLOCK)
     }
 }
 
@@ -69,10 +71,6 @@ impl PacketIo<Write> for Blocks {
             true => self.bytes.send_io(pos, view),
             false => view.fail(ErrorKind::InvalidInput),
         }
-    }
-
-    fn alignment(&self) -> Alignment {
-        Alignment::new(self.memory, BLOCK)
     }
 }
 
@@ -224,6 +222,12 @@ fn a_mirror_reads_missing_bytes_of_a_replica_in_whole_blocks() {
 /// Whole blocks, some bytes of which are busy for ever.
 struct Busy(Blocks);
 
+impl IoObject for Busy {
+    fn alignment(&self, _: Operation) -> Alignment {
+        self.0.alignment(Operation::Read)
+    }
+}
+
 impl PacketIo<Read> for Busy {
     fn send_io(&self, pos: u64, mut view: View<Read>) {
         if !self.0.suits(pos, view.bytes_mut()) {
@@ -234,10 +238,6 @@ impl PacketIo<Read> for Busy {
         before.done();
         busy.fail(ErrorKind::Busy);
         behind.done();
-    }
-
-    fn alignment(&self) -> Alignment {
-        PacketIo::<Read>::alignment(&self.0)
     }
 }
 

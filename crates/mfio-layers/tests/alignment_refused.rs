@@ -10,7 +10,7 @@ mod native;
 mod objects;
 
 use mfio::error::{Error, ErrorKind};
-use mfio::io::{Alignment, PacketIo, Read, Write};
+use mfio::io::{Alignment, IoObject, Operation, PacketIo, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::View;
 use mfio::traits::{Chunks, IoRead, IoWrite};
@@ -32,16 +32,18 @@ impl Blocks {
     }
 }
 
+impl IoObject for Blocks {
+    fn alignment(&self, _: Operation) -> Alignment {
+        Alignment::new(1, self.1)
+    }
+}
+
 impl PacketIo<Read> for Blocks {
     fn send_io(&self, pos: u64, view: View<Read>) {
         match self.suits(pos, view.len()) {
             true => self.0.send_io(pos, view),
             false => view.fail(ErrorKind::InvalidInput),
         }
-    }
-
-    fn alignment(&self) -> Alignment {
-        Alignment::new(1, self.1)
     }
 }
 
@@ -51,10 +53,6 @@ impl PacketIo<Write> for Blocks {
             true => self.0.send_io(pos, view),
             false => view.fail(ErrorKind::InvalidInput),
         }
-    }
-
-    fn alignment(&self) -> Alignment {
-        Alignment::new(1, self.1)
     }
 }
 
@@ -136,7 +134,7 @@ fn a_part_that_cannot_be_aligned_says_why_its_requests_fail() {
 /// Requests of whole blocks work wherever there are bytes; only those behind the end fail, as the
 /// end of data.
 fn keeps(io: &(impl PacketIo<Read> + PacketIo<Write>), len: usize) {
-    let block = PacketIo::<Read>::alignment(io).block();
+    let block = io.alignment(Operation::Read).block();
     assert_eq!(block, 64);
     for first in 0..6 {
         for last in first + 1..7 {
@@ -211,7 +209,7 @@ fn layers_over_files_past_the_page_cache() {
             continue;
         };
         let top = rt.block_on(rt.open(&top, &direct)).unwrap();
-        let block = PacketIo::<Read>::alignment(&base).block();
+        let block = base.alignment(Operation::Read).block();
         refused(
             Overlay::<_, _>::new(base.clone(), top.clone(), LEN as u64, 4 * block),
             "round",

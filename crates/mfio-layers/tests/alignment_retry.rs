@@ -8,7 +8,7 @@
 mod objects;
 
 use mfio::error::ErrorKind;
-use mfio::io::{Alignment, Direction, PacketIo};
+use mfio::io::{Alignment, Direction, IoObject, Operation, PacketIo};
 use mfio::packet::View;
 use mfio_layers::{Mirror, Retry, RetryPolicy};
 use objects::{Bytes, failures, read, write};
@@ -49,16 +49,18 @@ impl Flaky {
     }
 }
 
+impl IoObject for Flaky {
+    fn alignment(&self, _: Operation) -> Alignment {
+        Alignment::new(1, BLOCK)
+    }
+}
+
 impl<D: Direction> PacketIo<D> for Flaky
 where
     Bytes: PacketIo<D>,
 {
     fn send_io(&self, pos: u64, view: View<D>) {
         self.send(pos, view);
-    }
-
-    fn alignment(&self) -> Alignment {
-        Alignment::new(1, BLOCK)
     }
 }
 

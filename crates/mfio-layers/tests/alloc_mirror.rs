@@ -5,7 +5,7 @@
 mod counting;
 
 use counting::{COUNT, Sink};
-use mfio::io::{PacketIo, Write};
+use mfio::io::{IoObject, PacketIo, Write};
 use mfio::packet::{InFlight, Packet, View};
 use mfio_layers::Mirror;
 use std::sync::{Arc, Mutex};
@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex};
 /// Keeps the first write that it is sent, until it is told to end it.
 #[derive(Clone, Default)]
 struct Keeper(Arc<Mutex<Vec<View<Write>>>>);
+
+impl IoObject for Keeper {}
 
 impl PacketIo<Write> for Keeper {
     fn send_io(&self, pos: u64, view: View<Write>) {

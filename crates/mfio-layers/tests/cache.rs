@@ -178,6 +178,8 @@ fn the_block_that_was_not_used_for_longest_goes_first() {
 #[test]
 fn the_last_addresses_are_read_like_others() {
     struct Endless;
+    impl mfio::io::IoObject for Endless {}
+
     impl mfio::io::PacketIo<mfio::io::Read> for Endless {
         fn send_io(&self, pos: u64, mut view: mfio::packet::View<mfio::io::Read>) {
             let len = view.len() as u64;

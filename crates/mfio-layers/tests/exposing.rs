@@ -1,6 +1,6 @@
 //! Layers forward the exposed memory of an object, and the alignment that it asks for.
 
-use mfio::io::{Alignment, PacketIo, Read, Write};
+use mfio::io::{Alignment, IoObject, Operation, PacketIo, Read, Write};
 use mfio::memory::{Frozen, Memory};
 use mfio::packet::View;
 use mfio_layers::{
@@ -59,13 +59,18 @@ fn memory_is_exposed_where_it_is_as_far_as_it_is_in_one_piece() {
 #[derive(Clone, Copy)]
 struct Strict(usize);
 
+impl IoObject for Strict {
+    fn alignment(&self, operation: Operation) -> Alignment {
+        match operation {
+            Operation::Read => Alignment::new(self.0, 2 * self.0),
+            _ => Alignment::new(2 * self.0, self.0),
+        }
+    }
+}
+
 impl PacketIo<Read> for Strict {
     fn send_io(&self, _: u64, view: View<Read>) {
         view.done();
-    }
-
-    fn alignment(&self) -> Alignment {
-        Alignment::new(self.0, 2 * self.0)
     }
 }
 
@@ -73,17 +78,10 @@ impl PacketIo<Write> for Strict {
     fn send_io(&self, _: u64, view: View<Write>) {
         view.done();
     }
-
-    fn alignment(&self) -> Alignment {
-        Alignment::new(2 * self.0, self.0)
-    }
 }
 
-fn asked(io: &(impl PacketIo<Read> + PacketIo<Write>)) -> [Alignment; 2] {
-    [
-        PacketIo::<Read>::alignment(io),
-        PacketIo::<Write>::alignment(io),
-    ]
+fn asked(io: &impl IoObject) -> [Alignment; 2] {
+    [Operation::Read, Operation::Write].map(|operation| io.alignment(operation))
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod objects;
 
 use later::{Later, Step, Witness, play, small_noise, steps};
 use mfio::error::ErrorKind;
-use mfio::io::{Alignment, NoPos, PacketIo, Read, Write};
+use mfio::io::{Alignment, IoObject, NoPos, Operation, PacketIo, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::{Packet, View};
 use mfio::traits::BlockingIo;
@@ -139,6 +139,12 @@ fn blocking_writes_keep_the_order_too() {
 #[derive(Clone, Default)]
 struct Tape(Arc<Mutex<Vec<u8>>>);
 
+impl IoObject for Tape {
+    fn alignment(&self, _: Operation) -> Alignment {
+        Alignment::NONE.in_order()
+    }
+}
+
 impl PacketIo<Write, NoPos> for Tape {
     fn send_io(&self, _: NoPos, view: View<Write>) {
         self.0.lock().unwrap().extend_from_slice(view.bytes());
@@ -149,10 +155,6 @@ impl PacketIo<Write, NoPos> for Tape {
 impl PacketIo<Write> for Tape {
     fn send_io(&self, _: u64, view: View<Write>) {
         PacketIo::<Write, NoPos>::send_io(self, NoPos, view);
-    }
-
-    fn alignment(&self) -> Alignment {
-        Alignment::NONE.in_order()
     }
 }
 
@@ -233,6 +235,8 @@ fn a_write_abandoned_while_it_waits_is_carried_out() {
 
 /// Lets other threads go first.
 struct Polite(Bytes);
+
+impl IoObject for Polite {}
 
 impl PacketIo<Write> for Polite {
     fn send_io(&self, pos: u64, view: View<Write>) {

@@ -5,7 +5,7 @@ mod common;
 use common::{Byte, Model, cases, memory, noise, ops, run, run_blocking};
 use mfio::backend::IoBackendExt;
 use mfio::error::ErrorKind;
-use mfio::io::{PacketIo, Read, Write};
+use mfio::io::{IoObject, PacketIo, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::View;
 use mfio::traits::{BlockingIo, IoRead};
@@ -152,6 +152,8 @@ fn narrow_addresses_end_where_their_type_ends() {
 
 /// Memory with narrow addresses.
 struct Narrow(Memory);
+
+impl IoObject for Narrow {}
 
 impl PacketIo<Read, u32> for Narrow {
     fn send_io(&self, pos: u32, view: View<Read>) {

@@ -8,7 +8,7 @@ mod later;
 
 use later::{Later, bytes_of, failures_of, read, write};
 use mfio::error::ErrorKind;
-use mfio::io::{PacketIo, Read, Write};
+use mfio::io::{IoObject, PacketIo, Read, Write};
 use mfio::packet::View;
 use mfio_layers::Overlay;
 use std::sync::Arc;
@@ -186,6 +186,8 @@ impl Inline {
         self.depth.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+impl IoObject for Inline {}
 
 impl PacketIo<Read> for Inline {
     fn send_io(&self, _: u64, view: View<Read>) {

@@ -6,7 +6,7 @@ use common::{memory, noise};
 use mfio::backend::{IoBackend, IoBackendExt};
 use mfio::cursor::{self, BlockingCursor, Cursor};
 use mfio::error::{Error, ErrorKind};
-use mfio::io::{PacketIo, Read};
+use mfio::io::{IoObject, PacketIo, Read};
 use mfio::memory::Memory;
 use mfio::traits::{HasLen, IoRead};
 use mfio_layers::clock::ManualClock;
@@ -161,6 +161,8 @@ struct Slow {
 }
 
 /// Nobody reads it.
+impl IoObject for Slow {}
+
 impl PacketIo<Read> for Slow {
     fn send_io(&self, _: u64, view: mfio::packet::View<Read>) {
         drop(view);

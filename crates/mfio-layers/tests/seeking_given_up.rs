@@ -3,7 +3,7 @@
 
 use mfio::cursor::{Cursor, SeekFrom};
 use mfio::error::Error;
-use mfio::io::{PacketIo, Read};
+use mfio::io::{IoObject, PacketIo, Read};
 use mfio::packet::View;
 use mfio::traits::HasLen;
 use mfio_layers::{Cache, Mirror, Offset, Stripe, Trace, Window};
@@ -25,6 +25,12 @@ impl Growing {
     }
 }
 
+impl IoObject for Growing {
+    fn len_now(&self) -> Option<u64> {
+        Some(self.len())
+    }
+}
+
 impl PacketIo<Read> for Growing {
     fn send_io(&self, _: u64, view: View<Read>) {
         drop(view);
@@ -36,10 +42,6 @@ impl HasLen for Growing {
 
     fn io_len(&self) -> Asked {
         Asked(self.len(), true)
-    }
-
-    fn len_now(&self) -> Option<u64> {
-        Some(self.len())
     }
 }
 

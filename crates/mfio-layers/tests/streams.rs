@@ -7,7 +7,7 @@ mod runtimes;
 
 use mfio::backend::{IoBackend, IoBackendExt};
 use mfio::error::ErrorKind;
-use mfio::io::{NoPos, PacketIo, Read, Write};
+use mfio::io::{IoObject, NoPos, PacketIo, Read, Write};
 use mfio::memory::pipe;
 use mfio::packet::{Packet, View};
 use mfio::traits::{IoWrite, StreamRead, StreamWrite};
@@ -27,6 +27,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Writes can be read back, in their order.
 #[derive(Default)]
 struct Pipe(Mutex<Vec<u8>>);
+
+impl IoObject for Pipe {}
 
 impl PacketIo<Read, NoPos> for Pipe {
     fn send_io(&self, _: NoPos, mut view: View<Read>) {
@@ -229,6 +231,8 @@ impl Trickle {
         below
     }
 }
+
+impl IoObject for Trickle {}
 
 impl PacketIo<Read, NoPos> for Trickle {
     fn send_io(&self, _: NoPos, mut view: View<Read>) {

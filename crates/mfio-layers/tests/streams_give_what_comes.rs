@@ -6,7 +6,7 @@ mod runtimes;
 
 use mfio::backend::{IoBackend, IoBackendExt};
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Alignment, NoPos, PacketIo, Position, Read, Write};
+use mfio::io::{Alignment, IoObject, NoPos, Operation, PacketIo, Position, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::View;
 use mfio::traits::{BlockingIo, IoRead, StreamRead};
@@ -62,15 +62,20 @@ impl Trickle {
     }
 }
 
+impl IoObject for Trickle {
+    fn alignment(&self, operation: Operation) -> Alignment {
+        match operation {
+            Operation::Read => Alignment::NONE.in_order(),
+            _ => Alignment::NONE,
+        }
+    }
+}
+
 macro_rules! trickles {
     ($($position:ty),*) => {$(
         impl PacketIo<Read, $position> for Trickle {
             fn send_io(&self, _: $position, view: View<Read>) {
                 self.read(view);
-            }
-
-            fn alignment(&self) -> Alignment {
-                Alignment::NONE.in_order()
             }
 
             fn transfer_blocking(
@@ -181,24 +186,14 @@ fn layers_with_addresses_return_available_bytes() {
         let io = || below.clone();
         gives(
             &below,
-            Cache::new::<u64>(io(), 1 << 12, 64).unwrap(),
+            Cache::new(io(), 1 << 12, 64).unwrap(),
             62u64,
             "Cache",
         );
         gives(&below, Offset::new(io(), 5), 7u64, "Offset");
         gives(&below, Window::new(io(), 5, 100), 7u64, "Window");
-        gives(
-            &below,
-            Stripe::new::<u64>([io()], 2).unwrap(),
-            7u64,
-            "Stripe",
-        );
-        gives(
-            &below,
-            Concat::new::<u64>([(io(), 100)]).unwrap(),
-            7u64,
-            "Concat",
-        );
+        gives(&below, Stripe::new([io()], 2).unwrap(), 7u64, "Stripe");
+        gives(&below, Concat::new([(io(), 100)]).unwrap(), 7u64, "Concat");
         let mut remap = Remap::<_, u64, u64>::new(io());
         remap.map(0.., 0).unwrap();
         gives(&below, remap, 7u64, "Remap");
@@ -209,8 +204,8 @@ fn layers_with_addresses_return_available_bytes() {
 #[test]
 fn a_read_of_several_streams_does_not_wait_for_the_second() {
     let [first, second] = [(); 2].map(|()| Trickle::of(b"", false));
-    let concat = Concat::new::<u64>([(first.clone(), 4), (second.clone(), 4)]).unwrap();
-    let stripe = Stripe::new::<u64>([first.clone(), second.clone()], 4).unwrap();
+    let concat = Concat::new([(first.clone(), 4), (second.clone(), 4)]).unwrap();
+    let stripe = Stripe::new([first.clone(), second.clone()], 4).unwrap();
     let layers: [&dyn PacketIo<Read>; 2] = [&concat, &stripe];
     for io in layers {
         first.there.lock().unwrap().extend_from_slice(b"abc");

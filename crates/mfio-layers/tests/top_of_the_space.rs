@@ -4,7 +4,7 @@
 use mfio::backend::{IoBackend, IoBackendExt};
 use mfio::cursor::BlockingCursor;
 use mfio::error::ErrorKind;
-use mfio::io::{Address, PacketIo, Position, Read, Write};
+use mfio::io::{Address, IoObject, PacketIo, Position, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::{Batch, Packet, View};
 use mfio::traits::{BlockingIo, HasLen, IoRead, IoWrite};
@@ -89,6 +89,8 @@ impl Full {
         good
     }
 }
+
+impl IoObject for Full {}
 
 impl<P: Address> PacketIo<Read, P> for Full {
     fn send_io(&self, pos: P, mut view: View<Read>) {
@@ -236,18 +238,10 @@ fn all_layers_end<P: Address>() {
             ..Full::default()
         };
         let io = || below.clone();
-        ends::<P, _>(
-            &below,
-            Cache::new::<P>(io(), 1 << 16, 1 << 10).unwrap(),
-            "Cache",
-        );
-        ends::<P, _>(
-            &below,
-            Cache::new::<P>(io(), 64, 4).unwrap(),
-            "Cache of words",
-        );
+        ends::<P, _>(&below, Cache::new(io(), 1 << 16, 1 << 10).unwrap(), "Cache");
+        ends::<P, _>(&below, Cache::new(io(), 64, 4).unwrap(), "Cache of words");
         ends::<P, _>(&below, Offset::new(io(), 0), "Offset");
-        ends::<P, _>(&below, Stripe::new::<P>([io()], 4).unwrap(), "Stripe");
+        ends::<P, _>(&below, Stripe::new([io()], 4).unwrap(), "Stripe");
         ends::<P, _>(&below, Trace::new(io()), "Trace");
         ends::<P, _>(&below, Fault::<_, P>::new(io(), []), "Fault");
         ends::<P, _>(&below, Mirror::<_, P>::new([io(), io()]).unwrap(), "Mirror");
@@ -293,7 +287,7 @@ fn lengths_end<P: Address>() {
         let io = || below.clone();
         let all = u64::MAX;
         ends::<P, _>(&below, Window::new(io(), 0, all), "Window");
-        ends::<P, _>(&below, Concat::new::<P>([(io(), all)]).unwrap(), "Concat");
+        ends::<P, _>(&below, Concat::new([(io(), all)]).unwrap(), "Concat");
         // What was written would be in the top, so what is there counts from the beginning.
         let present = Some(0..all);
         let overlay = Overlay::<_, _, P>::with_present(io(), io(), all, 1, present).unwrap();
@@ -313,7 +307,7 @@ fn lengths_beyond_the_last_address_do_not_wrap_around() {
 
 #[test]
 fn a_cache_reads_no_further_than_the_last_address() {
-    let io = Cache::new::<u64>(Full::default(), 1 << 12, 16).unwrap();
+    let io = Cache::new(Full::default(), 1 << 12, 16).unwrap();
     let mut warm = [0; 32];
     for at in [0, u64::MAX - 31] {
         io.send_io(at, Packet::new(vec![0; 32]).start::<Read>().1);
@@ -334,6 +328,8 @@ fn a_cache_reads_no_further_than_the_last_address() {
 #[derive(Default)]
 struct Held(Mutex<Vec<(u64, View<Read>)>>);
 
+impl IoObject for Held {}
+
 impl<P: Address> PacketIo<Read, P> for Held {
     fn send_io(&self, pos: P, view: View<Read>) {
         self.0.lock().unwrap().push((pos.to_u64(), view));
@@ -343,7 +339,7 @@ impl<P: Address> PacketIo<Read, P> for Held {
 #[test]
 fn a_block_that_is_cut_by_short_addresses_is_whole_for_long_ones() {
     let below = Arc::new(Held::default());
-    let io = Cache::new::<u64>(below.clone(), 1 << 12, 1 << 10).unwrap();
+    let io = Cache::new(below.clone(), 1 << 12, 1 << 10).unwrap();
     let (short, view) = Packet::new(vec![0; ASKED]).start::<Read>();
     io.send_io(top::<Byte>(LEFT as u64 - 1), view);
     // It finds that block on its way, as far as the addresses of the other go.
@@ -362,7 +358,7 @@ fn a_block_that_is_cut_by_short_addresses_is_whole_for_long_ones() {
 
 #[test]
 fn a_cursor_over_a_cache_ends_at_the_last_address() {
-    let cache = Cache::new::<u64>(Full::default(), 1 << 12, 16).unwrap();
+    let cache = Cache::new(Full::default(), 1 << 12, 16).unwrap();
     let io = AttachBackend::new(cache, Arc::new(Memory::new([])));
     let mut front = [0; 8];
     io.blocking().read_exact_at(&mut front, 0u64).unwrap();

@@ -127,6 +127,8 @@ fn blocking_calls_count() {
 /// Memory without its short cut.
 struct Plain(Memory);
 
+impl mfio::io::IoObject for Plain {}
+
 impl mfio::io::PacketIo<mfio::io::Read> for Plain {
     fn send_io(&self, pos: u64, view: mfio::packet::View<mfio::io::Read>) {
         self.0.send_io(pos, view);

@@ -1,25 +1,28 @@
-//! The I/O primitive [`PacketIo`], with its directions, positions, identities and exposed memory.
+//! [`IoObject`] and the I/O primitive [`PacketIo`], with directions, positions, identities and
+//! exposed memory.
 
 mod alignment;
 mod direction;
 mod exposed;
 mod identity;
+mod object;
 mod place;
 mod position;
 
 use crate::error::Cause;
-use crate::packet::{PacketPool, View};
+use crate::packet::View;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 pub use alignment::Alignment;
-pub use direction::{Direction, Read, Write};
+pub use direction::{Direction, Operation, Read, Write};
 pub use exposed::Exposed;
 pub use identity::Identity;
+pub use object::IoObject;
 pub use place::Place;
 pub use position::{Address, NoPos, Position};
 
-/// An object that moves bytes: the primitive of all reading and writing.
+/// An [`IoObject`] that moves bytes: the primitive of all reading and writing.
 ///
 /// Users call the methods of [`IoRead`](crate::traits::IoRead) and
 /// [`IoWrite`](crate::traits::IoWrite), which every `PacketIo` has. Implementors receive views and
@@ -27,11 +30,13 @@ pub use position::{Address, NoPos, Position};
 ///
 /// ```
 /// use mfio::error::ErrorKind;
-/// use mfio::io::{PacketIo, Read};
+/// use mfio::io::{IoObject, PacketIo, Read};
 /// use mfio::packet::{Packet, View};
 ///
 /// /// An endless run of one byte, except that the address space ends somewhere.
 /// struct Repeat(u8);
+///
+/// impl IoObject for Repeat {}
 ///
 /// impl PacketIo<Read> for Repeat {
 ///     fn send_io(&self, pos: u64, mut view: View<Read>) {
@@ -57,7 +62,7 @@ pub use position::{Address, NoPos, Position};
     note = "streams have none (`NoPos`): `ByteStream` has the usual I/O traits, and \
             `File::into_stream` a stream of a file that is one"
 )]
-pub trait PacketIo<D: Direction, P: Position = u64> {
+pub trait PacketIo<D: Direction, P: Position = u64>: IoObject {
     /// Accepts a request to move the bytes of `view` from, or to, `pos` and the following
     /// positions.
     ///
@@ -72,25 +77,6 @@ pub trait PacketIo<D: Direction, P: Position = u64> {
     /// view that a layer splits, queues or retries has been polled meanwhile.
     fn send_io(&self, pos: P, view: View<D>);
 
-    /// Returns the pool that the borrowed and the typed calls take their packets from; with `None`
-    /// they allocate.
-    fn pool(&self) -> Option<&PacketPool> {
-        None
-    }
-
-    /// Returns the name of this object for error messages.
-    fn identity(&self) -> Identity<'_> {
-        Identity::default()
-    }
-
-    /// Returns advice on a failure with this cause, if there is any, such as the limit that was
-    /// reached and how to raise it. A sentence for [`Error::help`](crate::error::Error::help),
-    /// called when an error is built.
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
-        let _ = cause;
-        None
-    }
-
     /// Returns the object's own memory with the bytes from `pos` on, if they are in immutable
     /// memory: the caller reads it in place, or writes from it, without a copy. Called with the
     /// direction [`Read`].
@@ -100,30 +86,6 @@ pub trait PacketIo<D: Direction, P: Position = u64> {
     /// file, and if `len` is 0.
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
         let _ = (pos, len);
-        None
-    }
-
-    /// Returns the alignment that requests must have. The calls that choose positions and memory
-    /// themselves (`read_with_at`, `forward`, `read_ranges`) keep it; in all others it is up to the
-    /// caller.
-    fn alignment(&self) -> Alignment {
-        Alignment::NONE
-    }
-
-    /// Returns the storage location of the byte at `pos`, which tells
-    /// [`forward`](crate::traits::forward) whether it copies within one object. By default this
-    /// object is the storage, identified by its address; a layer that only moves positions asks the
-    /// object below, and an object with several handles names the storage that they share. Does not
-    /// block, and does no I/O.
-    fn locate(&self, pos: P) -> Place {
-        Place::of(self, pos.offset().unwrap_or_default())
-    }
-
-    /// Returns the position of the next write if the object appends every write, whatever its
-    /// position (a file opened for appending): its length as known without waiting. A
-    /// [`Cursor`](crate::cursor::Cursor) sends writes there, and moves there. Both directions
-    /// give the same answer. `None` if writes go to their positions.
-    fn appends_at(&self) -> Option<P> {
         None
     }
 
@@ -147,34 +109,8 @@ macro_rules! forward {
                 (**self).send_io(pos, view)
             }
 
-            #[inline]
-            fn pool(&self) -> Option<&PacketPool> {
-                (**self).pool()
-            }
-
-            fn identity(&self) -> Identity<'_> {
-                (**self).identity()
-            }
-
-            fn explain(&self, cause: Cause) -> Option<&'static str> {
-                (**self).explain(cause)
-            }
-
             fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
                 (**self).expose(pos, len)
-            }
-
-            fn alignment(&self) -> Alignment {
-                (**self).alignment()
-            }
-
-            fn locate(&self, pos: P) -> Place {
-                (**self).locate(pos)
-            }
-
-            #[inline]
-            fn appends_at(&self) -> Option<P> {
-                (**self).appends_at()
             }
 
             #[inline]
@@ -200,6 +136,7 @@ mod tests {
             io.identity()
         }
         struct Nothing;
+        impl IoObject for Nothing {}
         impl PacketIo<Read> for Nothing {
             fn send_io(&self, _: u64, view: View<Read>) {
                 drop(view);

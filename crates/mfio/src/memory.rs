@@ -17,7 +17,7 @@ mod queue;
 
 use crate::backend::{DynBackend, IoBackend, SharedBackend};
 use crate::error::{Cause, ErrorKind, Result};
-use crate::io::{Identity, PacketIo, Read, Write};
+use crate::io::{Identity, IoObject, PacketIo, Read, Write};
 use crate::lock::Lock;
 use crate::packet::{PacketPool, PoolLimits, View};
 use crate::traits::HasLen;
@@ -126,19 +126,24 @@ impl Memory {
     }
 }
 
-impl PacketIo<Read> for Memory {
-    #[inline]
-    fn send_io(&self, pos: u64, view: View<Read>) {
-        self.send(MemoryRequest::read(pos, view));
-    }
-
+impl IoObject for Memory {
     #[inline]
     fn pool(&self) -> Option<&PacketPool> {
         Some(&self.pool)
     }
 
     fn identity(&self) -> Identity<'_> {
-        IDENTITY
+        Identity {
+            object: None,
+            driver: Some("memory"),
+        }
+    }
+}
+
+impl PacketIo<Read> for Memory {
+    #[inline]
+    fn send_io(&self, pos: u64, view: View<Read>) {
+        self.send(MemoryRequest::read(pos, view));
     }
 
     fn transfer_blocking(&self, pos: u64, into: &mut [u8]) -> Option<Result<usize, Cause>> {
@@ -154,15 +159,6 @@ impl PacketIo<Write> for Memory {
     #[inline]
     fn send_io(&self, pos: u64, view: View<Write>) {
         self.send(MemoryRequest::write(pos, view));
-    }
-
-    #[inline]
-    fn pool(&self) -> Option<&PacketPool> {
-        Some(&self.pool)
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        IDENTITY
     }
 
     fn transfer_blocking(&self, pos: u64, from: &[u8]) -> Option<Result<usize, Cause>> {
@@ -184,11 +180,6 @@ impl HasLen for Memory {
         ready(Ok(self.len() as u64))
     }
 }
-
-const IDENTITY: Identity<'static> = Identity {
-    object: None,
-    driver: Some("memory"),
-};
 
 impl IoBackend for Memory {
     type Backend = DynBackend;

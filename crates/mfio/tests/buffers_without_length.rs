@@ -147,6 +147,8 @@ fn capacity_alone_in_a_batch_fails_that_buffer_and_the_batch() {
 #[test]
 fn capacity_alone_beside_a_failed_buffer_fails_too() {
     struct Refuses;
+    impl mfio::io::IoObject for Refuses {}
+
     impl mfio::io::PacketIo<mfio::io::Read> for Refuses {
         fn send_io(&self, _: u64, view: mfio::packet::View<mfio::io::Read>) {
             match view.is_empty() {

@@ -5,7 +5,7 @@ use mfio::control::{
     Answer, Capabilities, ControlIo, ControlKind, ControlOp, Extent, ExtentKind, Unmap, answer_with,
 };
 use mfio::error::{ErrorKind, Result};
-use mfio::io::Read;
+use mfio::io::{IoObject, Read};
 use mfio::memory::{Frozen, Memory};
 use mfio::packet::View;
 use mfio::prelude::*;
@@ -139,6 +139,8 @@ fn an_error_names_the_operation_the_range_and_the_object() {
 /// Supports nothing.
 struct Bare;
 
+impl IoObject for Bare {}
+
 impl ControlIo for Bare {}
 
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -166,6 +168,8 @@ fn nothing_is_supported_by_default_and_an_empty_range_succeeds() {
 /// Holds operations until they are released.
 #[derive(Default)]
 struct Holds(Mutex<Vec<(ControlOp, View<Read>)>>);
+
+impl IoObject for Holds {}
 
 impl ControlIo for Holds {
     fn send_control(&self, op: ControlOp, view: View<Read>) {
@@ -219,6 +223,8 @@ fn operations_of_a_batch_are_in_flight_together_and_fail_each_for_itself() {
 /// Alternates data and holes, a byte each, so that an answer needs many packets.
 struct Striped(u64);
 
+impl IoObject for Striped {}
+
 impl ControlIo for Striped {
     fn send_control(&self, op: ControlOp, view: View<Read>) {
         answer_with(view, |answer| match op {
@@ -257,6 +263,8 @@ fn a_list_of_extents_goes_on_until_the_end_of_the_range_or_of_the_object() {
 #[test]
 fn neighbours_of_one_kind_are_one_extent() {
     struct Runs;
+    impl IoObject for Runs {}
+
     impl ControlIo for Runs {
         fn send_control(&self, op: ControlOp, view: View<Read>) {
             let span = op.span().unwrap();

@@ -7,7 +7,7 @@ mod faulty;
 use faulty::{Ends, Faulty};
 use mfio::backend::IoBackendExt;
 use mfio::error::ErrorKind;
-use mfio::io::{Alignment, PacketIo, Read, Write};
+use mfio::io::{Alignment, IoObject, Operation, PacketIo, Read, Write};
 use mfio::memory::Memory;
 use mfio::traits::{Chunks, IoRead, Partial, forward};
 use proptest::prelude::*;
@@ -147,14 +147,19 @@ fn a_copy_that_would_follow_its_own_end_is_refused() {
 /// Bytes that are appended, wherever a request says.
 struct Appends(Faulty);
 
+impl IoObject for Appends {
+    fn alignment(&self, operation: Operation) -> Alignment {
+        match operation {
+            Operation::Write => Alignment::NONE.in_order(),
+            _ => Alignment::NONE,
+        }
+    }
+}
+
 impl PacketIo<Write> for Appends {
     fn send_io(&self, _: u64, view: mfio::packet::View<Write>) {
         self.0.bytes.lock().unwrap().extend_from_slice(view.bytes());
         view.done();
-    }
-
-    fn alignment(&self) -> Alignment {
-        Alignment::NONE.in_order()
     }
 }
 

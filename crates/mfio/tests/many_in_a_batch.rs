@@ -2,7 +2,7 @@
 
 use mfio::backend::IoBackendExt;
 use mfio::error::ErrorKind;
-use mfio::io::{PacketIo, Read, Write};
+use mfio::io::{IoObject, PacketIo, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::{Batch, View};
 use mfio::traits::{IoRead, IoWrite};
@@ -41,6 +41,8 @@ struct Queues {
     waiting: VecDeque<View<Read>>,
     most: usize,
 }
+
+impl IoObject for Few {}
 
 impl PacketIo<Read> for Few {
     fn send_io(&self, _: u64, view: View<Read>) {
@@ -123,6 +125,8 @@ fn a_limit_keeps_a_batch_within_the_room_of_an_object_that_refuses() {
 #[test]
 fn asking_for_each_outcome_of_a_batch_that_failed_takes_no_time_by_all_failures() {
     struct Fails;
+    impl IoObject for Fails {}
+
     impl PacketIo<Write> for Fails {
         fn send_io(&self, pos: u64, view: View<Write>) {
             // Neighbours differ, so that each is a failure of its own.

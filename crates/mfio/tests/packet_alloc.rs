@@ -3,7 +3,7 @@
 
 use mfio::backend::IoBackendExt;
 use mfio::control::ControlOp;
-use mfio::io::{PacketIo, Read};
+use mfio::io::{IoObject, PacketIo, Read};
 use mfio::memory::Memory;
 use mfio::packet::{Packet, View};
 use mfio::traits::{BlockingIo, IoControl, IoRead, IoWrite};
@@ -175,14 +175,16 @@ fn blocking_calls_allocate_nothing() {
 /// Memory without its short cut, so that blocking calls lend.
 struct Long(Memory, Mutex<usize>);
 
+impl IoObject for Long {
+    fn pool(&self) -> Option<&mfio::packet::PacketPool> {
+        self.0.pool()
+    }
+}
+
 impl PacketIo<Read> for Long {
     fn send_io(&self, pos: u64, view: View<Read>) {
         *self.1.lock().unwrap() += 1;
         PacketIo::<Read>::send_io(&self.0, pos, view);
-    }
-
-    fn pool(&self) -> Option<&mfio::packet::PacketPool> {
-        PacketIo::<Read>::pool(&self.0)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use mfio::backend::IoBackendExt;
 use mfio::error::ErrorKind;
-use mfio::io::{PacketIo, Read, Write};
+use mfio::io::{IoObject, PacketIo, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::{Batch, Packet, View};
 use mfio::traits::{IoRead, IoWrite};
@@ -18,6 +18,8 @@ struct Held {
     reads: Mutex<Vec<(u64, View<Read>)>>,
     writes: Mutex<Vec<(u64, View<Write>)>>,
 }
+
+impl IoObject for Held {}
 
 impl PacketIo<Read> for Held {
     fn send_io(&self, pos: u64, view: View<Read>) {

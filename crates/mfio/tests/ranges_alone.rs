@@ -7,7 +7,7 @@ mod faulty;
 
 use faulty::{Ends, Faulty};
 use mfio::error::ErrorKind;
-use mfio::io::{Alignment, PacketIo, Read};
+use mfio::io::{Alignment, IoObject, Operation, PacketIo, Read};
 use mfio::memory::Memory;
 use mfio::packet::{Packet, View};
 use mfio::ranges::{EndedRanges, Merge, Ranges};
@@ -26,6 +26,12 @@ struct Members {
     unit: u64,
 }
 
+impl IoObject for Members {
+    fn alignment(&self, _: Operation) -> Alignment {
+        self.below.alignment
+    }
+}
+
 impl PacketIo<Read> for Members {
     fn send_io(&self, mut pos: u64, mut view: View<Read>) {
         loop {
@@ -37,10 +43,6 @@ impl PacketIo<Read> for Members {
             }
             (pos, view) = (pos + part, rest);
         }
-    }
-
-    fn alignment(&self) -> Alignment {
-        self.below.alignment
     }
 }
 
@@ -228,6 +230,8 @@ fn memory_for_ranges_that_are_read_once_more_is_bounded() {
 fn blocking_ranges_end_as_if_they_were_read_alone() {
     /// Fails a request as a whole where it reaches beyond the end.
     struct Strict(Memory);
+
+    impl IoObject for Strict {}
 
     impl PacketIo<Read> for Strict {
         fn send_io(&self, pos: u64, view: View<Read>) {

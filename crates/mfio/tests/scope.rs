@@ -2,7 +2,7 @@
 
 use mfio::backend::{DynBackend, IoBackend, SharedBackend};
 use mfio::error::ErrorKind;
-use mfio::io::{PacketIo, Read, Write};
+use mfio::io::{IoObject, PacketIo, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::{Packet, View};
 use mfio::scope::scope;
@@ -38,6 +38,8 @@ impl Slow {
         (Self { backend, reads }, receiver)
     }
 }
+
+impl IoObject for Slow {}
 
 impl PacketIo<Read> for Slow {
     fn send_io(&self, _: u64, view: View<Read>) {

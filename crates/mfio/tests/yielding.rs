@@ -1,7 +1,7 @@
 //! Operations that are answered at once leave the executor its turn.
 
 use mfio::cursor::{ByteStream, Cursor};
-use mfio::io::{PacketIo, Read, Write};
+use mfio::io::{IoObject, PacketIo, Read, Write};
 use mfio::memory::pipe;
 use mfio::packet::{Batch, Packet, View};
 use mfio::pipeline::Window;
@@ -45,6 +45,8 @@ fn yields<F: Future<Output = ()>>(operations: F) {
 
 /// Bytes that are read and written where a request is sent.
 struct Immediate(Mutex<Vec<u8>>);
+
+impl IoObject for Immediate {}
 
 impl PacketIo<Read> for Immediate {
     fn send_io(&self, pos: u64, mut view: View<Read>) {

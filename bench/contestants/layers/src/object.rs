@@ -3,7 +3,7 @@
 use harness_common::memory::{self, LEN, Positions, byte_at};
 use harness_common::{Args, Outcome, micro};
 use mfio::backend::{IoBackend, IoBackendExt};
-use mfio::io::{PacketIo, Read};
+use mfio::io::{IoObject, PacketIo, Read};
 use mfio::packet::{Packet, View};
 use std::future::Future;
 use std::hint::black_box;
@@ -74,6 +74,8 @@ async fn blocks<Io: PacketIo<Read>>(io: &Io, n: u64, check: bool) {
 
 /// Ends every request at once, so that nothing but packets and layers takes time.
 pub(crate) struct Sink;
+
+impl IoObject for Sink {}
 
 impl PacketIo<Read> for Sink {
     #[inline(never)]

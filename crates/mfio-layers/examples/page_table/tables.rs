@@ -3,7 +3,7 @@
 use super::entry::{ENTRY, Level, Target, decode, index, span};
 use super::walks::{Step, Walks};
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Direction, PacketIo, Read, Write};
+use mfio::io::{Direction, IoObject, PacketIo, Read, Write};
 use mfio::lock::Lock;
 use mfio::packet::{OnEnd, Outcome, Relay, RelayPool, View};
 use std::sync::{Arc, Weak};
@@ -89,6 +89,8 @@ impl<Io> PageTables<Io> {
         &self.physical
     }
 }
+
+impl<Io> IoObject for PageTables<Io> {}
 
 impl<D, Io> PacketIo<D> for PageTables<Io>
 where

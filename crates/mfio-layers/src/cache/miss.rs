@@ -8,7 +8,7 @@ use crate::sent;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use mfio::error::ErrorKind;
-use mfio::io::{Address, Alignment, PacketIo, Read};
+use mfio::io::{Address, Alignment, Operation, PacketIo, Read};
 use mfio::packet::{AlignedBuf, OnEnd, Outcome, Relay, View};
 
 /// Alignment of memory in bytes that suits unbuffered I/O nearly always. More would waste memory
@@ -75,7 +75,7 @@ impl CacheShared {
     {
         let start = number << self.shift;
         let allocate = || {
-            let wanted = inner.alignment().memory();
+            let wanted = inner.alignment(Operation::Read).memory();
             AlignedBuf::try_with_alignment(self.block(), self.block().min(ALIGNMENT).max(wanted))
         };
         // Where the last address of `P` is within the block, its other bytes belong to readers with
@@ -102,7 +102,7 @@ impl CacheShared {
 
 /// Reads part of a block from the object below, without keeping it.
 fn bypass<P: Address, Io: PacketIo<Read, P>>(inner: &Io, at: u64, view: View<Read>) {
-    let alignment = inner.alignment();
+    let alignment = inner.alignment(Operation::Read);
     if alignment.block() > 1 || alignment.memory() > 1 {
         return bounce::<P, Io>(inner, at, view, alignment);
     }

@@ -15,7 +15,7 @@ pub struct Limits {
     pub operations: usize,
     /// Upper bound on the bytes of all operations in flight; 0 is as 1. A longer request is split,
     /// into whole blocks where the object asks for them
-    /// ([`alignment`](mfio::io::PacketIo::alignment)). One block is always admitted when nothing
+    /// ([`alignment`](mfio::io::IoObject::alignment)). One block is always admitted when nothing
     /// else is in flight.
     pub bytes: usize,
     /// The rate at which operations begin. Needs a [clock](super::Limit::with_clock).

@@ -7,7 +7,7 @@ use crate::identity::strictest;
 use crate::sent::{self, Sent, SentPool};
 use alloc::sync::Arc;
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Alignment, PacketIo, Position, Read};
+use mfio::io::{Alignment, Operation, PacketIo, Position, Read};
 use mfio::packet::{AlignedBuf, OnEnd, Outcome, Relay, View};
 
 impl<Io, P> Sent<View<Read>, MirrorShared<Io, P>> for ReplicaRead<P>
@@ -26,7 +26,7 @@ where
             return view.done();
         }
         let objects = shared.objects.upgrade();
-        let alignment = objects.map(|objects| strictest::<Read, P, Io>(objects.iter()));
+        let alignment = objects.map(|objects| strictest(objects.iter(), Operation::Read));
         // Where the data of a replica ends within a block, the bytes before its end are good.
         let again = |cause: Cause| self.left > 0 && cause.kind() != ErrorKind::UnexpectedEof;
         let alignment = alignment.unwrap_or_default();
@@ -99,7 +99,7 @@ impl<P: Position> ReplicaRead<P> {
     ) where
         Io: PacketIo<Read, P> + Send + Sync + 'static,
     {
-        let alignment = objects[self.replica].alignment();
+        let alignment = objects[self.replica].alignment(Operation::Read);
         // A request that the first replica refused is refused by this one too.
         let refused = self
             .cause

@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{PacketIo, Position, Write};
+use mfio::io::{Operation, PacketIo, Position, Write};
 use mfio::packet::{FailedRange, Outcome, View};
 
 impl<Io, P> MirrorShared<Io, P>
@@ -49,7 +49,7 @@ where
         if objects.len() == 1 || len == 0 {
             return None;
         }
-        let alignment = || strictest::<Write, P, Io>(objects.iter());
+        let alignment = || strictest(objects.iter(), Operation::Write);
         if P::SEQUENTIAL || self.writes_in_order.get(|| is_stream::<P>(alignment())) {
             return Some((0, u64::MAX));
         }

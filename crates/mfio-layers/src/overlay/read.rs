@@ -10,7 +10,7 @@ use crate::route::Destination;
 use crate::sent::{self, Sent, SentPool};
 use alloc::sync::Arc;
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Address, Exposed, PacketIo, Read};
+use mfio::io::{Address, Exposed, IoObject, PacketIo, Read};
 use mfio::packet::{Outcome, View};
 
 /// The objects that reads may go to.
@@ -51,6 +51,8 @@ pub(super) struct Tail<'a, B, T, P> {
     pub(super) base: &'a B,
     pub(super) shared: &'a Arc<OverlayShared<B, T, P>>,
 }
+
+impl<B, T, P> IoObject for Tail<'_, B, T, P> {}
 
 impl<B, T, P> PacketIo<Read, P> for Tail<'_, B, T, P>
 where

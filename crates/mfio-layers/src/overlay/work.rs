@@ -7,7 +7,7 @@ use crate::steps::{OnPanic, Steps};
 use alloc::sync::Arc;
 use core::ops::Range;
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Address, PacketIo, Read, Write};
+use mfio::io::{Address, Operation, PacketIo, Read, Write};
 use mfio::packet::{AlignedBuf, Outcome, View};
 
 /// Alignment of memory in bytes that suits unbuffered I/O nearly always.
@@ -56,7 +56,10 @@ where
     ) {
         let size = 1 << self.extent.shift;
         let allocate = || {
-            let wanted = objects.base.alignment().and(objects.top.alignment());
+            let Objects { base, top } = objects;
+            let wanted = base
+                .alignment(Operation::Read)
+                .and(top.alignment(Operation::Write));
             AlignedBuf::try_with_alignment(size, ALIGNMENT.min(size).max(wanted.memory()))
         };
         let start = P::from_u64(self.extent.start(granule));

@@ -6,7 +6,7 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeoutLimits {
     /// Upper bound on the bytes of a request to the object; longer ones are split. 0 is as 1. Where
-    /// the object asks for whole blocks ([`alignment`](mfio::io::PacketIo::alignment)), it is
+    /// the object asks for whole blocks ([`alignment`](mfio::io::IoObject::alignment)), it is
     /// rounded down to blocks, and is one block at least.
     pub chunk: usize,
     /// Upper bound on requests that the object has, overdue ones included. A request beyond it

@@ -2,7 +2,7 @@
 //! state share.
 #![allow(unsafe_code)]
 
-use mfio::io::{Direction, PacketIo};
+use mfio::io::{Direction, IoObject, PacketIo};
 use mfio::packet::View;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -35,6 +35,8 @@ static ALLOCATOR: Counting = Counting;
 
 /// Ends everything at once.
 pub(crate) struct Sink;
+
+impl IoObject for Sink {}
 
 impl<D: Direction> PacketIo<D> for Sink {
     fn send_io(&self, _: u64, view: View<D>) {

@@ -6,7 +6,7 @@
 )]
 
 use mfio::error::ErrorKind;
-use mfio::io::{Direction, PacketIo, Read, Write};
+use mfio::io::{Direction, IoObject, PacketIo, Read, Write};
 use mfio::packet::{BufferFor, Ended, InFlight, Packet, View};
 use std::sync::{Arc, Mutex};
 
@@ -48,6 +48,8 @@ impl Bytes {
         end - start
     }
 }
+
+impl IoObject for Bytes {}
 
 impl PacketIo<Read> for Bytes {
     fn send_io(&self, pos: u64, mut view: View<Read>) {

@@ -3,7 +3,7 @@
 
 use crate::objects::Bytes;
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Alignment, PacketIo, Read, Write};
+use mfio::io::{Alignment, IoObject, Operation, PacketIo, Read, Write};
 use mfio::packet::View;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -64,8 +64,10 @@ impl Touchy {
     fn act(&self) -> Act {
         self.0.script.lock().unwrap().pop_front().unwrap_or(Pass)
     }
+}
 
-    fn alignment(&self) -> Alignment {
+impl IoObject for Touchy {
+    fn alignment(&self, _: Operation) -> Alignment {
         let left = self.0.alignments.load(Relaxed);
         self.0.alignments.store(left.saturating_sub(1), Relaxed);
         assert!(left != 1, "an alignment panics");
@@ -83,10 +85,6 @@ macro_rules! touchy {
                     Hold => self.0.held.lock().unwrap().push(Held::$direction(pos, view)),
                     Panic => panic!("an object panics"),
                 }
-            }
-
-            fn alignment(&self) -> Alignment {
-                Touchy::alignment(self)
             }
 
             fn transfer_blocking(

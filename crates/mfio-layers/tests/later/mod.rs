@@ -8,7 +8,7 @@
 mod witness;
 
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Direction, PacketIo, Read, Write};
+use mfio::io::{Direction, IoObject, PacketIo, Read, Write};
 use mfio::packet::{FailedRange, InFlight, Packet, View};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -201,6 +201,8 @@ impl Request {
         }
     }
 }
+
+impl IoObject for Later {}
 
 impl PacketIo<Read> for Later {
     fn send_io(&self, pos: u64, view: View<Read>) {

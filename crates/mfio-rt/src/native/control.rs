@@ -2,10 +2,9 @@
 
 use mfio::control::{Answer, Capabilities, ControlIo, ControlKind, ControlOp};
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Identity, PacketIo, Read};
-use mfio::packet::{PacketPool, View};
+use mfio::io::Read;
+use mfio::packet::View;
 
-use super::call::help;
 use super::file::File;
 use super::metadata::{MetadataRequest, Space, explained};
 use super::object::{FileKind, Object};
@@ -90,18 +89,6 @@ impl Object {
 /// Syncs go to the driver, all others to threads, of which there are up to
 /// [`Builder::threads`](super::Builder::threads).
 impl ControlIo for File {
-    fn pool(&self) -> Option<&PacketPool> {
-        PacketIo::<Read>::pool(self)
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        PacketIo::<Read>::identity(self)
-    }
-
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
-        help(cause)
-    }
-
     fn send_control(&self, op: ControlOp, mut view: View<Read>) {
         if op.is_empty() {
             view.bytes_mut().fill(0);
@@ -138,14 +125,6 @@ impl ControlIo for File {
 
 /// A socket ends its written side (`shutdown(2)`); pipes and terminals support nothing.
 impl ControlIo for Stream {
-    fn pool(&self) -> Option<&PacketPool> {
-        ControlIo::pool(self.file())
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        ControlIo::identity(self.file())
-    }
-
     fn send_control(&self, op: ControlOp, view: View<Read>) {
         self.file().send_control(op, view);
     }

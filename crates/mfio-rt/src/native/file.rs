@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 
 use mfio::backend::{DynBackend, IoBackend, SharedBackend};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Alignment, Identity, PacketIo, Place, Read, Write};
+use mfio::io::{Alignment, Identity, IoObject, Operation, PacketIo, Place, Read, Write};
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 
@@ -255,32 +255,30 @@ impl fmt::Debug for File {
     }
 }
 
-/// Returns a remedy for a transfer that failed.
-fn explain(file: &File, cause: Cause) -> Option<&'static str> {
-    if let Some(help) = file.owner.explain_driver(cause) {
-        return Some(help);
+impl IoObject for File {
+    fn identity(&self) -> Identity<'_> {
+        Identity {
+            object: Some(Cow::Owned(self.object.name().to_string())),
+            driver: Some(self.owner.driver_name()),
+        }
     }
-    match cause.errno() {
-        Some(libc::EINVAL) if file.object.alignment().block() > 1 => Some(
-            "past the page cache (`OpenOptions::direct`) the position, the length and the memory \
-             of a request must be aligned to blocks: see `PacketIo::alignment` and `AlignedBuf`",
-        ),
-        Some(libc::EBADF) => Some("the file was not opened for that: see `OpenOptions`"),
-        _ => help(cause),
-    }
-}
 
-fn identity(file: &File) -> Identity<'_> {
-    Identity {
-        object: Some(Cow::Owned(file.object.name().to_string())),
-        driver: Some(file.owner.driver_name()),
-    }
-}
-
-impl PacketIo<Read> for File {
-    #[inline]
-    fn send_io(&self, pos: u64, view: View<Read>) {
-        self.owner.read(&self.object, view, pos);
+    fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
+        if operation == Operation::Control {
+            return help(cause);
+        }
+        if let Some(help) = self.owner.explain_driver(cause) {
+            return Some(help);
+        }
+        match cause.errno() {
+            Some(libc::EINVAL) if self.object.alignment().block() > 1 => Some(
+                "past the page cache (`OpenOptions::direct`) the position, the length and the \
+                 memory of a request must be aligned to blocks: see `IoObject::alignment` and \
+                 `AlignedBuf`",
+            ),
+            Some(libc::EBADF) => Some("the file was not opened for that: see `OpenOptions`"),
+            _ => help(cause),
+        }
     }
 
     #[inline]
@@ -288,24 +286,33 @@ impl PacketIo<Read> for File {
         Some(self.owner.pool())
     }
 
-    fn identity(&self) -> Identity<'_> {
-        identity(self)
+    /// Returns the alignment of the file; appending writes are sent in order, too.
+    fn alignment(&self, operation: Operation) -> Alignment {
+        let alignment = self.object.alignment();
+        match operation {
+            Operation::Write if self.object.appends() => alignment.in_order(),
+            _ => alignment,
+        }
     }
 
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
-        explain(self, cause)
-    }
-
-    fn alignment(&self) -> Alignment {
-        self.object.alignment()
-    }
-
-    fn locate(&self, pos: u64) -> Place {
-        self.object.locate(pos)
+    fn locate(&self, offset: u64) -> Place {
+        self.object.locate(offset)
     }
 
     fn appends_at(&self) -> Option<u64> {
         self.object.appends_at()
+    }
+
+    /// Returns the length that this machine knows; for a file on another one it may be old.
+    fn len_now(&self) -> Option<u64> {
+        sys::known_len(self.object.fd())
+    }
+}
+
+impl PacketIo<Read> for File {
+    #[inline]
+    fn send_io(&self, pos: u64, view: View<Read>) {
+        self.owner.read(&self.object, view, pos);
     }
 
     #[inline]
@@ -326,34 +333,6 @@ impl PacketIo<Write> for File {
         self.owner.write(&self.object, view, pos);
     }
 
-    fn pool(&self) -> Option<&PacketPool> {
-        Some(self.owner.pool())
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        identity(self)
-    }
-
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
-        explain(self, cause)
-    }
-
-    fn alignment(&self) -> Alignment {
-        let alignment = self.object.alignment();
-        match self.object.appends() {
-            true => alignment.in_order(),
-            false => alignment,
-        }
-    }
-
-    fn locate(&self, pos: u64) -> Place {
-        self.object.locate(pos)
-    }
-
-    fn appends_at(&self) -> Option<u64> {
-        self.object.appends_at()
-    }
-
     #[inline]
     fn transfer_blocking(&self, pos: u64, bytes: &[u8]) -> Option<Result<usize, Cause>> {
         if self.owner.is_child() {
@@ -369,11 +348,6 @@ impl HasLen for File {
 
     fn io_len(&self) -> FileLen {
         self.len()
-    }
-
-    /// Returns the length that this machine knows; for a file on another one it may be old.
-    fn len_now(&self) -> Option<u64> {
-        sys::known_len(self.object.fd())
     }
 }
 

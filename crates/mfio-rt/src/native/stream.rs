@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use mfio::backend::{DynBackend, IoBackend, SharedBackend};
 use mfio::error::{Cause, Result};
-use mfio::io::{Identity, NoPos, PacketIo, Read, Write};
+use mfio::io::{Identity, IoObject, NoPos, Operation, PacketIo, Read, Write};
 use mfio::packet::{PacketPool, View};
 
 use super::file::File;
@@ -82,25 +82,30 @@ impl fmt::Debug for Stream {
 /// A file without positions ignores this one.
 const ANYWHERE: u64 = 0;
 
+impl IoObject for Stream {
+    fn identity(&self) -> Identity<'_> {
+        self.0.identity()
+    }
+
+    fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
+        match operation {
+            Operation::Control => None,
+            _ => self.0.explain(operation, cause),
+        }
+    }
+
+    #[inline]
+    fn pool(&self) -> Option<&PacketPool> {
+        self.0.pool()
+    }
+}
+
 macro_rules! forward {
     ($($direction:ident),*) => {$(
         impl PacketIo<$direction, NoPos> for Stream {
             #[inline]
             fn send_io(&self, _: NoPos, view: View<$direction>) {
                 PacketIo::<$direction>::send_io(&self.0, ANYWHERE, view);
-            }
-
-            #[inline]
-            fn pool(&self) -> Option<&PacketPool> {
-                PacketIo::<$direction>::pool(&self.0)
-            }
-
-            fn identity(&self) -> Identity<'_> {
-                PacketIo::<$direction>::identity(&self.0)
-            }
-
-            fn explain(&self, cause: Cause) -> Option<&'static str> {
-                PacketIo::<$direction>::explain(&self.0, cause)
             }
 
             fn transfer_blocking(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::common::*;
 use crate::transfers::all;
 use mfio::error::{ErrorKind, Result};
-use mfio::io::{PacketIo, Read};
+use mfio::io::{IoObject, Operation};
 use mfio::packet::AlignedBuf;
 use mfio::traits::{IoRead, IoWrite, forward};
 use mfio_rt::fs::OpenOptions;
@@ -53,7 +53,7 @@ async fn what_chooses_its_memory_keeps_to_blocks(rt: &NativeRt, dir: &Dir) {
     let path = dir.file("direct-odd", len);
     let direct = OpenOptions::new().read(true).write(true).direct(true);
     let file = rt.open(&path, &direct).await.unwrap();
-    let alignment = PacketIo::<Read>::alignment(&file);
+    let alignment = file.alignment(Operation::Read);
     assert!(
         alignment.block() >= 512 && alignment.block() <= 4096,
         "{alignment:?}"

@@ -4,12 +4,12 @@ use super::answer::Answer;
 use super::capabilities::Capabilities;
 use super::op::ControlOp;
 use crate::error::{Cause, ErrorKind};
-use crate::io::{Identity, Read};
-use crate::packet::{PacketPool, View};
+use crate::io::{IoObject, Read};
+use crate::packet::View;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-/// An object that takes control operations: the primitive beside
+/// An [`IoObject`] that takes control operations: the primitive beside
 /// [`PacketIo`](crate::io::PacketIo).
 ///
 /// Users call the methods of [`IoControl`](crate::traits::IoControl), which every `ControlIo` has.
@@ -19,13 +19,15 @@ use alloc::sync::Arc;
 /// ```
 /// use mfio::control::{Answer, Capabilities, ControlIo, ControlKind, ControlOp, answer_with};
 /// use mfio::error::{Cause, ErrorKind};
-/// use mfio::io::Read;
+/// use mfio::io::{IoObject, Read};
 /// use mfio::packet::View;
 /// use mfio::poller::block_on;
 /// use mfio::traits::IoControl;
 ///
 /// /// A number of bytes that never changes.
 /// struct Fixed(u64);
+///
+/// impl IoObject for Fixed {}
 ///
 /// impl ControlIo for Fixed {
 ///     fn send_control(&self, op: ControlOp, view: View<Read>) {
@@ -51,7 +53,7 @@ use alloc::sync::Arc;
     message = "`{Self}` takes no control operations",
     note = "an object that supports none needs one line: `impl ControlIo for MyObject {{}}`"
 )]
-pub trait ControlIo {
+pub trait ControlIo: IoObject {
     /// Accepts a control operation, and completes `view` when it has ended.
     ///
     /// The view has room for the [`Answer`]; an operation without one has a view of one byte. Never
@@ -86,23 +88,6 @@ pub trait ControlIo {
         let _ = (op, answer);
         None
     }
-
-    /// Returns the pool that the calls take their packets from; with `None` they allocate.
-    fn pool(&self) -> Option<&PacketPool> {
-        None
-    }
-
-    /// Returns the name of this object for error messages.
-    fn identity(&self) -> Identity<'_> {
-        Identity::default()
-    }
-
-    /// Returns advice on a failure with this cause, if there is any; see
-    /// [`PacketIo::explain`](crate::io::PacketIo::explain).
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
-        let _ = cause;
-        None
-    }
 }
 
 macro_rules! forward {
@@ -122,18 +107,6 @@ macro_rules! forward {
                 answer: &mut Answer<'_>,
             ) -> Option<Result<(), Cause>> {
                 (**self).control_blocking(op, answer)
-            }
-
-            fn pool(&self) -> Option<&PacketPool> {
-                (**self).pool()
-            }
-
-            fn identity(&self) -> Identity<'_> {
-                (**self).identity()
-            }
-
-            fn explain(&self, cause: Cause) -> Option<&'static str> {
-                (**self).explain(cause)
             }
         }
     )*};

@@ -9,7 +9,7 @@ use super::state_lock::StateGuard;
 use super::state_lock::{Half, LockHandle, StateLock};
 use crate::budget;
 use crate::error::Result;
-use crate::io::{Direction, PacketIo, Read, Write};
+use crate::io::{IoObject, PacketIo, Read, Write};
 use crate::lock::Lock;
 use crate::traits::{HasLen, failure};
 use alloc::boxed::Box;
@@ -215,7 +215,7 @@ impl<Io> Cursor<Io> {
     {
         self.forget_seek();
         self.poll_with(Half::Read, cx, |io, state, cx| {
-            ready!(state.poll_settle::<Read, Io>(io, cx))?;
+            ready!(state.poll_settle(io, cx))?;
             let want = state.clip(want);
             if want == 0 {
                 return Poll::Ready(Ok(0));
@@ -264,7 +264,7 @@ impl<Io> Cursor<Io> {
         }
         self.forget_seek();
         self.poll_with(Half::Write, cx, |io, state, cx| {
-            ready!(state.poll_settle::<Write, Io>(io, cx))?;
+            ready!(state.poll_settle(io, cx))?;
             let (target, accepted) = state
                 .begin_write(io, bytes.len())
                 .and_then(|target| {
@@ -286,16 +286,16 @@ impl<Io> Cursor<Io> {
         Io: PacketIo<Write>,
     {
         self.forget_seek();
-        self.poll_settled::<Write>(cx).map_ok(drop)
+        self.poll_settled(cx).map_ok(drop)
     }
 
     /// Waits for the accepted write. Returns the number of writes so far.
-    fn poll_settled<D: Direction>(&self, cx: &mut Context<'_>) -> Poll<Result<u64>>
+    fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<Result<u64>>
     where
-        Io: PacketIo<D>,
+        Io: IoObject,
     {
         self.poll_with(Half::Write, cx, |io, state, cx| {
-            ready!(state.poll_settle::<D, Io>(io, cx))?;
+            ready!(state.poll_settle(io, cx))?;
             Poll::Ready(Ok(state.writes))
         })
     }
@@ -311,7 +311,7 @@ impl<Io> Cursor<Io> {
     /// # Cancel safety
     /// The position stays while it is pending. A new seek asks anew; but a poll with the same `to`,
     /// and no other call of this handle in between, cannot be told from the next poll of the same
-    /// seek. It takes the answer to the old question, corrected by [`HasLen::len_now`] if the
+    /// seek. It takes the answer to the old question, corrected by [`IoObject::len_now`] if the
     /// object has that.
     pub fn poll_seek(&mut self, cx: &mut Context<'_>, to: SeekFrom) -> Poll<Result<u64>>
     where
@@ -326,7 +326,7 @@ impl<Io> Cursor<Io> {
                 }
             };
             let moved = self.poll_with(Half::Write, cx, |io, state, cx| {
-                ready!(state.poll_settle::<Read, Io>(io, cx))?;
+                ready!(state.poll_settle(io, cx))?;
                 let base = match end {
                     // A write since the question may have moved the end: asks again.
                     Some((_, writes)) if writes != state.writes => return Poll::Ready(Ok(None)),
@@ -353,7 +353,7 @@ impl<Io> Cursor<Io> {
         let (mut len, writes) = match asked {
             Some(asked) => asked,
             None => {
-                let writes = ready!(self.poll_settled::<Read>(cx))?;
+                let writes = ready!(self.poll_settled(cx))?;
                 let len: Length = Box::pin(self.shared.io.io_len());
                 (len, writes)
             }

@@ -6,7 +6,7 @@ use super::state_lock::Half;
 use super::{ByteStream, Cursor};
 use crate::backend::{IoBackend, IoBackendExt};
 use crate::error::{ErrorKind, Result};
-use crate::io::{self, Direction, NoPos, PacketIo, Position};
+use crate::io::{self, IoObject, NoPos, PacketIo, Position};
 use crate::traits::{HasLen, Prefix, failure, moved};
 use core::fmt;
 use core::future::poll_fn;
@@ -172,15 +172,14 @@ fn wait<Io: IoBackend, R>(io: &Io, poll: impl FnMut(&mut Context<'_>) -> Poll<R>
 }
 
 /// Waits for the accepted write of a cursor.
-fn settle<D, Io>(io: &Io, state: &mut CursorState) -> Result<()>
+fn settle<Io>(io: &Io, state: &mut CursorState) -> Result<()>
 where
-    D: Direction,
-    Io: PacketIo<D> + IoBackend,
+    Io: IoObject + IoBackend,
 {
     if !state.write.is_pending() {
         return Ok(());
     }
-    wait(io, |cx| state.poll_settle::<D, Io>(io, cx))
+    wait(io, |cx| state.poll_settle(io, cx))
 }
 
 /// Gives out the bytes of a dropped read; without any, reads into the caller's memory.
@@ -227,7 +226,7 @@ impl<Io: PacketIo<io::Read> + IoBackend> Read for BlockingCursor<Io> {
     fn read(&mut self, bytes: &mut [u8]) -> StdResult<usize> {
         let (io, mut guard) = self.0.lock_blocking(Half::Read);
         let state = guard.state();
-        settle::<io::Read, Io>(io, state)?;
+        settle(io, state)?;
         let room = state.clip(bytes.len());
         let taken = read(io, &mut state.read, state.pos, &mut bytes[..room])?;
         state.advance(taken);
@@ -242,7 +241,7 @@ impl<Io: PacketIo<io::Write> + IoBackend> Write for BlockingCursor<Io> {
         }
         let (io, mut guard) = self.0.lock_blocking(Half::Write);
         let state = guard.state();
-        settle::<io::Write, Io>(io, state)?;
+        settle(io, state)?;
         let target = state
             .begin_write(io, bytes.len())
             .map_err(|cause| failure::<io::Write, _, _>(io, state.pos, bytes.len(), cause))?;
@@ -253,7 +252,7 @@ impl<Io: PacketIo<io::Write> + IoBackend> Write for BlockingCursor<Io> {
 
     fn flush(&mut self) -> StdResult<()> {
         let (io, mut guard) = self.0.lock_blocking(Half::Write);
-        Ok(settle::<io::Write, Io>(io, guard.state())?)
+        Ok(settle(io, guard.state())?)
     }
 }
 
@@ -261,7 +260,7 @@ impl<Io: PacketIo<io::Read> + HasLen + IoBackend> Seek for BlockingCursor<Io> {
     fn seek(&mut self, to: SeekFrom) -> StdResult<u64> {
         let (io, mut guard) = self.0.lock_blocking(Half::Write);
         let state = guard.state();
-        settle::<io::Read, Io>(io, state)?;
+        settle(io, state)?;
         let base = match to {
             SeekFrom::End(_) => io.io_len_blocking()?,
             _ => state.pos,
@@ -292,6 +291,6 @@ impl<Io: PacketIo<io::Write, NoPos> + IoBackend> Write for BlockingByteStream<Io
             return Ok(());
         }
         let settled = wait(io, |cx| writing.poll_settle(cx));
-        Ok(settled.map_err(|failed| write_failure::<io::Write, _, _>(io, failed))?)
+        Ok(settled.map_err(|failed| write_failure(io, failed))?)
     }
 }

@@ -163,7 +163,7 @@ impl<Io> ByteStream<Io> {
         let Self { io, writing, .. } = self;
         writing
             .poll_settle(cx)
-            .map_err(|failed| write_failure::<Write, _, _>(io, failed))
+            .map_err(|failed| write_failure(io, failed))
     }
 }
 

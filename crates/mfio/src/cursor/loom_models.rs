@@ -2,7 +2,7 @@
 //! deadlock.
 
 use super::Cursor;
-use crate::io::{PacketIo, Read, Write};
+use crate::io::{IoObject, PacketIo, Read, Write};
 use crate::lock::Lock;
 use crate::packet::View;
 use core::task::{Context, Poll, Waker};
@@ -38,6 +38,8 @@ impl Slow {
         view.expect("it was sent").done();
     }
 }
+
+impl IoObject for Slow {}
 
 impl PacketIo<Write> for Slow {
     fn send_io(&self, _: u64, view: View<Write>) {

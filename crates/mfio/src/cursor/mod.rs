@@ -54,7 +54,7 @@
 //!   flush cursors over those.)
 //! * If writes go to the end of the object, whatever position they name (a file opened for
 //!   appending), the position is that end once the write is done, as with std: see
-//!   [`PacketIo::appends_at`](crate::io::PacketIo::appends_at). It is the end at that time, so it
+//!   [`IoObject::appends_at`](crate::io::IoObject::appends_at). It is the end at that time, so it
 //!   may include concurrent appends of others. Until then it is the end of the write if there are
 //!   no others.
 //! * Closing is flushing. The object is closed when it is dropped: see `into_inner`.

@@ -5,7 +5,7 @@ use super::reading::Reading;
 use super::seek::SeekFrom;
 use super::writing::{FailedWrite, Writing};
 use crate::error::{Cause, Error, ErrorKind, Result};
-use crate::io::{Direction, PacketIo, Position, Read, Write};
+use crate::io::{Direction, IoObject, Operation, Position, Write};
 use crate::traits::failure_of;
 use core::mem::take;
 use core::task::{Context, Poll, ready};
@@ -44,12 +44,10 @@ impl CursorState {
     }
 
     /// Waits for the accepted write. If it failed, moves the position back to the first byte that
-    /// was not written. If it was appended, moves the position to the end of the object. `D` is a
-    /// direction in which `io` says its identity.
-    pub(super) fn poll_settle<D, Io>(&mut self, io: &Io, cx: &mut Context<'_>) -> Poll<Result<()>>
+    /// was not written. If it was appended, moves the position to the end of the object.
+    pub(super) fn poll_settle<Io>(&mut self, io: &Io, cx: &mut Context<'_>) -> Poll<Result<()>>
     where
-        D: Direction,
-        Io: PacketIo<D> + ?Sized,
+        Io: IoObject + ?Sized,
     {
         let settled = ready!(self.write.poll_settle(cx));
         if let Err(failed) = &settled {
@@ -60,7 +58,7 @@ impl CursorState {
         {
             self.go_to(end);
         }
-        Poll::Ready(settled.map_err(|failed| write_failure::<D, _, _>(io, failed)))
+        Poll::Ready(settled.map_err(|failed| write_failure(io, failed)))
     }
 
     /// Returns for how many of `want` bytes there are positions.
@@ -87,7 +85,7 @@ impl CursorState {
     /// position.
     pub(super) fn seek<Io>(&mut self, io: &Io, to: SeekFrom, base: u64) -> Result<u64>
     where
-        Io: PacketIo<Read> + ?Sized,
+        Io: IoObject + ?Sized,
     {
         let target = to.target(base).map_err(|cause| {
             let error = Error::new(cause, "seek").offset(self.pos);
@@ -105,7 +103,7 @@ impl CursorState {
     /// Prepares for a write of up to `want` bytes. Returns its destination.
     pub(super) fn begin_write<Io>(&mut self, io: &Io, want: usize) -> Result<Target, Cause>
     where
-        Io: PacketIo<Write> + ?Sized,
+        Io: IoObject + ?Sized,
     {
         self.read.discard();
         self.writes = self.writes.wrapping_add(1);
@@ -126,7 +124,7 @@ impl CursorState {
     /// appends.
     pub(super) fn written<Io>(&mut self, io: &Io, target: Target, n: usize)
     where
-        Io: PacketIo<Write> + ?Sized,
+        Io: IoObject + ?Sized,
     {
         self.pos = target.pos.saturating_add(n as u64);
         if target.appends {
@@ -143,14 +141,13 @@ fn clip(pos: u64, want: usize) -> usize {
     usize::try_from(u64::MAX - pos).map_or(want, |room| want.min(room))
 }
 
-/// Makes the error of an accepted write that failed. `D` is a direction in which `io` says its
-/// identity.
+/// Makes the error of an accepted write that failed.
 #[cold]
-pub(super) fn write_failure<D, P, Io>(io: &Io, failed: FailedWrite<P>) -> Error
+pub(super) fn write_failure<P, Io>(io: &Io, failed: FailedWrite<P>) -> Error
 where
-    D: Direction,
     P: Position,
-    Io: PacketIo<D, P> + ?Sized,
+    Io: IoObject + ?Sized,
 {
-    failure_of::<D, P, Io>(io, Write::VERB, failed.pos, failed.len, failed.cause)
+    let FailedWrite { pos, len, cause } = failed;
+    failure_of(io, Operation::Write, Write::VERB, pos, len, cause)
 }

@@ -6,6 +6,18 @@ mod sealed {
     impl Sealed for super::Write {}
 }
 
+/// An operation on an object, as a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// A transfer from the object, with the direction [`Read`].
+    Read,
+    /// A transfer to the object, with the direction [`Write`].
+    Write,
+    /// A control operation, see [`ControlIo`](crate::control::ControlIo).
+    Control,
+}
+
 /// The direction of a transfer as the initiator sees it: [`Read`] or [`Write`].
 pub trait Direction: sealed::Sealed + Sized + Send + Sync + Unpin + 'static {
     /// Borrowed memory of this direction: `&mut [u8]` to read into, `&[u8]` to write from.
@@ -14,6 +26,8 @@ pub trait Direction: sealed::Sealed + Sized + Send + Sync + Unpin + 'static {
     const VERB: &'static str;
     /// Whether bytes move to the initiator.
     const READS: bool;
+    /// The transfer in this direction, as a value.
+    const OPERATION: Operation;
 
     /// Returns the length of a slice, in bytes.
     fn size(slice: &Self::Slice<'_>) -> usize;
@@ -37,6 +51,7 @@ impl Direction for Read {
     type Slice<'a> = &'a mut [u8];
     const VERB: &'static str = "read";
     const READS: bool = true;
+    const OPERATION: Operation = Operation::Read;
 
     #[inline]
     fn size(slice: &&mut [u8]) -> usize {
@@ -53,6 +68,7 @@ impl Direction for Write {
     type Slice<'a> = &'a [u8];
     const VERB: &'static str = "write";
     const READS: bool = false;
+    const OPERATION: Operation = Operation::Write;
 
     #[inline]
     fn size(slice: &&[u8]) -> usize {

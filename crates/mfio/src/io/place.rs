@@ -4,12 +4,12 @@
 /// byte, through whatever handles and layers they were found.
 ///
 /// ```
-/// use mfio::io::{PacketIo, Place, Read};
+/// use mfio::io::IoObject;
 /// use mfio::memory::Memory;
 /// use std::sync::Arc;
 ///
 /// let one = Arc::new(Memory::new([0; 8]));
-/// let place = |io: &dyn PacketIo<Read>| io.locate(3);
+/// let place = |io: &dyn IoObject| io.locate(3);
 /// assert_eq!(place(&one), place(&one.clone()), "pointers to the same object");
 /// assert!(!place(&one).shares_storage(&place(&Memory::new([0; 8]))));
 /// ```

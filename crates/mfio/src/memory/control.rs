@@ -6,8 +6,8 @@ use crate::control::{
     Answer, Capabilities, ControlIo, ControlKind, ControlOp, ExtentKind, Span, answer_with,
 };
 use crate::error::{Cause, ErrorKind};
-use crate::io::{Identity, PacketIo, Read};
-use crate::packet::{PacketPool, View};
+use crate::io::Read;
+use crate::packet::View;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -103,14 +103,6 @@ impl ControlIo for Memory {
     ) -> Option<Result<(), Cause>> {
         Some(self.execute(op, answer))
     }
-
-    fn pool(&self) -> Option<&PacketPool> {
-        Some(&self.pool)
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        PacketIo::<Read>::identity(self)
-    }
 }
 
 impl Frozen {
@@ -141,13 +133,5 @@ impl ControlIo for Frozen {
         answer: &mut Answer<'_>,
     ) -> Option<Result<(), Cause>> {
         Some(self.execute(op, answer))
-    }
-
-    fn pool(&self) -> Option<&PacketPool> {
-        PacketIo::<Read>::pool(self)
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        PacketIo::<Read>::identity(self)
     }
 }

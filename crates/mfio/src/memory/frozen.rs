@@ -3,7 +3,7 @@
 use super::clip::clip;
 use crate::backend::{DynBackend, IoBackend, SharedBackend};
 use crate::error::{Cause, ErrorKind, Result};
-use crate::io::{Exposed, Identity, PacketIo, Read};
+use crate::io::{Exposed, Identity, IoObject, PacketIo, Read};
 use crate::packet::{PacketPool, PoolLimits, View};
 use crate::traits::HasLen;
 use alloc::vec::Vec;
@@ -73,15 +73,7 @@ impl From<Vec<u8>> for Frozen {
     }
 }
 
-impl PacketIo<Read> for Frozen {
-    #[inline]
-    fn send_io(&self, pos: u64, mut view: View<Read>) {
-        let from = clip(self.bytes.len(), pos, view.len());
-        let good = from.len();
-        view.bytes_mut()[..good].copy_from_slice(&self.bytes[from]);
-        view.done_prefix(good, ErrorKind::UnexpectedEof);
-    }
-
+impl IoObject for Frozen {
     #[inline]
     fn pool(&self) -> Option<&PacketPool> {
         Some(&self.pool)
@@ -92,6 +84,16 @@ impl PacketIo<Read> for Frozen {
             object: None,
             driver: Some("frozen memory"),
         }
+    }
+}
+
+impl PacketIo<Read> for Frozen {
+    #[inline]
+    fn send_io(&self, pos: u64, mut view: View<Read>) {
+        let from = clip(self.bytes.len(), pos, view.len());
+        let good = from.len();
+        view.bytes_mut()[..good].copy_from_slice(&self.bytes[from]);
+        view.done_prefix(good, ErrorKind::UnexpectedEof);
     }
 
     fn expose(&self, pos: u64, len: usize) -> Option<Exposed> {

@@ -10,7 +10,7 @@ mod control;
 
 use crate::backend::{DynBackend, IoBackend, SharedBackend};
 use crate::error::{Cause, ErrorKind};
-use crate::io::{Identity, NoPos, PacketIo, Read, Write};
+use crate::io::{Identity, IoObject, NoPos, PacketIo, Read, Write};
 use crate::lock::Lock;
 use crate::packet::{PacketPool, PoolLimits, View};
 use alloc::borrow::Cow;
@@ -241,17 +241,19 @@ impl Channel {
 
 macro_rules! ends {
     ($($end:ident, $direction:ident, $push:ident, $gone:ident, $name:literal;)*) => {$(
-        impl PacketIo<$direction, NoPos> for $end {
-            fn send_io(&self, _: NoPos, view: View<$direction>) {
-                self.0.shared.serve(|inner| inner.$push(view));
-            }
-
+        impl IoObject for $end {
             fn pool(&self) -> Option<&PacketPool> {
                 Some(&self.0.pool)
             }
 
             fn identity(&self) -> Identity<'_> {
                 Identity { object: Some(Cow::Borrowed($name)), driver: Some("memory") }
+            }
+        }
+
+        impl PacketIo<$direction, NoPos> for $end {
+            fn send_io(&self, _: NoPos, view: View<$direction>) {
+                self.0.shared.serve(|inner| inner.$push(view));
             }
         }
 

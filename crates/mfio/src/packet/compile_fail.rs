@@ -163,6 +163,7 @@ mod writing_a_type_with_padding {}
 /// ```
 /// # use mfio::{io::*, packet::View, traits::IoRead};
 /// struct Object(std::sync::atomic::AtomicU8);
+/// impl IoObject for Object {}
 /// impl PacketIo<Read> for Object {
 ///     fn send_io(&self, _: u64, view: View<Read>) {}
 /// }
@@ -172,6 +173,7 @@ mod writing_a_type_with_padding {}
 /// ```compile_fail,E0277
 /// # use mfio::{io::*, packet::View, traits::IoRead};
 /// struct Object(std::cell::Cell<u8>);
+/// impl IoObject for Object {}
 /// impl PacketIo<Read> for Object {
 ///     fn send_io(&self, _: u64, view: View<Read>) {}
 /// }

@@ -40,7 +40,7 @@ impl Default for PoolLimits {
 /// allocate nothing in the steady state. Lock-free. Larger packets than all sizes are allocated,
 /// and freed after their use.
 ///
-/// An object creates one and returns it from [`PacketIo::pool`](crate::io::PacketIo::pool).
+/// An object creates one and returns it from [`IoObject::pool`](crate::io::IoObject::pool).
 ///
 /// ```
 /// use mfio::packet::{PacketPool, PoolLimits};

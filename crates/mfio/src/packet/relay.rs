@@ -122,7 +122,7 @@ impl<B: Buffer + 'static, S: OnEnd<B>> Kind<B, S> {
 /// A layer that retries failed ranges once:
 ///
 /// ```
-/// use mfio::io::{PacketIo, Read};
+/// use mfio::io::{IoObject, PacketIo, Read};
 /// use mfio::packet::{OnEnd, Outcome, Packet, Relay, RelayPool, View};
 /// use std::sync::{Arc, Weak};
 ///
@@ -139,6 +139,12 @@ impl<B: Buffer + 'static, S: OnEnd<B>> Kind<B, S> {
 /// struct Attempt<Io> {
 ///     shared: Arc<Shared<Io>>,
 ///     pos: u64,
+/// }
+///
+/// impl<Io: IoObject> IoObject for Again<Io> {
+///     fn below(&self) -> Option<&dyn IoObject> {
+///         Some(&*self.inner)
+///     }
 /// }
 ///
 /// impl<Io: PacketIo<Read> + Send + Sync + 'static> PacketIo<Read> for Again<Io> {

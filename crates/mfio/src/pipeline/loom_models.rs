@@ -1,7 +1,7 @@
 //! Models of the list of results: real pipelines under loom. A lost wake-up is a deadlock.
 
 use super::{Pipeline, Window};
-use crate::io::{PacketIo, Read};
+use crate::io::{IoObject, PacketIo, Read};
 use crate::lock::Lock;
 use crate::packet::View;
 use core::task::{Context, Poll, Waker};
@@ -18,6 +18,8 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
 
 /// Keeps the views sent to it.
 struct Held(Lock<Vec<View<Read>>>);
+
+impl IoObject for Held {}
 
 impl PacketIo<Read> for Held {
     fn send_io(&self, _: u64, view: View<Read>) {

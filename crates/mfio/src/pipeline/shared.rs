@@ -52,7 +52,7 @@ pub(super) struct Ticket<D, P, T> {
     direction: PhantomData<D>,
 }
 
-pub(super) type Operation<D, P, B, T> = Relay<Kept<D, P, B, T>, Ticket<D, P, T>>;
+pub(super) type RequestRelay<D, P, B, T> = Relay<Kept<D, P, B, T>, Ticket<D, P, T>>;
 
 impl<D, P, B, T> Completions<D, P, B, T>
 where
@@ -79,7 +79,7 @@ where
         pos: P,
         tag: T,
         number: u64,
-    ) -> Operation<D, P, B, T> {
+    ) -> RequestRelay<D, P, B, T> {
         let ticket = Ticket {
             pos,
             tag,
@@ -91,7 +91,7 @@ where
     }
 
     /// Takes apart a request that was not sent.
-    pub(super) fn reclaim(&self, relay: Operation<D, P, B, T>) -> (B, P, T) {
+    pub(super) fn reclaim(&self, relay: RequestRelay<D, P, B, T>) -> (B, P, T) {
         let (kept, ticket) = self.pool.reclaim(relay);
         (kept.into_parts().0, ticket.pos, ticket.tag)
     }

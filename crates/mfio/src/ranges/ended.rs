@@ -2,7 +2,7 @@
 
 use super::{RangeMemory, Ranges};
 use crate::error::{Cause, Error};
-use crate::io::{Address, Direction, PacketIo, Read};
+use crate::io::{Address, Direction, Operation, PacketIo, Read};
 use crate::packet::Outcome;
 use core::fmt;
 
@@ -37,7 +37,7 @@ impl ErrorTemplate {
         let cause = by_range.or_else(|| failed.and_then(Outcome::first_error))?;
         Some(Self {
             template: Error::new(cause, Read::VERB).identity(io.identity()),
-            help: io.explain(cause).map(|help| (cause, help)),
+            help: io.explain(Operation::Read, cause).map(|help| (cause, help)),
         })
     }
 

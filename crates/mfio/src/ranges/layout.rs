@@ -2,7 +2,7 @@
 
 use super::{Piece, RangeMemory, RangeRequest, Ranges, Wanted};
 use crate::error::{Cause, ErrorKind};
-use crate::io::{Address, Alignment, PacketIo, Read};
+use crate::io::{Address, Alignment, Operation, PacketIo, Read};
 use crate::packet::{AlignedBuf, Packet};
 use alloc::vec::Vec;
 
@@ -12,7 +12,7 @@ pub(super) const PAGE: usize = 4096;
 impl<P: Address> Ranges<P> {
     /// Plans the requests, and allocates their memory.
     pub(super) fn plan<Io: PacketIo<Read, P> + ?Sized>(&mut self, io: &Io) {
-        self.alignment = io.alignment();
+        self.alignment = io.alignment(Operation::Read);
         self.expose(io);
         self.merge_near();
         self.place();

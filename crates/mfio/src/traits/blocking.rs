@@ -120,7 +120,7 @@ impl<Io: IoBackend + ?Sized, P: Position> Blocking<'_, Io, P> {
 
     /// Appends all bytes from `pos` to the end of the file to `bytes`, and returns their number;
     /// see [`IoRead::read_to_end_at`]. Nothing is copied unless the object asks for an
-    /// [alignment](PacketIo::alignment). The free capacity of `bytes` is used first.
+    /// [alignment](crate::io::IoObject::alignment). The free capacity of `bytes` is used first.
     ///
     /// # Errors
     /// The first failure before the end of the file, with its offset; `OutOfMemory`. The bytes

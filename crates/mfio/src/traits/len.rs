@@ -29,11 +29,6 @@ pub trait HasLen {
     /// If the object cannot tell its length.
     fn io_len(&self) -> Self::Len;
 
-    /// Returns the current length if it is known without waiting and without asking another object.
-    fn len_now(&self) -> Option<u64> {
-        None
-    }
-
     /// Returns the current length, in bytes, and blocks until it is known.
     ///
     /// # Errors
@@ -56,10 +51,6 @@ macro_rules! forward {
 
             fn io_len(&self) -> T::Len {
                 (**self).io_len()
-            }
-
-            fn len_now(&self) -> Option<u64> {
-                (**self).len_now()
             }
         }
     )*};

@@ -108,7 +108,7 @@ pub use value::ReadValue;
 pub use write::IoWrite;
 
 use crate::error::{Cause, Error};
-use crate::io::{Address, Direction, PacketIo, Position};
+use crate::io::{Address, Direction, IoObject, Operation, PacketIo, Position};
 
 /// Builds the error of the part of an operation that begins `done` bytes after its position.
 #[cold]
@@ -130,31 +130,30 @@ where
     P: Position,
     Io: PacketIo<D, P> + ?Sized,
 {
-    failure_of::<D, P, Io>(io, D::VERB, pos, len, cause)
+    failure_of(io, D::OPERATION, D::VERB, pos, len, cause)
 }
 
-/// Builds the error of an operation of any name. `D` is a direction in which `io` can be asked for
-/// its identity.
+/// Builds the error of an operation with a name of its own.
 #[cold]
-pub(crate) fn failure_of<D, P, Io>(
+pub(crate) fn failure_of<P, Io>(
     io: &Io,
-    operation: &'static str,
+    operation: Operation,
+    name: &'static str,
     pos: P,
     len: usize,
     cause: Cause,
 ) -> Error
 where
-    D: Direction,
     P: Position,
-    Io: PacketIo<D, P> + ?Sized,
+    Io: IoObject + ?Sized,
 {
-    let mut error = Error::new(cause, operation)
+    let mut error = Error::new(cause, name)
         .len(len as u64)
         .identity(io.identity());
     if let Some(offset) = pos.offset() {
         error = error.offset(offset);
     }
-    if let Some(help) = io.explain(cause) {
+    if let Some(help) = io.explain(operation, cause) {
         error = error.help(help);
     }
     error

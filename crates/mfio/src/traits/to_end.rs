@@ -11,7 +11,7 @@ use super::stage::Stage;
 use super::transfer::moved;
 use crate::backend::{IoBackend, IoBackendExt};
 use crate::error::{Cause, Error, ErrorKind, Result};
-use crate::io::{Alignment, PacketIo, Position, Read};
+use crate::io::{Alignment, Operation, PacketIo, Position, Read};
 use crate::packet::{Ended, InFlight, Outcome, Packet, PoolBuf, give_pooled, take_aligned};
 use alloc::vec::Vec;
 use core::fmt;
@@ -60,7 +60,7 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadToEnd<'a, P, Io> {
         let Some(pos) = self.pos.advance(self.done) else {
             return Ok(None);
         };
-        let alignment = self.io.alignment();
+        let alignment = self.io.alignment(Operation::Read);
         let len = alignment.round_up(next_len(self.done, FIRST));
         if in_order::<P>(alignment) {
             // The bytes could not be read again if the vector could not grow.
@@ -222,7 +222,7 @@ where
     P: Position,
     Io: PacketIo<Read, P> + IoBackend + ?Sized,
 {
-    let alignment = io.alignment();
+    let alignment = io.alignment(Operation::Read);
     if alignment.memory() > 1 || alignment.block() > 1 {
         // The memory of a vector is not aligned.
         return io.block_on(ReadToEnd::new(io, pos, bytes));

@@ -4,7 +4,7 @@ use super::completeness::{Completeness, Prefix};
 use super::failure;
 use super::owned::TransferPacket;
 use crate::error::{Cause, Error, ErrorKind, Result};
-use crate::io::{PacketIo, Position, Read};
+use crate::io::{Operation, PacketIo, Position, Read};
 use crate::packet::{Ended, Outcome, Packet};
 use alloc::vec::Vec;
 use core::future::Future;
@@ -49,7 +49,7 @@ impl<'a, P: Position, Io: PacketIo<Read, P> + ?Sized> ReadVec<'a, P, Io> {
     /// is not asked again, as it might block for long with bytes in hand.
     fn next_pos(&self, good: usize, outcome: &Outcome) -> Option<P> {
         let ends = P::SEQUENTIAL || good == self.len || !outcome.is_success();
-        if ends || self.io.alignment().is_in_order() {
+        if ends || self.io.alignment(Operation::Read).is_in_order() {
             return None;
         }
         self.pos.advance(good)

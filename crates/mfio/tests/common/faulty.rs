@@ -2,7 +2,7 @@
 //! test says.
 
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Alignment, Exposed, Identity, PacketIo, Read, Write};
+use mfio::io::{Alignment, Exposed, Identity, IoObject, Operation, PacketIo, Read, Write};
 use mfio::packet::{PacketPool, View};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -202,6 +202,20 @@ const IDENTITY: Identity<'static> = Identity {
     driver: Some("faulty"),
 };
 
+impl IoObject for Faulty {
+    fn identity(&self) -> Identity<'_> {
+        IDENTITY
+    }
+
+    fn pool(&self) -> Option<&PacketPool> {
+        self.pool.as_ref()
+    }
+
+    fn alignment(&self, _: Operation) -> Alignment {
+        self.alignment
+    }
+}
+
 impl PacketIo<Read> for Faulty {
     fn send_io(&self, pos: u64, view: View<Read>) {
         self.note(pos, view.len(), view.as_mut_ptr().addr());
@@ -210,18 +224,6 @@ impl PacketIo<Read> for Faulty {
             Some(held) => held.lock().unwrap().push(Held::Read(pos, view)),
             None => self.read(pos, view),
         }
-    }
-
-    fn pool(&self) -> Option<&PacketPool> {
-        self.pool.as_ref()
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        IDENTITY
-    }
-
-    fn alignment(&self) -> Alignment {
-        self.alignment
     }
 
     fn expose(&self, pos: u64, len: usize) -> Option<Exposed> {
@@ -239,17 +241,5 @@ impl PacketIo<Write> for Faulty {
             Some(held) => held.lock().unwrap().push(Held::Write(pos, view)),
             None => self.write(pos, view),
         }
-    }
-
-    fn pool(&self) -> Option<&PacketPool> {
-        self.pool.as_ref()
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        IDENTITY
-    }
-
-    fn alignment(&self) -> Alignment {
-        self.alignment
     }
 }

@@ -3,7 +3,7 @@
 use mfio::backend::*;
 use mfio::cursor::{BlockingByteStream, BlockingCursor, ByteStream, Cursor};
 use mfio::error::{Cause, Error};
-use mfio::io::{Direction, Identity, PacketIo, Position};
+use mfio::io::{Direction, Identity, IoObject, PacketIo, Position};
 use mfio::packet::View;
 use mfio::traits::HasLen;
 use std::future::{Ready, ready};
@@ -20,16 +20,18 @@ impl Fails {
     }
 }
 
-impl<D: Direction, P: Position> PacketIo<D, P> for Fails {
-    fn send_io(&self, _: P, view: View<D>) {
-        view.fail(Cause::from_errno(self.0));
-    }
-
+impl IoObject for Fails {
     fn identity(&self) -> Identity<'_> {
         Identity {
             object: Some("/some/path".into()),
             driver: Some("failing"),
         }
+    }
+}
+
+impl<D: Direction, P: Position> PacketIo<D, P> for Fails {
+    fn send_io(&self, _: P, view: View<D>) {
+        view.fail(Cause::from_errno(self.0));
     }
 }
 

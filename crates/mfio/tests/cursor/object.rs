@@ -2,7 +2,7 @@
 
 use mfio::backend::*;
 use mfio::error::{Cause, Error, ErrorKind};
-use mfio::io::{Direction, Identity, PacketIo, Read, Write};
+use mfio::io::{Direction, Identity, IoObject, PacketIo, Read, Write};
 use mfio::packet::View;
 use mfio::traits::HasLen;
 use std::collections::VecDeque;
@@ -212,34 +212,33 @@ fn limit(answer: Answer, otherwise: ErrorKind) -> (usize, Cause) {
     }
 }
 
-impl PacketIo<Read> for Scripted {
-    fn send_io(&self, pos: u64, view: View<Read>) {
-        self.send(pos, view, Request::Read);
-    }
-
-    fn appends_at(&self) -> Option<u64> {
-        self.end()
-    }
-
+impl IoObject for Scripted {
     fn identity(&self) -> Identity<'_> {
         Identity {
             object: Some("the script".into()),
             driver: None,
         }
     }
-}
-
-impl PacketIo<Write> for Scripted {
-    fn send_io(&self, pos: u64, view: View<Write>) {
-        self.send(pos, view, Request::Write);
-    }
 
     fn appends_at(&self) -> Option<u64> {
         self.end()
     }
 
-    fn identity(&self) -> Identity<'_> {
-        PacketIo::<Read>::identity(self)
+    fn len_now(&self) -> Option<u64> {
+        let inner = self.inner.lock().unwrap();
+        inner.knows_len.then_some(inner.bytes.len() as u64)
+    }
+}
+
+impl PacketIo<Read> for Scripted {
+    fn send_io(&self, pos: u64, view: View<Read>) {
+        self.send(pos, view, Request::Read);
+    }
+}
+
+impl PacketIo<Write> for Scripted {
+    fn send_io(&self, pos: u64, view: View<Write>) {
+        self.send(pos, view, Request::Write);
     }
 }
 
@@ -271,11 +270,6 @@ impl HasLen for Scripted {
             inner: self.inner.clone(),
             answer: None,
         }
-    }
-
-    fn len_now(&self) -> Option<u64> {
-        let inner = self.inner.lock().unwrap();
-        inner.knows_len.then_some(inner.bytes.len() as u64)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::adapters::{give_up, poll};
 use mfio::backend::IoBackendExt;
 use mfio::cursor::{BlockingByteStream, ByteStream};
 use mfio::error::ErrorKind;
-use mfio::io::{NoPos, PacketIo, Write as W};
+use mfio::io::{IoObject, NoPos, PacketIo, Write as W};
 use mfio::memory::pipe;
 use mfio::packet::{Packet, View};
 use mfio::traits::{BlockingIo, StreamRead, StreamWrite};
@@ -43,6 +43,8 @@ fn a_read_does_not_wait_for_a_write() {
     // Each side's write waits until the other reads.
     let ((a_in, b_out), (b_in, a_out)) = (pipe(4), pipe(4));
     struct Both<R, S>(R, S);
+    impl<R, S> IoObject for Both<R, S> {}
+
     impl<R: PacketIo<mfio::io::Read, NoPos>, S> PacketIo<mfio::io::Read, NoPos> for Both<R, S> {
         fn send_io(&self, pos: NoPos, view: View<mfio::io::Read>) {
             self.0.send_io(pos, view);

@@ -3,7 +3,7 @@
 
 use super::{counted, counter, poll};
 use mfio::error::ErrorKind;
-use mfio::io::{PacketIo, Read, Write};
+use mfio::io::{IoObject, PacketIo, Read, Write};
 use mfio::packet::{Packet, View};
 use mfio::traits::{IoRead, IoWrite};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,6 +26,8 @@ struct Held {
     reads: Mutex<Vec<View<Read>>>,
     writes: Mutex<Vec<View<Write>>>,
 }
+
+impl IoObject for Held {}
 
 impl PacketIo<Read> for Held {
     fn send_io(&self, _: u64, view: View<Read>) {
@@ -186,6 +188,8 @@ fn a_buffer_that_panics_when_freed_does_not_bring_down_its_driver() {
 
 /// Panics in `send_io`, after the view was dropped or while it is kept.
 struct Explodes(Mutex<Option<View<Read>>>, bool);
+
+impl IoObject for Explodes {}
 
 impl PacketIo<Read> for Explodes {
     fn send_io(&self, _: u64, view: View<Read>) {

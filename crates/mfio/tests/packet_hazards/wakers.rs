@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::{counted, counter, poll};
-use mfio::io::{PacketIo, Read, Write};
+use mfio::io::{IoObject, PacketIo, Read, Write};
 use mfio::packet::{InFlight, Packet, View};
 use mfio::traits::IoRead;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +11,8 @@ use std::task::{RawWaker, RawWakerVTable, Wake, Waker};
 
 /// Ends every view within `send_io`.
 struct Inline;
+
+impl IoObject for Inline {}
 
 impl PacketIo<Read> for Inline {
     fn send_io(&self, _: u64, view: View<Read>) {

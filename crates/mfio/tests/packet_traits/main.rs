@@ -6,7 +6,7 @@ mod short_cuts;
 
 use mfio::backend::IoBackendExt;
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Identity, PacketIo, Read, Write};
+use mfio::io::{Identity, IoObject, Operation, PacketIo, Read, Write};
 use mfio::memory::Memory;
 use mfio::packet::{AlignedBuf, Packet, View};
 use mfio::traits::{BlockingIo, IoRead, IoWrite};
@@ -30,14 +30,7 @@ impl Scripted {
     }
 }
 
-impl PacketIo<Read> for Scripted {
-    fn send_io(&self, _: u64, mut view: View<Read>) {
-        let (good, cause) = self.next();
-        let shown = good.min(view.len());
-        view.bytes_mut()[..shown].fill(1);
-        view.done_prefix(good, cause);
-    }
-
+impl IoObject for Scripted {
     fn identity(&self) -> Identity<'_> {
         Identity {
             object: Some("/dev/script".into()),
@@ -45,8 +38,17 @@ impl PacketIo<Read> for Scripted {
         }
     }
 
-    fn explain(&self, cause: Cause) -> Option<&'static str> {
+    fn explain(&self, _: Operation, cause: Cause) -> Option<&'static str> {
         (cause.kind() == ErrorKind::LimitReached).then_some("write a longer script")
+    }
+}
+
+impl PacketIo<Read> for Scripted {
+    fn send_io(&self, _: u64, mut view: View<Read>) {
+        let (good, cause) = self.next();
+        let shown = good.min(view.len());
+        view.bytes_mut()[..shown].fill(1);
+        view.done_prefix(good, cause);
     }
 }
 
@@ -119,7 +121,7 @@ fn writes_say_how_much_and_never_end_silently() {
         let error = io.write_all_at(&[0; 4], 7).await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "write of 4 bytes at offset 7 failed: no space left"
+            "write of 4 bytes at offset 7 of /dev/script failed: no space left [script]"
         );
         io.write_value_at(&1u32, 0).await.unwrap();
     });

@@ -3,7 +3,7 @@
 use super::FULL;
 use mfio::backend::{DynBackend, IoBackend, SharedBackend};
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{PacketIo, Read};
+use mfio::io::{IoObject, PacketIo, Read};
 use mfio::memory::Memory;
 use mfio::packet::View;
 use mfio::traits::BlockingIo;
@@ -34,6 +34,8 @@ impl HalfWay {
         self.sent.into_inner().unwrap()
     }
 }
+
+impl IoObject for HalfWay {}
 
 impl PacketIo<Read> for HalfWay {
     fn send_io(&self, pos: u64, mut view: View<Read>) {

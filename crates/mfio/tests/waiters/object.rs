@@ -4,7 +4,7 @@
 use crate::common::Bell;
 use mfio::backend::integrations::{ReactorError, Registration};
 use mfio::backend::*;
-use mfio::io::{PacketIo, Read};
+use mfio::io::{IoObject, PacketIo, Read};
 use mfio::packet::View;
 use mfio::traits::HasLen;
 use std::cell::RefCell;
@@ -109,6 +109,8 @@ impl IoBackend for Waited {
 }
 
 /// Reads are answered by the backend.
+impl IoObject for Waited {}
+
 impl PacketIo<Read> for Waited {
     fn send_io(&self, _: u64, view: View<Read>) {
         self.shared.views.lock().unwrap().push(view);

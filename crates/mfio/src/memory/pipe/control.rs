@@ -3,8 +3,8 @@
 use super::{End, PipeReader, PipeWriter};
 use crate::control::{Answer, Capabilities, ControlIo, ControlKind, ControlOp, answer_with};
 use crate::error::{Cause, ErrorKind};
-use crate::io::{Identity, PacketIo, Read};
-use crate::packet::{PacketPool, View};
+use crate::io::Read;
+use crate::packet::View;
 
 impl End {
     fn shut_down(&self) {
@@ -43,26 +43,10 @@ impl ControlIo for PipeWriter {
     ) -> Option<Result<(), Cause>> {
         Some(self.execute(op, answer))
     }
-
-    fn pool(&self) -> Option<&PacketPool> {
-        Some(&self.0.pool)
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        PacketIo::identity(self)
-    }
 }
 
 /// A reader cannot end the stream: dropping it fails the writes.
-impl ControlIo for PipeReader {
-    fn pool(&self) -> Option<&PacketPool> {
-        Some(&self.0.pool)
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        PacketIo::identity(self)
-    }
-}
+impl ControlIo for PipeReader {}
 
 #[cfg(all(test, not(mfio_loom)))]
 mod tests {

@@ -2,6 +2,7 @@
 
 use crate::control::{ControlIo, ControlOp};
 use crate::error::{Cause, Error};
+use crate::io::Operation;
 
 /// Builds the error of an operation, as the user sees it.
 #[cold]
@@ -10,7 +11,7 @@ pub(super) fn failure<Io: ControlIo + ?Sized>(io: &Io, op: ControlOp, cause: Cau
     if let Some(span) = op.span() {
         error = error.offset(span.start()).len(span.len());
     }
-    if let Some(help) = io.explain(cause) {
+    if let Some(help) = io.explain(Operation::Control, cause) {
         error = error.help(help);
     }
     error

@@ -9,7 +9,7 @@ use core::ops::ControlFlow;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunks {
     /// Maximum length of a chunk, in bytes; rounded up to whole blocks if the object has
-    /// [blocks](crate::io::PacketIo::alignment). 0 is taken for 1.
+    /// [blocks](crate::io::IoObject::alignment). 0 is taken for 1.
     pub size: usize,
     /// Number of chunks in flight: 1 to [`MOST`](Self::MOST), and 1 if an object takes requests in
     /// order.

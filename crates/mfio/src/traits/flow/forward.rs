@@ -4,7 +4,7 @@ use super::chunks::{BUDGET, Chunks, Partial};
 use super::sink::Sink;
 use super::source::{Bytes, Chunk, Source};
 use crate::error::{Cause, ErrorKind};
-use crate::io::{Address, PacketIo, Read, Write};
+use crate::io::{Address, Operation, PacketIo, Read, Write};
 use crate::traits::{failure_at, failure_of};
 use core::fmt;
 use core::future::Future;
@@ -18,18 +18,18 @@ use core::task::{Context, Poll, ready};
 /// Several [chunks](Forward::chunks) are in flight, so writes may be executed in another order. If
 /// one of the objects takes requests [in order](crate::io::Alignment::in_order), as a file that is
 /// a pipe or is opened for appending, one chunk is in flight at a time. The
-/// [alignments](PacketIo::alignment) of both objects are kept as far as one memory address can
-/// satisfy both; if it cannot, or if the length is no multiple, the object decides whether it
-/// accepts the request.
+/// [alignments](crate::io::IoObject::alignment) of both objects are kept as far as one memory
+/// address can satisfy both; if it cannot, or if the length is no multiple, the object decides
+/// whether it accepts the request.
 ///
 /// # Within one object
 /// The ranges may overlap: the result is that of `memmove`, as with
 /// [`copy_within`](slice::copy_within). If the target begins within the source, the last chunk is
-/// copied first. This requires that [`PacketIo::locate`] shows the bytes to be the same: it does
-/// for references and pointers to one object, for layers that only move positions over one object,
-/// and for all handles of one file in the native runtime. It does not for layers that combine
-/// several objects beside one of those, for aliases such as two mappings of one range in a
-/// remapping, and for a disk beside a file on it.
+/// copied first. This requires that [`IoObject::locate`](crate::io::IoObject::locate) shows the
+/// bytes to be the same: it does for references and pointers to one object, for layers that only
+/// move positions over one object, and for all handles of one file in the native runtime. It does
+/// not for layers that combine several objects beside one of those, for aliases such as two
+/// mappings of one range in a remapping, and for a disk beside a file on it.
 ///
 /// # Errors
 /// The failure with the lowest offset, with its object and the number of bytes written without a
@@ -123,13 +123,14 @@ where
 
     /// Chooses the order of the chunks, before anything is sent.
     fn begin(&mut self) -> Result<(), Partial> {
-        let (source, target) = (self.source.io.alignment(), self.sink.io.alignment());
+        let source = self.source.io.alignment(Operation::Read);
+        let target = self.sink.io.alignment(Operation::Write);
         self.source.prepare(self.chunks, target);
         if source.is_in_order() {
             return Ok(());
         }
-        let from = self.source.io.locate(self.source.pos);
-        let to = self.sink.io.locate(self.sink.pos);
+        let from = self.source.io.locate(self.source.pos.to_u64());
+        let to = self.sink.io.locate(self.sink.pos.to_u64());
         let overtakes = match target.is_in_order() {
             // The write is appended, whatever its position.
             true => self.to_end && from.shares_storage(&to),
@@ -150,7 +151,7 @@ where
         self.stage = Phase::Over;
         let Source { io, pos, .. } = &self.source;
         let cause = ErrorKind::InvalidInput.into();
-        let error = failure_of::<Read, P, From>(io, "forward", *pos, 0, cause).help(
+        let error = failure_of(io, Operation::Read, "forward", *pos, 0, cause).help(
             "the target lies behind the first byte of the source in the same object, so the end of \
              the data would move as it is written: give the length (`HasLen`) instead of `to_end`",
         );

@@ -3,7 +3,7 @@
 use super::chunks::Chunks;
 use super::ring::Ring;
 use crate::error::{Cause, ErrorKind};
-use crate::io::{Address, Alignment, Exposed, PacketIo, Read};
+use crate::io::{Address, Alignment, Exposed, Operation, PacketIo, Read};
 use crate::packet::{Ended, InFlight, Packet, PoolBuf, give_pooled, take_aligned};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -88,7 +88,7 @@ impl<'a, P: Address, Io: PacketIo<Read, P> + ?Sized> Source<'a, P, Io> {
 
     /// Sets the chunks, and the requirements of the receiver. Called before the first send.
     pub(super) fn prepare(&mut self, chunks: Chunks, target: Alignment) {
-        self.alignment = self.io.alignment();
+        self.alignment = self.io.alignment(Operation::Read);
         self.target = target;
         // Both blocks are powers of two: the larger one is a multiple of the other.
         let both = self.alignment.and(target);

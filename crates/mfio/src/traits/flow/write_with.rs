@@ -4,7 +4,7 @@ use super::chunks::{BUDGET, Chunks, Partial};
 use super::sink::Sink;
 use crate::backend::{IoBackend, IoBackendExt};
 use crate::error::Cause;
-use crate::io::{Address, PacketIo, Write};
+use crate::io::{Address, Operation, PacketIo, Write};
 use crate::packet::{Packet, PoolBuf, give_pooled, take_aligned};
 use crate::traits::failure_at;
 use core::fmt;
@@ -55,7 +55,7 @@ where
         assert!(!self.over, "a future was polled after it was ready");
         // The flag remains if the producer panics.
         self.over = true;
-        let window = self.chunks.window(self.sink.io.alignment());
+        let window = self.chunks.window(self.sink.io.alignment(Operation::Write));
         while self.sink.in_flight() < window
             && self.sink.sent() < self.len
             && self.sink.failed.is_none()
@@ -68,7 +68,7 @@ where
 
     fn send_one(&mut self) -> Result<(), Cause> {
         let io = self.sink.io;
-        let alignment = io.alignment();
+        let alignment = io.alignment(Operation::Write);
         let size = alignment.round_up(self.chunks.size.max(1));
         // Ends at a block boundary, so that the next chunk is aligned.
         let excess = alignment.excess(self.sink.pos.to_u64().wrapping_add(self.sink.sent()));
