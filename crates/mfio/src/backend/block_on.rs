@@ -255,13 +255,13 @@ fn wait_locked<H: Pollable, B: ?Sized>(
         let _ = lock.contend();
     }
     // Locking consumed the signal for which the lock may have been free.
-    guard.poll_once();
+    guard.poll_once(false);
     while lock.check().is_ok() && !parker.take_woken() {
         let reason = match handle {
             Some(handle) => wait_at_handle(shared, waiters, parker, handle),
             None => wait_at_parker(lock, parker),
         };
-        guard.poll_once();
+        guard.poll_once(false);
         if reason == WaitEnd::FutureWoken {
             break;
         }

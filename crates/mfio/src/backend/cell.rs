@@ -133,11 +133,16 @@ impl<B: ?Sized> Core<B> {
     pub(crate) fn unlock_exclusive(&self) {
         // A wake that was only recorded becomes a signal: its flag would keep later wakes from the
         // descriptor.
-        if let Some(flags) = &self.wake_flags {
-            let _ = consume_wake(&**flags);
-        }
+        let _ = self.take_wake();
         let _ = self.waiters.drive_lock().signal();
         self.unlock_held();
+    }
+
+    /// Consumes a wake of the descriptor. The caller holds the drive lock: another holder may rely
+    /// on the flag that it has not looked at yet.
+    fn take_wake(&self) -> bool {
+        let flags = self.wake_flags.as_ref();
+        flags.is_some_and(|flags| consume_wake(&**flags))
     }
 
     /// Unlocks the drive lock, which the caller holds.
@@ -196,8 +201,10 @@ impl<B: Future<Output = ()> + Send + ?Sized> ErasedBackend for Core<B> {
         progress
     }
 
-    unsafe fn poll_once(&self) {
-        let _ = self.consume_wake();
+    unsafe fn poll_once(&self, woken: bool) {
+        if self.take_wake() && !woken {
+            self.waiters.wake_consumed.store(true, Ordering::Relaxed);
+        }
         // SAFETY: the caller holds the drive lock (C1), and the reference ends with this call.
         let Some(backend) = (unsafe { self.backend() }) else {
             return;
@@ -206,22 +213,14 @@ impl<B: Future<Output = ()> + Send + ?Sized> ErasedBackend for Core<B> {
         let mut cx = Context::from_waker(&self.waker);
         let _ = poll_recorded(&self.waiters, backend, &mut cx);
         // A wake during the round may have been drained by the backend together with others.
-        if self.consume_wake() {
+        if self.take_wake() {
+            self.waiters.wake_consumed.store(true, Ordering::Relaxed);
             let _ = self.waiters.drive_lock().signal();
         }
     }
 
     unsafe fn unlock(&self) {
         self.unlock_held();
-    }
-
-    fn consume_wake(&self) -> bool {
-        let flags = self.wake_flags.as_ref();
-        let woken = flags.is_some_and(|flags| consume_wake(&**flags));
-        if woken {
-            self.waiters.wake_consumed.store(true, Ordering::Relaxed);
-        }
-        woken
     }
 
     fn interests(&self) -> Option<&Arc<PollingFlags>> {
@@ -251,8 +250,9 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
         // SAFETY: `lock` returned `true`, so this call is the holder (L1), until `unlock` below has
         // succeeded and the guard is disarmed.
         let mut guard = unsafe { DriveGuard::of_locked(self) };
+        let mut woken = when == When::Woken;
         loop {
-            guard.poll_once();
+            guard.poll_once(core::mem::take(&mut woken));
             rounds.spend();
             let unlocked = lock.unlock(!rounds.are_spent() && lock.check().is_ok());
             if unlocked == Unlocked::Rerun {

@@ -68,6 +68,9 @@ pub(crate) enum Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
     Always,
+    /// Always, because a wake of the handle has made the caller look: that wake is answered, and is
+    /// not recorded in `Waiters::wake_consumed`.
+    Woken,
     /// If a signal is pending.
     IfSignalled,
 }
@@ -80,20 +83,19 @@ pub(crate) trait ErasedBackend: Send + Sync {
     /// Locks, polls the backend until it has nothing to do or `rounds` are spent, and unlocks.
     /// Polls at least once if it gets the lock; takes a round also if it does not.
     fn drive(&self, when: When, rounds: &mut Rounds) -> Progress;
-    /// Polls the backend once with the drive lock held.
+    /// Polls the backend once with the drive lock held. `woken`: a wake that is found before the
+    /// poll is the one that made the caller look.
     ///
     /// # Safety
     ///
     /// The caller holds the drive lock (L1).
-    unsafe fn poll_once(&self);
+    unsafe fn poll_once(&self, woken: bool);
     /// Unlocks, and wakes the parties that are next.
     ///
     /// # Safety
     ///
     /// The caller holds the drive lock (L1), and gives it up with this call.
     unsafe fn unlock(&self);
-    /// Consumes a wake of the descriptor, before and after the poll that answers it.
-    fn consume_wake(&self) -> bool;
     /// Returns the interests of the handle, where the backend changes them as it goes.
     fn interests(&self) -> Option<&Arc<PollingFlags>>;
     /// Wakes everything that waits: the backend is dead.
@@ -118,11 +120,11 @@ impl<'a> DriveGuard<'a> {
         Ok(unsafe { Self::of_locked(backend) })
     }
 
-    pub(crate) fn poll_once(&mut self) {
+    pub(crate) fn poll_once(&mut self, woken: bool) {
         if let Some(backend) = self.0 {
             // SAFETY: this guard holds the lock (L1): `of_locked` was given it, and only `disarm`
             // and the drop end that.
-            unsafe { backend.poll_once() }
+            unsafe { backend.poll_once(woken) }
         }
     }
 

@@ -122,6 +122,13 @@ impl<Handle> ExportedHandle<Handle> {
         self.waker.wake_flags.clone()
     }
 
+    /// Returns the interests, shared where the backend changes them.
+    #[cfg(all(feature = "std", unix, not(mfio_loom)))]
+    pub(crate) fn interests(&self) -> Arc<PollingFlags> {
+        let constant = || Arc::new(self.max_interests.clone());
+        self.changing.clone().unwrap_or_else(constant)
+    }
+
     pub(crate) fn changing_interests(&self) -> Option<Arc<PollingFlags>> {
         self.changing.clone()
     }

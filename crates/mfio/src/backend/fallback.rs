@@ -25,18 +25,20 @@
 
 use super::attendance::FallbackThread;
 use super::drive::{ErasedBackend, Progress, Rounds, When};
-use super::polling::PollingHandle;
+use super::duplicate::duplicate;
+use super::polling::PollingFlags;
 use super::waiters::TaskWaiter;
 use crate::contain::contained;
 use crate::error::{Cause, ErrorKind};
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
+use core::ffi::c_short;
 use core::fmt;
 use core::task::{Context, Waker};
 use core::time::Duration;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -53,6 +55,9 @@ pub(crate) struct Fallback {
     backend: Weak<dyn ErasedBackend>,
     /// The duplicate (F1), or the reason why there is none.
     handle: Result<OwnedFd, Cause>,
+    /// The interests of the backend, which count while operations are in flight. A wake makes the
+    /// handle readable, whatever they are.
+    interests: Arc<PollingFlags>,
     /// Returns whether operations are in flight that only a driver can complete.
     is_busy: Box<dyn Fn() -> bool + Send + Sync>,
     state: Mutex<ThreadState>,
@@ -73,16 +78,14 @@ struct ThreadState {
 impl Fallback {
     pub(crate) fn new(
         backend: Weak<dyn ErasedBackend>,
-        handle: &PollingHandle<'_>,
+        handle: RawFd,
+        interests: Arc<PollingFlags>,
         is_busy: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Arc<Self> {
-        // SAFETY: the backend that exports a handle keeps it open for as long as it lives (see
-        // `PollingHandle::handle`), and the caller borrows it from the backend for this call. The
-        // duplicate is the thread's own (F1).
-        let borrowed = unsafe { BorrowedFd::borrow_raw(handle.handle) };
         Arc::new(Self {
             backend,
-            handle: borrowed.try_clone_to_owned().map_err(|error| limit(&error)),
+            handle: duplicate(handle).map_err(|error| limit(&error)),
+            interests,
             is_busy: Box::new(is_busy),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -105,8 +108,12 @@ impl Fallback {
 
     /// Waits until the handle is ready or the thread is interrupted. Returns `false` when the time
     /// is up.
-    fn wait(&self, handle: i32, mut interrupts: &PipeReader, timeout: Option<Duration>) -> bool {
-        let (ended, interrupted) = poll(handle, interrupts, timeout);
+    fn wait(&self, handle: i32, mut interrupts: &PipeReader) -> bool {
+        let (events, timeout) = match self.is_busy() {
+            true => (libc::POLLIN | self.interests.to_posix(), None),
+            false => (libc::POLLIN, Some(IDLE_TIMEOUT)),
+        };
+        let (ended, interrupted) = poll(handle, events, interrupts, timeout);
         if interrupted {
             let _ = interrupts.read(&mut [0; 8]);
             self.lock().interrupted = false;
@@ -160,11 +167,9 @@ impl Fallback {
             if self.lock().stopped || dead || waiters.attendance.others_drive() {
                 break;
             }
-            if !waiters.drive_lock().recheck() && progress != Progress::BudgetSpent {
-                let timeout = (!self.is_busy()).then_some(IDLE_TIMEOUT);
-                if !self.wait(handle, interrupts, timeout) && !self.is_busy() {
-                    break;
-                }
+            let waits = !waiters.drive_lock().recheck() && progress != Progress::BudgetSpent;
+            if waits && !self.wait(handle, interrupts) && !self.is_busy() {
+                break;
             }
             // If this unwinds: a waker's panic leaves something to do, a backend's shows at the
             // next drive.
@@ -212,7 +217,10 @@ impl FallbackThread for Fallback {
     }
 
     fn is_busy(&self) -> bool {
-        (self.is_busy)()
+        // User code: if it panics, operations may be in flight.
+        let mut busy = true;
+        contained(|| busy = (self.is_busy)());
+        busy
     }
 
     fn dismiss(&self) {
@@ -230,13 +238,19 @@ impl FallbackThread for Fallback {
 
 /// Waits for the handle or an interruption. Returns whether either may have come, and whether an
 /// interruption has.
-fn poll(handle: i32, interrupts: &PipeReader, timeout: Option<Duration>) -> (bool, bool) {
-    let entry = |fd| libc::pollfd {
+fn poll(
+    handle: i32,
+    events: c_short,
+    interrupts: &PipeReader,
+    timeout: Option<Duration>,
+) -> (bool, bool) {
+    let entry = |fd, events| libc::pollfd {
         fd,
-        events: libc::POLLIN,
+        events,
         revents: 0,
     };
-    let mut entries = [entry(handle), entry(interrupts.as_raw_fd())];
+    let interrupts = interrupts.as_raw_fd();
+    let mut entries = [entry(handle, events), entry(interrupts, libc::POLLIN)];
     let timeout = timeout.map_or(-1, |timeout| timeout.as_millis() as i32);
     // SAFETY: a valid array of two entries, exclusively borrowed for the call, which keeps no
     // reference.

@@ -29,6 +29,7 @@
 // | `reactor` | registrations with reactors; the reactor's thread drives when the handle is ready |
 // | `cell` | the block of a backend: drive lock, waiters, reactors and the backend itself |
 // | `sharing` | the interface of a shared backend to drivers and senders |
+// | `duplicate` | a duplicate of a backend's descriptor |
 // | `fallback` | a thread that drives while nobody else does |
 // | `container` | containers of exclusive backends, and the exclusive handle to one |
 // | `exported_handle` | the handle of a shared backend, with its waker and wake flags |
@@ -48,6 +49,12 @@ mod cell;
 mod container;
 mod drive;
 mod drive_lock;
+#[cfg(all(
+    feature = "std",
+    unix,
+    any(not(mfio_loom), feature = "tokio", feature = "async-io")
+))]
+mod duplicate;
 mod exported_handle;
 mod ext;
 #[cfg(all(feature = "std", unix, not(mfio_loom)))]

@@ -297,19 +297,25 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> SharedBackendBuilder<B> {
     ///
     /// # Panics
     ///
-    /// When no [`handle`](Self::handle) was given.
+    /// When no [`handle`](Self::handle) was given, or after
+    /// [`refuse_without_driver`](Self::refuse_without_driver).
     #[must_use]
     #[track_caller]
     pub fn build_with_fallback_thread(
         self,
         is_busy: impl Fn() -> bool + Send + Sync + 'static,
     ) -> SharedBackend<B> {
+        assert!(
+            !self.core.waiters.attendance.is_configured(),
+            "operations that nobody drives are either refused or driven by a fallback thread"
+        );
         let shared = self.build();
         let Some(handle) = &shared.handle else {
             panic!("a fallback thread waits on a handle: give one with `handle`");
         };
         let backend = Arc::downgrade(shared.sharing.backend());
-        let thread = super::fallback::Fallback::new(backend, &handle.polling(), is_busy);
+        let (fd, interests) = (handle.polling().handle, handle.interests());
+        let thread = super::fallback::Fallback::new(backend, fd, interests, is_busy);
         shared.core.waiters.attendance.set_fallback(thread);
         shared
     }

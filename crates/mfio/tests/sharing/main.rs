@@ -19,6 +19,8 @@ mod fairness;
 mod fallback;
 mod fixture;
 #[cfg(unix)]
+mod left_behind;
+#[cfg(unix)]
 mod reactors;
 #[cfg(unix)]
 mod registrations;

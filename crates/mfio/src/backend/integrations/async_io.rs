@@ -1,7 +1,6 @@
 //! The integration of async-io: smol, and every executor beside which its reactor thread runs.
 
-use super::duplicate::duplicate;
-use super::{Integration, ReactorError, Registration};
+use super::{Integration, ReactorError, Registration, duplicate};
 use crate::backend::polling::{PollingFlags, PollingHandle};
 use alloc::boxed::Box;
 use alloc::format;
@@ -19,7 +18,7 @@ impl Integration for AsyncIo {
     fn register(handle: &PollingHandle<'_>) -> Result<Box<dyn Registration>, ReactorError> {
         // `new_nonblocking` leaves the file status flags alone; they are shared with the backend's
         // descriptor.
-        let fd = Async::new_nonblocking(duplicate(handle.handle)?)
+        let fd = Async::new_nonblocking(duplicate(handle)?)
             .map_err(|error| failed("registering", &error))?;
         Ok(Box::new(AsyncIoRegistration(fd)))
     }

@@ -34,8 +34,6 @@
 #[cfg(all(unix, feature = "async-io"))]
 pub mod async_io;
 mod driven;
-#[cfg(all(unix, any(feature = "tokio", feature = "async-io")))]
-mod duplicate;
 pub mod null;
 #[cfg(all(unix, feature = "tokio"))]
 pub mod tokio;
@@ -151,4 +149,15 @@ pub trait Integration: Copy + Default {
             Driven::new(object, core::future::pending(), Self::register).await
         })
     }
+}
+
+/// Duplicates the descriptor of a handle, for a registration to keep.
+#[cfg(all(unix, any(feature = "tokio", feature = "async-io")))]
+fn duplicate(handle: &PollingHandle<'_>) -> Result<std::os::fd::OwnedFd, ReactorError> {
+    super::duplicate::duplicate(handle.handle).map_err(|error| {
+        ReactorError::new(alloc::format!(
+            "duplicating the polling handle, descriptor {}, failed: {error}",
+            handle.handle
+        ))
+    })
 }

@@ -2,8 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::duplicate::duplicate;
-use super::{Integration, ReactorError, Registration};
+use super::{Integration, ReactorError, Registration, duplicate};
 use crate::backend::polling::{PollingFlags, PollingHandle};
 use alloc::boxed::Box;
 use alloc::format;
@@ -36,7 +35,7 @@ impl Integration for Tokio {
         } else {
             Interest::READABLE
         };
-        let fd = duplicate(handle.handle)?;
+        let fd = duplicate(handle)?;
         // SAFETY: an `OwnedFd` is open until dropped and always names the same descriptor, and it
         // is never taken out.
         let fd = unsafe { AsyncFd::register_with_interest(fd, interest) }

@@ -35,6 +35,15 @@ pub(crate) struct Watch {
     pub(super) tasks: Lock<WatchTasks>,
 }
 
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Nobody arms it any more: the list is without it.
+        if let Some(backend) = self.backend.upgrade() {
+            self.take_rearm_pending(backend.waiters());
+        }
+    }
+}
+
 /// A thread is arming the registration.
 const ARMING: u8 = 1;
 /// The trigger fired, or another thread asked to arm, since the last attempt began.
@@ -102,6 +111,8 @@ impl Watch {
         }
         let _ = self.arm();
         let _ = backend.drive(When::Always, &mut Rounds::new());
+        // The task for which a sender went on may have left meanwhile (A2).
+        waiters.attendance.driver_left();
     }
 
     /// Defers arming to the unlock of the drive lock's holder (R4). Returns `false` when there is
@@ -136,6 +147,7 @@ impl Watch {
     pub(super) fn drive_if_signalled(&self) {
         if let Some(backend) = self.backend.upgrade() {
             let _ = backend.drive(When::IfSignalled, &mut Rounds::new());
+            backend.waiters().attendance.driver_left();
         }
     }
 
