@@ -10,7 +10,7 @@ use mfio::packet::{BufferFor, Packet, View};
 use mfio::traits::IoRead;
 use mfio_layers::clock::ManualClock;
 use mfio_layers::{
-    AttachBackend, Cache, Concat, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry,
+    AttachBackend, Blocks, Cache, Concat, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry,
     RetryPolicy, Stripe, Timeout, Trace, Window,
 };
 use std::hint::black_box;
@@ -143,6 +143,15 @@ fn time_one_piece() {
     whole("Retry", &retry, 0);
     let limit: Limit<_> = Limit::new(Sink, Limits::default());
     whole("Limit", &limit, 0);
+    let blocks: Blocks<_> = Blocks::with_block(Sink, LEN).expect("a power of two");
+    whole("Blocks, aligned", &blocks, 0);
+    whole("Blocks, part of a block", &blocks, 5);
+    let written = |name, pos| {
+        let without = sent::<Write>(&Sink, pos, LEN);
+        report(name, 1, without, sent::<Write>(&blocks, pos, LEN));
+    };
+    written("Blocks, an aligned write", 0);
+    written("Blocks, parts of 2 blocks", 5);
     let mirror: Mirror<_> = Mirror::new([Sink, Sink]).expect("two replicas");
     whole("Mirror of 2", &mirror, 0);
     report(

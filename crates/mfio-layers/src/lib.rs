@@ -24,6 +24,7 @@
 //! |---|---|
 //! | [`AttachBackend`] | attaches a backend to a layer over several objects |
 //! | [`BackendSet`] | drives several backends as one |
+//! | [`Blocks`] | any request over an object that takes whole blocks |
 //! | [`Cache`] | keeps blocks of an object in memory |
 //! | [`Concat`] | concatenates objects |
 //! | [`clock`] | the time, for layers that wait |
@@ -42,8 +43,9 @@
 //! # Copies and allocations
 //!
 //! A layer splits and forwards views, and does not copy: a request that need not be split is
-//! forwarded whole, and nothing is allocated. Bytes are copied once for a hit of a [`Cache`], and
-//! for a partial write of a granule of an [`Overlay`]. Layers take the positions of the object
+//! forwarded whole, and nothing is allocated. Bytes are copied once for a hit of a [`Cache`], for a
+//! partial write of a granule of an [`Overlay`], and for a request to [`Blocks`] that is not
+//! aligned. Layers take the positions of the object
 //! below (any [`Address`](mfio::io::Address)), its pool and its explanations of failures. Errors
 //! name the layer where offsets are those of the layer.
 //!
@@ -70,7 +72,8 @@
 //!
 //! # Alignment
 //!
-//! A layer has the strictest [`alignment`](mfio::io::IoObject::alignment) of the objects below. So
+//! [`Blocks`] has no requirements, whatever the object below. Any other layer has the strictest
+//! [`alignment`](mfio::io::IoObject::alignment) of the objects below. So
 //! its parts must begin and end where their blocks do: units of a [`Stripe`], objects of a
 //! [`Concat`], mappings of a [`Remap`], blocks of a [`Cache`], granules and the end of an
 //! [`Overlay`]. A layer with other parts is refused when it is built. [`Window::new`] and
@@ -82,6 +85,7 @@
 // Modules, each of which imports only from lines above it:
 //
 // clock, hash, steps           time and alarms; a hash; loops over requests that may panic
+// order, gate                  the order of writes that overlap
 // layer_alarm, deferred        one alarm for each layer; requests that continue at a given time
 // blocks, identity, len        alignment of parts; names in errors; lengths
 // forward                      macros for methods that go to the object below
@@ -104,12 +108,14 @@ mod deferred;
 mod directions;
 mod fault;
 mod forward;
+mod gate;
 mod hash;
 mod identity;
 mod layer_alarm;
 mod len;
 mod limit;
 mod mirror;
+mod order;
 mod overlay;
 mod queued;
 mod remap;
@@ -121,6 +127,7 @@ mod stripe;
 mod timeout;
 #[cfg(target_has_atomic = "64")]
 mod trace;
+mod whole_blocks;
 mod window;
 
 pub use mfio;
@@ -142,4 +149,5 @@ pub use timeout::{Timeout, TimeoutLimits};
 pub use trace::SystemNow;
 #[cfg(target_has_atomic = "64")]
 pub use trace::{Histogram, Latencies, Now, Trace, TraceSnapshot, TracedDirection};
+pub use whole_blocks::Blocks;
 pub use window::{Offset, Window};

@@ -1,7 +1,5 @@
 //! [`Mirror`]: several objects that hold the same bytes.
 
-mod gate;
-mod order;
 mod read;
 mod replicas;
 mod shared;

@@ -1,4 +1,5 @@
-//! Hits, misses in the steady state, and what need not be copied up allocate nothing.
+//! Hits, misses in the steady state, requests of parts of blocks, and what need not be copied up
+//! allocate nothing.
 
 #[path = "common/counting.rs"]
 mod counting;
@@ -6,7 +7,7 @@ mod counting;
 use counting::{COUNT, Sink, VIEWS};
 use mfio::io::{Direction, PacketIo, Read, Write};
 use mfio::packet::{BufferFor, Packet};
-use mfio_layers::{Cache, Overlay, Trace};
+use mfio_layers::{Blocks, Cache, Overlay, Trace};
 
 /// Sends `len` bytes to each of `places` a hundred times, once it is warm: how many views came
 /// through, and how many allocations there were.
@@ -43,6 +44,16 @@ fn hits_and_misses_allocate_nothing() {
     let misses = [0, 100, 200, 300];
     assert_eq!(sent::<Read>(&cache, &misses, 48), (15, 0), "misses");
     assert_eq!(sent::<Write>(&cache, &misses, 48), (4, 0), "writes");
+}
+
+#[test]
+fn requests_of_parts_of_blocks_allocate_nothing() {
+    let io: Blocks<_> = Blocks::with_block(Sink, 16).unwrap();
+    assert_eq!(sent::<Read>(&io, &[0, 160], 32), (2, 0), "aligned");
+    assert_eq!(sent::<Write>(&io, &[0, 160], 32), (2, 0), "aligned");
+    assert_eq!(sent::<Read>(&io, &[1, 160], 31), (2, 0));
+    // Two blocks that are read and written, and one between; a block and the one before.
+    assert_eq!(sent::<Write>(&io, &[1, 160], 40), (5 + 3, 0));
 }
 
 #[test]

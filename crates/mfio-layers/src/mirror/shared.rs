@@ -1,9 +1,9 @@
 //! The part of a [`Mirror`](super::Mirror) that requests keep while the replicas have them. It does
 //! not own the replicas.
 
-use super::gate::Gate;
-use super::order::Number;
 use super::replicas::{InOrder, Replicas};
+use crate::gate::Gate;
+use crate::order::Number;
 use crate::sent::{self, SentPool};
 use alloc::sync::{Arc, Weak};
 use mfio::error::Cause;

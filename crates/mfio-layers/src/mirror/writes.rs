@@ -1,12 +1,11 @@
 //! Writes of a [`Mirror`](super::Mirror), which go to all replicas, and their results.
 
-use super::order::{Entry, Number};
 use super::replicas::Mask;
 use super::shared::{MirrorShared, QueuedWrite, ReplicatedWrite, WritePolicy};
 use crate::directions::is_stream;
 use crate::identity::strictest;
+use crate::order::{Entry, Number};
 use crate::sent::{self, Sent, SentPool};
-use crate::steps::{OnPanic, Steps};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
@@ -66,49 +65,17 @@ where
         }
     }
 
-    /// Sends the writes that are ready. One loop at a time does so: a write that ends within it
-    /// leaves the next ones to it, so that calls do not nest.
+    /// Sends the writes that are ready.
     #[cold]
     fn start_ready(self: &Arc<Self>) {
-        if !self.order.order().begin_starting() {
-            return;
-        }
-        let left = OnPanic(|| while self.give_up_next() {});
-        let mut steps = Steps::default();
-        loop {
-            // Takes the lock for this line only.
-            let next = self.order.order().next();
-            let Some((number, write)) = next else {
-                break;
-            };
-            steps.run(|| match (write, self.objects.upgrade()) {
+        self.order
+            .start_ready(|number, write| match (write, self.objects.upgrade()) {
                 (Some(QueuedWrite { pos, view }), Some(objects)) => {
                     self.send(&objects, pos, view, Some(number));
                 }
                 // The layer is dropped, and its queue with it.
-                (write, _) => self.give_up(number, write),
+                (write, _) => self.order.give_up(number, write),
             });
-        }
-        core::mem::forget(left);
-        steps.over();
-    }
-
-    fn give_up_next(&self) -> bool {
-        // Takes the lock for this line only.
-        let next = self.order.order().next();
-        let found = next.is_some();
-        if let Some((number, write)) = next {
-            self.give_up(number, write);
-        }
-        found
-    }
-
-    /// Fails a write that was not sent, within the loop that sends the writes that become ready by
-    /// that.
-    fn give_up(&self, number: Number, write: Option<QueuedWrite<P>>) {
-        let starts = self.order.finish(number);
-        debug_assert!(!starts, "this is the loop");
-        drop(write);
     }
 }
 

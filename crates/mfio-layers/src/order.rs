@@ -16,7 +16,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// Upper bound on the writes that wait.
-pub(super) const MAX_WAITING: usize = 1 << 20;
+pub(crate) const MAX_WAITING: usize = 1 << 20;
 
 /// Memory for up to so many concurrent writes is kept when there are none.
 const KEPT: usize = 1 << 16;
@@ -25,10 +25,10 @@ const KEPT: usize = 1 << 16;
 const NONE: u32 = u32::MAX;
 
 /// The number of a write that has not ended.
-pub(super) type Number = u32;
+pub(crate) type Number = u32;
 
 /// The order of the writes that have not ended. `W` is a write that waits.
-pub(super) struct Order<W> {
+pub(crate) struct Order<W> {
     spans: VecDeque<OwnedSpan>,
     nodes: Vec<Node<W>>,
     free: Vec<Number>,
@@ -72,7 +72,7 @@ struct Edge {
 
 /// The answer to a write that enters the order.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     /// Send it.
     Begins(Number),
     /// [Queue](Order::queue) it, under the same lock.
@@ -82,7 +82,7 @@ pub(super) enum Entry {
 }
 
 impl<W> Order<W> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             spans: VecDeque::new(),
             nodes: Vec::new(),
@@ -99,13 +99,13 @@ impl<W> Order<W> {
 
     /// Whether all writes have ended.
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
     /// Enters the write that was alone, before any other.
     #[cold]
-    pub(super) fn enter_solo(&mut self, first: u64, last: u64) {
+    pub(crate) fn enter_solo(&mut self, first: u64, last: u64) {
         debug_assert!(self.is_empty(), "it was alone");
         if let Entry::Begins(number) = self.enter(first, last) {
             self.solo = number;
@@ -113,13 +113,13 @@ impl<W> Order<W> {
     }
 
     /// Returns the number of that write.
-    pub(super) fn solo(&self) -> Number {
+    pub(crate) fn solo(&self) -> Number {
         self.solo
     }
 
     /// Enters a write of the bytes from `first` to `last`.
     #[inline]
-    pub(super) fn enter(&mut self, first: u64, last: u64) -> Entry {
+    pub(crate) fn enter(&mut self, first: u64, last: u64) -> Entry {
         let index = self.first_span(first);
         match self.spans.get(index) {
             Some(span) if span.first <= last => return self.enter_overlapping(index, first, last),
@@ -242,7 +242,7 @@ impl<W> Order<W> {
     }
 
     /// Keeps a write that waits.
-    pub(super) fn queue(&mut self, number: Number, write: W) {
+    pub(crate) fn queue(&mut self, number: Number, write: W) {
         self.nodes[number as usize].queued = Some(write);
     }
 
@@ -250,7 +250,7 @@ impl<W> Order<W> {
     /// ready, as no loop does.
     #[inline]
     #[must_use]
-    pub(super) fn finish(&mut self, number: Number) -> bool {
+    pub(crate) fn finish(&mut self, number: Number) -> bool {
         let Node {
             first, last, edges, ..
         } = self.nodes[number as usize];
@@ -320,13 +320,13 @@ impl<W> Order<W> {
 
     /// Claims the loop that sends the writes that are ready, until [`next`](Self::next) has none.
     /// Returns `false` where it runs already.
-    pub(super) fn begin_starting(&mut self) -> bool {
+    pub(crate) fn begin_starting(&mut self) -> bool {
         !core::mem::replace(&mut self.starting, true)
     }
 
     /// Takes out the next write to send; without the write itself where the layer is dropped.
     /// Without any, ends the loop.
-    pub(super) fn next(&mut self) -> Option<(Number, Option<W>)> {
+    pub(crate) fn next(&mut self) -> Option<(Number, Option<W>)> {
         let next = self.ready.pop_front();
         self.starting = next.is_some();
         let number = next?;
@@ -335,7 +335,7 @@ impl<W> Order<W> {
     }
 
     /// Takes out the writes that wait, as the layer is dropped.
-    pub(super) fn close(&mut self) -> Vec<W> {
+    pub(crate) fn close(&mut self) -> Vec<W> {
         self.nodes
             .iter_mut()
             .filter_map(|node| node.queued.take())
@@ -343,12 +343,12 @@ impl<W> Order<W> {
     }
 
     /// Whether a write was ever refused.
-    pub(super) fn has_refused(&self) -> bool {
+    pub(crate) fn has_refused(&self) -> bool {
         self.refused
     }
 
     /// Returns how many writes wait.
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.waiting
     }
 }

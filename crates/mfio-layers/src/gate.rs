@@ -10,7 +10,8 @@
 //!
 //! So a write that is alone costs two read-modify-writes of the word, half as many as two locks.
 
-use super::order::{Number, Order};
+use crate::order::{Number, Order};
+use crate::steps::{OnPanic, Steps};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use mfio::lock::{Lock, LockGuard};
 
@@ -28,13 +29,13 @@ const BITS: u32 = usize::BITS - 2;
 const LEN_BITS: u32 = BITS / 3;
 
 /// The order of writes; see the module.
-pub(super) struct Gate<W> {
+pub(crate) struct Gate<W> {
     word: AtomicUsize,
     order: Lock<Order<W>>,
 }
 
 impl<W> Gate<W> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             word: AtomicUsize::new(FREE),
             order: Lock::new(Order::new()),
@@ -42,14 +43,14 @@ impl<W> Gate<W> {
     }
 
     /// Locks the order, to look at it, or to use a number that it gave.
-    pub(super) fn order(&self) -> LockGuard<'_, Order<W>> {
+    pub(crate) fn order(&self) -> LockGuard<'_, Order<W>> {
         self.order.lock()
     }
 
     /// Enters a write of the bytes from `first` to `last`, and returns its number, if no other one
     /// is under way.
     #[inline]
-    pub(super) fn alone(&self, first: u64, last: u64) -> Option<Number> {
+    pub(crate) fn alone(&self, first: u64, last: u64) -> Option<Number> {
         let word = pack(first, last)?;
         let free = self.word.load(Ordering::Relaxed) == FREE;
         // Acquire: pairs with the end of the write before.
@@ -58,7 +59,7 @@ impl<W> Gate<W> {
     }
 
     /// Locks the order for a write that is not alone, which the caller enters.
-    pub(super) fn enter(&self) -> LockGuard<'_, Order<W>> {
+    pub(crate) fn enter(&self) -> LockGuard<'_, Order<W>> {
         let mut order = self.order.lock();
         let mut word = self.word.load(Ordering::Relaxed);
         while word != TABLE {
@@ -79,7 +80,7 @@ impl<W> Gate<W> {
     /// ready, as no loop does.
     #[inline]
     #[must_use]
-    pub(super) fn finish(&self, number: Number) -> bool {
+    pub(crate) fn finish(&self, number: Number) -> bool {
         if number == SOLO {
             // Its own range, or TABLE since another write has come.
             let word = self.word.load(Ordering::Relaxed);
@@ -102,6 +103,45 @@ impl<W> Gate<W> {
             self.word.store(FREE, Ordering::Release);
         }
         starts
+    }
+
+    /// Passes the writes that are ready to `send`, each with its number, and without the write
+    /// itself where the layer is dropped. One loop at a time does so: a write that ends within it
+    /// leaves the next ones to it, so that calls do not nest.
+    pub(crate) fn start_ready(&self, mut send: impl FnMut(Number, Option<W>)) {
+        if !self.order().begin_starting() {
+            return;
+        }
+        let left = OnPanic(|| while self.give_up_next() {});
+        let mut steps = Steps::default();
+        loop {
+            // Takes the lock for this line only.
+            let next = self.order().next();
+            let Some((number, write)) = next else {
+                break;
+            };
+            steps.run(|| send(number, write));
+        }
+        core::mem::forget(left);
+        steps.over();
+    }
+
+    fn give_up_next(&self) -> bool {
+        // Takes the lock for this line only.
+        let next = self.order().next();
+        let found = next.is_some();
+        if let Some((number, write)) = next {
+            self.give_up(number, write);
+        }
+        found
+    }
+
+    /// Drops a write that is not sent, within the loop that sends the writes that become ready by
+    /// that.
+    pub(crate) fn give_up(&self, number: Number, write: Option<W>) {
+        let starts = self.finish(number);
+        debug_assert!(!starts, "this is the loop");
+        drop(write);
     }
 
     #[inline]
@@ -130,8 +170,8 @@ fn unpack(word: usize) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::order::Entry;
     use super::*;
+    use crate::order::Entry;
 
     #[test]
     fn ranges_fit_into_words_or_do_not() {

@@ -1,0 +1,90 @@
+//! The reads of a [`Blocks`](super::Blocks) that are not aligned.
+
+use super::geometry::Part;
+use super::shared::{BlocksShared, BufferedRead, send, split};
+use crate::directions::{answer, is_unwanted};
+use crate::queued::Resume;
+use crate::route::addressable;
+use crate::sent::{self, Sent, SentPool};
+use alloc::sync::Arc;
+use mfio::error::{Cause, ErrorKind};
+use mfio::io::{Address, PacketIo, Read};
+use mfio::packet::{AlignedBuf, Outcome, View};
+
+impl<Io, P> BlocksShared<Io, P>
+where
+    P: Address,
+    Io: PacketIo<Read, P> + Send + Sync + 'static,
+{
+    /// Sends a read, part by part, until it must wait for a buffer.
+    pub(super) fn read(self: &Arc<Self>, io: &Io, at: u64, view: View<Read>) {
+        if view.is_empty() {
+            return view.done();
+        }
+        let (mut at, mut next) = (at, Some(view));
+        while let Some(view) = next {
+            let address = view.as_mut_ptr().addr();
+            let len;
+            match self.geometry.part_of_read(at, address, view.len()) {
+                Part::Direct(direct) => {
+                    let (part, rest) = split(view, direct);
+                    (len, next) = (direct, rest);
+                    send::<Read, P, Io>(io, at, part);
+                }
+                Part::Buffered(buffered) => {
+                    let Some((buffer, view)) = self.borrow(at, view) else {
+                        return;
+                    };
+                    let (part, rest) = split(view, buffered);
+                    (len, next) = (buffered, rest);
+                    match buffer {
+                        Ok(buffer) => self.read_blocks(io, at, part, buffer),
+                        Err(cause) => self.fail_unbuffered(part, cause),
+                    }
+                }
+            }
+            // Addresses may end behind the last part.
+            at = at.wrapping_add(len as u64);
+        }
+    }
+
+    /// Reads the blocks that have the bytes of `view`, which fit a buffer.
+    fn read_blocks(self: &Arc<Self>, io: &Io, at: u64, view: View<Read>, buffer: AlignedBuf) {
+        let within = self.geometry.within(at);
+        let start = at - within as u64;
+        let len = self.geometry.round_up(within + view.len());
+        let relay = sent::relay(self, buffer, BufferedRead { view, within });
+        let blocks = relay.start_prefix(addressable::<P>(start, len));
+        send::<Read, P, Io>(io, start, blocks);
+    }
+}
+
+impl<Io, P> Resume<Read, u64, ()> for BlocksShared<Io, P>
+where
+    P: Address,
+    Io: PacketIo<Read, P> + Send + Sync + 'static,
+{
+    fn resume(self: &Arc<Self>, at: u64, view: View<Read>, (): ()) {
+        match self.inner.upgrade() {
+            Some(_) if is_unwanted(&view) => view.fail(Cause::new(ErrorKind::Cancelled)),
+            Some(io) => self.read(&io, at, view),
+            None => drop(view),
+        }
+    }
+}
+
+impl<Io, P> Sent<AlignedBuf, BlocksShared<Io, P>> for BufferedRead
+where
+    P: Address,
+    Io: Send + Sync + 'static,
+{
+    #[inline]
+    fn pool(shared: &BlocksShared<Io, P>) -> &SentPool<AlignedBuf, BlocksShared<Io, P>, Self> {
+        &shared.buffered_reads
+    }
+
+    fn ended(self, shared: Arc<BlocksShared<Io, P>>, buffer: AlignedBuf, outcome: Outcome) {
+        answer(self.view, &buffer, self.within, &outcome);
+        shared.give_back(Some(buffer));
+    }
+}

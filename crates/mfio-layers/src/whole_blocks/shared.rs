@@ -1,0 +1,158 @@
+//! The part of a [`Blocks`](super::Blocks) that requests keep while the object below has them. It
+//! does not own that object.
+
+use super::buffers::{Borrowed, Buffers};
+use super::geometry::Geometry;
+use crate::directions::DirectionExt;
+use crate::gate::Gate;
+use crate::order::Number;
+use crate::queued::{QueuedRequest, Resume};
+use crate::sent::{self, SentPool};
+use crate::steps::{OnPanic, Steps};
+use alloc::sync::{Arc, Weak};
+use mfio::error::{Cause, ErrorKind};
+use mfio::io::{Address, Direction, PacketIo, Read, Write};
+use mfio::lock::Lock;
+use mfio::packet::{AlignedBuf, RelayPool, View};
+
+pub(super) struct BlocksShared<Io, P> {
+    pub(super) inner: Weak<Io>,
+    pub(super) geometry: Geometry,
+    /// The order of writes, by the blocks that they touch.
+    pub(super) gate: Gate<QueuedWrite>,
+    buffers: Lock<Buffers<QueuedRequest<Self, u64>>>,
+    pub(super) writes: SentPool<View<Write>, Self, OrderedWrite>,
+    pub(super) buffered_reads: SentPool<AlignedBuf, Self, BufferedRead>,
+    pub(super) buffered_writes: SentPool<AlignedBuf, Self, BufferedWrite<P>>,
+}
+
+/// A write that waits for earlier ones to the same blocks.
+pub(super) struct QueuedWrite {
+    pub(super) at: u64,
+    pub(super) view: View<Write>,
+}
+
+/// A write that is carried out.
+pub(super) struct OrderedWrite {
+    pub(super) number: Number,
+}
+
+/// A read of whole blocks into a buffer.
+pub(super) struct BufferedRead {
+    pub(super) view: View<Read>,
+    /// The offset of its bytes in the buffer.
+    pub(super) within: usize,
+}
+
+/// A part of a write that goes through a buffer: whole blocks, or bytes of one block.
+pub(super) struct BufferedWrite<P> {
+    pub(super) view: View<Write>,
+    /// The offset of its bytes in the buffer.
+    pub(super) within: usize,
+    /// The position of the first block, and the length of the blocks.
+    pub(super) pos: P,
+    pub(super) len: usize,
+    /// Whether the blocks are being written, after the block was read if that was necessary.
+    pub(super) writes: bool,
+}
+
+impl<Io, P> BlocksShared<Io, P> {
+    pub(super) fn new(inner: &Arc<Io>, geometry: Geometry) -> Self {
+        Self {
+            inner: Arc::downgrade(inner),
+            geometry,
+            gate: Gate::new(),
+            buffers: Lock::new(Buffers::new()),
+            writes: RelayPool::new(sent::KEPT),
+            buffered_reads: RelayPool::new(sent::KEPT),
+            buffered_writes: RelayPool::new(sent::KEPT),
+        }
+    }
+
+    /// Returns a buffer for the first bytes of a request, and the request. The buffer is a failure
+    /// where memory is missing; see [`fail_unbuffered`](Self::fail_unbuffered). Where all buffers
+    /// are in use the request waits.
+    pub(super) fn borrow<D: DirectionExt>(
+        self: &Arc<Self>,
+        at: u64,
+        view: View<D>,
+    ) -> Option<(Result<AlignedBuf, Cause>, View<D>)>
+    where
+        Self: Resume<D, u64, ()>,
+    {
+        let mut buffers = self.buffers.lock();
+        let Some(borrowed) = buffers.borrow() else {
+            buffers.queue(QueuedRequest::new(at, view, ()));
+            return None;
+        };
+        drop(buffers);
+        let buffer = match borrowed {
+            Borrowed::Idle(buffer) => Ok(buffer),
+            Borrowed::New => {
+                AlignedBuf::try_with_alignment(self.geometry.buffer(), self.geometry.memory())
+            }
+        };
+        Some((buffer, view))
+    }
+
+    /// Fails a part of a request for which there is no memory.
+    #[cold]
+    pub(super) fn fail_unbuffered<D: DirectionExt>(self: &Arc<Self>, part: View<D>, cause: Cause) {
+        part.fail(cause);
+        self.give_back(None);
+    }
+
+    /// Takes back a buffer, and serves the requests that wait for one. One loop at a time does so:
+    /// calls during it, from within it too, leave them to it, so that calls do not nest.
+    pub(super) fn give_back(self: &Arc<Self>, buffer: Option<AlignedBuf>) {
+        // Takes the lock for this line only.
+        let drains = self.buffers.lock().give_back(buffer);
+        if drains {
+            self.drain();
+        }
+    }
+
+    #[cold]
+    fn drain(self: &Arc<Self>) {
+        let left = OnPanic(|| while self.drop_next() {});
+        let mut steps = Steps::default();
+        loop {
+            // Takes the lock for this line only.
+            let next = self.buffers.lock().next();
+            let Some(request) = next else {
+                break;
+            };
+            steps.run(|| request.resume(self));
+        }
+        core::mem::forget(left);
+        steps.over();
+    }
+
+    fn drop_next(&self) -> bool {
+        // Drops the request without the lock.
+        let next = self.buffers.lock().next();
+        next.is_some()
+    }
+}
+
+/// Sends a part of a request that goes below as it is.
+pub(super) fn send<D, P, Io>(io: &Io, at: u64, view: View<D>)
+where
+    D: Direction,
+    P: Address,
+    Io: PacketIo<D, P>,
+{
+    match P::from_u64(at) {
+        Some(pos) => io.send_io(pos, view),
+        None => view.fail(Cause::new(ErrorKind::UnexpectedEof)),
+    }
+}
+
+/// Splits off the first `len` bytes. `None` if there are no more.
+pub(super) fn split<D: Direction>(view: View<D>, len: usize) -> (View<D>, Option<View<D>>) {
+    if len >= view.len() {
+        return (view, None);
+    }
+    let (part, rest) = view.split_at(len);
+    (part, Some(rest))
+}
