@@ -4,18 +4,22 @@
 mod common;
 
 use common::asleep::Watched;
-use common::{Dir, assert_bytes, runtimes};
+use common::{Dir, EXECUTORS, assert_bytes, pipe, runtimes};
 use mfio::backend::IoBackendExt;
 use mfio::cursor::{BlockingByteStream, BlockingCursor, ByteStream, Cursor};
 use mfio::traits::HasLen;
 use mfio_rt::fs::OpenOptions;
-use mfio_rt::native::File;
+use mfio_rt::native::{File, NativeRt, Stream};
 use std::future::poll_fn;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncSeek, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional,
+    join,
+};
 
 #[test]
 fn a_file_implements_the_io_traits_of_std() {
@@ -144,5 +148,81 @@ fn a_file_with_positions_is_no_stream() {
             .block_on(rt.open_read(dir.file("positions", 10)))
             .unwrap();
         assert!(file.into_stream().is_err());
+    }
+}
+
+fn stream(rt: &NativeRt, fd: impl Into<OwnedFd>) -> ByteStream<Stream> {
+    let file = File::from_owned_fd(rt, fd.into());
+    ByteStream::new(file.into_stream().expect("it has no positions"))
+}
+
+/// Nothing is dropped before all streams have ended.
+#[test]
+fn copy_bidirectional_between_two_pairs_of_sockets_ends() {
+    for rt in runtimes() {
+        for executor in EXECUTORS {
+            let pair = || UnixStream::pair().unwrap();
+            let ((alice, left), (right, bob)) = (pair(), pair());
+            let (mut alice, mut left) = (stream(&rt, alice), stream(&rt, left));
+            let (mut right, mut bob) = (stream(&rt, right), stream(&rt, bob));
+            let task = async move {
+                let (question, answer) = (vec![1; 300_000], vec![2; 500_000]);
+                let asks = async {
+                    alice.write_all(&question).await.unwrap();
+                    alice.shutdown().await.unwrap();
+                    let mut all = Vec::new();
+                    alice.read_to_end(&mut all).await.unwrap();
+                    assert!(all == answer);
+                };
+                let answers = async {
+                    let mut all = Vec::new();
+                    bob.read_to_end(&mut all).await.unwrap();
+                    assert!(all == question);
+                    bob.write_all(&answer).await.unwrap();
+                    bob.shutdown().await.unwrap();
+                };
+                let copies = copy_bidirectional(&mut left, &mut right);
+                let (copied, (), ()) = tokio::join!(copies, asks, answers);
+                copied.unwrap()
+            };
+            let copied = executor.run(&rt, Box::pin(task));
+            assert_eq!(copied, (300_000, 500_000), "{executor:?}");
+        }
+    }
+}
+
+/// Those of the system end only when their writer is dropped.
+#[test]
+fn copy_bidirectional_between_two_pairs_of_pipes_ends_with_their_writers() {
+    for rt in runtimes() {
+        let side = |reads, writes| join(stream(&rt, reads), stream(&rt, writes));
+        let pair = || {
+            let ((a_reads, b_writes), (b_reads, a_writes)) = (pipe(), pipe());
+            (side(a_reads, a_writes), side(b_reads, b_writes))
+        };
+        let ((alice, mut left), (mut right, bob)) = (pair(), pair());
+        let talk = async |side: tokio::io::Join<_, ByteStream<Stream>>, text: &[u8]| {
+            let (mut reads, mut writes): (ByteStream<Stream>, _) = side.into_inner();
+            writes.write_all(text).await.unwrap();
+            writes.shutdown().await.expect("it is flushed");
+            drop(writes);
+            let mut all = Vec::new();
+            reads.read_to_end(&mut all).await.unwrap();
+            all
+        };
+        let task = async {
+            let copies = async {
+                let copied = copy_bidirectional(&mut left, &mut right).await.unwrap();
+                drop((left, right));
+                copied
+            };
+            tokio::join!(copies, talk(alice, b"question"), talk(bob, b"answer"))
+        };
+        let (copied, answer, question) = rt.block_on(task);
+        assert_eq!(copied, (8, 6));
+        assert_eq!(
+            (&answer[..], &question[..]),
+            (&b"answer"[..], &b"question"[..])
+        );
     }
 }

@@ -3,11 +3,14 @@
 use super::reading::{Reading, copy};
 use super::state::{CursorState, write_failure};
 use super::state_lock::Half;
+use super::syncs::SyncCall;
+use super::writing::Writing;
 use super::{ByteStream, Cursor};
 use crate::backend::{IoBackend, IoBackendExt};
+use crate::control::{Answer, ControlIo, ControlOp};
 use crate::error::{ErrorKind, Result};
 use crate::io::{self, IoObject, NoPos, PacketIo, Position};
-use crate::traits::{HasLen, Prefix, failure, moved};
+use crate::traits::{HasLen, Prefix, control_failure, failure, moved};
 use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
@@ -152,6 +155,40 @@ impl<Io> BlockingCursor<Io> {
     }
 }
 
+impl<Io: ControlIo + IoBackend> BlockingCursor<Io> {
+    /// Makes the data of the object durable: all bytes that were written or accepted before. See
+    /// [`Cursor::sync_data`].
+    ///
+    /// # Errors
+    /// Those of [`Cursor::sync_data`].
+    #[doc(alias = "fdatasync")]
+    pub fn sync_data(&mut self) -> Result<()> {
+        self.sync(ControlOp::SyncData)
+    }
+
+    /// Makes data and metadata of the object durable; see [`sync_data`](Self::sync_data).
+    ///
+    /// # Errors
+    /// Those of [`Cursor::sync_data`].
+    #[doc(alias = "fsync")]
+    pub fn sync_all(&mut self) -> Result<()> {
+        self.sync(ControlOp::SyncAll)
+    }
+
+    fn sync(&mut self, op: ControlOp) -> Result<()> {
+        let (io, mut guard) = self.0.lock_blocking(Half::Write);
+        let state = guard.state();
+        settle(io, state)?;
+        if !state.syncs.is_pending()
+            && let Some(ended) = io.control_blocking(op, &mut Answer::new(&mut [0]))
+        {
+            return state.syncs.end(io, op, ended);
+        }
+        let mut call = SyncCall::default();
+        wait(io, |cx| state.poll_sync(io, cx, op, &mut call))
+    }
+}
+
 impl<Io> Clone for BlockingCursor<Io> {
     /// Returns another handle to the same cursor: one position.
     fn clone(&self) -> Self {
@@ -163,6 +200,22 @@ impl<Io> BlockingByteStream<Io> {
     /// Returns the bytes of a dropped read, see [`ByteStream::buffered`].
     pub fn buffered(&self) -> &[u8] {
         self.0.buffered()
+    }
+
+    /// Ends the stream that is written; see [`ByteStream::poll_shutdown`].
+    ///
+    /// # Errors
+    /// Those of [`ByteStream::poll_shutdown`].
+    #[doc(alias = "close")]
+    #[doc(alias = "half_close")]
+    pub fn shutdown(&mut self) -> Result<()>
+    where
+        Io: PacketIo<io::Write, NoPos> + ControlIo + IoBackend,
+    {
+        settle_stream(&self.0.io, &mut self.0.writing)?;
+        let ByteStream { io, end, .. } = &mut self.0;
+        wait(io, |cx| end.poll(io, cx))
+            .map_err(|cause| control_failure(io, ControlOp::Shutdown, cause))
     }
 }
 
@@ -180,6 +233,14 @@ where
         return Ok(());
     }
     wait(io, |cx| state.poll_settle(io, cx))
+}
+
+/// Waits for the accepted write of a stream.
+fn settle_stream<Io: IoBackend + IoObject>(io: &Io, writing: &mut Writing<NoPos>) -> Result<()> {
+    if !writing.is_pending() {
+        return Ok(());
+    }
+    wait(io, |cx| writing.poll_settle(cx)).map_err(|failed| write_failure(io, failed))
 }
 
 /// Gives out the bytes of a dropped read; without any, reads into the caller's memory.
@@ -252,7 +313,11 @@ impl<Io: PacketIo<io::Write> + IoBackend> Write for BlockingCursor<Io> {
 
     fn flush(&mut self) -> StdResult<()> {
         let (io, mut guard) = self.0.lock_blocking(Half::Write);
-        Ok(settle(io, guard.state())?)
+        let state = guard.state();
+        if !state.write.is_pending() && !state.syncs.is_pending() {
+            return Ok(());
+        }
+        Ok(wait(io, |cx| state.poll_flush(io, cx))?)
     }
 }
 
@@ -286,11 +351,6 @@ impl<Io: PacketIo<io::Write, NoPos> + IoBackend> Write for BlockingByteStream<Io
     }
 
     fn flush(&mut self) -> StdResult<()> {
-        let ByteStream { io, writing, .. } = &mut self.0;
-        if !writing.is_pending() {
-            return Ok(());
-        }
-        let settled = wait(io, |cx| writing.poll_settle(cx));
-        Ok(settled.map_err(|failed| write_failure(io, failed))?)
+        Ok(settle_stream(&self.0.io, &mut self.0.writing)?)
     }
 }

@@ -3,11 +3,13 @@
 use super::CAPACITY;
 use super::reading::{Reading, copy};
 use super::state::write_failure;
+use super::stream_end::StreamEnd;
 use super::writing::Writing;
 use crate::budget;
+use crate::control::{ControlIo, ControlOp};
 use crate::error::Result;
 use crate::io::{NoPos, PacketIo, Read, Write};
-use crate::traits::failure;
+use crate::traits::{control_failure, failure};
 use core::fmt;
 use core::task::{Context, Poll, ready};
 
@@ -56,6 +58,7 @@ use core::task::{Context, Poll, ready};
 pub struct ByteStream<Io> {
     pub(super) reading: Reading,
     pub(super) writing: Writing<NoPos>,
+    pub(super) end: StreamEnd,
     pub(super) io: Io,
 }
 
@@ -70,6 +73,7 @@ impl<Io> ByteStream<Io> {
         Self {
             reading: Reading::new(bytes),
             writing: Writing::new(bytes),
+            end: StreamEnd::Open,
             io,
         }
     }
@@ -164,6 +168,30 @@ impl<Io> ByteStream<Io> {
         writing
             .poll_settle(cx)
             .map_err(|failed| write_failure(io, failed))
+    }
+
+    /// Flushes, then ends the stream that is written: its reader finds the end after the accepted
+    /// bytes, and later writes fail. `poll_shutdown` of tokio and `poll_close` of futures-io.
+    ///
+    /// An object that cannot end its stream ([`capabilities`](ControlIo::capabilities) without
+    /// `Shutdown`) is flushed, and ends its stream when it is dropped: a pipe of the system.
+    ///
+    /// # Errors
+    /// The failure of an accepted write, and then the stream does not end; the failure of the
+    /// operation, once, also if it was sent by a call that was dropped. Another call tries again.
+    ///
+    /// # Cancel safety
+    /// Once it was sent, the stream ends, and another call waits for that.
+    #[doc(alias = "close")]
+    #[doc(alias = "half_close")]
+    pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>
+    where
+        Io: PacketIo<Write, NoPos> + ControlIo,
+    {
+        ready!(self.poll_flush(cx))?;
+        let Self { io, end, .. } = self;
+        end.poll(io, cx)
+            .map_err(|cause| control_failure(io, ControlOp::Shutdown, cause))
     }
 }
 

@@ -8,7 +8,7 @@ use core::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 use std::io::{Result, SeekFrom};
 
-async_write!(AsyncWrite, poll_close, Cursor: u64, ByteStream: NoPos);
+async_write!(AsyncWrite, poll_close);
 
 macro_rules! async_read {
     ($($cursor:ident: $pos:ty),*) => {$(

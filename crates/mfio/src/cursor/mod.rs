@@ -48,7 +48,7 @@
 //!   on are given up.
 //! * A flush waits for accepted writes; so do the reads and seeks of a `Cursor`. **Flush before
 //!   dropping** the last handle: accepted writes are carried out all the same, but their failure is
-//!   not reported. Flushing does not make anything durable. (A runtime that is dropped first
+//!   not reported. Flushing does not make anything durable: see below. (A runtime that is dropped first
 //!   carries out the operations that were sent to it. A layer that holds requests back, such as a
 //!   limit, or an overlay that copies first, fails those that it has not sent when it is dropped:
 //!   flush cursors over those.)
@@ -57,7 +57,16 @@
 //!   [`IoObject::appends_at`](crate::io::IoObject::appends_at). It is the end at that time, so it
 //!   may include concurrent appends of others. Until then it is the end of the write if there are
 //!   no others.
-//! * Closing is flushing. The object is closed when it is dropped: see `into_inner`.
+//! * Closing a `Cursor` is flushing. The object is closed when it is dropped: see `into_inner`.
+//!
+//! # Syncing, and the end of a stream
+//! * `sync_data` and `sync_all` of a `Cursor` flush, then make the object durable. They need
+//!   [`ControlIo`](crate::control::ControlIo), and fail with `NotSupported` where the object does.
+//! * `poll_shutdown` of tokio and `poll_close` of futures-io flush a `ByteStream`, then end its
+//!   stream, so that tokio's `copy_bidirectional` ends. An object that cannot end its stream is
+//!   flushed, and ends it when it is dropped.
+//! * Both go on if their call is dropped. The next call of the same kind waits for them; their
+//!   failure is reported once, by that call, and the failure of a sync by a flush too.
 //!
 //! # Seeking
 //! Beyond the end is allowed. Before the start, or beyond 2^64 - 1, is
@@ -138,6 +147,8 @@ mod seek;
 mod state;
 mod state_lock;
 mod store;
+mod stream_end;
+mod syncs;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod writing;
@@ -155,8 +166,20 @@ pub const CAPACITY: usize = 65_536;
 /// Implements `AsyncWrite` of futures-io or tokio, which differ in the name of one method.
 #[cfg(any(feature = "futures-io", feature = "tokio"))]
 macro_rules! async_write {
-    ($trait:ident, $close:ident, $($cursor:ident: $pos:ty),*) => {$(
-        impl<Io: PacketIo<crate::io::Write, $pos>> $trait for $cursor<Io> {
+    ($trait:ident, $close:ident) => {
+        async_write!(
+            $trait, Cursor: PacketIo<crate::io::Write>,
+            /// Flushes. The object is closed when it is dropped.
+            $close: poll_flush
+        );
+        async_write!(
+            $trait, ByteStream: PacketIo<crate::io::Write, NoPos>, crate::control::ControlIo,
+            /// Flushes, and ends the stream: see [`ByteStream::poll_shutdown`].
+            $close: poll_shutdown
+        );
+    };
+    ($trait:ident, $cursor:ident: $bound:path $(, $more:path)?, #[$doc:meta] $close:ident: $end:ident) => {
+        impl<Io: $bound $(+ $more)?> $trait for $cursor<Io> {
             fn poll_write(
                 self: Pin<&mut Self>,
                 cx: &mut Context<'_>,
@@ -169,12 +192,12 @@ macro_rules! async_write {
                 $cursor::poll_flush(self.get_mut(), cx).map_err(Into::into)
             }
 
-            /// Flushes. The object is closed when it is dropped.
+            #[$doc]
             fn $close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-                $cursor::poll_flush(self.get_mut(), cx).map_err(Into::into)
+                $cursor::$end(self.get_mut(), cx).map_err(Into::into)
             }
         }
-    )*};
+    };
 }
 #[cfg(any(feature = "futures-io", feature = "tokio"))]
 use async_write;

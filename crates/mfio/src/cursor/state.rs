@@ -3,7 +3,9 @@
 
 use super::reading::Reading;
 use super::seek::SeekFrom;
+use super::syncs::{SyncCall, Syncs};
 use super::writing::{FailedWrite, Writing};
+use crate::control::{ControlIo, ControlOp};
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::io::{Direction, IoObject, Operation, Position, Write};
 use crate::traits::failure_of;
@@ -16,6 +18,7 @@ pub(super) struct CursorState {
     pub(super) pos: u64,
     pub(super) read: Reading,
     pub(super) write: Writing<u64>,
+    pub(super) syncs: Syncs,
     /// Number of writes so far. If it has changed, a length that was asked for before may be stale.
     pub(super) writes: u64,
     /// Whether the write in flight goes to the end of the object, which is asked for once it is
@@ -38,6 +41,7 @@ impl CursorState {
             pos,
             read: Reading::new(limit),
             write: Writing::new(limit),
+            syncs: Syncs::default(),
             writes: 0,
             appended: false,
         }
@@ -59,6 +63,33 @@ impl CursorState {
             self.go_to(end);
         }
         Poll::Ready(settled.map_err(|failed| write_failure(io, failed)))
+    }
+
+    /// Waits for the accepted write, and reports the failure of a sync that was dropped.
+    pub(super) fn poll_flush<Io>(&mut self, io: &Io, cx: &mut Context<'_>) -> Poll<Result<()>>
+    where
+        Io: IoObject + ?Sized,
+    {
+        ready!(self.poll_settle(io, cx))?;
+        Poll::Ready(self.syncs.look(io, cx))
+    }
+
+    /// Waits for the accepted write, and syncs the object. Writes that are accepted once the sync
+    /// was sent are neither waited for nor reported.
+    pub(super) fn poll_sync<Io>(
+        &mut self,
+        io: &Io,
+        cx: &mut Context<'_>,
+        op: ControlOp,
+        call: &mut SyncCall,
+    ) -> Poll<Result<()>>
+    where
+        Io: ControlIo + ?Sized,
+    {
+        if !call.is_sent() {
+            ready!(self.poll_settle(io, cx))?;
+        }
+        self.syncs.poll(io, cx, op, call)
     }
 
     /// Returns for how many of `want` bytes there are positions.

@@ -8,7 +8,7 @@ use core::task::{Context, Poll, ready};
 use std::io::{Result, SeekFrom};
 use tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 
-async_write!(AsyncWrite, poll_shutdown, Cursor: u64, ByteStream: NoPos);
+async_write!(AsyncWrite, poll_shutdown);
 
 macro_rules! async_read {
     ($($cursor:ident: $pos:ty),*) => {$(

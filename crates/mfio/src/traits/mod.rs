@@ -90,6 +90,7 @@ pub use completeness::{Completeness, Prefix, Whole};
 pub use control::{
     ControlBatch, ControlCall, ControlLen, EndedControls, ExtentAt, IoControl, ListExtents,
 };
+pub(crate) use control::{SentControl, failure as control_failure};
 pub use each::TransferEach;
 pub use flow::{Chunks, Forward, Partial, ReadWith, Verdict, WriteWith, forward};
 pub use len::HasLen;

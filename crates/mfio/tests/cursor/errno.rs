@@ -1,6 +1,7 @@
 //! The system's number of an error goes through every adapter: programs look at it.
 
 use mfio::backend::*;
+use mfio::control::ControlIo;
 use mfio::cursor::{BlockingByteStream, BlockingCursor, ByteStream, Cursor};
 use mfio::error::{Cause, Error};
 use mfio::io::{Direction, Identity, IoObject, PacketIo, Position};
@@ -28,6 +29,8 @@ impl IoObject for Fails {
         }
     }
 }
+
+impl ControlIo for Fails {}
 
 impl<D: Direction, P: Position> PacketIo<D, P> for Fails {
     fn send_io(&self, _: P, view: View<D>) {

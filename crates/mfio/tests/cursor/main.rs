@@ -8,4 +8,6 @@ mod model;
 mod object;
 mod sharing;
 mod stale;
+mod stream_ends;
 mod streams;
+mod syncs;

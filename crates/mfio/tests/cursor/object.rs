@@ -1,6 +1,7 @@
 //! An object that does as it is told: it answers late, in part, or not at all.
 
 use mfio::backend::*;
+use mfio::control::{self, Capabilities, ControlIo, ControlKind, ControlOp};
 use mfio::error::{Cause, Error, ErrorKind};
 use mfio::io::{Direction, Identity, IoObject, PacketIo, Read, Write};
 use mfio::packet::View;
@@ -27,16 +28,19 @@ pub(crate) enum Answer {
 enum Request {
     Read(u64, View<Read>, Answer),
     Write(u64, View<Write>, Answer),
+    Control(View<Read>, Answer),
 }
 
 #[derive(Default)]
 struct Inner {
     bytes: Vec<u8>,
+    synced: Vec<u8>,
     answers: VecDeque<Answer>,
     held: Vec<Request>,
     sent: Vec<(&'static str, u64, usize)>,
     appends: bool,
     knows_len: bool,
+    syncs_at_once: bool,
 }
 
 /// A file of bytes that grows as it is written.
@@ -72,6 +76,17 @@ impl Scripted {
     pub(crate) fn knowing_len(self) -> Self {
         self.inner.lock().unwrap().knows_len = true;
         self
+    }
+
+    /// Has a short cut for blocking syncs.
+    pub(crate) fn syncing_at_once(self) -> Self {
+        self.inner.lock().unwrap().syncs_at_once = true;
+        self
+    }
+
+    /// Returns the bytes as of the last sync.
+    pub(crate) fn synced(&self) -> Vec<u8> {
+        self.inner.lock().unwrap().synced.clone()
     }
 
     /// Adds bytes behind the back of all cursors.
@@ -110,6 +125,7 @@ impl Scripted {
         let gone = |request: &&Request| match request {
             Request::Read(_, view, _) => view.is_abandoned(),
             Request::Write(_, view, _) => view.is_abandoned(),
+            Request::Control(view, _) => view.is_abandoned(),
         };
         inner.held.iter().filter(gone).count()
     }
@@ -142,16 +158,21 @@ impl Scripted {
         view: View<D>,
         request: impl FnOnce(u64, View<D>, Answer) -> Request,
     ) {
+        let answer = self.begin((D::VERB, pos, view.len()));
+        self.answer_with(answer, request(pos, view, answer));
+    }
+
+    /// Takes note of a request. Returns the answer to it.
+    fn begin(&self, sent: (&'static str, u64, usize)) -> Answer {
         let mut inner = self.inner.lock().unwrap();
-        inner.sent.push((D::VERB, pos, view.len()));
-        let answer = inner.answers.pop_front().unwrap_or(Answer::Now);
-        let request = request(pos, view, answer);
+        inner.sent.push(sent);
+        inner.answers.pop_front().unwrap_or(Answer::Now)
+    }
+
+    fn answer_with(&self, answer: Answer, request: Request) {
         match answer {
-            Answer::Late | Answer::Part(..) => inner.held.push(request),
-            Answer::Now | Answer::PartNow(..) => {
-                drop(inner);
-                request.serve(&self.inner);
-            }
+            Answer::Late | Answer::Part(..) => self.inner.lock().unwrap().held.push(request),
+            Answer::Now | Answer::PartNow(..) => request.serve(&self.inner),
         }
     }
 }
@@ -201,7 +222,22 @@ impl Request {
                 }
                 view.done_prefix(n, cause);
             }
+            Self::Control(view, answer) => match sync(inner, answer) {
+                Ok(()) => view.done(),
+                Err(cause) => view.fail(cause),
+            },
         }
+    }
+}
+
+fn sync(inner: &Mutex<Inner>, answer: Answer) -> Result<(), Cause> {
+    let inner = &mut *inner.lock().unwrap();
+    match answer {
+        Answer::Now | Answer::Late => {
+            inner.synced.clone_from(&inner.bytes);
+            Ok(())
+        }
+        Answer::Part(_, kind) | Answer::PartNow(_, kind) => Err(kind.into()),
     }
 }
 
@@ -239,6 +275,27 @@ impl PacketIo<Read> for Scripted {
 impl PacketIo<Write> for Scripted {
     fn send_io(&self, pos: u64, view: View<Write>) {
         self.send(pos, view, Request::Write);
+    }
+}
+
+impl ControlIo for Scripted {
+    fn send_control(&self, op: ControlOp, view: View<Read>) {
+        let answer = self.begin((op.kind().name(), 0, 0));
+        self.answer_with(answer, Request::Control(view, answer));
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let kinds = [ControlKind::SyncData, ControlKind::SyncAll];
+        kinds.into_iter().collect()
+    }
+
+    fn control_blocking(
+        &self,
+        op: ControlOp,
+        _: &mut control::Answer<'_>,
+    ) -> Option<Result<(), Cause>> {
+        let short_cut = self.inner.lock().unwrap().syncs_at_once;
+        short_cut.then(|| sync(&self.inner, self.begin((op.kind().name(), 0, 0))))
     }
 }
 

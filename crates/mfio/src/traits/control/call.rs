@@ -4,18 +4,61 @@ use super::super::stage::Stage;
 use super::failure::failure;
 use crate::control::{Answer, ControlIo, ControlOp};
 use crate::error::{Cause, ErrorKind, Result};
-use crate::io::Read;
+use crate::io::{IoObject, Read};
 use crate::packet::{InFlight, PoolBuf, give_pooled, take_pooled};
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-/// An operation through a packet of the pool, which is sent at the first poll. It can be started
-/// again after its end.
+/// An operation in flight, with a packet of the object's pool.
+#[derive(Debug)]
+pub(crate) struct SentControl(InFlight<PoolBuf, Read>);
+
+impl SentControl {
+    /// Length of the view of an operation without an answer.
+    pub(crate) const NO_ANSWER: usize = 1;
+
+    /// Sends `op`, whose answer has up to `len` bytes.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub(crate) fn send<Io>(io: &Io, op: ControlOp, len: usize) -> Result<Self, Cause>
+    where
+        Io: ControlIo + ?Sized,
+    {
+        let packet = take_pooled(io.pool(), len)?;
+        let (in_flight, view) = packet.start_prefix::<Read>(len);
+        io.send_control(op, view);
+        Ok(Self(in_flight))
+    }
+
+    /// Waits for the end. `read` takes the answer of up to `len` bytes.
+    pub(crate) fn poll<Io, R>(
+        &mut self,
+        io: &Io,
+        cx: &mut Context<'_>,
+        len: usize,
+        read: impl FnOnce(&mut Answer<'_>) -> R,
+    ) -> Poll<Result<R, Cause>>
+    where
+        Io: IoObject + ?Sized,
+    {
+        let ended = ready!(Pin::new(&mut self.0).poll(cx));
+        let mut packet = ended.packet;
+        let result = match ended.outcome.first_error() {
+            None => Ok(read(&mut Answer::new(&mut packet.buffer_mut()[..len]))),
+            Some(cause) => Err(cause),
+        };
+        give_pooled(io.pool(), packet);
+        Poll::Ready(result)
+    }
+}
+
+/// An operation that is sent at the first poll. It can be started again after its end.
 pub(super) struct PooledControl<'a, Io: ?Sized> {
     pub(super) io: &'a Io,
-    stage: Stage<(), InFlight<PoolBuf, Read>>,
+    stage: Stage<(), SentControl>,
 }
 
 impl<'a, Io: ControlIo + ?Sized> PooledControl<'a, Io> {
@@ -36,22 +79,13 @@ impl<'a, Io: ControlIo + ?Sized> PooledControl<'a, Io> {
     ) -> Poll<Result<R, Cause>> {
         if let Stage::Fresh(()) = self.stage {
             self.stage = Stage::Over;
-            let packet = take_pooled(self.io.pool(), len)?;
-            let (in_flight, view) = packet.start_prefix::<Read>(len);
-            self.io.send_control(op, view);
-            self.stage = Stage::Sent(in_flight);
+            self.stage = Stage::Sent(SentControl::send(self.io, op, len)?);
         }
-        let Stage::Sent(in_flight) = &mut self.stage else {
+        let Stage::Sent(sent) = &mut self.stage else {
             panic!("a future was polled after it was ready");
         };
-        let ended = ready!(Pin::new(in_flight).poll(cx));
+        let result = ready!(sent.poll(self.io, cx, len, read));
         self.stage = Stage::Over;
-        let mut packet = ended.packet;
-        let result = match ended.outcome.first_error() {
-            None => Ok(read(&mut Answer::new(&mut packet.buffer_mut()[..len]))),
-            Some(cause) => Err(cause),
-        };
-        give_pooled(self.io.pool(), packet);
         Poll::Ready(result)
     }
 
@@ -86,7 +120,7 @@ impl<Io: ControlIo + ?Sized> Future for ControlCall<'_, Io> {
         let polled = match *op {
             op if op.has_answer() => Poll::Ready(Err(ErrorKind::InvalidInput.into())),
             op if op.is_empty() => return Poll::Ready(Ok(())),
-            op => sending.poll(cx, op, 1, |_| ()),
+            op => sending.poll(cx, op, SentControl::NO_ANSWER, |_| ()),
         };
         polled.map_err(|cause| failure(sending.io, *op, cause))
     }

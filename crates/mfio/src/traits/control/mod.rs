@@ -9,8 +9,10 @@ mod failure;
 use crate::control::{ControlIo, ControlOp, Span, Unmap};
 
 pub use batch::{ControlBatch, EndedControls};
+pub(crate) use call::SentControl;
 pub use call::{ControlCall, ControlLen};
 pub use extents::{ExtentAt, ListExtents};
+pub(crate) use failure::failure;
 
 /// Control operations of objects; see [`control`](crate::control).
 ///
