@@ -1,6 +1,6 @@
 //! [`AttachBackend`]: an object with a backend of another one.
 
-use crate::forward::{forward_backend, forward_len, forward_object};
+use crate::forward::{forward_backend, forward_control, forward_len, forward_object};
 use mfio::backend::LinksIoBackend;
 use mfio::error::Cause;
 use mfio::io::{Direction, Exposed, PacketIo, Position};
@@ -13,6 +13,13 @@ use mfio::packet::View;
 /// [`RefLink`](mfio::backend::RefLink), or a [`BackendSet`](crate::BackendSet) of several. It has
 /// to be the backend that drives the members of the layer: requests that no thread drives do not
 /// end.
+///
+/// # Control operations
+/// All are passed on as they are, and their short cuts with them:
+///
+/// | operation | effect of the layer |
+/// |---|---|
+/// | any | none: the object answers |
 ///
 /// ```
 /// use mfio::backend::{IoBackendExt, RefLink};
@@ -84,4 +91,5 @@ forward_object!([Io, B] AttachBackend<Io, B>, Io, |layer| &layer.inner);
 forward_backend!(
     [Io, B: LinksIoBackend] AttachBackend<Io, B>, B::Link, |layer| layer.link.get_mut()
 );
+forward_control!([Io, B] AttachBackend<Io, B>, Io, |layer| &layer.inner);
 forward_len!([Io, B] AttachBackend<Io, B>, Io, |layer| &layer.inner);

@@ -1,5 +1,6 @@
 //! Code of layers that is written once for reads and writes.
 
+use mfio::control::ControlOp;
 use mfio::error::ErrorKind;
 use mfio::io::{Alignment, Direction, Position, Read, Write};
 use mfio::packet::{OnEnd, Outcome, Relay, View};
@@ -15,7 +16,7 @@ pub(crate) struct Directions<F: PerDirection> {
     pub(crate) write: F::Of<Write>,
 }
 
-/// A view of either direction.
+/// A view of either direction. Control operations have views to be read into.
 pub(crate) enum AnyView {
     Read(View<Read>),
     Write(View<Write>),
@@ -164,6 +165,12 @@ pub(crate) fn answer<D: DirectionExt>(view: View<D>, own: &[u8], within: usize, 
 /// Whether a view is an abandoned read. A write that was sent is carried out in any case.
 pub(crate) fn is_unwanted<D: Direction>(view: &View<D>) -> bool {
     D::READS && view.is_abandoned()
+}
+
+/// Whether a control operation is an abandoned question. Another one that was sent is carried out in
+/// any case.
+pub(crate) fn is_unwanted_control(op: ControlOp, view: &View<Read>) -> bool {
+    matches!(op, ControlOp::Len | ControlOp::Extents(_)) && view.is_abandoned()
 }
 
 /// Whether requests must follow each other, as the type of positions or the object demands.

@@ -6,13 +6,15 @@ use crate::clock::{Alarm, Clock};
 use crate::deferred::Deferred;
 use crate::directions::{DirectionExt, impl_packet_io};
 use crate::forward::{forward_backend, forward_len, forward_object};
-use crate::queued::{QueuedRequest, Resume};
+use crate::queued::{QueuedRequest, Resume, ResumeControl};
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
+use mfio::control::{Capabilities, ControlIo, ControlOp};
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{PacketIo, Position};
+use mfio::io::{PacketIo, Position, Read};
 use mfio::lock::Lock;
 use mfio::packet::View;
 use rule::Action;
@@ -30,6 +32,18 @@ pub use rule::Rule;
 /// When the layer is dropped, requests that it holds or delays fail with [`ErrorKind::Dropped`].
 /// The backend of the object drives the layer too. There is no short cut for blocking calls, which
 /// would miss the faults.
+///
+/// # Control operations
+/// Rules hit them as they hit transfers, but as a whole: the view of an operation cannot be split.
+/// An operation that no rule hits is passed on as it is.
+///
+/// | operation | effect of the layer |
+/// |---|---|
+/// | `SyncData`, `SyncAll` | hit by rules without a range |
+/// | `Discard`, `WriteZeroes`, `Allocate`, `Extents`, `Prefetch` | hit by rules without a range, and by those whose range it touches |
+/// | `SetLen`, `Len`, `Shutdown` | hit by rules without a range |
+/// | any with an empty range | hit by no rule |
+/// | not supported by the object | hit by rules as well; otherwise fails as the object does |
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -188,10 +202,10 @@ impl<Io, P: Position> FaultShared<Io, P> {
     where
         Io: PacketIo<D, P> + Send + Sync + 'static,
     {
-        match (action, &self.deferred) {
-            (Action::Fail(cause), _) => view.fail(cause),
-            (Action::Drop, _) => drop(view),
-            (Action::Short(bytes), _) => {
+        match action {
+            Action::Fail(cause) => view.fail(cause),
+            Action::Drop => drop(view),
+            Action::Short(bytes) => {
                 if bytes >= view.len() {
                     return io.send_io(pos, view);
                 }
@@ -201,11 +215,36 @@ impl<Io, P: Position> FaultShared<Io, P> {
                 }
                 cut.fail(Rule::cut(D::READS));
             }
-            (Action::Delay(by), Some(deferred)) => {
-                drop(deferred.keep(by, QueuedRequest::new(pos, view, ()), self));
-            }
-            (Action::Delay(_), None) => drop(view),
-            (Action::Hold, _) => self.hold(QueuedRequest::new(pos, view, ())),
+            Action::Delay(by) => self.delay(by, QueuedRequest::new(pos, view, ())),
+            Action::Hold => self.hold(QueuedRequest::new(pos, view, ())),
+        }
+    }
+
+    /// Applies the rules to a control operation. The first one that hits it affects all of it.
+    fn apply_control(self: &Arc<Self>, io: &Io, op: ControlOp, view: View<Read>)
+    where
+        Io: ControlIo + Send + Sync + 'static,
+    {
+        let hits = |index: &usize| self.rules[*index].looks_at(op) && self.count_request(*index);
+        let hit = match op.is_empty() {
+            true => None,
+            false => (0..self.rules.len()).find(hits),
+        };
+        match hit.map(|index| self.rules[index].action) {
+            None | Some(Action::Short(_)) => io.send_control(op, view),
+            Some(Action::Fail(cause)) => view.fail(cause),
+            Some(Action::Drop) => drop(view),
+            Some(Action::Delay(by)) => self.delay(by, QueuedRequest::control(op, view, ())),
+            Some(Action::Hold) => self.hold(QueuedRequest::control(op, view, ())),
+        }
+    }
+
+    fn delay(self: &Arc<Self>, by: Duration, waiting: HeldRequest<Io, P>)
+    where
+        Io: Send + Sync + 'static,
+    {
+        if let Some(deferred) = &self.deferred {
+            drop(deferred.keep(by, waiting, self));
         }
     }
 
@@ -230,6 +269,32 @@ where
         if let Some(io) = self.inner.upgrade() {
             io.send_io(pos, view);
         }
+    }
+}
+
+impl<Io, P> ResumeControl<()> for FaultShared<Io, P>
+where
+    P: Position,
+    Io: ControlIo + Send + Sync + 'static,
+{
+    fn resume_control(self: &Arc<Self>, op: ControlOp, view: View<Read>, (): ()) {
+        if let Some(io) = self.inner.upgrade() {
+            io.send_control(op, view);
+        }
+    }
+}
+
+impl<Io, P> ControlIo for Fault<Io, P>
+where
+    P: Position,
+    Io: ControlIo + Send + Sync + 'static,
+{
+    fn send_control(&self, op: ControlOp, view: View<Read>) {
+        self.shared.apply_control(&self.inner, op, view);
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
     }
 }
 

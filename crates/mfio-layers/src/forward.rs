@@ -110,4 +110,43 @@ macro_rules! forward_len {
     };
 }
 
-pub(crate) use {forward_backend, forward_len, forward_object};
+/// Implements `ControlIo` for a layer by the object below, which answers as it is.
+///
+/// ```text
+/// forward_control!([Io] Layer<Io>, Io, |layer| &layer.inner);
+/// ```
+///
+/// The arguments are those of [`forward_backend!`].
+macro_rules! forward_control {
+    ([$($generics:tt)*] $layer:ty, $below:ty, |$this:ident| $object:expr) => {
+        impl<$($generics)*> mfio::control::ControlIo for $layer
+        where
+            $below: mfio::control::ControlIo,
+        {
+            fn send_control(
+                &self,
+                op: mfio::control::ControlOp,
+                view: mfio::packet::View<mfio::io::Read>,
+            ) {
+                let $this = self;
+                <$below as mfio::control::ControlIo>::send_control($object, op, view);
+            }
+
+            fn capabilities(&self) -> mfio::control::Capabilities {
+                let $this = self;
+                <$below as mfio::control::ControlIo>::capabilities($object)
+            }
+
+            fn control_blocking(
+                &self,
+                op: mfio::control::ControlOp,
+                answer: &mut mfio::control::Answer<'_>,
+            ) -> Option<Result<(), mfio::error::Cause>> {
+                let $this = self;
+                <$below as mfio::control::ControlIo>::control_blocking($object, op, answer)
+            }
+        }
+    };
+}
+
+pub(crate) use {forward_backend, forward_control, forward_len, forward_object};

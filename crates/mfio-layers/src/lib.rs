@@ -70,6 +70,14 @@
 //! was given; [`Offset`], [`Window`], [`Mirror`] and [`Stripe`] that at which reads end. A
 //! [`Remap`] is sparse, and has no length.
 //!
+//! # Control operations
+//!
+//! A layer over an object with [control operations](mfio::control) has them too. [`Limit`],
+//! [`Timeout`], [`Trace`], [`Fault`] and [`Retry`] treat them as requests, a [`Cache`] forgets the
+//! bytes that they change, and [`AttachBackend`] passes them on. The documentation of each has a
+//! table. An operation that the object does not support fails with `NotSupported` there, and
+//! [`capabilities`](mfio::control::ControlIo::capabilities) tells beforehand.
+//!
 //! # Alignment
 //!
 //! [`Blocks`] has no requirements, whatever the object below. Any other layer has the strictest
@@ -148,6 +156,6 @@ pub use timeout::{Timeout, TimeoutLimits};
 #[cfg(all(feature = "std", target_has_atomic = "64"))]
 pub use trace::SystemNow;
 #[cfg(target_has_atomic = "64")]
-pub use trace::{Histogram, Latencies, Now, Trace, TraceSnapshot, TracedDirection};
+pub use trace::{Histogram, Latencies, Now, Trace, TraceSnapshot, TracedControl, TracedDirection};
 pub use whole_blocks::Blocks;
 pub use window::{Offset, Window};

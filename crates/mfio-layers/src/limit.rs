@@ -9,7 +9,7 @@ use crate::directions::{
 };
 use crate::forward::{forward_backend, forward_len, forward_object};
 use crate::layer_alarm::LayerAlarm;
-use crate::queued::{QueuedRequest, Resume};
+use crate::queued::{QueuedRequest, Resume, ResumeControl};
 use crate::sent::{self, Sent, SentPool};
 use crate::steps::{OnPanic, Steps};
 use admission::{Admission, Next, Splittable};
@@ -17,8 +17,9 @@ use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
+use mfio::control::{Capabilities, ControlIo, ControlOp};
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{PacketIo, Position};
+use mfio::io::{PacketIo, Position, Read};
 use mfio::lock::Lock;
 use mfio::packet::{Outcome, RelayPool, View};
 
@@ -26,8 +27,8 @@ pub use admission::Limits;
 pub use bucket::Rate;
 
 /// Bounds the operations and bytes that an object has in flight, and the rate at which they begin.
-/// Requests beyond that wait in one first-in, first-out queue for both directions, so that small
-/// requests do not starve a large one.
+/// Requests beyond that wait in one first-in, first-out queue for both directions and for control
+/// operations, so that small requests do not starve a large one.
 ///
 /// The queue is bounded too. A request that finds it full fails with
 /// [`LimitReached`](ErrorKind::LimitReached), and the error names the limit. Only a request of more
@@ -39,6 +40,19 @@ pub use bucket::Rate;
 /// write that was sent is carried out, also where its future is dropped. When the layer is dropped,
 /// queued requests fail with [`Dropped`](ErrorKind::Dropped). The backend of the object drives the
 /// layer too. There is no short cut for blocking calls, which would not be counted.
+///
+/// # Control operations
+/// An operation is passed on as it is, when there is room for it. It counts as one operation
+/// without bytes, however long its range is. One with an empty range is not counted.
+///
+/// | operation | effect of the layer |
+/// |---|---|
+/// | `SyncData`, `SyncAll` | waits for its place; it does not wait for the requests in flight |
+/// | `Discard`, `WriteZeroes`, `Allocate`, `Prefetch` | waits for its place |
+/// | `SetLen`, `Shutdown` | waits for its place, behind the writes that were queued before |
+/// | `Len`, `Extents` | waits for its place; fails with `Cancelled`, if abandoned in the queue |
+/// | any, with the queue full | fails with `LimitReached` |
+/// | not supported by the object | waits for its place, and fails as the object does |
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -64,6 +78,7 @@ struct LimitShared<Io, P: Position> {
     alarm: Option<LayerAlarm>,
     admission: Lock<Admission<QueuedOperation<Io, P>>>,
     pools: Directions<LimitPools<Io, P>>,
+    controls: SentPool<View<Read>, Self, AdmittedControl>,
 }
 
 struct LimitPools<Io, P>(PhantomData<(Io, P)>);
@@ -78,9 +93,16 @@ type QueuedOperation<Io, P> = QueuedRequest<LimitShared<Io, P>, P, usize>;
 /// A request that is counted and sent.
 struct Admitted;
 
+/// A control operation that is counted and sent.
+struct AdmittedControl;
+
 impl<C, P: Position> Splittable for QueuedRequest<C, P, usize> {
-    fn view(&self) -> &AnyView {
-        &self.view
+    fn is_unwanted(&self) -> bool {
+        self.is_unwanted()
+    }
+
+    fn len(&self) -> usize {
+        self.len()
     }
 
     fn block(&self) -> usize {
@@ -88,8 +110,7 @@ impl<C, P: Position> Splittable for QueuedRequest<C, P, usize> {
     }
 
     fn split_at(self, len: usize) -> (Self, Result<Self, AnyView>) {
-        let next = self.pos.advance(len);
-        self.split(len, next)
+        self.split(len)
     }
 }
 
@@ -122,6 +143,7 @@ impl<Io, P: Position> Limit<Io, P> {
                 read: RelayPool::new(sent::KEPT),
                 write: RelayPool::new(sent::KEPT),
             },
+            controls: RelayPool::new(sent::KEPT),
         };
         Self {
             inner,
@@ -166,18 +188,7 @@ impl<Io, P: Position> Limit<Io, P> {
         drop(admission);
         let alignment = self.inner.alignment(D::OPERATION);
         let view = front_of_stream::<D, P>(view, most, alignment);
-        let block = alignment.block();
-        if shared.admission.lock().needs_sweep() {
-            shared.sweep();
-        }
-        let queued = shared
-            .admission
-            .lock()
-            .enqueue(QueuedRequest::new(pos, view, block));
-        match queued {
-            Ok(()) => shared.pump(),
-            Err(refused) => refused.view.fail(ErrorKind::LimitReached.into()),
-        }
+        shared.enqueue(QueuedRequest::new(pos, view, alignment.block()));
     }
 
     fn help(&self, cause: Cause) -> Option<&'static str> {
@@ -213,9 +224,31 @@ impl<Io, P: Position> LimitShared<Io, P> {
         let relay = sent::relay(self, view, Admitted);
         io.send_io(pos, D::send(relay));
     }
+
+    /// Sends a control operation that was admitted.
+    fn dispatch_control(self: &Arc<Self>, io: &Io, op: ControlOp, view: View<Read>)
+    where
+        Io: ControlIo + Send + Sync + 'static,
+    {
+        let relay = sent::relay(self, view, AdmittedControl);
+        io.send_control(op, relay.start());
+    }
 }
 
 impl<Io: Send + Sync + 'static, P: Position> LimitShared<Io, P> {
+    /// Queues a request, or fails it where the queue is full.
+    fn enqueue(self: &Arc<Self>, request: QueuedOperation<Io, P>) {
+        if self.admission.lock().needs_sweep() {
+            self.sweep();
+        }
+        // Takes the lock for this line only.
+        let queued = self.admission.lock().enqueue(request);
+        match queued {
+            Ok(()) => self.pump(),
+            Err(refused) => refused.view.fail(ErrorKind::LimitReached.into()),
+        }
+    }
+
     /// Sends queued requests as long as there is room. One loop at a time does so: requests that
     /// end or arrive during it leave the queue to it, so that calls do not nest.
     #[cold]
@@ -293,6 +326,63 @@ where
         if pump {
             shared.pump();
         }
+    }
+}
+
+impl<Io, P> ResumeControl<usize> for LimitShared<Io, P>
+where
+    P: Position,
+    Io: ControlIo + Send + Sync + 'static,
+{
+    fn resume_control(self: &Arc<Self>, op: ControlOp, view: View<Read>, _: usize) {
+        match self.inner.upgrade() {
+            Some(io) => self.dispatch_control(&io, op, view),
+            None => {
+                // The layer is dropped, and its queue with it.
+                let _ = self.release(0);
+            }
+        }
+    }
+}
+
+impl<Io, P> Sent<View<Read>, LimitShared<Io, P>> for AdmittedControl
+where
+    P: Position,
+    Io: Send + Sync + 'static,
+{
+    fn pool(shared: &LimitShared<Io, P>) -> &SentPool<View<Read>, LimitShared<Io, P>, Self> {
+        &shared.controls
+    }
+
+    fn ended(self, shared: Arc<LimitShared<Io, P>>, view: View<Read>, outcome: Outcome) {
+        // Before the initiator learns of the end, and may send the next request.
+        let pump = shared.release(0);
+        view.resolve(&outcome);
+        if pump {
+            shared.pump();
+        }
+    }
+}
+
+impl<Io, P> ControlIo for Limit<Io, P>
+where
+    P: Position,
+    Io: ControlIo + Send + Sync + 'static,
+{
+    fn send_control(&self, op: ControlOp, view: View<Read>) {
+        let shared = &self.shared;
+        if op.is_empty() {
+            return self.inner.send_control(op, view);
+        }
+        let now = shared.now();
+        if shared.admission.lock().try_admit(0, now) {
+            return shared.dispatch_control(&self.inner, op, view);
+        }
+        shared.enqueue(QueuedRequest::control(op, view, 1));
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`Trace`]: counts and times requests.
 
+mod controls;
 mod counters;
 mod histogram;
 mod sampler;
@@ -13,17 +14,20 @@ use crate::forward::{forward_backend, forward_len, forward_object};
 use crate::sent::{self, Sent, SentPool};
 use crate::steps::OnPanic;
 use alloc::sync::Arc;
+use controls::Controls;
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use counters::Counters;
+use mfio::control::{Answer, Capabilities, ControlIo, ControlKind, ControlOp};
 use mfio::error::Cause;
 use mfio::io::{Direction, PacketIo, Position, Read, Write};
 use mfio::packet::{BufferFor, Outcome, RelayPool, View};
 use sampler::Sampler;
 use span::Span;
 
+pub use controls::TracedControl;
 pub use counters::{TraceSnapshot, TracedDirection};
 pub use histogram::{Histogram, Latencies};
 
@@ -74,7 +78,8 @@ impl Now for SystemNow {
 }
 
 /// Counts and times requests, and forwards them unchanged: operations, bytes and failures of each
-/// direction, latencies (a [`Histogram`]), and the queue depth.
+/// direction and of each kind of control operation, latencies (a [`Histogram`]), and the queue
+/// depth.
 ///
 /// Two readings of a clock can take longer than a request to memory. So [`Trace::new`] and
 /// [`Trace::sampled`] time one request in 16 while requests take less than 2 µs, and all while they
@@ -87,9 +92,18 @@ impl Now for SystemNow {
 /// With the feature `tracing` each request is a span `request` of that crate at level `TRACE`, with
 /// `verb`, `pos` and `len`. An event in it has the latency and the number of failed bytes. Requests
 /// with such a span are all timed. The object is called within the span, so that its own spans are
-/// children.
+/// children. The span of a control operation has its `verb` and `op`.
 ///
 /// The backend of the object drives the layer too.
+///
+/// # Control operations
+/// An operation is passed on as it is, and so is its short cut. It counts by its kind when it has
+/// ended, without bytes, and not towards the queue depth. It is timed always.
+///
+/// | operation | effect of the layer |
+/// |---|---|
+/// | any | counted and timed, as a failure if it fails |
+/// | not supported by the object | counted and timed as a failure |
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -121,6 +135,8 @@ struct TraceShared<N> {
     /// The greatest queue depth.
     deepest: AtomicU64,
     lanes: Directions<Lanes<N>>,
+    controls: Controls,
+    control_relays: SentPool<View<Read>, Self, TimedControl>,
 }
 
 struct Lanes<N>(PhantomData<fn(N)>);
@@ -179,6 +195,8 @@ impl<Io, N: Now> Trace<Io, N> {
                     read: Lane::new(),
                     write: Lane::new(),
                 },
+                controls: Controls::default(),
+                control_relays: RelayPool::new(sent::KEPT),
             }),
         }
     }
@@ -200,6 +218,7 @@ impl<Io, N> Trace<Io, N> {
         TraceSnapshot {
             reads: self.shared.lanes.read.counters.snapshot(),
             writes: self.shared.lanes.write.counters.snapshot(),
+            controls: self.shared.controls.snapshot(),
             depth: self.shared.depth(),
             deepest: self.shared.deepest.load(Relaxed),
         }
@@ -210,6 +229,7 @@ impl<Io, N> Trace<Io, N> {
     pub fn reset(&self) {
         self.shared.lanes.read.counters.reset();
         self.shared.lanes.write.counters.reset();
+        self.shared.controls.reset();
         self.shared.deepest.store(self.shared.depth(), Relaxed);
     }
 }
@@ -217,6 +237,13 @@ impl<Io, N> Trace<Io, N> {
 /// A request that the object has.
 struct Timed {
     began: Began,
+    span: Span,
+}
+
+/// A control operation that the object has.
+struct TimedControl {
+    kind: ControlKind,
+    at: Duration,
     span: Span,
 }
 
@@ -239,6 +266,33 @@ impl<D: DirectionExt, N: Now> Sent<View<D>, TraceShared<N>> for Timed {
         let good = outcome.is_success();
         shared.end::<D>(self.began, &self.span, outcome.len(), failed, good);
         view.resolve(&outcome);
+    }
+}
+
+impl<N: Now> Sent<View<Read>, TraceShared<N>> for TimedControl {
+    fn pool(shared: &TraceShared<N>) -> &SentPool<View<Read>, TraceShared<N>, Self> {
+        &shared.control_relays
+    }
+
+    fn ended(self, shared: Arc<TraceShared<N>>, view: View<Read>, outcome: Outcome) {
+        self.count(&shared, outcome.is_success());
+        view.resolve(&outcome);
+    }
+}
+
+impl TimedControl {
+    fn begin<N: Now>(shared: &TraceShared<N>, op: ControlOp) -> Self {
+        Self {
+            kind: op.kind(),
+            span: Span::control(op),
+            at: shared.now.now(),
+        }
+    }
+
+    fn count<N: Now>(&self, shared: &TraceShared<N>, good: bool) {
+        let took = shared.now.now().saturating_sub(self.at);
+        shared.controls.count(self.kind, took, good);
+        self.span.end(took, usize::from(!good));
     }
 }
 
@@ -361,6 +415,31 @@ macro_rules! traced {
     )*};
 }
 traced!(Read, Write);
+
+impl<Io: ControlIo, N: Now> ControlIo for Trace<Io, N> {
+    fn send_control(&self, op: ControlOp, view: View<Read>) {
+        let timed = TimedControl::begin(&self.shared, op);
+        let span = timed.span.clone();
+        let relay = sent::relay(&self.shared, view, timed);
+        span.within(|| self.inner.send_control(op, relay.start()));
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn control_blocking(
+        &self,
+        op: ControlOp,
+        answer: &mut Answer<'_>,
+    ) -> Option<Result<(), Cause>> {
+        let timed = TimedControl::begin(&self.shared, op);
+        let inner = || self.inner.control_blocking(op, answer);
+        let result = timed.span.within(inner)?;
+        timed.count(&self.shared, result.is_ok());
+        Some(result)
+    }
+}
 
 forward_object!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);
 forward_backend!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);

@@ -3,12 +3,15 @@
 use core::num::NonZeroU64;
 use core::ops::Range;
 use core::time::Duration;
+use mfio::control::{ControlKind, ControlOp};
 use mfio::error::{Cause, ErrorKind};
 
 /// A fault, and the requests that it hits; see [`Fault`](super::Fault).
 ///
-/// A rule looks at the requests of its direction that touch its range, and hits all of them, or
-/// those that it counts out. A hit affects the part of a request within the range.
+/// A rule looks at the requests that it selects and that touch its range, and hits all of them, or
+/// those that it counts out. It selects reads, writes and control operations, unless it is told
+/// otherwise. A hit affects the part of a request within the range; a control operation is hit as a
+/// whole.
 ///
 /// ```
 /// use mfio::error::{Cause, ErrorKind};
@@ -21,17 +24,31 @@ use mfio::error::{Cause, ErrorKind};
 ///     .every(3)
 ///     .times(10);
 /// # drop(broken);
+///
+/// // The second flush fails, once.
+/// # use mfio::control::ControlKind;
+/// let flush = Rule::fail(ErrorKind::StorageFull).control(ControlKind::SyncAll).nth(2);
+/// # drop(flush);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub(super) action: Action,
-    /// `true` for reads only, `false` for writes only.
-    reads: Option<bool>,
+    selected: Selected,
     pub(super) within: Option<Range<u64>>,
     /// The first request that is hit, counted from 1, and the distance to the next one.
     first: u64,
     step: NonZeroU64,
     times: u64,
+}
+
+/// The requests that a rule looks at.
+#[derive(Clone, Copy, Debug)]
+enum Selected {
+    All,
+    Reads,
+    Writes,
+    Controls,
+    Control(ControlKind),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +64,7 @@ impl Rule {
     fn new(action: Action) -> Self {
         Self {
             action,
-            reads: None,
+            selected: Selected::All,
             within: None,
             first: 1,
             step: NonZeroU64::MIN,
@@ -61,7 +78,8 @@ impl Rule {
     }
 
     /// Lets the first `bytes` bytes of a request pass. The others fail as at the end of a file, or
-    /// of the space for it: with `UnexpectedEof` or `WriteZero`.
+    /// of the space for it: with `UnexpectedEof` or `WriteZero`. Looks at no control operation, as
+    /// it has no bytes.
     pub fn short(bytes: usize) -> Self {
         Self::new(Action::Short(bytes))
     }
@@ -84,18 +102,33 @@ impl Rule {
     /// Looks at reads only.
     #[must_use]
     pub fn reads(mut self) -> Self {
-        self.reads = Some(true);
+        self.selected = Selected::Reads;
         self
     }
 
     /// Looks at writes only.
     #[must_use]
     pub fn writes(mut self) -> Self {
-        self.reads = Some(false);
+        self.selected = Selected::Writes;
         self
     }
 
-    /// Looks only at requests that touch these positions. Requests without a position are not hit.
+    /// Looks at control operations only.
+    #[must_use]
+    pub fn controls(mut self) -> Self {
+        self.selected = Selected::Controls;
+        self
+    }
+
+    /// Looks at control operations of one kind only.
+    #[must_use]
+    pub fn control(mut self, kind: ControlKind) -> Self {
+        self.selected = Selected::Control(kind);
+        self
+    }
+
+    /// Looks only at requests that touch these positions. Requests without a position, and control
+    /// operations without a range, are not hit.
     #[must_use]
     pub fn within(mut self, positions: Range<u64>) -> Self {
         self.within = Some(positions);
@@ -127,8 +160,11 @@ impl Rule {
 
     /// Returns the range of a request that the rule affects; `None` where it does not look at it.
     pub(super) fn part(&self, reads: bool, pos: Option<u64>, len: usize) -> Option<Range<usize>> {
-        if self.reads.is_some_and(|only| only != reads) {
-            return None;
+        match self.selected {
+            Selected::All => {}
+            Selected::Reads if reads => {}
+            Selected::Writes if !reads => {}
+            _ => return None,
         }
         let Some(within) = &self.within else {
             return Some(0..len);
@@ -137,6 +173,23 @@ impl Rule {
         let clip = |at: u64| usize::try_from(at.saturating_sub(pos)).map_or(len, |at| at.min(len));
         let part = clip(within.start)..clip(within.end);
         (part.start < part.end).then_some(part)
+    }
+
+    /// Whether the rule looks at a control operation.
+    pub(super) fn looks_at(&self, op: ControlOp) -> bool {
+        let selected = match self.selected {
+            Selected::All | Selected::Controls => true,
+            Selected::Control(kind) => kind == op.kind(),
+            Selected::Reads | Selected::Writes => false,
+        };
+        let touched = match (&self.within, op.span()) {
+            (None, _) => true,
+            (Some(within), Some(span)) => {
+                span.start().max(within.start) < span.end().min(within.end)
+            }
+            (Some(_), None) => false,
+        };
+        selected && touched && !matches!(self.action, Action::Short(_))
     }
 
     /// Whether the rule hits the `seen`-th request that it looks at, after `hits` hits.
@@ -182,5 +235,23 @@ mod tests {
         assert_eq!(rule.part(false, Some(10), 10), None);
         assert_eq!(rule.part(true, None, 10), None);
         assert_eq!(Rule::hold().part(true, None, 0), Some(0..0));
+    }
+
+    #[test]
+    fn a_rule_looks_at_the_operations_that_it_selects() {
+        let discard = ControlOp::Discard((10..20).into());
+        let looks = |rule: Rule| [discard, ControlOp::SyncAll].map(|op| rule.looks_at(op));
+        assert_eq!(looks(Rule::hold()), [true, true]);
+        assert_eq!(looks(Rule::hold().controls()), [true, true]);
+        assert_eq!(
+            looks(Rule::hold().control(ControlKind::SyncAll)),
+            [false, true]
+        );
+        assert_eq!(looks(Rule::hold().within(19..30)), [true, false]);
+        assert_eq!(looks(Rule::hold().within(20..30)), [false, false]);
+        assert_eq!(looks(Rule::hold().reads()), [false, false]);
+        assert_eq!(looks(Rule::hold().writes()), [false, false]);
+        assert_eq!(looks(Rule::short(3)), [false, false]);
+        assert_eq!(Rule::hold().controls().part(true, Some(0), 9), None);
     }
 }

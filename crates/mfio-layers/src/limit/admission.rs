@@ -11,9 +11,10 @@ use core::time::Duration;
 /// requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Upper bound on operations in flight; 0 is as 1.
+    /// Upper bound on operations in flight, control operations included; 0 is as 1.
     pub operations: usize,
-    /// Upper bound on the bytes of all operations in flight; 0 is as 1. A longer request is split,
+    /// Upper bound on the bytes of all operations in flight; 0 is as 1. A control operation has
+    /// none. A longer request is split,
     /// into whole blocks where the object asks for them
     /// ([`alignment`](mfio::io::IoObject::alignment)). One block is always admitted when nothing
     /// else is in flight.
@@ -22,7 +23,7 @@ pub struct Limits {
     pub operation_rate: Option<Rate>,
     /// The rate of their bytes. Needs a [clock](super::Limit::with_clock).
     pub byte_rate: Option<Rate>,
-    /// Upper bound on queued requests, abandoned reads not included. A request beyond it fails with
+    /// Upper bound on queued requests, abandoned reads and questions not included. A request beyond it fails with
     /// `LimitReached`. With 0 no request waits, so that one that has to be split is refused too, as
     /// its rest would wait.
     pub queue: usize,
@@ -61,7 +62,9 @@ pub(super) struct Admission<W> {
 
 /// A request that can be queued.
 pub(super) trait Splittable: Sized {
-    fn view(&self) -> &AnyView;
+    fn is_unwanted(&self) -> bool;
+    /// Returns how many bytes it moves.
+    fn len(&self) -> usize;
     /// Returns the block size in bytes: the request is split at multiples of it.
     fn block(&self) -> usize;
     /// Splits off the first `len` bytes. The rest may lie beyond the last position.
@@ -162,7 +165,7 @@ impl<W: Splittable> Admission<W> {
         let mut unwanted = Vec::new();
         for _ in 0..self.queue.len() {
             match self.queue.pop_front() {
-                Some(request) if request.view().is_unwanted() => unwanted.push(request),
+                Some(request) if request.is_unwanted() => unwanted.push(request),
                 request => self.queue.extend(request),
             }
         }
@@ -198,12 +201,12 @@ impl<W: Splittable> Admission<W> {
         let Some(first) = self.queue.pop_front() else {
             return Next::Nothing;
         };
-        if first.view().is_unwanted() {
+        if first.is_unwanted() {
             return Next::Unwanted(first);
         }
-        let len = self.part(first.view().len(), first.block());
+        let len = self.part(first.len(), first.block());
         match self.admit(len, now) {
-            Ok(()) if len < first.view().len() => {
+            Ok(()) if len < first.len() => {
                 let (first, rest) = first.split_at(len);
                 match rest {
                     Ok(rest) => self.queue.push_front(rest),

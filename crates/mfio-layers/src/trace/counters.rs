@@ -1,9 +1,12 @@
 //! The counters of a [`Trace`](super::Trace), and their display.
 
+use super::controls::{self, TracedControl};
 use super::histogram::{Histogram, Latencies};
+use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
+use mfio::control::ControlKind;
 
 /// The counters of one direction.
 #[derive(Default)]
@@ -109,7 +112,9 @@ pub struct TraceSnapshot {
     pub reads: TracedDirection,
     /// Writes.
     pub writes: TracedDirection,
-    /// The queue depth. Approximate, as `deepest` is, where threads begin and end requests
+    /// Control operations, by kind: those of which some have ended.
+    pub controls: Vec<TracedControl>,
+    /// The queue depth: reads and writes in flight. Approximate, as `deepest` is, where threads begin and end requests
     /// meanwhile.
     pub depth: u64,
     /// The greatest queue depth.
@@ -117,11 +122,17 @@ pub struct TraceSnapshot {
 }
 
 impl TraceSnapshot {
+    /// Returns the counts of a kind of control operations; `None` where none has ended.
+    pub fn control(&self, kind: ControlKind) -> Option<&TracedControl> {
+        self.controls.iter().find(|counts| counts.kind == kind)
+    }
+
     /// Adds the counts of another snapshot. The sum of the depths is what may have been in flight
     /// at once.
     pub fn merge(&mut self, other: &Self) {
         self.reads.merge(&other.reads);
         self.writes.merge(&other.writes);
+        controls::merge(&mut self.controls, &other.controls);
         self.depth += other.depth;
         self.deepest += other.deepest;
     }
@@ -144,6 +155,18 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// Displays failures and latencies.
+fn end_of_row(f: &mut fmt::Formatter<'_>, failures: u64, latency: &Latencies) -> fmt::Result {
+    write!(f, "{failures:>10}")?;
+    for percent in [50.0, 90.0, 99.0, 100.0] {
+        match latency.percentile(percent) {
+            Some(latency) => write!(f, "{:>10}", alloc::format!("{latency:.1?}"))?,
+            None => write!(f, "{:>10}", "-")?,
+        }
+    }
+    writeln!(f)
+}
+
 impl fmt::Display for TraceSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -154,14 +177,12 @@ impl fmt::Display for TraceSnapshot {
         writeln!(f, "{:>10}{:>10}{:>10}{:>10}", "p50", "p90", "p99", "max")?;
         for (name, lane) in [("reads", &self.reads), ("writes", &self.writes)] {
             write!(f, "{name:8}{:>12}  {}", lane.operations, Bytes(lane.bytes))?;
-            write!(f, "{:>10}", lane.failures)?;
-            for percent in [50.0, 90.0, 99.0, 100.0] {
-                match lane.latency.percentile(percent) {
-                    Some(latency) => write!(f, "{:>10}", alloc::format!("{latency:.1?}"))?,
-                    None => write!(f, "{:>10}", "-")?,
-                }
-            }
-            writeln!(f)?;
+            end_of_row(f, lane.failures, &lane.latency)?;
+        }
+        for counts in &self.controls {
+            let (name, operations) = (counts.kind.name(), counts.operations);
+            write!(f, "{name:10}{operations:>10}{:>12}", "-")?;
+            end_of_row(f, counts.failures, &counts.latency)?;
         }
         write!(
             f,
@@ -188,11 +209,15 @@ mod tests {
             deepest: 2,
             ..TraceSnapshot::default()
         };
+        let flushes = controls::Controls::default();
+        flushes.count(ControlKind::Allocate, Duration::from_micros(3), false);
+        snapshot.controls = flushes.snapshot();
         snapshot.merge(&snapshot.clone());
         let expected = "          \
             operations       bytes    failed       p50       p90       p99       max\n\
             reads              2     9.8 KiB         2     3.1µs     3.1µs     3.1µs     3.1µs\n\
             writes             0         0 B         0         -         -         -         -\n\
+            allocation         2           -         2     3.1µs     3.1µs     3.1µs     3.1µs\n\
             on their way: 0 now, 4 at most";
         assert_eq!(snapshot.to_string(), expected);
     }

@@ -51,8 +51,7 @@ impl Histogram {
     /// Counts one duration several times, as a sample that stands for others.
     #[inline]
     pub fn record_n(&self, duration: Duration, times: u64) {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        self.counts[bucket(nanos)].fetch_add(times, Relaxed);
+        self.counts[bucket(nanos(duration))].fetch_add(times, Relaxed);
     }
 
     /// Adds the counts of another histogram.
@@ -100,6 +99,12 @@ pub struct Latencies {
 }
 
 impl Latencies {
+    /// Counts one duration.
+    pub(super) fn record(&mut self, duration: Duration) {
+        let count = &mut self.counts[bucket(nanos(duration))];
+        *count = count.wrapping_add(1);
+    }
+
     /// Returns how many durations were counted.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
@@ -151,6 +156,12 @@ impl fmt::Debug for Latencies {
             .field("max", &self.max())
             .finish()
     }
+}
+
+/// Returns a duration in nanoseconds; one beyond 584 years is as that.
+#[inline]
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Returns the bucket of a value.

@@ -2,6 +2,7 @@
 
 use core::fmt::Debug;
 use core::time::Duration;
+use mfio::control::ControlOp;
 
 /// The span of one request.
 #[cfg(feature = "tracing")]
@@ -16,6 +17,10 @@ impl Span {
     #[inline]
     pub(super) fn begin(verb: &'static str, pos: impl Debug, len: usize) -> Self {
         Self(tracing::trace_span!("request", verb, pos = ?pos, len))
+    }
+
+    pub(super) fn control(op: ControlOp) -> Self {
+        Self(tracing::trace_span!("request", verb = op.kind().name(), op = ?op))
     }
 
     /// Runs a closure within the span.
@@ -47,6 +52,10 @@ impl Clone for Span {
 impl Span {
     #[inline]
     pub(super) fn begin(_: &'static str, _: impl Debug, _: usize) -> Self {
+        Self
+    }
+
+    pub(super) fn control(_: ControlOp) -> Self {
         Self
     }
 

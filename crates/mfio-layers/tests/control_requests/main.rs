@@ -1,0 +1,11 @@
+//! The effect of layers on control operations: each test is a cell, or a row, of the table in the
+//! documentation of a layer.
+
+mod asked;
+#[path = "../common/objects.rs"]
+mod objects;
+
+mod attach;
+mod fault;
+mod limit;
+mod trace;
