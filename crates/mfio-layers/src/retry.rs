@@ -7,9 +7,10 @@ use crate::clock::Alarm;
 use crate::deferred::Deferred;
 use crate::directions::{
     DirectionExt, Directions, PerDirection, impl_packet_io, is_stream, is_unwanted,
+    is_unwanted_control,
 };
 use crate::forward::{forward_backend, forward_len, forward_object};
-use crate::queued::{QueuedRequest, Resume};
+use crate::queued::{QueuedRequest, Resume, ResumeControl};
 use crate::sent::{self, Sent, SentPool};
 use crate::steps::{OnPanic, Steps};
 use alloc::collections::VecDeque;
@@ -17,8 +18,9 @@ use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
+use mfio::control::{Answer, Capabilities, ControlIo, ControlOp};
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Exposed, PacketIo, Position};
+use mfio::io::{Exposed, PacketIo, Position, Read};
 use mfio::lock::Lock;
 use mfio::packet::{Outcome, RelayPool, View};
 
@@ -41,6 +43,21 @@ pub use policy::RetryPolicy;
 ///
 /// The backend of the object drives the layer too. The short cut for blocking calls is an attempt;
 /// where it fails with a cause that is retried, the attempts of a packet follow.
+///
+/// # Control operations
+/// Only an operation that may be repeated is. The error of a flush comes once: the system may have
+/// dropped the bytes that it could not write, so that the next flush succeeds and proves nothing
+/// (<https://lwn.net/Articles/752063/>). So nothing repeats it, whatever the policy says.
+///
+/// | operation | effect of the layer |
+/// |---|---|
+/// | `SyncData`, `SyncAll` | sent once |
+/// | `SetLen` | sent once: a repeat could cut off bytes that were written meanwhile |
+/// | `Shutdown` | sent once |
+/// | `Discard`, `WriteZeroes`, `Allocate` | retried as a whole, as a write is |
+/// | `Prefetch` | retried as a whole |
+/// | `Len`, `Extents` | retried as a whole, unless abandoned |
+/// | not supported by the object | sent once, unless the policy retries `NotSupported` |
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -71,6 +88,7 @@ struct RetryShared<Io, P: Position> {
     deferred: Option<Deferred<QueuedRetry<Io, P>>>,
     immediate: Lock<Immediate<QueuedRetry<Io, P>>>,
     pools: Directions<RetryPools<Io, P>>,
+    controls: SentPool<View<Read>, Self, ControlAttempt>,
 }
 
 struct RetryPools<Io, P>(PhantomData<(Io, P)>);
@@ -103,6 +121,27 @@ struct Attempt<P> {
     before: u8,
 }
 
+/// An attempt at a control operation that the object has.
+struct ControlAttempt {
+    op: ControlOp,
+    /// How many attempts have failed before.
+    before: u8,
+}
+
+/// Whether a control operation may be sent again: not a flush, whose error comes once, nor one that
+/// would undo what other requests did meanwhile.
+fn is_repeatable(op: ControlOp) -> bool {
+    matches!(
+        op,
+        ControlOp::Discard(_)
+            | ControlOp::WriteZeroes(..)
+            | ControlOp::Allocate(_)
+            | ControlOp::Len
+            | ControlOp::Extents(_)
+            | ControlOp::Prefetch(_)
+    )
+}
+
 impl<Io, P: Position> Retry<Io, P> {
     /// Retries the requests that fail in `inner`.
     pub fn new(inner: Io, policy: RetryPolicy) -> Self {
@@ -119,6 +158,7 @@ impl<Io, P: Position> Retry<Io, P> {
                 read: RelayPool::new(sent::KEPT),
                 write: RelayPool::new(sent::KEPT),
             },
+            controls: RelayPool::new(sent::KEPT),
         };
         Self {
             inner,
@@ -178,18 +218,33 @@ impl<Io, P: Position> RetryShared<Io, P> {
         let (Some(delay), Some(pos), false) = (again, pos, is_unwanted(&view)) else {
             return view.fail(failure.cause);
         };
+        self.retry_after(delay, QueuedRequest::new(pos, view, failure));
+    }
+
+    /// Makes an attempt at a control operation that may be repeated.
+    fn attempt_control(self: &Arc<Self>, io: &Io, op: ControlOp, view: View<Read>, before: u8)
+    where
+        Io: ControlIo + Send + Sync + 'static,
+    {
+        let relay = sent::relay(self, view, ControlAttempt { op, before });
+        io.send_control(op, relay.start());
+    }
+
+    /// Retries after a delay, if there is one.
+    fn retry_after(self: &Arc<Self>, delay: Duration, request: QueuedRetry<Io, P>)
+    where
+        Io: Send + Sync + 'static,
+    {
         match &self.deferred {
             Some(deferred) if delay > Duration::ZERO => {
-                for unwanted in deferred.sweep(|waiting| waiting.view.is_unwanted()) {
+                for unwanted in deferred.sweep(QueuedRequest::is_unwanted) {
                     unwanted.view.fail(unwanted.note.cause);
                 }
-                if let Err(late) =
-                    deferred.keep(delay, QueuedRequest::new(pos, view, failure), self)
-                {
-                    late.view.fail(failure.cause);
+                if let Err(late) = deferred.keep(delay, request, self) {
+                    late.view.fail(late.note.cause);
                 }
             }
-            _ => self.retry_now(QueuedRequest::new(pos, view, failure)),
+            _ => self.retry_now(request),
         }
     }
 
@@ -301,6 +356,74 @@ impl<Io, P: Position> RetryShared<Io, P> {
         match passes {
             true => Cause::new(ErrorKind::WouldBlock),
             false => cause,
+        }
+    }
+}
+
+impl<Io, P> ResumeControl<Failure> for RetryShared<Io, P>
+where
+    P: Position,
+    Io: ControlIo + Send + Sync + 'static,
+{
+    fn resume_control(self: &Arc<Self>, op: ControlOp, view: View<Read>, failure: Failure) {
+        match self.inner.upgrade() {
+            Some(io) if !is_unwanted_control(op, &view) => {
+                self.attempt_control(&io, op, view, failure.attempts);
+            }
+            _ => view.fail(failure.cause),
+        }
+    }
+}
+
+impl<Io, P> Sent<View<Read>, RetryShared<Io, P>> for ControlAttempt
+where
+    P: Position,
+    Io: ControlIo + Send + Sync + 'static,
+{
+    fn pool(shared: &RetryShared<Io, P>) -> &SentPool<View<Read>, RetryShared<Io, P>, Self> {
+        &shared.controls
+    }
+
+    fn ended(self, shared: Arc<RetryShared<Io, P>>, view: View<Read>, outcome: Outcome) {
+        let Some(cause) = outcome.first_error() else {
+            return view.done();
+        };
+        let attempts = self.before.saturating_add(1);
+        match shared.policy.next_delay(cause, attempts) {
+            Some(delay) if !is_unwanted_control(self.op, &view) => {
+                let failure = Failure { attempts, cause };
+                shared.retry_after(delay, QueuedRequest::control(self.op, view, failure));
+            }
+            _ => view.fail(cause),
+        }
+    }
+}
+
+impl<Io, P> ControlIo for Retry<Io, P>
+where
+    P: Position,
+    Io: ControlIo + Send + Sync + 'static,
+{
+    fn send_control(&self, op: ControlOp, view: View<Read>) {
+        match is_repeatable(op) {
+            true => self.shared.attempt_control(&self.inner, op, view, 0),
+            false => self.inner.send_control(op, view),
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn control_blocking(
+        &self,
+        op: ControlOp,
+        answer: &mut Answer<'_>,
+    ) -> Option<Result<(), Cause>> {
+        let again = |cause: Cause| self.shared.policy.next_delay(cause, 1).is_some();
+        match self.inner.control_blocking(op, answer) {
+            Some(Err(cause)) if is_repeatable(op) && again(cause) => None,
+            tried => tried,
         }
     }
 }

@@ -10,8 +10,9 @@ use crate::forward::{forward_backend, forward_len, forward_object};
 use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
+use mfio::control::{Capabilities, ControlIo, ControlOp};
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{PacketIo, Position};
+use mfio::io::{Alignment, PacketIo, Position, Read};
 use mfio::packet::{BufferFor, View};
 use shared::{Memory, TimeoutShared};
 
@@ -46,6 +47,19 @@ pub use limits::TimeoutLimits;
 /// When the layer is dropped, requests that wait fail with [`Dropped`](ErrorKind::Dropped). The
 /// backend of the object drives the layer too, and the clock needs no driver. There is no short cut
 /// for blocking calls, as nothing could end them.
+///
+/// # Control operations
+/// An operation has its time as a read has, and counts as a read towards the bounds. One with an
+/// empty range has none. Give a flush its time: of a disk it may take many seconds.
+///
+/// | operation | effect of the layer |
+/// |---|---|
+/// | `SyncData`, `SyncAll` | fails with `TimedOut`; nothing is known of the writes before it |
+/// | `Discard`, `WriteZeroes`, `Allocate`, `SetLen` | fails with `TimedOut`, and may happen later, even after newer writes |
+/// | `Len`, `Extents` | fails with `TimedOut`; the answer is copied, if it is in time |
+/// | `Prefetch`, `Shutdown` | fails with `TimedOut`, and may happen later |
+/// | any, with too many requests | fails with `LimitReached` |
+/// | not supported by the object | fails as the object does |
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -191,6 +205,23 @@ impl<Io> Drop for Timeout<Io> {
 }
 
 impl_packet_io!(Timeout<Io>);
+
+impl<Io: ControlIo> ControlIo for Timeout<Io> {
+    fn send_control(&self, op: ControlOp, view: View<Read>) {
+        if op.is_empty() {
+            return self.inner.send_control(op, view);
+        }
+        let len = view.len();
+        match self.shared.begin(view, Alignment::NONE) {
+            Ok(own) => self.inner.send_control(op, own.start_prefix(len)),
+            Err((view, cause)) => view.fail(cause),
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+}
 
 forward_object!([Io] Timeout<Io>, Io, |layer| &*layer.inner, help: help);
 forward_backend!([Io] Timeout<Io>, Io, |layer| &layer.inner);

@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-/// The bounds of a [`Timeout`](super::Timeout). Each direction has them by itself.
+/// The bounds of a [`Timeout`](super::Timeout). Each direction has them by itself; control
+/// operations count as reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeoutLimits {
     /// Upper bound on the bytes of a request to the object; longer ones are split. 0 is as 1. Where

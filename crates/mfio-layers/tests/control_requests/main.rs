@@ -8,4 +8,6 @@ mod objects;
 mod attach;
 mod fault;
 mod limit;
+mod retry;
+mod timeout;
 mod trace;
