@@ -1,5 +1,6 @@
 //! [`Cache`]: blocks of an object kept in memory.
 
+mod control;
 mod fetch;
 mod miss;
 mod set;
@@ -47,6 +48,21 @@ const BLOCKS: RangeInclusive<usize> = 2..=1 << 30;
 /// beginning, and takes about 50 bytes for each.
 ///
 /// The backend of the object drives the cache too.
+///
+/// # Control operations
+/// All are passed on, and their short cuts too. Those that change bytes invalidate the blocks that
+/// they touch, before they are sent and again when they end, also where they fail. So a read that
+/// begins after the end sees what the object has, and a fetch that was under way is not kept.
+///
+/// | operation | effect of the layer |
+/// |---|---|
+/// | `SyncData`, `SyncAll` | none: there is nothing to be written back |
+/// | `Discard`, `WriteZeroes` | invalidates the blocks of the range |
+/// | `SetLen` | invalidates the block of the new end, all behind it, and all fetches under way |
+/// | `Allocate`, `Shutdown` | none |
+/// | `Len`, `Extents` | none: the answer is not kept |
+/// | `Prefetch` | none: the object reads ahead, and the cache fetches what is read |
+/// | not supported by the object | as above; the failure is that of the object |
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;

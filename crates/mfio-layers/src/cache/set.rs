@@ -251,6 +251,15 @@ impl Set {
         }
     }
 
+    /// Invalidates the fetches that are under way, which may be shorter than the data is now.
+    pub(super) fn invalidate_fetches(&mut self) {
+        for way in self.ways() {
+            if let Content::Fetching(_) = self.ways[way] {
+                self.numbers[way] = NONE;
+            }
+        }
+    }
+
     /// Returns how many blocks are ready.
     pub(super) fn ready(&self) -> usize {
         let ready = |way: &&Content| matches!(way, Content::Ready { .. });

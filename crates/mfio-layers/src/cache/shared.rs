@@ -5,8 +5,9 @@ use super::set::{Set, WAYS, Waiter};
 use crate::sent::{self, SentPool};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use mfio::control::Span;
 use mfio::error::{Error, ErrorKind, Result};
-use mfio::io::Write;
+use mfio::io::{Read, Write};
 use mfio::lock::Lock;
 use mfio::packet::{AlignedBuf, RelayPool, View};
 
@@ -17,6 +18,7 @@ pub(super) struct CacheShared {
     pub(super) blocks: usize,
     pub(super) fetches: SentPool<AlignedBuf, Self, Fetch>,
     pub(super) writes: SentPool<View<Write>, Self, WriteThrough>,
+    pub(super) controls: SentPool<View<Read>, Self, ControlThrough>,
     /// Empty lists of waiters, kept for their memory.
     spares: Lock<Vec<Vec<Waiter>>>,
 }
@@ -30,6 +32,15 @@ pub(super) struct Fetch {
 /// A write that is under way below.
 pub(super) struct WriteThrough {
     pub(super) at: u64,
+}
+
+/// A control operation under way below that changes bytes.
+#[derive(Clone, Copy)]
+pub(super) struct ControlThrough {
+    /// The range that it changes.
+    pub(super) span: Span,
+    /// It moves the end of the data, perhaps out of a block before the range.
+    pub(super) resizes: bool,
 }
 
 impl CacheShared {
@@ -51,6 +62,7 @@ impl CacheShared {
             blocks,
             fetches: RelayPool::new(sent::KEPT),
             writes: RelayPool::new(sent::KEPT),
+            controls: RelayPool::new(sent::KEPT),
             spares: Lock::new(Vec::new()),
         })
     }
@@ -97,6 +109,16 @@ impl CacheShared {
                 let set = &self.sets[self.set_of(number)];
                 set.lock().invalidate(number, number);
             });
+        }
+    }
+
+    /// Invalidates what a control operation changes.
+    pub(super) fn invalidate_changed(&self, changed: ControlThrough) {
+        self.invalidate(changed.span.start(), changed.span.len());
+        if changed.resizes {
+            self.sets
+                .iter()
+                .for_each(|set| set.lock().invalidate_fetches());
         }
     }
 

@@ -1,6 +1,7 @@
 //! An allocator that counts, and an object that counts what it is sent: what tests of the steady
 //! state share.
 #![allow(unsafe_code)]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use mfio::io::{Direction, IoObject, PacketIo};
 use mfio::packet::View;

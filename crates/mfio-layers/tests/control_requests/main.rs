@@ -6,8 +6,11 @@ mod asked;
 mod objects;
 
 mod attach;
+mod cache;
+mod cache_model;
 mod fault;
 mod limit;
 mod retry;
+mod stack;
 mod timeout;
 mod trace;
