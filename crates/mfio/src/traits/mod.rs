@@ -35,6 +35,8 @@
 //! Operations that move no bytes (syncs, holes, lengths, the end of a stream) are the methods of
 //! [`IoControl`].
 //!
+//! [`DynObject`] is the trait object of a whole object, for stacks that are built at run time.
+//!
 //! Reads fill the length of a buffer, never its capacity. An owned buffer with a capacity and no
 //! length, such as `Vec::with_capacity(n)`, fails with
 //! [`InvalidInput`](crate::error::ErrorKind::InvalidInput), because nothing would be read into it:
@@ -67,6 +69,7 @@ mod blocking;
 mod borrowed;
 mod completeness;
 mod control;
+mod dyn_object;
 mod each;
 mod flow;
 mod len;
@@ -91,6 +94,7 @@ pub use control::{
     ControlBatch, ControlCall, ControlLen, EndedControls, ExtentAt, IoControl, ListExtents,
 };
 pub(crate) use control::{SentControl, failure as control_failure};
+pub use dyn_object::{BoxedLen, DynObject};
 pub use each::TransferEach;
 pub use flow::{Chunks, Forward, Partial, ReadWith, Verdict, WriteWith, forward};
 pub use len::HasLen;
