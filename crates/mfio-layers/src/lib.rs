@@ -99,6 +99,7 @@
 // forward                      macros for methods that go to the object below
 // directions, queued, sent     code for reads and writes; requests that wait; requests sent below
 // route                        splits requests, and sends the parts to their destinations
+// translate                    control operations of layers that move positions
 // the layers                   none of them imports another one
 //
 // A layer that takes requests back has two parts: the public type, which owns the object, and a
@@ -136,6 +137,7 @@ mod timeout;
 #[cfg(target_has_atomic = "64")]
 mod trace;
 mod whole_blocks;
+mod translate;
 mod window;
 
 pub use mfio;

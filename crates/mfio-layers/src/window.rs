@@ -5,9 +5,11 @@ use crate::forward::forward_backend;
 use crate::identity::identity_over;
 use crate::len::{PartLen, part_len};
 use crate::route::{self, Destination, missing};
+use crate::translate::{self, OF_PARTS, PartOfLen, Translated};
+use mfio::control::{Answer, Capabilities, ControlIo, ControlKind, ControlOp};
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{
-    Address, Alignment, Direction, Exposed, Identity, IoObject, Operation, PacketIo, Place,
+    Address, Alignment, Direction, Exposed, Identity, IoObject, Operation, PacketIo, Place, Read,
 };
 use mfio::packet::View;
 use mfio::traits::HasLen;
@@ -24,6 +26,18 @@ const CUT: &str = "the object below takes whole blocks only (`IoObject::alignmen
 /// end of the object; a [`Window`] has an end of its own.
 ///
 /// The backend of the object drives the layer too.
+///
+/// # Control operations
+/// Short cuts of the object are kept. Ranges may be longer than the address space of the object.
+///
+/// | operation | effect of the layer |
+/// |---|---|
+/// | `SyncData`, `SyncAll` | none: the whole object is synced |
+/// | `Discard`, `Prefetch`, `Extents` | the range is moved, and cut to the address space |
+/// | `WriteZeroes`, `Allocate` | the range is moved; `UnexpectedEof`, and nothing done, if too long |
+/// | `SetLen` | the base is added; `InvalidInput` if the sum is too large |
+/// | `Len` | the base is subtracted; 0 if the object ends before it |
+/// | `Shutdown` | none: the object is shut down |
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -145,6 +159,44 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Offset<Io>
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
         self.inner.expose(self.place(pos)?, len)
+    }
+}
+
+impl<Io> Offset<Io> {
+    fn translate(&self, op: ControlOp) -> Translated {
+        match op {
+            ControlOp::SyncData | ControlOp::SyncAll | ControlOp::Shutdown => Translated::Below(op),
+            ControlOp::SetLen(len) => match self.base.checked_add(len) {
+                Some(len) => Translated::Below(ControlOp::SetLen(len)),
+                None => Translated::Failed(ErrorKind::InvalidInput),
+            },
+            ControlOp::Len => Translated::Len(PartOfLen {
+                base: self.base,
+                most: u64::MAX,
+            }),
+            _ => translate::part(op, self.base, u64::MAX),
+        }
+    }
+}
+
+impl<Io: ControlIo> ControlIo for Offset<Io> {
+    fn send_control(&self, op: ControlOp, view: View<Read>) {
+        self.translate(op).send(&self.inner, view);
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let kept = OF_PARTS
+            .with(ControlKind::SetLen)
+            .with(ControlKind::Shutdown);
+        self.inner.capabilities().intersection(kept)
+    }
+
+    fn control_blocking(
+        &self,
+        op: ControlOp,
+        answer: &mut Answer<'_>,
+    ) -> Option<Result<(), Cause>> {
+        self.translate(op).execute(&self.inner, answer)
     }
 }
 
@@ -302,6 +354,35 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Window<Io>
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
         route::expose_first::<D, P, P, Io>(pos, len, |at, wanted| self.route(at, wanted))
+    }
+}
+
+impl<Io> Window<Io> {
+    fn translate(&self, op: ControlOp) -> Translated {
+        let Self { base, len, .. } = *self;
+        match op {
+            ControlOp::SyncData | ControlOp::SyncAll => Translated::Below(op),
+            ControlOp::Len => Translated::Len(PartOfLen { base, most: len }),
+            _ => translate::part(op, base, len),
+        }
+    }
+}
+
+impl<Io: ControlIo> ControlIo for Window<Io> {
+    fn send_control(&self, op: ControlOp, view: View<Read>) {
+        self.translate(op).send(&self.inner, view);
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities().intersection(OF_PARTS)
+    }
+
+    fn control_blocking(
+        &self,
+        op: ControlOp,
+        answer: &mut Answer<'_>,
+    ) -> Option<Result<(), Cause>> {
+        self.translate(op).execute(&self.inner, answer)
     }
 }
 

@@ -1,0 +1,8 @@
+//! Control operations through the layers that route: what each layer does with each operation, by
+//! tables and against a model.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod model;
+mod parts;
+mod sparse;
