@@ -1,13 +1,19 @@
 //! [`Concat`]: objects one after another.
 
 use crate::blocks;
+use crate::gather::{self, Gather, MemberOp, Routed, Routing, Sequence};
 use crate::identity::{first_explanation, first_pool, identity_over_many, strictest};
 use crate::route::{self, Destination};
+use crate::translate::OF_PARTS;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::{Ready, ready};
+use mfio::control::{Answer, Capabilities, ControlIo, ControlKind, ControlOp};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Alignment, Direction, Exposed, Identity, IoObject, Operation, PacketIo};
+use mfio::io::{
+    Address, Alignment, Direction, Exposed, Identity, IoObject, Operation, PacketIo, Read,
+};
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
 
@@ -27,6 +33,19 @@ use mfio::traits::HasLen;
 /// [`AttachBackend`](crate::AttachBackend) adds the one that all share, and
 /// [`BackendSet`](crate::BackendSet) makes one of many.
 ///
+/// # Control operations
+/// The parts of an operation are in flight at once, and it ends when all have ended, with the first
+/// failure in the order of the objects. Only an operation on one object has a short cut.
+///
+/// | operation | effect of the layer |
+/// |---|---|
+/// | `SyncData`, `SyncAll`, `Shutdown` | all objects carry it out |
+/// | `Discard`, `Prefetch` | each object gets its part of the range, within its given length |
+/// | `WriteZeroes`, `Allocate` | likewise; `UnexpectedEof`, and nothing done, if it is too long |
+/// | `Extents` | those of the objects, up to the first byte that is missing |
+/// | `SetLen` | `NotSupported`: the lengths are given |
+/// | `Len` | the given length: no object is asked |
+///
 /// ```
 /// use mfio::backend::IoBackendExt;
 /// use mfio::memory::Memory;
@@ -44,11 +63,12 @@ use mfio::traits::HasLen;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Concat<Io> {
-    parts: Box<[Part<Io>]>,
+    parts: Box<[Member<Io>]>,
+    control: Arc<Gather<Sequence>>,
 }
 
 #[derive(Clone, Debug)]
-struct Part<Io> {
+struct Member<Io> {
     io: Io,
     start: u64,
     /// The start of the next part.
@@ -82,7 +102,7 @@ impl<Io> Concat<Io> {
     fn join(parts: impl IntoIterator<Item = (Io, u64)>) -> Result<Self> {
         let mut start = 0u64;
         let place = |(io, len)| {
-            let part = Part {
+            let part = Member {
                 io,
                 start,
                 end: start.checked_add(len)?,
@@ -93,6 +113,7 @@ impl<Io> Concat<Io> {
         match parts.into_iter().map(place).collect::<Option<Vec<_>>>() {
             Some(parts) => Ok(Self {
                 parts: parts.into(),
+                control: Gather::new(),
             }),
             None => Err(Error::new(ErrorKind::InvalidInput, "concatenating")
                 .help("the lengths of the objects add up to more than 2^64 - 1 bytes")),
@@ -142,7 +163,8 @@ impl<Io: IoObject> IoObject for Concat<Io> {
     }
 
     fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
-        first_explanation(self.members(), operation, cause)
+        let named = || self.control.explain(operation, cause);
+        first_explanation(self.members(), operation, cause).or_else(named)
     }
 
     #[inline]
@@ -173,6 +195,68 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Concat<Io>
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
         route::expose_first::<D, P, P, Io>(pos, len, |at, wanted| self.route(at, wanted))
+    }
+}
+
+impl<Io: ControlIo> Routed for Concat<Io> {
+    type Io = Io;
+    type Rule = Sequence;
+
+    fn gather(&self) -> &Arc<Gather<Sequence>> {
+        &self.control
+    }
+
+    fn object(&self, index: usize) -> &Io {
+        &self.parts[index].io
+    }
+
+    fn route(&self, op: ControlOp) -> Routing<Sequence> {
+        match op {
+            ControlOp::SyncData | ControlOp::SyncAll | ControlOp::Shutdown => {
+                Routing::Objects(op, Sequence)
+            }
+            ControlOp::Len => Routing::Len(self.len()),
+            op => Routing::within(self.len(), op, Sequence),
+        }
+    }
+
+    fn parts(&self, op: ControlOp, room: usize) -> impl Iterator<Item = MemberOp> {
+        let span = op.span();
+        let first = span.map_or(0, |span| {
+            self.parts.partition_point(|part| part.end <= span.start())
+        });
+        let parts = self.parts.iter().enumerate().skip(first);
+        let parts = parts.map_while(move |(index, part)| match span {
+            None => Some(MemberOp::new(index, op)),
+            Some(span) if part.start < span.end() => {
+                let within = span.starting_at(part.start).until(part.end);
+                let moved = within.start() - part.start..within.end() - part.start;
+                Some(MemberOp::new(index, op.with_span(moved.into())))
+            }
+            Some(_) => None,
+        });
+        let parts = parts.filter(|part| !part.op.is_empty());
+        parts.take(gather::needed(op, room))
+    }
+}
+
+impl<Io: ControlIo> ControlIo for Concat<Io> {
+    fn send_control(&self, op: ControlOp, view: View<Read>) {
+        gather::send(self, op, view);
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let kept = OF_PARTS.with(ControlKind::Shutdown);
+        let all = gather::common(self.members()).intersection(kept);
+        all.with(ControlKind::Len)
+    }
+
+    fn control_blocking(
+        &self,
+        op: ControlOp,
+        answer: &mut Answer<'_>,
+    ) -> Option<core::result::Result<(), Cause>> {
+        gather::execute(self, op, answer)
     }
 }
 

@@ -100,6 +100,7 @@
 // directions, queued, sent     code for reads and writes; requests that wait; requests sent below
 // route                        splits requests, and sends the parts to their destinations
 // translate                    control operations of layers that move positions
+// gather                       control operations that go to several objects
 // the layers                   none of them imports another one
 //
 // A layer that takes requests back has two parts: the public type, which owns the object, and a
@@ -118,6 +119,7 @@ mod directions;
 mod fault;
 mod forward;
 mod gate;
+mod gather;
 mod hash;
 mod identity;
 mod layer_alarm;
@@ -136,8 +138,8 @@ mod stripe;
 mod timeout;
 #[cfg(target_has_atomic = "64")]
 mod trace;
-mod whole_blocks;
 mod translate;
+mod whole_blocks;
 mod window;
 
 pub use mfio;

@@ -4,13 +4,19 @@ mod table;
 
 use crate::blocks;
 use crate::forward::forward_backend;
+use crate::gather::{self, Gather, MemberOp, Routed, Routing, Sequence};
 use crate::identity::identity_over;
 use crate::route;
+use crate::translate::OF_PARTS;
+use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{RangeBounds, RangeInclusive};
+use mfio::control::{Answer, Capabilities, ControlIo, ControlKind, ControlOp};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Alignment, Direction, Exposed, Identity, IoObject, Operation, PacketIo};
+use mfio::io::{
+    Address, Alignment, Direction, Exposed, Identity, IoObject, Operation, PacketIo, Read,
+};
 use mfio::packet::{PacketPool, View};
 use table::Mappings;
 
@@ -41,6 +47,20 @@ fn suits(range: &RangeInclusive<u64>, target: u64, alignment: Alignment) -> bool
 /// For ranges of several objects, map to a [`Concat`](crate::Concat) of them. The backend of the
 /// object drives the layer too.
 ///
+/// # Control operations
+/// A range is one request for each mapping that it touches. They are in flight at once, and the
+/// operation ends when all have ended, with the first failure in the order of addresses. Only an
+/// operation on one mapping has a short cut.
+///
+/// | operation | effect of the layer |
+/// |---|---|
+/// | `SyncData`, `SyncAll` | none: the whole object is synced |
+/// | `Discard`, `Prefetch` | the mapped parts of the range are passed on |
+/// | `WriteZeroes`, `Allocate` | likewise; `NotFound`, and nothing done, if a byte is not mapped |
+/// | `Extents` | those up to the first byte that is not mapped, which may be none |
+/// | `SetLen`, `Len` | `NotSupported`: there is no length |
+/// | `Shutdown` | `NotSupported`: writes to other ranges of the object go on |
+///
 /// ```
 /// use mfio::backend::IoBackendExt;
 /// use mfio::error::ErrorKind;
@@ -68,6 +88,7 @@ pub struct Remap<Io, P = u64, Q = u64> {
     inner: Io,
     table: Mappings,
     addresses: PhantomData<fn(P) -> Q>,
+    control: Arc<Gather<Sequence>>,
 }
 
 impl<Io, P: Address, Q: Address> Remap<Io, P, Q> {
@@ -77,6 +98,7 @@ impl<Io, P: Address, Q: Address> Remap<Io, P, Q> {
             inner,
             table: Mappings::default(),
             addresses: PhantomData,
+            control: Gather::new(),
         }
     }
 
@@ -218,6 +240,68 @@ where
         route::expose_first::<D, P, Q, Io>(pos, len, |at, wanted| {
             self.table.walk(at).route(&self.inner, at, wanted)
         })
+    }
+}
+
+impl<Io: ControlIo, P, Q> Routed for Remap<Io, P, Q> {
+    type Io = Io;
+    type Rule = Sequence;
+
+    fn gather(&self) -> &Arc<Gather<Sequence>> {
+        &self.control
+    }
+
+    fn object(&self, _: usize) -> &Io {
+        &self.inner
+    }
+
+    fn route(&self, op: ControlOp) -> Routing<Sequence> {
+        let Some(span) = op.span() else {
+            return match op {
+                ControlOp::SyncData | ControlOp::SyncAll => Routing::Objects(op, Sequence),
+                _ => Routing::Failed(ErrorKind::NotSupported),
+            };
+        };
+        let end = match op {
+            ControlOp::Discard(_) | ControlOp::Prefetch(_) => span.end(),
+            _ => self.table.mapped_until(span),
+        };
+        let mapped = span.until(end);
+        match op {
+            ControlOp::Extents(_) => Routing::Objects(op.with_span(mapped), Sequence),
+            _ if mapped == span => Routing::Objects(op, Sequence),
+            // The last address has a byte, but no range has it.
+            _ if self.table.target(end).is_some() => Routing::Failed(ErrorKind::UnexpectedEof),
+            _ => Routing::Failed(ErrorKind::NotFound),
+        }
+    }
+
+    fn parts(&self, op: ControlOp, room: usize) -> impl Iterator<Item = MemberOp> {
+        let whole = op.span().is_none().then(|| MemberOp::new(0, op));
+        let runs = op.span().map(|span| self.table.runs(span));
+        let runs = runs.into_iter().flatten();
+        let parts = runs.map(move |(_, target)| MemberOp::new(0, op.with_span(target)));
+        let parts = parts.filter(|part| !part.op.is_empty());
+        parts.chain(whole).take(gather::needed(op, room))
+    }
+}
+
+impl<Io: ControlIo, P, Q> ControlIo for Remap<Io, P, Q> {
+    fn send_control(&self, op: ControlOp, view: View<Read>) {
+        gather::send(self, op, view);
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let kept = OF_PARTS.without(ControlKind::Len);
+        self.inner.capabilities().intersection(kept)
+    }
+
+    fn control_blocking(
+        &self,
+        op: ControlOp,
+        answer: &mut Answer<'_>,
+    ) -> Option<core::result::Result<(), Cause>> {
+        gather::execute(self, op, answer)
     }
 }
 

@@ -1,15 +1,24 @@
 //! [`Stripe`]: one address space over several objects, unit by unit.
 
+mod striped;
+
 use crate::blocks;
+use crate::gather::{self, Gather, MemberOp, Routed, Routing};
 use crate::identity::{first_explanation, first_pool, identity_over_many, strictest};
 use crate::len::{StripeLen, first_missing};
 use crate::route::{self, Destination};
+use crate::translate::OF_PARTS;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::num::NonZeroU64;
+use mfio::control::{Answer, Capabilities, ControlIo, ControlKind, ControlOp};
 use mfio::error::{Cause, Error, ErrorKind, Result};
-use mfio::io::{Address, Alignment, Direction, Exposed, Identity, IoObject, Operation, PacketIo};
+use mfio::io::{
+    Address, Alignment, Direction, Exposed, Identity, IoObject, Operation, PacketIo, Read,
+};
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
+use striped::{Layout, Striped};
 
 /// Stripes an address space over several objects, as RAID 0 does: the first unit of bytes is the
 /// first unit of the first object, the next one that of the second, and after one unit of each it
@@ -25,6 +34,19 @@ use mfio::traits::HasLen;
 /// A stripe has no backend of its own, because its objects may have several:
 /// [`AttachBackend`](crate::AttachBackend) adds the one that all share, and
 /// [`BackendSet`](crate::BackendSet) makes one of many.
+///
+/// # Control operations
+/// The parts of an operation are in flight at once, and it ends when all have ended, with the first
+/// failure in the order of the objects. A range of the stripe is one range of each object, however
+/// many units it has. Only an operation on one object has a short cut.
+///
+/// | operation | effect of the layer |
+/// |---|---|
+/// | `SyncData`, `SyncAll`, `Shutdown` | all objects carry it out |
+/// | `Discard`, `Prefetch`, `WriteZeroes`, `Allocate` | each object gets its part of the range |
+/// | `Extents` | those of the objects, up to the first byte that is missing |
+/// | `SetLen` | each object gets the length of its part; if one fails, lengths differ |
+/// | `Len` | that of the bytes before the first missing one: all objects are asked |
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;
@@ -46,6 +68,7 @@ use mfio::traits::HasLen;
 pub struct Stripe<Io> {
     members: Box<[Io]>,
     unit: NonZeroU64,
+    control: Arc<Gather<Striped>>,
 }
 
 impl<Io> Stripe<Io> {
@@ -69,7 +92,11 @@ impl<Io> Stripe<Io> {
 
     fn unchecked(members: Box<[Io]>, unit: u64) -> Result<Self> {
         match NonZeroU64::new(unit) {
-            Some(unit) if !members.is_empty() => Ok(Self { members, unit }),
+            Some(unit) if !members.is_empty() => Ok(Self {
+                members,
+                unit,
+                control: Gather::new(),
+            }),
             _ => Err(Error::new(ErrorKind::InvalidInput, "striping")
                 .help("a stripe needs an object at least, and units of a byte at least")),
         }
@@ -110,7 +137,7 @@ impl<'a, Io> UnitWalk<'a, Io> {
     /// Returns the destination of the next part. Divides once for each request, not for each part.
     #[inline]
     fn route<Q: Address>(&mut self, at: u64) -> Destination<'a, Io, Q> {
-        let Stripe { members, unit } = self.stripe;
+        let Stripe { members, unit, .. } = self.stripe;
         if let [only] = &**members {
             return Destination::of(only, at, u64::MAX);
         }
@@ -144,7 +171,8 @@ impl<Io: IoObject> IoObject for Stripe<Io> {
     }
 
     fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
-        first_explanation(self.members.iter(), operation, cause)
+        let named = || self.control.explain(operation, cause);
+        first_explanation(self.members.iter(), operation, cause).or_else(named)
     }
 
     #[inline]
@@ -186,6 +214,78 @@ impl<D: Direction, P: Address, Io: PacketIo<D, P>> PacketIo<D, P> for Stripe<Io>
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
         route::expose_first::<D, P, P, Io>(pos, len, |at, _| self.walk().route(at))
+    }
+}
+
+impl<Io> Stripe<Io> {
+    fn layout(&self) -> Layout {
+        Layout {
+            members: self.members.len() as u64,
+            unit: self.unit,
+        }
+    }
+}
+
+impl<Io: ControlIo> Routed for Stripe<Io> {
+    type Io = Io;
+    type Rule = Striped;
+
+    fn gather(&self) -> &Arc<Gather<Striped>> {
+        &self.control
+    }
+
+    fn object(&self, index: usize) -> &Io {
+        &self.members[index]
+    }
+
+    fn route(&self, op: ControlOp) -> Routing<Striped> {
+        let layout = self.layout();
+        let rule = Striped { op, layout };
+        match op {
+            ControlOp::SyncData
+            | ControlOp::SyncAll
+            | ControlOp::Shutdown
+            | ControlOp::SetLen(_)
+            | ControlOp::Len => Routing::Objects(op, rule),
+            op => Routing::within(u64::MAX, op, rule),
+        }
+    }
+
+    fn parts(&self, op: ControlOp, _: usize) -> impl Iterator<Item = MemberOp> {
+        let layout = self.layout();
+        let parts = (0..self.members.len()).map(move |index| {
+            let share = |at| layout.share(index as u64, at);
+            let op = match op {
+                ControlOp::SetLen(len) => ControlOp::SetLen(share(len)),
+                op => match op.span() {
+                    Some(span) => op.with_span((share(span.start())..share(span.end())).into()),
+                    None => op,
+                },
+            };
+            MemberOp::new(index, op)
+        });
+        parts.filter(|part| !part.op.is_empty())
+    }
+}
+
+impl<Io: ControlIo> ControlIo for Stripe<Io> {
+    fn send_control(&self, op: ControlOp, view: View<Read>) {
+        gather::send(self, op, view);
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let kept = OF_PARTS
+            .with(ControlKind::SetLen)
+            .with(ControlKind::Shutdown);
+        gather::common(self.members.iter()).intersection(kept)
+    }
+
+    fn control_blocking(
+        &self,
+        op: ControlOp,
+        answer: &mut Answer<'_>,
+    ) -> Option<core::result::Result<(), Cause>> {
+        gather::execute(self, op, answer)
     }
 }
 

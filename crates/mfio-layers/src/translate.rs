@@ -39,7 +39,7 @@ impl Translated {
             Self::Len(part) => {
                 io.send_control(ControlOp::Len, sent::relay(&lengths(), view, part).start());
             }
-            Self::Nothing => end_without_answer(view),
+            Self::Nothing => Self::end(view),
             Self::Failed(kind) => view.fail(kind),
         }
     }
@@ -56,20 +56,23 @@ impl Translated {
                 let below = io.control_blocking(ControlOp::Len, answer)?;
                 Some(below.and_then(|()| part.answer(answer)))
             }
-            Self::Nothing => {
-                // Fails where there is no room for extents, and so none to be left out.
-                let _ = answer.extents(0..0, []);
-                Some(Ok(()))
-            }
+            Self::Nothing => Some(Self::answer_nothing(answer)),
             Self::Failed(kind) => Some(Err(kind.into())),
         }
     }
-}
 
-/// Ends an operation that has nothing to do: its answer has no extents.
-pub(crate) fn end_without_answer(mut view: View<Read>) {
-    view.bytes_mut().fill(0);
-    view.done();
+    /// Answers an operation that has nothing to do. Its answer has no extents.
+    pub(crate) fn answer_nothing(answer: &mut Answer<'_>) -> Result<(), Cause> {
+        // Fails where there is no room for extents, and so none to be left out.
+        let _ = answer.extents(0..0, []);
+        Ok(())
+    }
+
+    /// Ends an operation that has nothing to do.
+    pub(crate) fn end(mut view: View<Read>) {
+        view.bytes_mut().fill(0);
+        view.done();
+    }
 }
 
 /// Cuts an operation that has a range to an address space that ends at `end`. `None` if nothing is

@@ -34,7 +34,7 @@ const CUT: &str = "the object below takes whole blocks only (`IoObject::alignmen
 /// |---|---|
 /// | `SyncData`, `SyncAll` | none: the whole object is synced |
 /// | `Discard`, `Prefetch`, `Extents` | the range is moved, and cut to the address space |
-/// | `WriteZeroes`, `Allocate` | the range is moved; `UnexpectedEof`, and nothing done, if too long |
+/// | `WriteZeroes`, `Allocate` | moved; `UnexpectedEof`, and nothing done, if it is too long |
 /// | `SetLen` | the base is added; `InvalidInput` if the sum is too large |
 /// | `Len` | the base is subtracted; 0 if the object ends before it |
 /// | `Shutdown` | none: the object is shut down |
@@ -219,6 +219,19 @@ impl<Io: HasLen> HasLen for Offset<Io> {
 /// length.
 ///
 /// The backend of the object drives the layer too.
+///
+/// # Control operations
+/// Short cuts of the object are kept. Nothing outside the window is changed, but a sync makes the
+/// whole object durable.
+///
+/// | operation | effect of the layer |
+/// |---|---|
+/// | `SyncData`, `SyncAll` | none: the whole object is synced |
+/// | `Discard`, `Prefetch`, `Extents` | the range is moved, and cut to the window |
+/// | `WriteZeroes`, `Allocate` | moved; `UnexpectedEof`, and nothing done, if it is too long |
+/// | `SetLen` | `NotSupported`: bytes behind the window would be lost |
+/// | `Len` | that of the window, or less where the object ends within it |
+/// | `Shutdown` | `NotSupported`: writes outside the window go on |
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;

@@ -3,6 +3,7 @@
 use crate::route::{Destination, last_good};
 use core::fmt;
 use core::ops::{Bound, RangeBounds, RangeInclusive};
+use mfio::control::Span;
 use mfio::error::ErrorKind;
 use mfio::io::Address;
 use rangemap::RangeInclusiveMap;
@@ -50,6 +51,33 @@ impl Mappings {
 
     pub(super) fn target(&self, at: u64) -> Option<u64> {
         self.0.get(&at).map(|shift| shift.apply(at))
+    }
+
+    /// Returns the mapped parts of a range, each with its targets. A byte whose target is the last
+    /// address is left out, because no range has it.
+    pub(super) fn runs(&self, span: Span) -> impl Iterator<Item = (Span, Span)> {
+        // An empty range overlaps nothing that is left of it.
+        let last = span.end().saturating_sub(1).max(span.start());
+        let ranges = self.0.overlapping(span.start()..=last);
+        ranges.filter_map(move |(range, shift)| {
+            let end = range.end().saturating_add(1).min(span.end());
+            let start = span.start().max(*range.start());
+            let target = shift.apply(start);
+            let len = end.checked_sub(start)?.min(u64::MAX - target);
+            Some((Span::new(start, len)?, Span::new(target, len)?))
+        })
+    }
+
+    /// Returns the end of the mapped bytes from the start of a range on.
+    pub(super) fn mapped_until(&self, span: Span) -> u64 {
+        let mut end = span.start();
+        for (run, _) in self.runs(span) {
+            if run.start() != end {
+                break;
+            }
+            end = run.end();
+        }
+        end
     }
 
     /// Returns the walk of a request that begins at this address.
@@ -167,6 +195,32 @@ mod tests {
             [table.target(6), table.target(7), table.target(30)],
             [None, Some(107), None]
         );
+    }
+
+    #[test]
+    fn runs_are_the_mapped_parts_of_a_range() {
+        let mut table = Mappings::default();
+        table.map(10..=19, 100);
+        table.map(20..=29, 0);
+        table.map(40..=49, u64::MAX - 9);
+        let runs = |span: Span| {
+            let runs = table.runs(span);
+            runs.map(|(run, to)| (run.start(), run.len(), to.start()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(runs((5..25).into()), [(10, 10, 100), (20, 5, 0)]);
+        assert_eq!(runs((12..15).into()), [(12, 3, 102)]);
+        assert_eq!(
+            runs((45..60).into()),
+            [(45, 4, u64::MAX - 4)],
+            "no range has the last byte"
+        );
+        assert_eq!(runs((30..40).into()), []);
+        let until = |span: Span| table.mapped_until(span);
+        assert_eq!([until((12..99).into()), until((12..25).into())], [30, 25]);
+        assert_eq!([until((5..25).into()), until((40..50).into())], [5, 49]);
+        table.map(0..=u64::MAX, 0);
+        assert_eq!(table.mapped_until((3..).into()), u64::MAX);
     }
 
     #[test]

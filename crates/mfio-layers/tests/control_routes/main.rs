@@ -3,6 +3,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod members;
 mod model;
 mod parts;
+mod remap;
 mod sparse;

@@ -53,6 +53,8 @@ pub(crate) struct Sparse {
     state: Arc<Mutex<State>>,
     supported: Capabilities,
     short_cut: bool,
+    /// The longest extent that it tells, in bytes.
+    longest: usize,
 }
 
 struct State {
@@ -79,6 +81,7 @@ impl Sparse {
             state: Arc::new(Mutex::new(state)),
             supported: every_kind(),
             short_cut: false,
+            longest: usize::MAX,
         }
     }
 
@@ -95,6 +98,11 @@ impl Sparse {
     /// Has a short cut for blocking calls.
     pub(crate) fn with_short_cut(self, short_cut: bool) -> Self {
         Self { short_cut, ..self }
+    }
+
+    /// Tells extents of up to `longest` bytes: neighbours may be of one kind.
+    pub(crate) fn with_extents_of(self, longest: usize) -> Self {
+        Self { longest, ..self }
     }
 
     pub(crate) fn script(&self, acts: impl IntoIterator<Item = Act>) {
@@ -140,6 +148,7 @@ impl Sparse {
             ControlOp::Len => answer.len(cells.len() as u64)?,
             ControlOp::Extents(span) => {
                 let runs = cells[range(span)].chunk_by(|a, b| a.kind() == b.kind());
+                let runs = runs.flat_map(|run| run.chunks(self.longest));
                 answer.extents(span, runs.map(|run| (run.len() as u64, run[0].kind())))?;
             }
             op => {
