@@ -40,6 +40,34 @@
 //! | [`Trace`] | counts and times requests; spans of `tracing` |
 //! | [`Window`] | shows a part of an object as an object |
 //!
+//! # Stacks built at run time
+//!
+//! Each stack has another type. [`DynObject`](mfio::traits::DynObject) is the trait object of them
+//! all, and layers go over it as over any object:
+//!
+//! ```
+//! use mfio::prelude::*;
+//! use mfio::memory::Memory;
+//! use mfio::traits::DynObject;
+//! use mfio_layers::{Cache, Limit, Limits, Trace};
+//!
+//! let mut io: Box<dyn DynObject> = Box::new(Memory::new(vec![0; 1 << 16]));
+//! for layer in "cache limit trace".split(' ') {
+//!     io = match layer {
+//!         "cache" => Box::new(Cache::new(io, 1 << 14, 1 << 12)?),
+//!         "limit" => Box::new(Limit::<_>::new(io, Limits::default())),
+//!         _ => Box::new(Trace::new(io)),
+//!     };
+//! }
+//! io.block_on(io.write_all_at(b"through three layers", 100))?;
+//! assert_eq!(io.blocking().read_value_at::<[u8; 7]>(100)?, *b"through");
+//! assert_eq!(io.io_len_blocking()?, 1 << 16);
+//! # Ok::<_, mfio::error::Error>(())
+//! ```
+//!
+//! A layer over several objects gets a backend by [`AttachBackend`], and a [`Remap`] a length by a
+//! [`Concat`] of it alone.
+//!
 //! # Copies and allocations
 //!
 //! A layer splits and forwards views, and does not copy: a request that need not be split is
