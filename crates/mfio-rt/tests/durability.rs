@@ -27,10 +27,11 @@ fn directories_can_be_synced_on_every_driver() {
 /// Syncs, as seen by the page cache: a page that was written is dirty until it is with the device.
 #[cfg(target_os = "linux")]
 mod page_cache {
-    use super::common::{DRIVERS, Dir, runtime, skip};
+    use super::common::{DRIVERS, Dir, runtime};
     use mfio::control::ControlOp;
-    use mfio_rt::native::DriverKind;
+    use mfio_layers::{Cache, Concat, Limit, Limits, Stripe};
     use mfio_rt::prelude::*;
+    use mfio_rt::{File, OpenOptions};
     use std::io::{BufRead, BufReader};
     use std::os::fd::AsRawFd;
     use std::os::unix::process::ExitStatusExt;
@@ -68,48 +69,34 @@ mod page_cache {
         seen.then(|| unwritten_pages(synced) != Some(0))
     }
 
-    const SYNCS: [ControlOp; 2] = [ControlOp::SyncData, ControlOp::SyncAll];
-
-    /// Writes two files, syncs one, and tells so on the standard error. Never returns.
-    fn write_and_wait(dir: &Path, kind: DriverKind, op: ControlOp) -> ! {
-        let rt = runtime(kind).expect("the parent has one");
-        rt.block_on(async {
-            let synced = rt.create(dir.join("synced")).await.unwrap();
-            let never_synced = rt.create(dir.join("never-synced")).await.unwrap();
-            synced.write_all_at(&BYTES, 0).await.unwrap();
-            synced.control(op).await.unwrap();
-            never_synced.write_all_at(&BYTES, 0).await.unwrap();
-        });
-        eprintln!("synced");
-        loop {
-            std::thread::park();
-        }
-    }
-
-    #[test]
-    fn a_process_killed_after_a_sync_leaves_its_bytes_and_no_dirty_page() {
+    /// Writes and syncs in a process of its own, which is killed after that; checks in this one
+    /// what is left. Once for each driver and each case.
+    fn killed_after(
+        test: &str,
+        cases: usize,
+        write: impl FnOnce(&NativeRt, &Path, usize),
+        check: impl Fn(&NativeRt, &Path, usize),
+    ) {
         const CHILD: &str = "MFIO_KILLED";
-        const NAME: &str =
-            "page_cache::a_process_killed_after_a_sync_leaves_its_bytes_and_no_dirty_page";
         if let Ok(child) = std::env::var(CHILD) {
             let mut parts = child.splitn(3, ' ');
             let mut number = || parts.next().unwrap().parse::<usize>().unwrap();
-            let (kind, op) = (DRIVERS[number()], SYNCS[number()]);
-            write_and_wait(Path::new(parts.next().unwrap()), kind, op);
-        }
-        for (kind_number, kind) in DRIVERS.iter().enumerate() {
-            if runtime(*kind).is_none() {
-                continue;
+            let (kind, case) = (DRIVERS[number()], number());
+            let rt = runtime(kind).expect("the parent has one");
+            write(&rt, Path::new(parts.next().unwrap()), case);
+            eprintln!("synced");
+            loop {
+                std::thread::park();
             }
-            for (op_number, op) in SYNCS.iter().enumerate() {
+        }
+        for (number, kind) in DRIVERS.iter().enumerate() {
+            let Some(rt) = runtime(*kind) else { continue };
+            for case in 0..cases {
                 let dir = Dir::new();
                 let path = dir.path("");
                 let mut child = Command::new(std::env::current_exe().unwrap())
-                    .args(["--exact", NAME, "--nocapture", "--test-threads=1"])
-                    .env(
-                        CHILD,
-                        format!("{kind_number} {op_number} {}", path.display()),
-                    )
+                    .args(["--exact", test, "--nocapture", "--test-threads=1"])
+                    .env(CHILD, format!("{number} {case} {}", path.display()))
                     .stdout(Stdio::null())
                     .stderr(Stdio::piped())
                     .spawn()
@@ -122,24 +109,95 @@ mod page_cache {
                 child.kill().unwrap();
                 let status = child.wait().unwrap();
                 assert_eq!(status.signal(), Some(libc::SIGKILL), "{output:?}");
-                let read = std::fs::read(dir.path("synced")).unwrap();
-                assert!(read == BYTES, "{kind} {op:?}");
-                match is_dirty(&dir.path("synced"), &dir.path("never-synced")) {
-                    Some(dirty) => assert!(!dirty, "{kind} {op:?}"),
-                    None => skip(*kind, "this system does not tell dirty pages"),
-                }
+                check(&rt, &path, case);
             }
         }
     }
 
+    /// Writes a file that is never synced.
+    fn write_unsynced(dir: &Path) {
+        std::fs::write(dir.join("never-synced"), BYTES).unwrap();
+    }
+
+    fn assert_not_dirty(dir: &Path, name: &str) {
+        match is_dirty(&dir.join(name), &dir.join("never-synced")) {
+            Some(dirty) => assert!(!dirty, "{name}"),
+            None => eprintln!("SKIPPED: this system does not tell dirty pages"),
+        }
+    }
+
+    #[test]
+    fn a_process_killed_after_a_sync_leaves_its_bytes_and_no_dirty_page() {
+        let write = |rt: &NativeRt, dir: &Path, case| {
+            let op = [ControlOp::SyncData, ControlOp::SyncAll][case];
+            rt.block_on(async {
+                let file = rt.create(dir.join("synced")).await.unwrap();
+                file.write_all_at(&BYTES, 0).await.unwrap();
+                file.control(op).await.unwrap();
+            });
+            write_unsynced(dir);
+        };
+        let check = |_: &NativeRt, dir: &Path, _| {
+            assert!(std::fs::read(dir.join("synced")).unwrap() == BYTES);
+            assert_not_dirty(dir, "synced");
+        };
+        killed_after(
+            "page_cache::a_process_killed_after_a_sync_leaves_its_bytes_and_no_dirty_page",
+            2,
+            write,
+            check,
+        );
+    }
+
+    /// The files of [`volume`].
+    const MEMBERS: [&str; 4] = ["left-0", "left-1", "right-0", "right-1"];
+
+    fn volume(rt: &NativeRt, dir: &Path) -> Stripe<Concat<File>> {
+        let options = OpenOptions::new().read(true).write(true).create(true);
+        let open = |name: &str| rt.block_on(rt.open(dir.join(name), &options)).unwrap();
+        let half = |first, second| {
+            let parts = [(open(first), 1 << 14), (open(second), 1 << 17)];
+            Concat::new(parts).unwrap()
+        };
+        let [left, more_left, right, more_right] = MEMBERS;
+        Stripe::new([half(left, more_left), half(right, more_right)], 4096).unwrap()
+    }
+
+    /// A cache over a limit over a stripe of files that are joined.
+    #[test]
+    fn a_process_killed_after_a_sync_of_layers_leaves_no_dirty_page_in_any_file() {
+        let write = |rt: &NativeRt, dir: &Path, _| {
+            let disk = Limit::new(volume(rt, dir), Limits::default());
+            let disk = Cache::new(disk, 1 << 16, 4096).unwrap();
+            rt.block_on(async {
+                disk.write_all_at(&BYTES, 0).await.unwrap();
+                disk.sync_data().await.unwrap();
+            });
+            write_unsynced(dir);
+        };
+        let check = |rt: &NativeRt, dir: &Path, _| {
+            let volume = volume(rt, dir);
+            let read = rt.block_on(volume.read_vec_at(0, BYTES.len()));
+            assert!(read.unwrap() == BYTES);
+            for name in MEMBERS {
+                assert_not_dirty(dir, name);
+            }
+        };
+        killed_after(
+            "page_cache::a_process_killed_after_a_sync_of_layers_leaves_no_dirty_page_in_any_file",
+            1,
+            write,
+            check,
+        );
+    }
+
     #[test]
     fn a_sync_of_a_cursor_leaves_no_dirty_page() {
-        let dir = Dir::new();
         for kind in DRIVERS {
             let Some(rt) = runtime(*kind) else { continue };
             for form in ["data", "all", "blocking"] {
-                let (synced, never_synced) = (dir.path(form), dir.path(&format!("{form}-not")));
-                let file = rt.block_on(rt.create(&synced)).unwrap();
+                let dir = Dir::new();
+                let file = rt.block_on(rt.create(dir.path("synced"))).unwrap();
                 let mut cursor = Cursor::new(file);
                 let accepted =
                     rt.block_on(std::future::poll_fn(|cx| cursor.poll_write(cx, &BYTES)));
@@ -150,12 +208,9 @@ mod page_cache {
                     "all" => rt.block_on(cursor.sync_all()).unwrap(),
                     _ => cursor.clone().into_blocking().sync_all().unwrap(),
                 }
-                std::fs::write(&never_synced, BYTES).unwrap();
-                assert!(std::fs::read(&synced).unwrap() == BYTES[..len]);
-                match is_dirty(&synced, &never_synced) {
-                    Some(dirty) => assert!(!dirty, "{kind} {form}"),
-                    None => skip(*kind, "this system does not tell dirty pages"),
-                }
+                write_unsynced(&dir.path(""));
+                assert!(std::fs::read(dir.path("synced")).unwrap() == BYTES[..len]);
+                assert_not_dirty(&dir.path(""), "synced");
             }
         }
     }

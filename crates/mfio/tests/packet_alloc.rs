@@ -226,6 +226,7 @@ fn cursors_allocate_nothing() {
                 .unwrap();
             AsyncWriteExt::write_all(&mut cursor, &bytes).await.unwrap();
             AsyncWriteExt::flush(&mut cursor).await.unwrap();
+            cursor.sync_data().await.unwrap();
         });
     });
     assert_eq!(count, 0);
@@ -234,6 +235,7 @@ fn cursors_allocate_nothing() {
         cursor.rewind().unwrap();
         cursor.read_exact(&mut bytes).unwrap();
         cursor.write_all(&bytes).unwrap();
+        cursor.sync_all().unwrap();
     });
     assert_eq!(count, 0);
 }

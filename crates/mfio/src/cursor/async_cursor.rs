@@ -292,8 +292,8 @@ impl<Io> Cursor<Io> {
         self.poll_with(Half::Write, cx, |io, state, cx| state.poll_flush(io, cx))
     }
 
-    /// Flushes, then makes the data of the object durable: all bytes that were accepted before, with
-    /// the metadata that is needed to find them. See
+    /// Flushes, then makes the data of the object durable: all bytes that were accepted before,
+    /// with the metadata that is needed to find them. See
     /// [`IoControl::sync_data`](crate::traits::IoControl::sync_data).
     ///
     /// ```

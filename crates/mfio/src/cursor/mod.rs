@@ -48,10 +48,10 @@
 //!   on are given up.
 //! * A flush waits for accepted writes; so do the reads and seeks of a `Cursor`. **Flush before
 //!   dropping** the last handle: accepted writes are carried out all the same, but their failure is
-//!   not reported. Flushing does not make anything durable: see below. (A runtime that is dropped first
-//!   carries out the operations that were sent to it. A layer that holds requests back, such as a
-//!   limit, or an overlay that copies first, fails those that it has not sent when it is dropped:
-//!   flush cursors over those.)
+//!   not reported. Flushing does not make anything durable: see below. (A runtime that is dropped
+//!   first carries out the operations that were sent to it. A layer that holds requests back, such
+//!   as a limit, or an overlay that copies first, fails those that it has not sent when it is
+//!   dropped: flush cursors over those.)
 //! * If writes go to the end of the object, whatever position they name (a file opened for
 //!   appending), the position is that end once the write is done, as with std: see
 //!   [`IoObject::appends_at`](crate::io::IoObject::appends_at). It is the end at that time, so it
@@ -178,7 +178,10 @@ macro_rules! async_write {
             $close: poll_shutdown
         );
     };
-    ($trait:ident, $cursor:ident: $bound:path $(, $more:path)?, #[$doc:meta] $close:ident: $end:ident) => {
+    (
+        $trait:ident, $cursor:ident: $bound:path $(, $more:path)?,
+        #[$doc:meta] $close:ident: $end:ident
+    ) => {
         impl<Io: $bound $(+ $more)?> $trait for $cursor<Io> {
             fn poll_write(
                 self: Pin<&mut Self>,
