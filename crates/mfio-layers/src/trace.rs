@@ -22,7 +22,7 @@ use core::time::Duration;
 use counters::Counters;
 use mfio::control::{Answer, Capabilities, ControlIo, ControlKind, ControlOp};
 use mfio::error::Cause;
-use mfio::io::{Direction, PacketIo, Position, Read, Write};
+use mfio::io::{Direction, Exposed, PacketIo, Position, Read, Write};
 use mfio::packet::{BufferFor, Outcome, RelayPool, View};
 use sampler::Sampler;
 use span::Span;
@@ -85,7 +85,12 @@ impl Now for SystemNow {
 /// [`Trace::sampled`] time one request in 16 while requests take less than 2 µs, and all while they
 /// take longer. All are counted. [`Trace::exact`] and [`Trace::with_now`] time all.
 ///
-/// A blocking call counts as one request, whether the object has a short cut for it or not.
+/// A blocking call counts as one request, whether the object has a short cut for it or not. Memory
+/// that the object exposes is read in place, without a request, and does not count.
+///
+/// For a monitoring system, a [`snapshot`](Trace::snapshot) has counters that only grow, until a
+/// [`reset`](Trace::reset), and [`Latencies`] have buckets
+/// ([`cumulative`](Latencies::cumulative)) and a [`sum`](Latencies::sum).
 ///
 /// To see how many parts a layer splits requests into, put a `Trace` above it and one below.
 ///
@@ -410,6 +415,10 @@ macro_rules! traced {
                 bytes: <$direction as Direction>::Slice<'_>,
             ) -> Option<Result<usize, Cause>> {
                 self.transfer::<$direction, P>(pos, bytes)
+            }
+
+            fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
+                self.inner.expose(pos, len)
             }
         }
     )*};

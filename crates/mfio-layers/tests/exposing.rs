@@ -103,3 +103,11 @@ fn the_alignment_of_requests_is_the_strictest_of_all() {
     let cache = Cache::new(strict, 1 << 12, 1 << 8).unwrap();
     assert_eq!(asked(&cache), [Alignment::NONE, write]);
 }
+
+#[test]
+fn a_trace_exposes_memory_and_counts_no_request_for_it() {
+    let io = Trace::new(frozen());
+    assert_eq!(shown(&io, 2, 3), Some(&b"cde"[..]));
+    assert_eq!(shown(&io, 20, 3), None);
+    assert_eq!(io.snapshot().reads.operations, 0);
+}

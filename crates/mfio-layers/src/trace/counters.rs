@@ -91,7 +91,7 @@ pub struct TracedDirection {
     pub failed_bytes: u64,
     /// Latencies of the requests, from their begin to the end of their last part. Where only some
     /// were timed (see [`Trace`](super::Trace::new)), each of those counts for all that it stands
-    /// for, so that there are about as many as operations.
+    /// for, so that there are about as many as operations, and their sum is an estimate.
     pub latency: Latencies,
 }
 

@@ -11,7 +11,7 @@ const FINE: u32 = 3;
 /// One for each value below 8, and 8 for each power of two from there on.
 const BUCKETS: usize = (64 - FINE as usize + 1) << FINE;
 
-/// Counts durations in buckets, for percentiles. Takes 4 KiB and no lock.
+/// Counts durations in buckets, for percentiles and for monitoring systems. Takes 4 KiB and no lock.
 ///
 /// The buckets are log-linear, as those of HdrHistogram: each power of two of nanoseconds is
 /// divided into 8 buckets of equal width. So a result is never less than the recorded duration, and
@@ -32,6 +32,8 @@ const BUCKETS: usize = (64 - FINE as usize + 1) << FINE;
 /// ```
 pub struct Histogram {
     counts: Box<[AtomicU64]>,
+    /// The sum of all durations in nanoseconds.
+    sum: AtomicU64,
 }
 
 impl Histogram {
@@ -39,6 +41,7 @@ impl Histogram {
     pub fn new() -> Self {
         Self {
             counts: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+            sum: AtomicU64::new(0),
         }
     }
 
@@ -51,7 +54,9 @@ impl Histogram {
     /// Counts one duration several times, as a sample that stands for others.
     #[inline]
     pub fn record_n(&self, duration: Duration, times: u64) {
-        self.counts[bucket(nanos(duration))].fetch_add(times, Relaxed);
+        let nanos = nanos(duration);
+        self.counts[bucket(nanos)].fetch_add(times, Relaxed);
+        self.sum.fetch_add(nanos.wrapping_mul(times), Relaxed);
     }
 
     /// Adds the counts of another histogram.
@@ -61,11 +66,13 @@ impl Histogram {
                 count.fetch_add(*more, Relaxed);
             }
         }
+        self.sum.fetch_add(other.sum, Relaxed);
     }
 
     /// Resets all counts. Durations that are recorded during the call may be lost.
     pub fn reset(&self) {
         self.counts.iter().for_each(|count| count.store(0, Relaxed));
+        self.sum.store(0, Relaxed);
     }
 
     /// Returns the counts so far.
@@ -76,6 +83,7 @@ impl Histogram {
                 .iter()
                 .map(|count| count.load(Relaxed))
                 .collect(),
+            sum: self.sum.load(Relaxed),
         }
     }
 }
@@ -96,18 +104,84 @@ impl fmt::Debug for Histogram {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Latencies {
     counts: Box<[u64]>,
+    /// The sum of all durations in nanoseconds.
+    sum: u64,
 }
 
 impl Latencies {
     /// Counts one duration.
     pub(super) fn record(&mut self, duration: Duration) {
-        let count = &mut self.counts[bucket(nanos(duration))];
+        let nanos = nanos(duration);
+        let count = &mut self.counts[bucket(nanos)];
         *count = count.wrapping_add(1);
+        self.sum = self.sum.wrapping_add(nanos);
     }
 
     /// Returns how many durations were counted.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
+    }
+
+    /// Returns the sum of the durations, not rounded. It is modulo 2^64 ns, which are 584 years.
+    pub fn sum(&self) -> Duration {
+        Duration::from_nanos(self.sum)
+    }
+
+    /// Returns the buckets that are not empty, in order: each by its greatest duration, with the
+    /// number of durations up to there. The last number is the [count](Self::count).
+    pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> + '_ {
+        let mut seen = 0u64;
+        let counts = self.counts.iter().enumerate();
+        counts
+            .filter(|(_, count)| **count > 0)
+            .map(move |(bucket, count)| {
+                seen = seen.wrapping_add(*count);
+                (Duration::from_nanos(end_of(bucket)), seen)
+            })
+    }
+
+    /// Returns for each bound how many durations do not exceed it: the buckets of a Prometheus
+    /// histogram, whose bounds must not change. A duration counts when the end of its bucket is
+    /// within the bound, so one in the highest ninth below the bound may not count.
+    ///
+    /// ```
+    /// use mfio_layers::Histogram;
+    /// use std::fmt::Write;
+    /// use std::time::Duration;
+    ///
+    /// let histogram = Histogram::new();
+    /// [20, 300, 400].map(|us| histogram.record(Duration::from_micros(us)));
+    /// let latencies = histogram.snapshot();
+    ///
+    /// let mut page = String::new();
+    /// let bounds = [100, 1000].map(Duration::from_micros);
+    /// for (bound, count) in latencies.cumulative(&bounds) {
+    ///     let bound = bound.as_secs_f64();
+    ///     writeln!(page, "read_seconds_bucket{{le=\"{bound}\"}} {count}")?;
+    /// }
+    /// writeln!(page, "read_seconds_bucket{{le=\"+Inf\"}} {}", latencies.count())?;
+    /// writeln!(page, "read_seconds_sum {}", latencies.sum().as_secs_f64())?;
+    /// writeln!(page, "read_seconds_count {}", latencies.count())?;
+    /// assert_eq!(
+    ///     page,
+    ///     "read_seconds_bucket{le=\"0.0001\"} 1\n\
+    ///      read_seconds_bucket{le=\"0.001\"} 3\n\
+    ///      read_seconds_bucket{le=\"+Inf\"} 3\n\
+    ///      read_seconds_sum 0.00072\n\
+    ///      read_seconds_count 3\n"
+    /// );
+    /// # Ok::<_, std::fmt::Error>(())
+    /// ```
+    #[doc(alias = "prometheus")]
+    pub fn cumulative<'a>(
+        &'a self,
+        bounds: &'a [Duration],
+    ) -> impl ExactSizeIterator<Item = (Duration, u64)> + 'a {
+        bounds.iter().map(|bound| {
+            let last = bucket(nanos(*bound));
+            let whole = last + usize::from(Duration::from_nanos(end_of(last)) <= *bound);
+            (*bound, self.counts[..whole].iter().sum())
+        })
     }
 
     /// Returns the duration that `percent` of all do not exceed, rounded up to the end of its
@@ -136,6 +210,7 @@ impl Latencies {
         for (count, more) in self.counts.iter_mut().zip(&other.counts) {
             *count = count.wrapping_add(*more);
         }
+        self.sum = self.sum.wrapping_add(other.sum);
     }
 }
 
@@ -143,6 +218,7 @@ impl Default for Latencies {
     fn default() -> Self {
         Self {
             counts: vec![0; BUCKETS].into_boxed_slice(),
+            sum: 0,
         }
     }
 }
@@ -191,6 +267,7 @@ fn end_of(bucket: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     #[test]
     fn buckets_are_in_order_and_lose_an_eighth_at_most() {
@@ -239,8 +316,33 @@ mod tests {
         );
         both.merge(&one.snapshot());
         assert_eq!(both.count(), 3);
+        assert_eq!(
+            both.sum(),
+            Duration::from_nanos(u64::MAX - 1),
+            "modulo 2^64 ns"
+        );
         assert_eq!(both.max(), Some(Duration::from_nanos(u64::MAX)));
         other.reset();
         assert_eq!(other.snapshot(), Latencies::default());
+    }
+
+    #[test]
+    fn bounds_are_inclusive_and_the_last_bucket_is_the_count() {
+        let histogram = Histogram::new();
+        let ns = Duration::from_nanos;
+        for value in [3, 7, 15, 16, 17, 18, u64::MAX] {
+            histogram.record(ns(value));
+        }
+        let all = histogram.snapshot();
+        let buckets: Vec<_> = all.buckets().collect();
+        let expected = [(3, 1), (7, 2), (15, 3), (17, 5), (19, 6), (u64::MAX, 7)];
+        assert_eq!(buckets, expected.map(|(end, count)| (ns(end), count)));
+        let bounds = [ns(0), ns(3), ns(16), ns(17), ns(18), ns(19), Duration::MAX];
+        let counts: Vec<_> = all.cumulative(&bounds).collect();
+        let expected = [0, 1, 3, 5, 5, 6, 7];
+        assert_eq!(counts, Vec::from_iter(bounds.into_iter().zip(expected)));
+        // Modulo 2^64 ns.
+        assert_eq!(all.sum(), ns(3 + 7 + 15 + 16 + 17 + 18 - 1));
+        assert_eq!(Latencies::default().buckets().next(), None);
     }
 }
