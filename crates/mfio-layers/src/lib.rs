@@ -73,9 +73,9 @@
 //! A layer splits and forwards views, and does not copy: a request that need not be split is
 //! forwarded whole, and nothing is allocated. Bytes are copied once for a hit of a [`Cache`], for a
 //! partial write of a granule of an [`Overlay`], and for a request to [`Blocks`] that is not
-//! aligned. Layers take the positions of the object
-//! below (any [`Address`](mfio::io::Address)), its pool and its explanations of failures. Errors
-//! name the layer where offsets are those of the layer.
+//! aligned. Layers take the positions of the object below (any [`Address`](mfio::io::Address)), its
+//! pool and its explanations of failures. Errors name the layer where offsets are those of the
+//! layer.
 //!
 //! [`Retry`], [`Mirror`], [`Limit`] and [`Fault`] take requests back when the object has ended
 //! them. They take any [`Position`](mfio::io::Position), none included, and errors name the object.
@@ -102,17 +102,16 @@
 //!
 //! A layer over an object with [control operations](mfio::control) has them too. [`Limit`],
 //! [`Timeout`], [`Trace`], [`Fault`] and [`Retry`] treat them as requests, a [`Cache`] forgets the
-//! bytes that they change, and [`AttachBackend`] passes them on. The documentation of each has a
-//! table. An operation that the object does not support fails with `NotSupported` there, and
+//! bytes that they change, [`Blocks`] sends whole blocks, and [`AttachBackend`] passes them on. The
+//! documentation of each has a table. An operation that the object does not support fails with `NotSupported` there, and
 //! [`capabilities`](mfio::control::ControlIo::capabilities) tells beforehand.
 //!
 //! # Alignment
 //!
 //! [`Blocks`] has no requirements, whatever the object below. Any other layer has the strictest
-//! [`alignment`](mfio::io::IoObject::alignment) of the objects below. So
-//! its parts must begin and end where their blocks do: units of a [`Stripe`], objects of a
-//! [`Concat`], mappings of a [`Remap`], blocks of a [`Cache`], granules and the end of an
-//! [`Overlay`]. A layer with other parts is refused when it is built. [`Window::new`] and
+//! [`alignment`](mfio::io::IoObject::alignment) of the objects below. So its parts must begin and
+//! end where their blocks do: units of a [`Stripe`], objects of a [`Concat`], mappings of a
+//! [`Remap`], blocks of a [`Cache`], granules and the end of an [`Overlay`]. A layer with other parts is refused when it is built. [`Window::new`] and
 //! [`Offset::new`] cannot fail; use [`Window::aligned`] and [`Offset::aligned`] there.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

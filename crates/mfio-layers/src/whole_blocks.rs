@@ -1,7 +1,10 @@
 //! [`Blocks`]: any request over an object that takes whole blocks.
 
 mod buffers;
+mod control;
 mod geometry;
+mod modify;
+mod ordered;
 mod read;
 mod shared;
 mod write;
@@ -51,6 +54,23 @@ const BLOCKS: RangeInclusive<usize> = 1..=1 << 20;
 /// are needed, and kept. Requests wait when all are in use. In the steady state nothing is
 /// allocated.
 ///
+/// # Control operations
+///
+/// They are sent to the object, and are supported where it supports them.
+///
+/// | operation | what the layer does |
+/// |---|---|
+/// | `SyncData`, `SyncAll` | forwards it: nothing is kept in the layer, so it covers the writes that have ended |
+/// | `Discard` | forwards it for the whole blocks in the range, and ignores the rest: it is a hint |
+/// | `WriteZeroes` | forwards it for the whole blocks in the range, and sets the bytes of the first and the last block to zero by read-modify-write, in the order of the writes to these blocks |
+/// | `Allocate` | forwards it for the blocks that the range touches |
+/// | `SetLen` | forwards it as it is when the writes to the last block, and behind it, have ended; later ones wait for it. A length within a block makes the last one short |
+/// | `Len` | forwards it |
+/// | `Extents` | asks about the blocks that the range touches, and cuts the answer to the range |
+/// | `Prefetch` | forwards it for the blocks that the range touches |
+/// | `Shutdown` | forwards it |
+///
+/// # Cancel safety
 /// Dropping a future of a write that was sent does not cancel it. When the layer is dropped, writes
 /// that wait fail with [`Dropped`](ErrorKind::Dropped).
 ///
@@ -190,7 +210,7 @@ where
 
     /// Exposes the blocks around, and returns the part.
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
-        let (first, last) = self.shared.geometry.blocks(pos.to_u64(), len)?;
+        let (first, last) = self.shared.geometry.blocks(pos.to_u64(), len as u64)?;
         let within = (pos.to_u64() - first) as usize;
         let whole = usize::try_from(last - first).ok()?.checked_add(1)?;
         let exposed = self.inner.expose(P::from_u64(first)?, whole)?;
@@ -223,7 +243,7 @@ where
         if !shared.geometry.is_aligned(at, address, len) {
             return None;
         }
-        let (first, last) = shared.geometry.blocks(at, len)?;
+        let (first, last) = shared.geometry.blocks(at, len as u64)?;
         let number = shared.gate.alone(first, last)?;
         let panicked = OnPanic(|| shared.finish(number));
         let result = PacketIo::<Write, P>::transfer_blocking(&**inner, pos, bytes);

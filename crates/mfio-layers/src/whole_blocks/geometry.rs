@@ -1,6 +1,7 @@
 //! The block size of a [`Blocks`](super::Blocks), and the parts of a request by it.
 
 use super::buffers::BUFFER;
+use mfio::control::Span;
 
 /// The size of blocks and the alignment of memory, in bytes; both are powers of two.
 #[derive(Clone, Copy)]
@@ -70,10 +71,41 @@ impl Geometry {
     /// Returns the first and the last byte of the blocks that a request touches. `None` for a
     /// request without bytes, or beyond the last address.
     #[inline]
-    pub(super) fn blocks(self, at: u64, len: usize) -> Option<(u64, u64)> {
-        let last = at.checked_add((len as u64).checked_sub(1)?)?;
+    pub(super) fn blocks(self, at: u64, len: u64) -> Option<(u64, u64)> {
+        let last = at.checked_add(len.checked_sub(1)?)?;
         let mask = self.block as u64 - 1;
         Some((at & !mask, last | mask))
+    }
+
+    /// Returns the position of the block that has a byte.
+    pub(super) fn start(self, at: u64) -> u64 {
+        at - self.within(at) as u64
+    }
+
+    /// Returns the whole blocks of a range.
+    pub(super) fn shrink(self, span: Span) -> Span {
+        let start = span.start().checked_next_multiple_of(self.block as u64);
+        // Behind the last block.
+        let start = start.unwrap_or(u64::MAX);
+        (start..self.start(span.end())).into()
+    }
+
+    /// Returns the blocks that a range touches. A range up to the last position stays so.
+    pub(super) fn widen(self, span: Span) -> Span {
+        let end = span.end().checked_next_multiple_of(self.block as u64);
+        (self.start(span.start())..end.unwrap_or(u64::MAX)).into()
+    }
+
+    /// Returns the first part of a range that is set to zero, and whether it is whole blocks: it
+    /// lies within one otherwise.
+    pub(super) fn part_of_zeroes(self, span: Span) -> (Span, bool) {
+        let block = self.block as u64;
+        let within = span.start() - self.start(span.start());
+        let (len, whole) = match span.len() - span.len() % block {
+            whole if within == 0 && whole > 0 => (whole, true),
+            _ => (span.len().min(block - within), false),
+        };
+        (span.until(span.start() + len), whole)
     }
 
     /// Returns the first part of a read, which has bytes. A read that fits a buffer is one request
@@ -138,6 +170,22 @@ mod tests {
         assert_eq!(part(1024, 32, 6), Buffered(6));
         assert_eq!(part(510, 32, 600), Buffered(2));
         assert_eq!(part(510, 32, 1), Buffered(1));
+    }
+
+    #[test]
+    fn ranges_shrink_and_widen_to_whole_blocks() {
+        let span = |start, end| Span::from(start..end);
+        assert_eq!(SECTORS.shrink(span(0, 1024)), span(0, 1024));
+        assert_eq!(SECTORS.shrink(span(1, 1500)), span(512, 1024));
+        assert!(SECTORS.shrink(span(1, 1000)).is_empty());
+        assert!(SECTORS.shrink(span(u64::MAX - 5, u64::MAX)).is_empty());
+        assert_eq!(SECTORS.widen(span(1, 1025)), span(0, 1536));
+        assert_eq!(SECTORS.widen(Span::from(700..)), span(512, u64::MAX));
+        let part = |start, end| SECTORS.part_of_zeroes(span(start, end));
+        assert_eq!(part(0, 1030), (span(0, 1024), true));
+        assert_eq!(part(1024, 1030), (span(1024, 1030), false));
+        assert_eq!(part(1000, 3000), (span(1000, 1024), false));
+        assert_eq!(part(1000, 1003), (span(1000, 1003), false));
     }
 
     #[test]

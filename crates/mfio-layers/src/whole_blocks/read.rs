@@ -1,7 +1,7 @@
 //! The reads of a [`Blocks`](super::Blocks) that are not aligned.
 
 use super::geometry::Part;
-use super::shared::{BlocksShared, BufferedRead, send, split};
+use super::shared::{BlocksShared, BufferedRead, Note, QueuedZeroes, send, split};
 use crate::directions::{answer, is_unwanted};
 use crate::queued::Resume;
 use crate::route::addressable;
@@ -32,7 +32,7 @@ where
                     send::<Read, P, Io>(io, at, part);
                 }
                 Part::Buffered(buffered) => {
-                    let Some((buffer, view)) = self.borrow(at, view) else {
+                    let Some((buffer, view)) = self.borrow(at, view, None) else {
                         return;
                     };
                     let (part, rest) = split(view, buffered);
@@ -51,7 +51,7 @@ where
     /// Reads the blocks that have the bytes of `view`, which fit a buffer.
     fn read_blocks(self: &Arc<Self>, io: &Io, at: u64, view: View<Read>, buffer: AlignedBuf) {
         let within = self.geometry.within(at);
-        let start = at - within as u64;
+        let start = self.geometry.start(at);
         let len = self.geometry.round_up(within + view.len());
         let relay = sent::relay(self, buffer, BufferedRead { view, within });
         let blocks = relay.start_prefix(addressable::<P>(start, len));
@@ -59,16 +59,18 @@ where
     }
 }
 
-impl<Io, P> Resume<Read, u64, ()> for BlocksShared<Io, P>
+impl<Io, P> Resume<Read, u64, Note<Io, P>> for BlocksShared<Io, P>
 where
     P: Address,
     Io: PacketIo<Read, P> + Send + Sync + 'static,
 {
-    fn resume(self: &Arc<Self>, at: u64, view: View<Read>, (): ()) {
-        match self.inner.upgrade() {
-            Some(_) if is_unwanted(&view) => view.fail(Cause::new(ErrorKind::Cancelled)),
-            Some(io) => self.read(&io, at, view),
-            None => drop(view),
+    /// Continues a read, or a range that is set to zero.
+    fn resume(self: &Arc<Self>, at: u64, view: View<Read>, note: Note<Io, P>) {
+        match (self.inner.upgrade(), note) {
+            (Some(io), Some(QueuedZeroes { zeroes, resume })) => resume(self, &io, zeroes, view),
+            (Some(_), None) if is_unwanted(&view) => view.fail(Cause::new(ErrorKind::Cancelled)),
+            (Some(io), None) => self.read(&io, at, view),
+            (None, _) => drop(view),
         }
     }
 }

@@ -10,26 +10,82 @@ use crate::queued::{QueuedRequest, Resume};
 use crate::sent::{self, SentPool};
 use crate::steps::{OnPanic, Steps};
 use alloc::sync::{Arc, Weak};
+use core::ops::Range;
+use mfio::control::{ControlOp, Span, Unmap};
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Address, Direction, PacketIo, Read, Write};
 use mfio::lock::Lock;
 use mfio::packet::{AlignedBuf, RelayPool, View};
 
+/// How many idle blocks of each kind of control operation are kept.
+const CONTROLS: usize = 32;
+
 pub(super) struct BlocksShared<Io, P> {
     pub(super) inner: Weak<Io>,
     pub(super) geometry: Geometry,
     /// The order of writes, by the blocks that they touch.
-    pub(super) gate: Gate<QueuedWrite>,
-    buffers: Lock<Buffers<QueuedRequest<Self, u64>>>,
+    pub(super) gate: Gate<Queued<Io, P>>,
+    buffers: Lock<Buffers<QueuedPart<Io, P>>>,
     pub(super) writes: SentPool<View<Write>, Self, OrderedWrite>,
+    pub(super) controls: SentPool<View<Read>, Self, OrderedControl>,
+    pub(super) zeroes: SentPool<View<Read>, Self, ZeroedBlocks>,
+    pub(super) extents: SentPool<View<Read>, Self, AskedExtents>,
     pub(super) buffered_reads: SentPool<AlignedBuf, Self, BufferedRead>,
-    pub(super) buffered_writes: SentPool<AlignedBuf, Self, BufferedWrite<P>>,
+    pub(super) buffered_writes: SentPool<AlignedBuf, Self, BufferedWrite<P, View<Write>>>,
+    pub(super) buffered_zeroes: SentPool<AlignedBuf, Self, BufferedWrite<P, ZeroedBytes>>,
 }
 
-/// A write that waits for earlier ones to the same blocks.
-pub(super) struct QueuedWrite {
-    pub(super) at: u64,
-    pub(super) view: View<Write>,
+/// A request that waits for earlier ones to the same blocks.
+pub(super) enum Queued<Io, P> {
+    Write {
+        at: u64,
+        view: View<Write>,
+    },
+    Control {
+        op: ControlOp,
+        view: View<Read>,
+        /// Begins it; for objects that have control operations.
+        begin: BeginControl<Io, P>,
+    },
+}
+
+pub(super) type BeginControl<Io, P> =
+    fn(&Arc<BlocksShared<Io, P>>, &Io, Number, ControlOp, View<Read>);
+
+type ResumeZeroes<Io, P> = fn(&Arc<BlocksShared<Io, P>>, &Io, Zeroes, View<Read>);
+
+/// A part of a request, which waits for a buffer.
+type QueuedPart<Io, P> = QueuedRequest<BlocksShared<Io, P>, u64, Note<Io, P>>;
+
+/// The rest of a range that is set to zero, which waits for a buffer; `None` for a read or a write.
+pub(super) type Note<Io, P> = Option<QueuedZeroes<Io, P>>;
+
+pub(super) struct QueuedZeroes<Io, P> {
+    pub(super) zeroes: Zeroes,
+    pub(super) resume: ResumeZeroes<Io, P>,
+}
+
+/// A range that is set to zero.
+#[derive(Clone, Copy)]
+pub(super) struct Zeroes {
+    pub(super) span: Span,
+    pub(super) unmap: Unmap,
+}
+
+/// A control operation that is carried out in the order of writes.
+pub(super) struct OrderedControl {
+    pub(super) number: Number,
+}
+
+/// Whole blocks that the object sets to zero, and what is left of the range.
+pub(super) struct ZeroedBlocks {
+    pub(super) rest: Zeroes,
+}
+
+/// A question for the extents of a range, asked about whole blocks.
+pub(super) struct AskedExtents {
+    pub(super) wanted: Span,
+    pub(super) asked: Span,
 }
 
 /// A write that is carried out.
@@ -44,16 +100,22 @@ pub(super) struct BufferedRead {
     pub(super) within: usize,
 }
 
-/// A part of a write that goes through a buffer: whole blocks, or bytes of one block.
-pub(super) struct BufferedWrite<P> {
-    pub(super) view: View<Write>,
-    /// The offset of its bytes in the buffer.
-    pub(super) within: usize,
+/// A part of a request that goes through a buffer: whole blocks, or bytes of one block.
+pub(super) struct BufferedWrite<P, S> {
+    pub(super) source: S,
+    /// The range of its bytes in the buffer.
+    pub(super) bytes: Range<usize>,
     /// The position of the first block, and the length of the blocks.
     pub(super) pos: P,
     pub(super) len: usize,
     /// Whether the blocks are being written, after the block was read if that was necessary.
     pub(super) writes: bool,
+}
+
+/// Zeros for bytes of one block, and what is left of the range.
+pub(super) struct ZeroedBytes {
+    pub(super) view: View<Read>,
+    pub(super) rest: Zeroes,
 }
 
 impl<Io, P> BlocksShared<Io, P> {
@@ -64,8 +126,12 @@ impl<Io, P> BlocksShared<Io, P> {
             gate: Gate::new(),
             buffers: Lock::new(Buffers::new()),
             writes: RelayPool::new(sent::KEPT),
+            controls: RelayPool::new(CONTROLS),
+            zeroes: RelayPool::new(CONTROLS),
+            extents: RelayPool::new(CONTROLS),
             buffered_reads: RelayPool::new(sent::KEPT),
             buffered_writes: RelayPool::new(sent::KEPT),
+            buffered_zeroes: RelayPool::new(CONTROLS),
         }
     }
 
@@ -76,13 +142,14 @@ impl<Io, P> BlocksShared<Io, P> {
         self: &Arc<Self>,
         at: u64,
         view: View<D>,
+        note: Note<Io, P>,
     ) -> Option<(Result<AlignedBuf, Cause>, View<D>)>
     where
-        Self: Resume<D, u64, ()>,
+        Self: Resume<D, u64, Note<Io, P>>,
     {
         let mut buffers = self.buffers.lock();
         let Some(borrowed) = buffers.borrow() else {
-            buffers.queue(QueuedRequest::new(at, view, ()));
+            buffers.queue(QueuedRequest::new(at, view, note));
             return None;
         };
         drop(buffers);
