@@ -53,16 +53,17 @@ const BLOCKS: RangeInclusive<usize> = 2..=1 << 30;
 /// All are passed on, and their short cuts too. Those that change bytes invalidate the blocks that
 /// they touch, before they are sent and again when they end, also where they fail. So a read that
 /// begins after the end sees what the object has, and a fetch that was under way is not kept.
+/// After a flush that failed, the object may have dropped bytes that were written.
 ///
 /// | operation | effect of the layer |
 /// |---|---|
-/// | `SyncData`, `SyncAll` | none: there is nothing to be written back |
+/// | `SyncData`, `SyncAll` | none, as there is nothing to be written back; a failure invalidates all blocks |
 /// | `Discard`, `WriteZeroes` | invalidates the blocks of the range |
 /// | `SetLen` | invalidates the block of the new end, all behind it, and all fetches under way |
 /// | `Allocate`, `Shutdown` | none |
 /// | `Len`, `Extents` | none: the answer is not kept |
 /// | `Prefetch` | none: the object reads ahead, and the cache fetches what is read |
-/// | not supported by the object | as above; the failure is that of the object |
+/// | not supported by the object | as above, but a flush invalidates nothing |
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;

@@ -39,8 +39,18 @@ pub(super) struct WriteThrough {
 pub(super) struct ControlThrough {
     /// The range that it changes.
     pub(super) span: Span,
+    pub(super) kind: Change,
+}
+
+/// The way in which a control operation changes bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Within its range.
+    Bytes,
     /// It moves the end of the data, perhaps out of a block before the range.
-    pub(super) resizes: bool,
+    End,
+    /// Where it fails only: a flush, after which bytes may be lost.
+    Loss,
 }
 
 impl CacheShared {
@@ -115,7 +125,7 @@ impl CacheShared {
     /// Invalidates what a control operation changes.
     pub(super) fn invalidate_changed(&self, changed: ControlThrough) {
         self.invalidate(changed.span.start(), changed.span.len());
-        if changed.resizes {
+        if changed.kind == Change::End {
             self.sets
                 .iter()
                 .for_each(|set| set.lock().invalidate_fetches());

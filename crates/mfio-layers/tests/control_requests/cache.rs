@@ -1,6 +1,6 @@
 //! `Cache`: operations that change bytes invalidate blocks.
 
-use super::asked::{Asked, all, ask, ended, is_question, passes_all, send};
+use super::asked::{Asked, FORMS, all, ask, ask_as, ended, is_question, passes_all, send};
 use super::objects::{self, ended as moved, read};
 use mfio::backend::IoBackend;
 use mfio::control::{ControlOp, Unmap};
@@ -82,7 +82,10 @@ fn operations_that_change_bytes_invalidate_their_blocks_and_no_others() {
             assert!(fill(&io).is_empty());
             below.fail_next(fails.then_some(ErrorKind::StorageFull));
             assert_eq!(ask(&io, op).is_err(), fails);
-            assert_eq!(fill(&io), touched(op), "{op:?}");
+            let is_flush = matches!(op, ControlOp::SyncData | ControlOp::SyncAll);
+            let lost = (0..BLOCKS).filter(|_| fails && is_flush);
+            let expected: Vec<_> = touched(op).into_iter().chain(lost).collect();
+            assert_eq!(fill(&io), expected, "{op:?}");
             assert!(fill(&io).is_empty());
         }
         let (below, io) = Asked::new();
@@ -107,6 +110,24 @@ fn blocking_operations_invalidate_too() {
         io.blocking().set_len(64).unwrap();
         let expected = if long { vec![] } else { touched(op) };
         assert_eq!(fill(&io), expected, "{op:?}");
+    }
+}
+
+#[test]
+fn a_blocking_flush_that_fails_invalidates_all_blocks() {
+    for op in [ControlOp::SyncData, ControlOp::SyncAll] {
+        for form in FORMS {
+            let (below, io) = Asked::new();
+            let io = Cache::new(io, 4096, BLOCK).unwrap();
+            fill(&io);
+            assert_eq!(ask_as(&io, &below, form, op), Ok(vec![]));
+            below.unsupport(Some(op.kind()));
+            assert_eq!(ask_as(&io, &below, form, op), Err(ErrorKind::NotSupported));
+            assert!(fill(&io).is_empty());
+            below.fail_next([ErrorKind::Other]);
+            assert_eq!(ask_as(&io, &below, form, op), Err(ErrorKind::Other));
+            assert_eq!(fill(&io), [0, 1, 2, 3], "{form:?}");
+        }
     }
 }
 
