@@ -57,7 +57,7 @@ const BLOCKS: RangeInclusive<usize> = 2..=1 << 30;
 ///
 /// | operation | effect of the layer |
 /// |---|---|
-/// | `SyncData`, `SyncAll` | none, as there is nothing to be written back; a failure invalidates all blocks |
+/// | `SyncData`, `SyncAll` | none: nothing is written back. A failure invalidates all blocks |
 /// | `Discard`, `WriteZeroes` | invalidates the blocks of the range |
 /// | `SetLen` | invalidates the block of the new end, all behind it, and all fetches under way |
 /// | `Allocate`, `Shutdown` | none |

@@ -40,7 +40,8 @@ pub use rule::Rule;
 /// | operation | effect of the layer |
 /// |---|---|
 /// | `SyncData`, `SyncAll` | hit by rules without a range |
-/// | `Discard`, `WriteZeroes`, `Allocate`, `Extents`, `Prefetch` | hit by rules without a range, and by those whose range it touches |
+/// | `Discard`, `WriteZeroes`, `Allocate` | hit by rules without a range, or whose range it touches |
+/// | `Extents`, `Prefetch` | hit by rules without a range, or whose range it touches |
 /// | `SetLen`, `Len`, `Shutdown` | hit by rules without a range |
 /// | any with an empty range | hit by no rule |
 /// | not supported by the object | hit by rules as well; otherwise fails as the object does |

@@ -50,12 +50,13 @@ pub use limits::TimeoutLimits;
 ///
 /// # Control operations
 /// An operation has its time as a read has, and counts as a read towards the bounds. One with an
-/// empty range has none. Give a flush its time: of a disk it may take many seconds.
+/// empty range has none. Give a flush its time: of a disk it may take many seconds. An operation that
+/// happens later may do so after newer writes to its range.
 ///
 /// | operation | effect of the layer |
 /// |---|---|
 /// | `SyncData`, `SyncAll` | fails with `TimedOut`; nothing is known of the writes before it |
-/// | `Discard`, `WriteZeroes`, `Allocate`, `SetLen` | fails with `TimedOut`, and may happen later, even after newer writes |
+/// | `Discard`, `WriteZeroes`, `Allocate`, `SetLen` | fails with `TimedOut`, and may happen later |
 /// | `Len`, `Extents` | fails with `TimedOut`; the answer is copied, if it is in time |
 /// | `Prefetch`, `Shutdown` | fails with `TimedOut`, and may happen later |
 /// | any, with too many requests | fails with `LimitReached` |

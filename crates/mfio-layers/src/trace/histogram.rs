@@ -11,7 +11,7 @@ const FINE: u32 = 3;
 /// One for each value below 8, and 8 for each power of two from there on.
 const BUCKETS: usize = (64 - FINE as usize + 1) << FINE;
 
-/// Counts durations in buckets, for percentiles and for monitoring systems. Takes 4 KiB and no lock.
+/// Counts durations in buckets, for percentiles and monitoring systems. Takes 4 KiB and no lock.
 ///
 /// The buckets are log-linear, as those of HdrHistogram: each power of two of nanoseconds is
 /// divided into 8 buckets of equal width. So a result is never less than the recorded duration, and
