@@ -1,9 +1,10 @@
 //! [`Concat`]: objects one after another.
 
 use crate::blocks;
-use crate::gather::{self, Gather, MemberOp, Routed, Routing, Sequence};
+use crate::gather::{self, Gather, MemberOp};
 use crate::identity::{first_explanation, first_pool, identity_over_many, strictest};
 use crate::route::{self, Destination};
+use crate::routed::{self, Routed, Routing, Sequence};
 use crate::translate::OF_PARTS;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -236,13 +237,13 @@ impl<Io: ControlIo> Routed for Concat<Io> {
             Some(_) => None,
         });
         let parts = parts.filter(|part| !part.op.is_empty());
-        parts.take(gather::needed(op, room))
+        parts.take(routed::needed(op, room))
     }
 }
 
 impl<Io: ControlIo> ControlIo for Concat<Io> {
     fn send_control(&self, op: ControlOp, view: View<Read>) {
-        gather::send(self, op, view);
+        routed::send(self, op, view);
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -256,7 +257,7 @@ impl<Io: ControlIo> ControlIo for Concat<Io> {
         op: ControlOp,
         answer: &mut Answer<'_>,
     ) -> Option<core::result::Result<(), Cause>> {
-        gather::execute(self, op, answer)
+        routed::execute(self, op, answer)
     }
 }
 

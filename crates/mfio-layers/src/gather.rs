@@ -4,13 +4,11 @@
 //! are combined in the view of the operation, and the memory is kept for the next one.
 
 use crate::sent::{self, Sent, SentPool};
-use crate::translate::{self, Translated};
+use crate::translate::Translated;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::{fmt, iter};
-use mfio::control::{
-    Answer, Capabilities, ControlIo, ControlKind, ControlOp, ExtentKind, Span, answer_with,
-};
+use mfio::control::{Answer, Capabilities, ControlIo, ControlKind, ControlOp, ExtentKind, Span};
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Operation, Read};
 use mfio::lock::Lock;
@@ -55,7 +53,7 @@ impl MemberOp {
 /// Makes one result of those of all parts.
 pub(crate) trait Combine: Send + Sync + Sized + 'static {
     /// Writes the answer, and returns the result.
-    fn combine(&self, ended: &mut Ended<'_>, answer: &mut Answer<'_>) -> Result<(), Cause>;
+    fn combine(&mut self, ended: &mut Ended<'_>, answer: &mut Answer<'_>) -> Result<(), Cause>;
 
     /// Goes on after the operation has ended.
     fn over(self) {}
@@ -76,13 +74,21 @@ impl Ended<'_> {
         self.outcome.first_error().map_or(Ok(()), Err)
     }
 
+    /// Returns the cause that a part failed with, if it did.
+    pub(crate) fn failure(&self, index: usize) -> Option<Cause> {
+        let at = index * self.each;
+        self.outcome.part(at..at + self.each).first_error()
+    }
+
     /// Returns the objects that failed, each with the cause.
     pub(crate) fn failures(&self) -> impl Iterator<Item = (usize, Cause)> {
-        self.parts.iter().enumerate().filter_map(|(index, part)| {
-            let at = index * self.each;
-            let outcome = self.outcome.part(at..at + self.each);
-            Some((part.member, outcome.first_error()?))
-        })
+        let parts = self.parts.iter().enumerate();
+        parts.filter_map(|(index, part)| Some((part.member, self.failure(index)?)))
+    }
+
+    /// Returns how many extents an answer has room for.
+    pub(crate) fn room(&self) -> usize {
+        self.each / Answer::EXTENT
     }
 
     /// Returns the answer of a part that is a length.
@@ -110,33 +116,22 @@ impl Ended<'_> {
         }
         Some((part.end, part.kind))
     }
-}
 
-/// Operations whose parts follow each other: all of them have to succeed.
-pub(crate) struct Sequence;
-
-impl Combine for Sequence {
-    fn combine(&self, ended: &mut Ended<'_>, answer: &mut Answer<'_>) -> Result<(), Cause> {
-        ended.all()?;
-        if !matches!(ended.parts[0].op, ControlOp::Extents(_)) {
-            return Ok(());
-        }
-        let (mut index, mut at) = (0, ended.parts[0].span().start());
-        let runs = iter::from_fn(|| {
-            if at == ended.parts[index].span().end() {
-                index += 1;
-                at = ended.parts.get(index)?.span().start();
-            }
-            let (end, kind) = ended.extent(index, at)?;
+    /// Returns the extents of the answer of a part.
+    pub(crate) fn extents(&mut self, index: usize) -> impl Iterator<Item = (u64, ExtentKind)> {
+        let MemberOp { member, op, .. } = self.parts[index];
+        self.parts[index] = MemberOp::new(member, op);
+        let mut at = self.parts[index].end;
+        iter::from_fn(move || {
+            let (end, kind) = self.extent(index, at)?;
             let start = core::mem::replace(&mut at, end);
             Some((end - start, kind))
-        });
-        answer.extents(.., runs)
+        })
     }
 }
 
 /// The operations of a layer that are under way, and memory for more.
-pub(crate) struct Gather<C: Combine> {
+pub(crate) struct Gather<C> {
     sent: SentPool<Vec<u8>, Self, Gathering<C>>,
     idle: Lock<Vec<Scratch>>,
     /// The last failure, and the object that it is of.
@@ -157,7 +152,7 @@ struct Gathering<C> {
     rule: C,
 }
 
-impl<C: Combine> Gather<C> {
+impl<C> Gather<C> {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             sent: RelayPool::new(KEPT),
@@ -166,6 +161,18 @@ impl<C: Combine> Gather<C> {
         })
     }
 
+    /// Names the object that an operation failed at, if the last failure had this cause.
+    pub(crate) fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
+        let failed = *self.failed.lock();
+        let (member, _) = failed.filter(|(_, last)| *last == cause)?;
+        match operation {
+            Operation::Control => Some(NAMES[member.min(NAMES.len() - 1)]),
+            _ => None,
+        }
+    }
+}
+
+impl<C: Combine> Gather<C> {
     /// Sends the parts of an operation to the objects, all at once. Each answers as many bytes as
     /// the view has. A single part gets the view itself, and `rule` is not asked.
     pub(crate) fn send<'a, Io, I>(
@@ -232,112 +239,16 @@ impl<C: Combine> Gather<C> {
             idle.push(memory);
         }
     }
-
-    /// Names the object that an operation failed at, if the last failure had this cause.
-    pub(crate) fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
-        let failed = *self.failed.lock();
-        let (member, _) = failed.filter(|(_, last)| *last == cause)?;
-        match operation {
-            Operation::Control => Some(NAMES[member.min(NAMES.len() - 1)]),
-            _ => None,
-        }
-    }
 }
 
 /// Returns the only part of an operation; `Some(None)` if it has none, `None` if it has several.
 #[expect(clippy::option_option, reason = "see above")]
-fn single<I: Iterator<Item = MemberOp>>(parts: &impl Fn() -> I) -> Option<Option<MemberOp>> {
+pub(crate) fn single<I: Iterator<Item = MemberOp>>(
+    parts: &impl Fn() -> I,
+) -> Option<Option<MemberOp>> {
     let mut parts = parts();
     let first = parts.next();
     parts.next().is_none().then_some(first)
-}
-
-/// A layer that routes control operations to objects.
-pub(crate) trait Routed {
-    type Io: ControlIo;
-    type Rule: Combine;
-
-    fn gather(&self) -> &Arc<Gather<Self::Rule>>;
-
-    fn object(&self, index: usize) -> &Self::Io;
-
-    /// Decides about an operation.
-    fn route(&self, op: ControlOp) -> Routing<Self::Rule>;
-
-    /// Returns the parts of an operation, in the order of the objects. There is room for `room`
-    /// extents.
-    fn parts(&self, op: ControlOp, room: usize) -> impl Iterator<Item = MemberOp>;
-}
-
-/// Returns how many parts that follow each other are needed, if there is room for so many extents:
-/// each part has at least one.
-pub(crate) fn needed(op: ControlOp, room: usize) -> usize {
-    match op {
-        ControlOp::Extents(_) => room,
-        _ => usize::MAX,
-    }
-}
-
-/// The decision of a layer about an operation.
-pub(crate) enum Routing<C> {
-    /// The objects carry out this one, and the results are combined.
-    Objects(ControlOp, C),
-    /// The answer is a length that the layer knows.
-    Len(u64),
-    /// The operation has nothing to do, and succeeds.
-    Nothing,
-    Failed(ErrorKind),
-}
-
-impl<C> Routing<C> {
-    /// Routes an operation that has a range, cut to the address space of the layer.
-    pub(crate) fn within(end: u64, op: ControlOp, rule: C) -> Self {
-        match translate::cut(op, end) {
-            Ok(Some(op)) => Self::Objects(op, rule),
-            Ok(None) => Self::Nothing,
-            Err(kind) => Self::Failed(kind),
-        }
-    }
-}
-
-/// Implements [`send_control`](ControlIo::send_control).
-pub(crate) fn send<L: Routed>(layer: &L, op: ControlOp, view: View<Read>) {
-    match layer.route(op) {
-        Routing::Objects(op, rule) => {
-            let room = (view.len() / Answer::EXTENT).max(1);
-            let parts = || layer.parts(op, room);
-            layer
-                .gather()
-                .send(view, rule, parts, |index| layer.object(index));
-        }
-        Routing::Len(len) => answer_with(view, |answer| answer.len(len)),
-        Routing::Nothing => Translated::end(view),
-        Routing::Failed(kind) => view.fail(kind),
-    }
-}
-
-/// Implements [`control_blocking`](ControlIo::control_blocking): by the short cut of the only
-/// object that has a part of the operation. There is none for several objects, because packets
-/// reach all of them at once.
-pub(crate) fn execute<L: Routed>(
-    layer: &L,
-    op: ControlOp,
-    answer: &mut Answer<'_>,
-) -> Option<Result<(), Cause>> {
-    match layer.route(op) {
-        Routing::Objects(op, _) => {
-            let room = answer.room().max(1);
-            match single(&|| layer.parts(op, room))? {
-                Some(MemberOp { member, op, .. }) => {
-                    layer.object(member).control_blocking(op, answer)
-                }
-                None => Some(Translated::answer_nothing(answer)),
-            }
-        }
-        Routing::Len(len) => Some(answer.len(len)),
-        Routing::Nothing => Some(Translated::answer_nothing(answer)),
-        Routing::Failed(kind) => Some(Err(kind.into())),
-    }
 }
 
 /// Returns the operations that all objects support.
@@ -360,7 +271,7 @@ impl<C: Combine> Sent<Vec<u8>, Gather<C>> for Gathering<C> {
             mut view,
             mut parts,
             each,
-            rule,
+            mut rule,
         } = self;
         let mut ended = Ended {
             parts: &mut parts,
@@ -381,7 +292,7 @@ impl<C: Combine> Sent<Vec<u8>, Gather<C>> for Gathering<C> {
     }
 }
 
-impl<C: Combine> fmt::Debug for Gather<C> {
+impl<C> fmt::Debug for Gather<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gather").finish_non_exhaustive()
     }

@@ -102,9 +102,12 @@
 //!
 //! A layer over an object with [control operations](mfio::control) has them too. [`Limit`],
 //! [`Timeout`], [`Trace`], [`Fault`] and [`Retry`] treat them as requests, a [`Cache`] forgets the
-//! bytes that they change, [`Blocks`] sends whole blocks, and [`AttachBackend`] passes them on. The
-//! documentation of each has a table. An operation that the object does not support fails with `NotSupported` there, and
-//! [`capabilities`](mfio::control::ControlIo::capabilities) tells beforehand.
+//! bytes that they change, [`Blocks`] sends whole blocks, and [`AttachBackend`] passes them on.
+//! [`Window`], [`Offset`], [`Concat`], [`Stripe`] and [`Remap`] translate ranges: one is a request
+//! for each object, or mapping, however long it is. A [`Mirror`] sends operations to its replicas.
+//! The documentation of each has a table. An operation that the object does not support fails with
+//! `NotSupported` there, and [`capabilities`](mfio::control::ControlIo::capabilities) tells
+//! beforehand.
 //!
 //! # Alignment
 //!
@@ -127,7 +130,7 @@
 // directions, queued, sent     code for reads and writes; requests that wait; requests sent below
 // route                        splits requests, and sends the parts to their destinations
 // translate                    control operations of layers that move positions
-// gather                       control operations that go to several objects
+// gather, routed               control operations that go to several objects
 // the layers                   none of them imports another one
 //
 // A layer that takes requests back has two parts: the public type, which owns the object, and a
@@ -153,12 +156,14 @@ mod layer_alarm;
 mod len;
 mod limit;
 mod mirror;
+mod offset;
 mod order;
 mod overlay;
 mod queued;
 mod remap;
 mod retry;
 mod route;
+mod routed;
 mod sent;
 mod steps;
 mod stripe;
@@ -179,6 +184,7 @@ pub use fault::{Fault, FaultHandle, Rule};
 pub use len::{MirrorLen, PartLen, StripeLen};
 pub use limit::{Limit, Limits, Rate};
 pub use mirror::{MAX_REPLICAS, Mirror, WritePolicy};
+pub use offset::Offset;
 pub use overlay::Overlay;
 pub use remap::Remap;
 pub use retry::{Retry, RetryPolicy};
@@ -189,4 +195,4 @@ pub use trace::SystemNow;
 #[cfg(target_has_atomic = "64")]
 pub use trace::{Histogram, Latencies, Now, Trace, TraceSnapshot, TracedControl, TracedDirection};
 pub use whole_blocks::Blocks;
-pub use window::{Offset, Window};
+pub use window::Window;

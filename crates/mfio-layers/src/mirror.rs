@@ -1,16 +1,20 @@
 //! [`Mirror`]: several objects that hold the same bytes.
 
+mod control;
 mod read;
 mod replicas;
 mod shared;
 mod writes;
 
 use crate::directions::is_stream;
+use crate::gather;
 use crate::identity::{first_explanation, first_pool, identity_over_many, strictest};
 use crate::len::MirrorLen;
+use crate::translate::{OF_PARTS, Translated};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use mfio::control::{Answer, Capabilities, ControlIo, ControlKind, ControlOp};
 use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{
     Alignment, Exposed, Identity, IoObject, Operation, PacketIo, Position, Read, Write,
@@ -56,6 +60,26 @@ pub use shared::WritePolicy;
 /// there. A replica that cannot tell its length is ignored. All are asked at the same time, which
 /// allocates once.
 ///
+/// # Control operations
+/// An operation ends when the last replica has ended it, and [`WritePolicy`] decides about it as it
+/// does about a write; the cause is that of the first replica that failed. Stale replicas take part
+/// as in writes. With one replica, that one answers, and its short cut is kept.
+///
+/// | operation | effect of the layer |
+/// |---|---|
+/// | `SyncData`, `SyncAll` | all replicas carry it out; those that fail are stale |
+/// | `WriteZeroes`, `SetLen` | all do, in the order of writes; those that fail are stale |
+/// | `Discard` | all do, in the order of writes; the values of the range may differ |
+/// | `Allocate` | all do |
+/// | `Prefetch` | those that are not stale do; one of them has to succeed |
+/// | `Len` | that of the longest replica that is not stale |
+/// | `Extents` | those of the replica that is not stale and tells most |
+/// | `Shutdown` | all do, after the writes that wait |
+///
+/// A replica that fails a sync with `NotSupported` is not stale, as nothing was lost. `WriteZeroes`
+/// and `SetLen` are sent to no replica unless all support them.
+///
+/// # Cost
 /// No bytes are copied, and in the steady state nothing is allocated. Blocking reads use the short
 /// cut of a replica; where it does not read everything, packets do. A mirror has no backend of its
 /// own: [`AttachBackend`](crate::AttachBackend) adds the one that all replicas share, and
@@ -144,14 +168,17 @@ impl<Io: IoObject, P: Position> IoObject for Mirror<Io, P> {
 
     fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
         let refused = || {
-            let own = operation == Operation::Write
+            let own = operation != Operation::Read
                 && cause == ErrorKind::LimitReached.into()
                 && self.shared.order.order().has_refused();
             own.then_some(
                 "too many writes that overlap wait for each other in a mirror: send fewer at once",
             )
         };
-        first_explanation(self.replicas.iter(), operation, cause).or_else(refused)
+        let named = || self.shared.control.explain(operation, cause);
+        first_explanation(self.replicas.iter(), operation, cause)
+            .or_else(refused)
+            .or_else(named)
     }
 
     #[inline]
@@ -247,6 +274,38 @@ where
         match self.reads_in_order() {
             true => self.shared.replicas.first(),
             false => self.shared.replicas.next(),
+        }
+    }
+}
+
+impl<Io, P> ControlIo for Mirror<Io, P>
+where
+    P: Position,
+    Io: ControlIo + Send + Sync + 'static,
+{
+    fn send_control(&self, op: ControlOp, view: View<Read>) {
+        match op.is_empty() {
+            true => Translated::end(view),
+            false => self.shared.carry_out(&self.replicas, op, view),
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let kept = OF_PARTS
+            .with(ControlKind::SetLen)
+            .with(ControlKind::Shutdown);
+        gather::common(self.replicas.iter()).intersection(kept)
+    }
+
+    fn control_blocking(
+        &self,
+        op: ControlOp,
+        answer: &mut Answer<'_>,
+    ) -> Option<core::result::Result<(), Cause>> {
+        match &*self.replicas {
+            _ if op.is_empty() => Some(Translated::answer_nothing(answer)),
+            [only] => only.control_blocking(op, answer),
+            _ => None,
         }
     }
 }

@@ -4,9 +4,10 @@ mod table;
 
 use crate::blocks;
 use crate::forward::forward_backend;
-use crate::gather::{self, Gather, MemberOp, Routed, Routing, Sequence};
+use crate::gather::{Gather, MemberOp};
 use crate::identity::identity_over;
 use crate::route;
+use crate::routed::{self, Routed, Routing, Sequence};
 use crate::translate::OF_PARTS;
 use alloc::sync::Arc;
 use core::fmt;
@@ -282,13 +283,13 @@ impl<Io: ControlIo, P, Q> Routed for Remap<Io, P, Q> {
         let runs = runs.into_iter().flatten();
         let parts = runs.map(move |(_, target)| MemberOp::new(0, op.with_span(target)));
         let parts = parts.filter(|part| !part.op.is_empty());
-        parts.chain(whole).take(gather::needed(op, room))
+        parts.chain(whole).take(routed::needed(op, room))
     }
 }
 
 impl<Io: ControlIo, P, Q> ControlIo for Remap<Io, P, Q> {
     fn send_control(&self, op: ControlOp, view: View<Read>) {
-        gather::send(self, op, view);
+        routed::send(self, op, view);
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -301,7 +302,7 @@ impl<Io: ControlIo, P, Q> ControlIo for Remap<Io, P, Q> {
         op: ControlOp,
         answer: &mut Answer<'_>,
     ) -> Option<core::result::Result<(), Cause>> {
-        gather::execute(self, op, answer)
+        routed::execute(self, op, answer)
     }
 }
 

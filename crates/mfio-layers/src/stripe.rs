@@ -3,10 +3,11 @@
 mod striped;
 
 use crate::blocks;
-use crate::gather::{self, Gather, MemberOp, Routed, Routing};
+use crate::gather::{self, Gather, MemberOp};
 use crate::identity::{first_explanation, first_pool, identity_over_many, strictest};
 use crate::len::{StripeLen, first_missing};
 use crate::route::{self, Destination};
+use crate::routed::{self, Routed, Routing};
 use crate::translate::OF_PARTS;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -270,7 +271,7 @@ impl<Io: ControlIo> Routed for Stripe<Io> {
 
 impl<Io: ControlIo> ControlIo for Stripe<Io> {
     fn send_control(&self, op: ControlOp, view: View<Read>) {
-        gather::send(self, op, view);
+        routed::send(self, op, view);
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -285,7 +286,7 @@ impl<Io: ControlIo> ControlIo for Stripe<Io> {
         op: ControlOp,
         answer: &mut Answer<'_>,
     ) -> Option<core::result::Result<(), Cause>> {
-        gather::execute(self, op, answer)
+        routed::execute(self, op, answer)
     }
 }
 

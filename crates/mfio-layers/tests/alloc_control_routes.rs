@@ -4,10 +4,12 @@
 mod counting;
 
 use counting::COUNT;
-use mfio::control::{Answer, ControlIo, ControlOp, ExtentKind, Unmap, answer_with};
+use mfio::control::{
+    Answer, Capabilities, ControlIo, ControlKind, ControlOp, ExtentKind, Unmap, answer_with,
+};
 use mfio::io::{IoObject, Read};
 use mfio::packet::{Packet, View};
-use mfio_layers::{Concat, Offset, Remap, Stripe, Window};
+use mfio_layers::{Concat, Mirror, Offset, Remap, Stripe, Window};
 
 /// Succeeds.
 struct Willing;
@@ -23,6 +25,10 @@ impl ControlIo for Willing {
             }
             _ => Ok(()),
         });
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        ControlKind::ALL.iter().copied().collect()
     }
 }
 
@@ -72,6 +78,11 @@ fn operations_that_go_to_several_objects_reuse_their_memory() {
     for op in [ControlOp::SyncAll, ControlOp::Allocate((5..400_000).into())] {
         assert_eq!(allocations(&remap, op, 1), 0, "{op:?}");
     }
+}
+
+#[test]
+fn operations_that_go_to_all_replicas_reuse_their_memory() {
+    none_allocates(&Mirror::<_>::new([Willing, Willing]).unwrap());
 }
 
 #[test]

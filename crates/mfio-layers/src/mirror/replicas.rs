@@ -104,16 +104,24 @@ impl Replicas {
 
     /// Returns the replicas that are not stale as of one moment, at least one.
     pub(super) fn fresh(&self) -> impl Iterator<Item = usize> {
-        let stale = self.stale.load(Ordering::Acquire);
-        (0..self.number).filter(move |replica| stale >> replica & 1 == 0)
+        let fresh = self.fresh_mask();
+        (0..self.number).filter(move |replica| fresh >> replica & 1 == 1)
+    }
+
+    /// Returns the set of those replicas.
+    pub(super) fn fresh_mask(&self) -> Mask {
+        self.all() & !self.stale.load(Ordering::Acquire)
+    }
+
+    fn all(&self) -> Mask {
+        Mask::MAX >> (MAX_REPLICAS - self.number)
     }
 
     /// Marks the replicas that failed a write, if another one that is not stale has the range.
     /// Returns the replicas that have it and are not stale; where there are none, nothing is
     /// marked.
     pub(super) fn mark(&self, failed: Mask) -> Mask {
-        let all = Mask::MAX >> (MAX_REPLICAS - self.number);
-        let good = |stale: Mask| all & !stale & !failed;
+        let good = |stale: Mask| self.all() & !stale & !failed;
         let marked = self
             .stale
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |stale| {

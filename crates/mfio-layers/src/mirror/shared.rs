@@ -3,9 +3,12 @@
 
 use super::replicas::{InOrder, Replicas};
 use crate::gate::Gate;
+use crate::gather::Gather;
 use crate::order::Number;
+use crate::queued::QueuedRequest;
 use crate::sent::{self, SentPool};
 use alloc::sync::{Arc, Weak};
+use mfio::control::ControlOp;
 use mfio::error::Cause;
 use mfio::io::{Position, Read, Write};
 use mfio::packet::{RelayPool, View};
@@ -27,9 +30,12 @@ pub(super) struct MirrorShared<Io, P: Position> {
     /// Whether reads must follow each other, and whether writes must.
     pub(super) reads_in_order: InOrder,
     pub(super) writes_in_order: InOrder,
-    pub(super) order: Gate<QueuedWrite<P>>,
+    /// The order of writes, and of control operations that change bytes. Those that wait have
+    /// numbers.
+    pub(super) order: Gate<QueuedRequest<Self, P, Number>>,
     pub(super) reads: SentPool<View<Read>, Self, ReplicaRead<P>>,
     pub(super) writes: SentPool<View<Write>, Self, ReplicatedWrite>,
+    pub(super) control: Arc<Gather<ReplicatedControl<Io, P>>>,
 }
 
 /// A read that a replica has.
@@ -48,10 +54,14 @@ pub(super) struct ReplicatedWrite {
     pub(super) number: Option<Number>,
 }
 
-/// A write that waits for earlier ones that overlap it.
-pub(super) struct QueuedWrite<P> {
-    pub(super) pos: P,
-    pub(super) view: View<Write>,
+/// A control operation that several replicas have.
+pub(super) struct ReplicatedControl<Io, P: Position> {
+    pub(super) shared: Arc<MirrorShared<Io, P>>,
+    pub(super) op: ControlOp,
+    /// Its number in the order of writes; `None` where it needs none.
+    pub(super) number: Option<Number>,
+    /// Whether writes are to be sent that have waited for it.
+    pub(super) starts: bool,
 }
 
 impl<Io, P: Position> MirrorShared<Io, P> {
@@ -65,6 +75,7 @@ impl<Io, P: Position> MirrorShared<Io, P> {
             order: Gate::new(),
             reads: RelayPool::new(sent::KEPT),
             writes: RelayPool::new(sent::KEPT),
+            control: Gather::new(),
         }
     }
 }

@@ -1,16 +1,17 @@
 //! Writes of a [`Mirror`](super::Mirror), which go to all replicas, and their results.
 
 use super::replicas::Mask;
-use super::shared::{MirrorShared, QueuedWrite, ReplicatedWrite, WritePolicy};
+use super::shared::{MirrorShared, ReplicatedWrite, WritePolicy};
 use crate::directions::is_stream;
 use crate::identity::strictest;
 use crate::order::{Entry, Number};
+use crate::queued::{QueuedRequest, Resume};
 use crate::sent::{self, Sent, SentPool};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Operation, PacketIo, Position, Write};
+use mfio::io::{IoObject, Operation, PacketIo, Position, Write};
 use mfio::packet::{FailedRange, Outcome, View};
 
 impl<Io, P> MirrorShared<Io, P>
@@ -33,27 +34,12 @@ where
                 drop(order);
                 self.send(objects, pos, view, Some(number));
             }
-            Entry::Waits(number) => order.queue(number, QueuedWrite { pos, view }),
+            Entry::Waits(number) => order.queue(number, QueuedRequest::new(pos, view, number)),
             Entry::Refused => {
                 drop(order);
                 view.fail(ErrorKind::LimitReached);
             }
         }
-    }
-
-    /// Returns the first and the last byte of a write, by which it is ordered: everything where the
-    /// position does not say where bytes go. `None` where it needs no order.
-    #[inline]
-    fn range(&self, objects: &[Io], pos: P, len: usize) -> Option<(u64, u64)> {
-        if objects.len() == 1 || len == 0 {
-            return None;
-        }
-        let alignment = || strictest(objects.iter(), Operation::Write);
-        if P::SEQUENTIAL || self.writes_in_order.get(|| is_stream::<P>(alignment())) {
-            return Some((0, u64::MAX));
-        }
-        let range = |first: u64| (first, first.saturating_add(len as u64 - 1));
-        Some(pos.offset().map_or((0, u64::MAX), range))
     }
 
     #[inline]
@@ -64,18 +50,42 @@ where
             replica.send_io(pos, copy);
         }
     }
+}
 
-    /// Sends the writes that are ready.
-    #[cold]
-    fn start_ready(self: &Arc<Self>) {
-        self.order
-            .start_ready(|number, write| match (write, self.objects.upgrade()) {
-                (Some(QueuedWrite { pos, view }), Some(objects)) => {
-                    self.send(&objects, pos, view, Some(number));
-                }
-                // The layer is dropped, and its queue with it.
-                (write, _) => self.order.give_up(number, write),
-            });
+impl<Io, P> Resume<Write, P, Number> for MirrorShared<Io, P>
+where
+    P: Position,
+    Io: PacketIo<Write, P> + Send + Sync + 'static,
+{
+    fn resume(self: &Arc<Self>, pos: P, view: View<Write>, number: Number) {
+        match self.objects.upgrade() {
+            Some(objects) => self.send(&objects, pos, view, Some(number)),
+            // The layer is dropped.
+            None => self.order.give_up(number, None),
+        }
+    }
+}
+
+impl<Io: IoObject, P: Position> MirrorShared<Io, P> {
+    /// Returns the first and the last byte of a write, by which it is ordered: everything where the
+    /// position does not say where bytes go. `None` where it needs no order.
+    #[inline]
+    fn range(&self, objects: &[Io], pos: P, len: usize) -> Option<(u64, u64)> {
+        if objects.len() == 1 || len == 0 {
+            return None;
+        }
+        if self.writes_in_order(objects) {
+            return Some((0, u64::MAX));
+        }
+        let range = |first: u64| (first, first.saturating_add(len as u64 - 1));
+        Some(pos.offset().map_or((0, u64::MAX), range))
+    }
+
+    /// Whether all writes must follow each other.
+    #[inline]
+    pub(super) fn writes_in_order(&self, objects: &[Io]) -> bool {
+        let alignment = || strictest(objects.iter(), Operation::Write);
+        P::SEQUENTIAL || self.writes_in_order.get(|| is_stream::<P>(alignment()))
     }
 }
 
@@ -107,6 +117,16 @@ where
 }
 
 impl<Io, P: Position> MirrorShared<Io, P> {
+    /// Sends the writes that are ready.
+    #[cold]
+    pub(super) fn start_ready(self: &Arc<Self>) {
+        self.order.start_ready(|number, request| match request {
+            Some(request) => request.resume(self),
+            // The layer is dropped, and its queue with it.
+            None => self.order.give_up(number, None),
+        });
+    }
+
     /// Ends a write that some replica failed, range by range.
     #[cold]
     fn end_ranges(&self, view: View<Write>, outcome: &Outcome) {

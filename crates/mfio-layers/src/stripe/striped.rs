@@ -93,7 +93,7 @@ impl Layout {
 }
 
 impl Combine for Striped {
-    fn combine(&self, ended: &mut Ended<'_>, answer: &mut Answer<'_>) -> Result<(), Cause> {
+    fn combine(&mut self, ended: &mut Ended<'_>, answer: &mut Answer<'_>) -> Result<(), Cause> {
         ended.all()?;
         match self.op {
             ControlOp::Len => {

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod members;
+mod mirror;
 mod model;
 mod parts;
 mod remap;

@@ -62,7 +62,14 @@ struct State {
     log: Vec<ControlOp>,
     /// The acts of the next operations. Those after them pass.
     script: VecDeque<Act>,
-    held: Vec<(ControlOp, View<Read>)>,
+    held: Vec<Held>,
+    /// Whether writes and operations wait, whatever the script says.
+    holds: bool,
+}
+
+enum Held {
+    Control(ControlOp, View<Read>),
+    Write(u64, View<Write>),
 }
 
 pub(crate) fn every_kind() -> Capabilities {
@@ -76,6 +83,7 @@ impl Sparse {
             log: Vec::new(),
             script: VecDeque::new(),
             held: Vec::new(),
+            holds: false,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -118,20 +126,41 @@ impl Sparse {
         std::mem::take(&mut self.state.lock().unwrap().log)
     }
 
-    /// Carries out the operations that wait. Returns how many they were.
+    /// Lets all writes and operations wait from now on.
+    pub(crate) fn hold(&self) {
+        self.state.lock().unwrap().holds = true;
+    }
+
+    /// Carries out what waits. Returns how many they were.
     pub(crate) fn release(&self) -> usize {
-        let held = std::mem::take(&mut self.state.lock().unwrap().held);
-        let number = held.len();
-        for (op, view) in held {
-            answer_with(view, |answer| self.execute(op, answer));
+        let mut number = 0;
+        while self.release_one(0) {
+            number += 1;
         }
         number
+    }
+
+    /// Carries out one that waits. Returns `false` if none does.
+    pub(crate) fn release_one(&self, which: usize) -> bool {
+        let mut state = self.state.lock().unwrap();
+        if state.held.is_empty() {
+            return false;
+        }
+        let which = which % state.held.len();
+        let held = state.held.swap_remove(which);
+        drop(state);
+        match held {
+            Held::Control(op, view) => answer_with(view, |answer| self.execute(op, answer)),
+            Held::Write(pos, view) => self.write(pos, view),
+        }
+        true
     }
 
     fn act(&self, op: ControlOp) -> Act {
         let mut state = self.state.lock().unwrap();
         state.log.push(op);
-        match state.script.pop_front().unwrap_or(Act::Pass) {
+        let rest = if state.holds { Act::Hold } else { Act::Pass };
+        match state.script.pop_front().unwrap_or(rest) {
             Act::Pass if !self.supported.supports(op) => Act::Fail(ErrorKind::NotSupported),
             act => act,
         }
@@ -179,6 +208,14 @@ impl Sparse {
     }
 }
 
+impl Sparse {
+    fn write(&self, pos: u64, view: View<Write>) {
+        let bytes = view.bytes();
+        let good = self.transfer(pos, bytes.len(), |(n, cell)| *cell = Cell::Data(bytes[n]));
+        view.done_prefix(good, ErrorKind::UnexpectedEof);
+    }
+}
+
 impl IoObject for Sparse {
     fn identity(&self) -> Identity<'_> {
         Identity {
@@ -194,7 +231,10 @@ impl ControlIo for Sparse {
         match self.act(op) {
             Act::Pass => answer_with(view, |answer| self.execute(op, answer)),
             Act::Fail(kind) => view.fail(kind),
-            Act::Hold => self.state.lock().unwrap().held.push((op, view)),
+            Act::Hold => {
+                let held = Held::Control(op, view);
+                self.state.lock().unwrap().held.push(held);
+            }
         }
     }
 
@@ -230,9 +270,12 @@ impl PacketIo<Read> for Sparse {
 
 impl PacketIo<Write> for Sparse {
     fn send_io(&self, pos: u64, view: View<Write>) {
-        let bytes = view.bytes();
-        let good = self.transfer(pos, bytes.len(), |(n, cell)| *cell = Cell::Data(bytes[n]));
-        view.done_prefix(good, ErrorKind::UnexpectedEof);
+        let mut state = self.state.lock().unwrap();
+        if state.holds {
+            return state.held.push(Held::Write(pos, view));
+        }
+        drop(state);
+        self.write(pos, view);
     }
 }
 
