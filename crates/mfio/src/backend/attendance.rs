@@ -23,7 +23,7 @@
 )]
 
 use super::drive_lock::DriveLock;
-use super::reentry::is_driving;
+use super::reentry::{is_driving, is_within};
 use crate::error::{Cause, ErrorKind};
 use crate::lock::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -224,7 +224,7 @@ impl Attendance {
     pub(crate) fn yield_to_fallback(&self) -> bool {
         let may_hold = self.on_fallback.load(Ordering::Acquire)
             && !self.drive_lock.has_lasting_holder()
-            && !is_driving(self.id());
+            && !is_within(self.id());
         #[cfg(feature = "std")]
         if may_hold {
             std::thread::yield_now();

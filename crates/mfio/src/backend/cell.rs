@@ -46,8 +46,6 @@ pub(crate) struct Core<B: ?Sized> {
 // order them (L1), so sharing the block hands the backend from thread to thread, which `B: Send`
 // allows. Everything else in it is `Sync`.
 unsafe impl<B: ?Sized + Send> Sync for Core<B> {}
-// SAFETY: as above; nothing in the block is tied to a thread where `B: Send`.
-unsafe impl<B: ?Sized + Send> Send for Core<B> {}
 
 impl<B: ?Sized> Core<B> {
     pub(crate) fn new(backend: Pin<Box<B>>) -> Self {
@@ -108,7 +106,11 @@ impl<B: ?Sized> Core<B> {
     }
 
     /// Wakes the parties that are next after the drive lock was unlocked.
-    fn after_unlock(&self, unlocked: Unlocked) {
+    ///
+    /// # Safety
+    ///
+    /// `unlocked` is the result of the caller's own unlock: by `Closed` it still holds the lock.
+    unsafe fn after_unlock(&self, unlocked: Unlocked) {
         match unlocked {
             Unlocked::Free {
                 contended,
@@ -122,7 +124,7 @@ impl<B: ?Sized> Core<B> {
                 }
                 self.reactors.rearm(&self.waiters, self.interests.is_some());
             }
-            // SAFETY: the drive lock is still held, for good, by the caller (L4).
+            // SAFETY: the caller still holds the drive lock, for good (L4), as it promises.
             Unlocked::Closed => drop(unsafe { self.take_backend() }),
             Unlocked::Rerun => unreachable!("only asked for with rerun"),
         }
@@ -130,12 +132,17 @@ impl<B: ?Sized> Core<B> {
 
     /// Unlocks for a `BackendHandle`. It polled the backend with a waker of its own, so the backend
     /// must be polled again.
-    pub(crate) fn unlock_exclusive(&self) {
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the drive lock (L1), and gives it up with this call.
+    pub(crate) unsafe fn unlock_exclusive(&self) {
         // A wake that was only recorded becomes a signal: its flag would keep later wakes from the
         // descriptor.
         let _ = self.take_wake();
         let _ = self.waiters.drive_lock().signal();
-        self.unlock_held();
+        // SAFETY: as the caller promises.
+        unsafe { self.unlock_held() }
     }
 
     /// Consumes a wake of the descriptor. The caller holds the drive lock: another holder may rely
@@ -145,9 +152,15 @@ impl<B: ?Sized> Core<B> {
         flags.is_some_and(|flags| consume_wake(&**flags))
     }
 
-    /// Unlocks the drive lock, which the caller holds.
-    fn unlock_held(&self) {
-        self.after_unlock(self.waiters.drive_lock().unlock(false));
+    /// Unlocks the drive lock.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the drive lock (L1), and gives it up with this call.
+    unsafe fn unlock_held(&self) {
+        let unlocked = self.waiters.drive_lock().unlock(false);
+        // SAFETY: the lock was the caller's, and this its unlock.
+        unsafe { self.after_unlock(unlocked) }
         if self.waiters.drive_lock().check().is_err() {
             self.wake_all_waiters();
         }
@@ -203,7 +216,7 @@ impl<B: Future<Output = ()> + Send + ?Sized> ErasedBackend for Core<B> {
 
     unsafe fn poll_once(&self, woken: bool) {
         if self.take_wake() && !woken {
-            self.waiters.wake_consumed.store(true, Ordering::Relaxed);
+            self.waiters.wakes_consumed.fetch_add(1, Ordering::Relaxed);
         }
         // SAFETY: the caller holds the drive lock (C1), and the reference ends with this call.
         let Some(backend) = (unsafe { self.backend() }) else {
@@ -214,13 +227,14 @@ impl<B: Future<Output = ()> + Send + ?Sized> ErasedBackend for Core<B> {
         let _ = poll_recorded(&self.waiters, backend, &mut cx);
         // A wake during the round may have been drained by the backend together with others.
         if self.take_wake() {
-            self.waiters.wake_consumed.store(true, Ordering::Relaxed);
+            self.waiters.wakes_consumed.fetch_add(1, Ordering::Relaxed);
             let _ = self.waiters.drive_lock().signal();
         }
     }
 
     unsafe fn unlock(&self) {
-        self.unlock_held();
+        // SAFETY: as the caller promises.
+        unsafe { self.unlock_held() }
     }
 
     fn interests(&self) -> Option<&Arc<PollingFlags>> {
@@ -259,7 +273,8 @@ impl<B: Future<Output = ()> + Send + ?Sized> Core<B> {
                 continue;
             }
             guard.disarm();
-            self.after_unlock(unlocked);
+            // SAFETY: the lock was this call's, and `unlocked` its unlock.
+            unsafe { self.after_unlock(unlocked) }
             if let Err(dead) = lock.check() {
                 self.wake_all_waiters();
                 return Progress::Dead(dead);

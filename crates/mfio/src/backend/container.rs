@@ -1,7 +1,7 @@
 //! Containers of backends, and the exclusive handle to one.
 
 use super::cell::{Core, poll_recorded};
-use super::drive::explain;
+use super::drive::{DriveGuard, explain};
 use super::drive_lock::LockError;
 use super::sharing::Sharing;
 use alloc::boxed::Box;
@@ -205,6 +205,10 @@ impl<'a, B: ?Sized> BackendHandle<'a, B> {
         reason = "the name of 0.1, and of Pin's method"
     )]
     pub fn as_mut(&mut self) -> Pin<&mut B> {
+        if self.sharing.is_some() {
+            // What was sent before is answered by the poll that follows.
+            self.core.waiters.drive_lock().consume_signal();
+        }
         // SAFETY: the handle holds the drive lock for `'a` (L1), and `&mut self` keeps the
         // reference unique (C1).
         match unsafe { self.core.backend() } {
@@ -229,6 +233,32 @@ impl<'a, B: ?Sized> BackendHandle<'a, B> {
         self.core.waiters.drive_lock().check()?;
         self.nested.as_ref().map_or(Ok(()), |nested| nested.check())
     }
+
+    /// Announces that the owner polls its future, and then the backends. Until
+    /// [`sleep_layers`](Self::sleep_layers) no operation that is sent wakes the owner.
+    pub(crate) fn awake_layers(&self) {
+        if self.sharing.is_some() {
+            self.core.waiters.drive_lock().end_park();
+        }
+        if let Some(nested) = &self.nested {
+            nested.awake();
+        }
+    }
+
+    /// Has operations that others send wake the owner from now on; at once if there is one that
+    /// the last poll has not seen.
+    pub(crate) fn sleep_layers(&self, cx: &Context<'_>) {
+        if self.sharing.is_some() {
+            let waiters = &self.core.waiters;
+            waiters.set_exclusive(Some(cx.waker()));
+            if !waiters.drive_lock().begin_park() {
+                cx.waker().wake_by_ref();
+            }
+        }
+        if let Some(nested) = &self.nested {
+            nested.sleep(cx);
+        }
+    }
 }
 
 impl<B: Future<Output = ()> + ?Sized> BackendHandle<'_, B> {
@@ -243,26 +273,55 @@ impl<B: Future<Output = ()> + ?Sized> BackendHandle<'_, B> {
     }
 }
 
+#[allow(unsafe_code)]
 impl<B: ?Sized> Drop for BackendHandle<'_, B> {
     fn drop(&mut self) {
         // Also when the drop of a nested handle unwinds.
         struct Outer<'h, B: ?Sized>(&'h Core<B>);
         impl<B: ?Sized> Drop for Outer<'_, B> {
             fn drop(&mut self) {
-                self.0.unlock_exclusive();
+                // SAFETY: the handle held the drive lock (L1) and is being dropped.
+                unsafe { self.0.unlock_exclusive() }
             }
         }
-        let signalled = self.core.waiters.drive_lock().is_signalled();
         let outer = Outer(self.core);
         self.nested = None;
-        drop(outer);
-        if let (true, Some(sharing)) = (signalled, self.sharing) {
-            // An operation was sent while this handle held the lock. Its sender may be gone, and no
-            // other driver need come.
-            sharing.drive_if_signalled();
+        self.core.waiters.set_exclusive(None);
+        match self.sharing {
+            Some(sharing) if may_poll(sharing) => {
+                core::mem::forget(outer);
+                // SAFETY: the handle holds the drive lock (L1) and is being dropped.
+                unsafe { poll_and_unlock(sharing) }
+            }
+            _ => drop(outer),
         }
         self.core.waiters.attendance.driver_left();
     }
+}
+
+/// Returns whether the holder, which goes, may poll the backend. If not, the next driver does.
+fn may_poll(sharing: &Sharing) -> bool {
+    #[cfg(feature = "std")]
+    if std::thread::panicking() {
+        return false;
+    }
+    sharing.waiters().drive_lock().check().is_ok()
+}
+
+/// Polls the backend with the waker of the shared one, for what was sent while a `BackendHandle`
+/// held it and for wakes to come. Their sender may be gone, and no other driver need come.
+///
+/// # Safety
+///
+/// The caller holds the drive lock (L1), and gives it up with this call.
+#[allow(unsafe_code)]
+unsafe fn poll_and_unlock(sharing: &Sharing) {
+    sharing.waiters().drive_lock().end_park();
+    // SAFETY: as the caller promises.
+    let mut guard = unsafe { DriveGuard::of_locked(&**sharing.backend()) };
+    guard.poll_once(false);
+    drop(guard);
+    sharing.drive_if_signalled();
 }
 
 impl<B: ?Sized> fmt::Debug for BackendHandle<'_, B> {
@@ -276,12 +335,22 @@ impl<B: ?Sized> fmt::Debug for BackendHandle<'_, B> {
 /// A nested handle, its type erased.
 trait Layer: Send {
     fn check(&self) -> Result<(), LockError>;
+    fn awake(&self);
+    fn sleep(&self, cx: &Context<'_>);
     fn poll(&mut self, cx: &mut Context<'_>) -> bool;
 }
 
 impl<B: Future<Output = ()> + Send + ?Sized> Layer for BackendHandle<'_, B> {
     fn check(&self) -> Result<(), LockError> {
         self.check_layers()
+    }
+
+    fn awake(&self) {
+        self.awake_layers();
+    }
+
+    fn sleep(&self, cx: &Context<'_>) {
+        self.sleep_layers(cx);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {

@@ -69,7 +69,7 @@ pub(crate) enum Progress {
 pub(crate) enum When {
     Always,
     /// Always, because a wake of the handle has made the caller look: that wake is answered, and is
-    /// not recorded in `Waiters::wake_consumed`.
+    /// not recorded in `Waiters::wakes_consumed`.
     Woken,
     /// If a signal is pending.
     IfSignalled,

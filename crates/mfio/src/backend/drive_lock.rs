@@ -22,8 +22,8 @@
 use crate::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Acquire};
 
 const LOCKED: u32 = 1 << 0;
-/// The holder is a thread that is parked on the handle or on its parker: it looks again only when
-/// it is unparked.
+/// The holder is a thread that is parked on the handle or on its parker, or the owner of a
+/// `BackendHandle` between its polls: it looks again only when it is unparked.
 const HOLDER_PARKED: u32 = 1 << 1;
 /// The backend was signalled since its last poll began, so it must be polled.
 const SIGNALLED: u32 = 1 << 2;
@@ -45,7 +45,7 @@ pub(crate) struct DriveLock(AtomicU32);
 pub(crate) enum SignalAction {
     /// Nothing: the signal was pending before, or the holder will see it.
     Nothing,
-    /// Unpark the holder, a thread that is parked with the lock.
+    /// Unpark the holder, which sleeps with the lock, or may.
     UnparkHolder,
     /// Wake the waiters: the lock is free.
     WakeWaiters,
@@ -113,9 +113,11 @@ impl DriveLock {
         self.lock_if(0, LOCKED).map(|_| ())
     }
 
-    /// Locks for a `BackendHandle`, and consumes SIGNALLED.
+    /// Locks for a `BackendHandle`, and consumes SIGNALLED. Its owner polls when it pleases, so it
+    /// counts as parked, unless it says otherwise.
     pub(crate) fn try_lock_exclusive(&self) -> Result<(), LockError> {
-        self.lock_if(0, LOCKED | EXCLUSIVE).map(|_| ())
+        self.lock_if(0, LOCKED | EXCLUSIVE | HOLDER_PARKED)
+            .map(|_| ())
     }
 
     /// Returns whether a `BackendHandle` holds the lock.
@@ -195,6 +197,11 @@ impl DriveLock {
     /// Announces that the holder is back and will poll: signals up to here are consumed.
     pub(crate) fn end_park(&self) {
         self.0.fetch_and(!(HOLDER_PARKED | SIGNALLED), AcqRel);
+    }
+
+    /// Consumes the signals so far: the owner of a `BackendHandle` is about to poll.
+    pub(crate) fn consume_signal(&self) {
+        self.0.fetch_and(!SIGNALLED, AcqRel);
     }
 
     /// Marks that a thread is queued for the lock. Returns whether a holder is there to wake that

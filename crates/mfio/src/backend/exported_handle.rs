@@ -118,6 +118,10 @@ impl<Handle> ExportedHandle<Handle> {
         }
     }
 
+    pub(crate) const fn waker(&self) -> &Waker {
+        self.waker.waker()
+    }
+
     pub(crate) fn wake_flags(&self) -> Option<Arc<AtomicU8>> {
         self.waker.wake_flags.clone()
     }

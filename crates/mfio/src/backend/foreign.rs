@@ -228,9 +228,9 @@ impl<'a, B: IoBackend<Handle> + ?Sized, Handle: Pollable> ForeignLoop<'a, B, Han
         let waiters = sharing.waiters();
         // A wake of the handle before the tick has made the loop look. A wake within it is
         // repeated, as it may come from a clone of the handle's waker that woke a future.
-        waiters.wake_consumed.store(false, Ordering::Relaxed);
+        let consumed = waiters.wakes_consumed.load(Ordering::Relaxed);
         let progress = sharing.drive(When::Woken);
-        self.wake_due |= waiters.wake_consumed.swap(false, Ordering::Relaxed);
+        self.wake_due |= waiters.wakes_consumed.load(Ordering::Relaxed) != consumed;
         waiter.wait(&cx);
         match progress {
             Progress::Dead(why) => panic!("{}", explain(why)),

@@ -24,6 +24,15 @@ mod imp {
         INNERMOST.get() == backend || POLLING_FOR.get() == backend
     }
 
+    /// Returns whether this thread is within a call that drives the backend, however deep.
+    #[cold]
+    pub(crate) fn is_within(backend: usize) -> bool {
+        is_driving(backend)
+            || OUTER
+                .try_with(|backends| backends.borrow().contains(&backend))
+                .unwrap_or(false)
+    }
+
     /// The poll of a task's future, after which this thread drives the backend.
     #[derive(Debug)]
     pub(crate) struct TaskPollScope {
@@ -127,6 +136,10 @@ mod imp {
         false
     }
 
+    pub(crate) fn is_within(_backend: usize) -> bool {
+        false
+    }
+
     #[derive(Debug)]
     pub(crate) struct TaskPollScope(());
 
@@ -137,4 +150,4 @@ mod imp {
     }
 }
 
-pub(crate) use imp::{DriveScope, TaskPollScope, is_driving};
+pub(crate) use imp::{DriveScope, TaskPollScope, is_driving, is_within};

@@ -10,6 +10,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
+use core::sync::atomic::AtomicU8;
 use core::time::Duration;
 
 /// A backend that any number of tasks and threads drive at once.
@@ -145,11 +146,18 @@ impl<B: ?Sized, Handle> SharedBackend<B, Handle> {
     ///
     /// [`Busy`] when the backend is held, or dead.
     pub fn try_acquire(&self) -> Result<BackendHandle<'_, B>, Busy> {
-        BackendHandle::try_new(
-            &self.core,
-            Some(&self.sharing),
-            self.core.wake_flags.clone(),
-        )
+        self.try_acquire_with(self.core.wake_flags.clone())
+    }
+
+    fn try_acquire_with(
+        &self,
+        wake_flags: Option<Arc<AtomicU8>>,
+    ) -> Result<BackendHandle<'_, B>, Busy> {
+        if let Some(handle) = &self.handle {
+            // An owner that polls by hand is woken by its handle.
+            self.core.waiters.set_handle_waker(handle.waker());
+        }
+        BackendHandle::try_new(&self.core, Some(&self.sharing), wake_flags)
     }
 
     /// Acquires the backend with another one nested in it, as
@@ -163,7 +171,7 @@ impl<B: ?Sized, Handle> SharedBackend<B, Handle> {
     where
         B2: Future<Output = ()> + Send + ?Sized,
     {
-        BackendHandle::try_new(&self.core, Some(&self.sharing), handle.wake_flags())
+        self.try_acquire_with(handle.wake_flags())
             .unwrap_or_else(|busy| busy.refuse())
             .with_nested(handle)
     }

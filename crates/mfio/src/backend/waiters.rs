@@ -24,7 +24,7 @@ use super::task_wakers::{Taken, TaskWakers};
 use crate::contain::contained;
 use crate::lock::Lock;
 use crate::poller::Parker;
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::task::Wake;
@@ -41,9 +41,9 @@ pub(crate) struct Waiters {
     at_handle: AtomicUsize,
     /// The number of registrations with reactors that the next unlock arms (R4).
     pub(crate) rearms_pending: AtomicUsize,
-    /// A wake of the handle was consumed, and with it perhaps the handle's readiness. Read by
-    /// foreign loops only.
-    pub(crate) wake_consumed: AtomicBool,
+    /// The number of wakes of the handle that were consumed, and with them perhaps the handle's
+    /// readiness. Read by foreign loops only.
+    pub(crate) wakes_consumed: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -52,6 +52,8 @@ struct Lists {
     handle_waker: Option<Arc<Waker>>,
     /// The holder of the drive lock, where it is parked on its parker because there is no handle.
     holder: Option<Arc<Parker>>,
+    /// The waker of the task that holds the backend exclusively.
+    exclusive: Option<Arc<Waker>>,
     /// Threads that queue for the drive lock.
     threads: VecDeque<Arc<Parker>>,
     /// Tasks without a reactor.
@@ -65,7 +67,7 @@ impl Waiters {
             lists: Lock::new(Lists::default()),
             at_handle: AtomicUsize::new(0),
             rearms_pending: AtomicUsize::new(0),
-            wake_consumed: AtomicBool::new(false),
+            wakes_consumed: AtomicUsize::new(0),
         }
     }
 
@@ -87,17 +89,30 @@ impl Waiters {
         }
     }
 
-    /// Unparks the thread that is parked with the drive lock.
+    /// Unparks the thread that is parked with the drive lock, or wakes the owner of the
+    /// `BackendHandle` that holds it.
     pub(crate) fn unpark_holder(&self) {
-        let (handle_waker, thread) = {
+        let (waker, thread) = {
             let lists = self.lists.lock();
-            (lists.handle_waker.clone(), lists.holder.clone())
+            let waker = lists.exclusive.as_ref().or(lists.handle_waker.as_ref());
+            (waker.cloned(), lists.holder.clone())
         };
-        let _ = match (thread, handle_waker) {
+        let _ = match (thread, waker) {
             (Some(thread), _) => contained(|| thread.request_drive()),
             (None, Some(waker)) => contained(|| waker.wake_by_ref()),
             (None, None) => false,
         };
+    }
+
+    /// Sets the waker of the task that holds the backend exclusively, or removes it.
+    pub(crate) fn set_exclusive(&self, waker: Option<&Waker>) {
+        let is_set = |old: &Arc<Waker>| waker.is_some_and(|waker| old.will_wake(waker));
+        if self.lists.lock().exclusive.as_ref().is_some_and(is_set) {
+            return;
+        }
+        let waker = waker.map(|waker| Arc::new(waker.clone()));
+        let old = core::mem::replace(&mut self.lists.lock().exclusive, waker);
+        drop(old);
     }
 
     /// Wakes waiters for a signal that is pending on a free drive lock: one thread, those at the

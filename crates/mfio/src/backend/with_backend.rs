@@ -79,6 +79,7 @@ where
             panic!("{}", explain(dead));
         }
         let _polling = DriveScope::poll(backend.id());
+        backend.awake_layers();
         let mut round = Round::enter(this.wake_flags.as_deref());
         while !rounds.are_spent() {
             rounds.spend();
@@ -91,6 +92,7 @@ where
                 panic!("{}", explain(LockError::Finished));
             }
             if !round.leave_or_repeat() {
+                backend.sleep_layers(cx);
                 return Poll::Pending;
             }
         }
@@ -99,6 +101,7 @@ where
         if let Some(flags) = this.wake_flags {
             let _ = consume_wake(&**flags);
         }
+        backend.sleep_layers(cx);
         cx.waker().wake_by_ref();
         Poll::Pending
     }

@@ -6,7 +6,7 @@
 use crate::bell::Bell;
 use mfio::backend::*;
 use std::future::{Future, poll_fn};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
@@ -149,6 +149,11 @@ impl Echo {
     #[cfg(unix)]
     pub(crate) fn signal(&self) {
         self.backend.sharing().signal();
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn wake_flags(&self) -> Option<Arc<AtomicU8>> {
+        self.bell.as_ref().map(Bell::flags)
     }
 
     #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! Drivers that leave in the middle of something that others rely on.
 
-use super::fixture::within_a_minute;
+use super::asleep::spawn_watched;
+use super::fixture::{Echo, Handle, within_a_minute};
 use mfio::backend::fd::{FdWaker, FdWakerOwner};
 use mfio::backend::integrations::{Integration, ReactorError, Registration};
 use mfio::backend::*;
@@ -205,4 +206,143 @@ fn operations_are_not_both_refused_and_driven_by_a_fallback_thread() {
             .refuse_without_driver()
             .build_with_fallback_thread(|| false)
     });
+}
+
+/// The kernel holds the answers back, so that only the signal of an operation can wake the holder.
+#[test]
+fn an_operation_reaches_a_backend_whose_exclusive_holder_sleeps() {
+    for kind in [Handle::Descriptor, Handle::None] {
+        for by_hand in [false, true] {
+            if by_hand && kind == Handle::None {
+                // Nothing is known that would wake its owner.
+                continue;
+            }
+            within_a_minute("the second operation", move || {
+                let echo = Arc::new(Echo::new(kind));
+                echo.hold(true);
+                let held = echo.clone();
+                let (thread, holder) = spawn_watched(move || match by_hand {
+                    true => poll_by_hand(&held),
+                    false => hold_until_ready(&held),
+                });
+                for _ in 0..3 {
+                    holder.until_asleep();
+                    let before = echo.polls();
+                    let mut second = Box::pin(echo.add_one(2));
+                    let _ = second
+                        .as_mut()
+                        .poll(&mut Context::from_waker(Waker::noop()));
+                    while echo.polls() == before {
+                        std::thread::yield_now();
+                    }
+                }
+                echo.hold(false);
+                assert_eq!(thread.join().unwrap(), 2);
+            });
+        }
+    }
+}
+
+fn hold_until_ready(echo: &Echo) -> u64 {
+    let (both, handle) = echo.with_backend(echo.add_one(1));
+    match &handle {
+        Some(handle) => mfio::poller::block_on_handle(both, handle, &handle.waker),
+        None => mfio::poller::block_on(both),
+    }
+}
+
+/// As a loop of 0.1 does that polls the backend itself.
+fn poll_by_hand(echo: &Echo) -> u64 {
+    let handle = echo.polling_handle().unwrap();
+    let flags = echo.wake_flags().unwrap();
+    let mut cx = Context::from_waker(&handle.waker);
+    let mut backend = echo.get_backend();
+    let mut first = Box::pin(echo.add_one(1));
+    loop {
+        if let Poll::Ready(n) = first.as_mut().poll(&mut cx) {
+            return n;
+        }
+        flags.fetch_and(!WOKEN, Ordering::AcqRel);
+        let _ = backend.as_mut().poll(&mut cx);
+        handle.handle.poll(handle.cur_flags);
+    }
+}
+
+/// The first loop's tick polls the backend, which wakes the handle and then has another loop tick.
+#[test]
+fn a_loop_does_not_erase_the_wake_that_another_must_repeat() {
+    within_a_minute("the other loop", || {
+        let waker = Arc::new(Mutex::new(None::<Waker>));
+        let (to_other, ticks) = std::sync::mpsc::channel();
+        let (other_done, done) = std::sync::mpsc::channel();
+        let (wakes, mut polls) = (waker.clone(), 0);
+        let backend = poll_fn(move |_| {
+            polls += 1;
+            match polls {
+                1 => wakes.lock().unwrap().as_ref().unwrap().wake_by_ref(),
+                2 => {
+                    to_other.send(()).unwrap();
+                    done.recv().unwrap();
+                }
+                _ => {}
+            }
+            Poll::Pending
+        });
+        let object = Object::new(backend, SharedBackendBuilder::build);
+        std::thread::scope(|threads| {
+            let mut other = ForeignLoop::new(&object);
+            threads.spawn(move || {
+                ticks.recv().unwrap();
+                let _ = other.tick();
+                other_done.send(()).unwrap();
+            });
+            let mut ours = ForeignLoop::new(&object);
+            let handle = object.backend.polling_handle().unwrap();
+            *waker.lock().unwrap() = Some(handle.waker.clone());
+            object.backend.sharing().signal();
+            while ours.tick() == Tick::Again {}
+            assert_eq!(object.flags.load(Ordering::Acquire) & WOKEN, WOKEN);
+        });
+    });
+}
+
+/// The fallback thread polls the backend, which polls another one, in which the first is acquired.
+#[cfg(not(mfio_loom))]
+#[test]
+fn a_backend_that_is_acquired_within_its_own_poll_is_refused_whatever_lies_between() {
+    within_a_minute("acquiring it within its poll", || {
+        let object = Arc::new(std::sync::OnceLock::<std::sync::Weak<Object>>::new());
+        let (busy, answer) = std::sync::mpsc::channel();
+        let outer = object.clone();
+        let backend = poll_fn(move |_| {
+            if let Some(outer) = outer.get().and_then(std::sync::Weak::upgrade) {
+                let inner = Object::new(std::future::pending(), SharedBackendBuilder::build);
+                let acquired = inner.block_on(async { outer.backend.try_acquire().map(drop) });
+                let _ = busy.send(acquired.is_err());
+            }
+            Poll::Pending
+        });
+        let made = Arc::new(Object::new(backend, |builder| {
+            builder.build_with_fallback_thread(|| false)
+        }));
+        object.set(Arc::downgrade(&made)).unwrap();
+        made.backend.sharing().signal();
+        assert_eq!(answer.recv(), Ok(true));
+    });
+}
+
+/// The holder polled with a waker of its own, so the backend must be polled again: by the holder.
+#[cfg(not(mfio_loom))]
+#[test]
+fn an_exclusive_holder_that_goes_starts_no_thread_for_nothing() {
+    let (polled, polls) = std::sync::mpsc::channel();
+    let backend = poll_fn(move |_| {
+        let _ = polled.send(std::thread::current().id());
+        Poll::Pending
+    });
+    let object = Object::new(backend, |builder| {
+        builder.build_with_fallback_thread(|| false)
+    });
+    drop(object.get_backend());
+    assert_eq!(polls.recv(), Ok(std::thread::current().id()));
 }

@@ -133,6 +133,33 @@ fn loom_a_parked_holder_is_unparked() {
     });
 }
 
+/// The owner of a `BackendHandle` that polls by hand is unparked for every signal that it has not
+/// seen.
+#[test]
+fn loom_the_owner_of_a_handle_is_unparked() {
+    check(|| {
+        let model = Model::new();
+        model.lock.try_lock_exclusive().unwrap();
+        let sender = {
+            let model = model.clone();
+            thread::spawn(move || {
+                if model.send(0) == SignalAction::UnparkHolder {
+                    model.unpark();
+                }
+            })
+        };
+        loop {
+            model.lock.consume_signal();
+            model.poll();
+            if model.done.load(Relaxed) != 0 {
+                break;
+            }
+            model.park();
+        }
+        sender.join().unwrap();
+    });
+}
+
 /// A task that registers and looks again misses no signal.
 #[test]
 fn loom_a_waiter_that_rechecks_misses_no_signal() {
