@@ -1,15 +1,13 @@
 //! [`Cursor`].
 
-use super::CAPACITY;
 use super::reading::copy;
 use super::seek::SeekFrom;
 use super::state::CursorState;
 #[cfg(feature = "std")]
 use super::state_lock::StateGuard;
 use super::state_lock::{Half, LockHandle, StateLock};
-use super::syncs::SyncCall;
+use super::store::CAPACITY;
 use crate::budget;
-use crate::control::{ControlIo, ControlOp};
 use crate::error::Result;
 use crate::io::{IoObject, PacketIo, Read, Write};
 use crate::lock::Lock;
@@ -17,7 +15,7 @@ use crate::traits::{HasLen, failure};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
-use core::future::{Future, poll_fn};
+use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 
@@ -181,7 +179,7 @@ impl<Io> Cursor<Io> {
 
     /// Polls an operation once this handle has the state.
     #[inline]
-    fn poll_with<R>(
+    pub(super) fn poll_with<R>(
         &self,
         half: Half,
         cx: &mut Context<'_>,
@@ -290,69 +288,6 @@ impl<Io> Cursor<Io> {
     {
         self.forget_seek();
         self.poll_with(Half::Write, cx, |io, state, cx| state.poll_flush(io, cx))
-    }
-
-    /// Flushes, then makes the data of the object durable: all bytes that were accepted before,
-    /// with the metadata that is needed to find them. See
-    /// [`IoControl::sync_data`](crate::traits::IoControl::sync_data).
-    ///
-    /// ```
-    /// use mfio::backend::IoBackendExt;
-    /// use mfio::cursor::Cursor;
-    /// use mfio::memory::Memory;
-    /// use tokio::io::AsyncWriteExt;
-    ///
-    /// let io = Memory::new([0; 8]);
-    /// let mut cursor = Cursor::new(&io);
-    /// io.block_on(async {
-    ///     cursor.write_all(b"durable").await?;
-    ///     cursor.sync_data().await?;
-    ///     Ok::<_, std::io::Error>(())
-    /// })?;
-    /// # Ok::<_, std::io::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// The failure of an accepted write, and then nothing is synced; the failure of the sync. After
-    /// that the state of unsynced data is unknown, and a second call that succeeds proves nothing.
-    ///
-    /// Syncs of one cursor are carried out one after the other. A failure is returned by all that
-    /// wait at that time; if it was that of a dropped future, and none waits, by the next sync or
-    /// flush.
-    ///
-    /// # Cancel safety
-    /// A sync whose future is dropped goes on. The next one waits for it, returns its failure, and
-    /// otherwise syncs anew.
-    #[doc(alias = "fdatasync")]
-    pub async fn sync_data(&mut self) -> Result<()>
-    where
-        Io: ControlIo,
-    {
-        self.sync(ControlOp::SyncData).await
-    }
-
-    /// Flushes, then makes data and metadata of the object durable. Errors and cancel safety are
-    /// those of [`sync_data`](Self::sync_data).
-    #[doc(alias = "fsync")]
-    pub async fn sync_all(&mut self) -> Result<()>
-    where
-        Io: ControlIo,
-    {
-        self.sync(ControlOp::SyncAll).await
-    }
-
-    async fn sync(&mut self, op: ControlOp) -> Result<()>
-    where
-        Io: ControlIo,
-    {
-        self.forget_seek();
-        let mut call = SyncCall::default();
-        poll_fn(|cx| {
-            self.poll_with(Half::Write, cx, |io, state, cx| {
-                state.poll_sync(io, cx, op, &mut call)
-            })
-        })
-        .await
     }
 
     /// Waits for the accepted write. Returns the number of writes so far.

@@ -1,8 +1,8 @@
 //! [`ByteStream`].
 
-use super::CAPACITY;
 use super::reading::{Reading, copy};
 use super::state::write_failure;
+use super::store::CAPACITY;
 use super::stream_end::StreamEnd;
 use super::writing::Writing;
 use crate::budget;

@@ -136,6 +136,7 @@ mod async_cursor;
 #[cfg(feature = "std")]
 mod blocking;
 mod byte_stream;
+mod durable;
 #[cfg(feature = "embedded-io-async")]
 mod embedded;
 #[cfg(feature = "futures-io")]
@@ -158,10 +159,7 @@ pub use async_cursor::Cursor;
 pub use blocking::{BlockingByteStream, BlockingCursor};
 pub use byte_stream::ByteStream;
 pub use seek::SeekFrom;
-
-/// The largest size of a buffer of a cursor, unless given to `with_capacity`: 64 KiB, which drivers
-/// transfer inline.
-pub const CAPACITY: usize = 65_536;
+pub use store::CAPACITY;
 
 /// Implements `AsyncWrite` of futures-io or tokio, which differ in the name of one method.
 #[cfg(any(feature = "futures-io", feature = "tokio"))]

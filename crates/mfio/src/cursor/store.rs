@@ -3,6 +3,10 @@
 use crate::error::Cause;
 use crate::packet::{AlignedBuf, Packet};
 
+/// The largest size of a buffer of a cursor, unless given to `with_capacity`: 64 KiB, which drivers
+/// transfer inline.
+pub const CAPACITY: usize = 65_536;
+
 /// Smallest buffer in bytes: smaller ones are not worth the second allocation.
 const LEAST: usize = 512;
 
