@@ -104,18 +104,19 @@
 //! [`Timeout`], [`Trace`], [`Fault`] and [`Retry`] treat them as requests, a [`Cache`] forgets the
 //! bytes that they change, [`Blocks`] sends whole blocks, and [`AttachBackend`] passes them on.
 //! [`Window`], [`Offset`], [`Concat`], [`Stripe`] and [`Remap`] translate ranges: one is a request
-//! for each object, or mapping, however long it is. A [`Mirror`] sends operations to its replicas.
-//! The documentation of each has a table. An operation that the object does not support fails with
-//! `NotSupported` there, and [`capabilities`](mfio::control::ControlIo::capabilities) tells
-//! beforehand.
+//! for each object, or mapping, however long it is. A [`Mirror`] sends operations to its replicas,
+//! an [`Overlay`] to its top only. The documentation of each has a table. An operation that the
+//! object does not support fails with `NotSupported` there, and
+//! [`capabilities`](mfio::control::ControlIo::capabilities) tells beforehand.
 //!
 //! # Alignment
 //!
 //! [`Blocks`] has no requirements, whatever the object below. Any other layer has the strictest
 //! [`alignment`](mfio::io::IoObject::alignment) of the objects below. So its parts must begin and
 //! end where their blocks do: units of a [`Stripe`], objects of a [`Concat`], mappings of a
-//! [`Remap`], blocks of a [`Cache`], granules and the end of an [`Overlay`]. A layer with other parts is refused when it is built. [`Window::new`] and
-//! [`Offset::new`] cannot fail; use [`Window::aligned`] and [`Offset::aligned`] there.
+//! [`Remap`], blocks of a [`Cache`], granules and the end of an [`Overlay`]. A layer with other
+//! parts is refused when it is built. [`Window::new`] and [`Offset::new`] cannot fail; use
+//! [`Window::aligned`] and [`Offset::aligned`] there.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

@@ -1,5 +1,6 @@
 //! [`Overlay`]: copy on write.
 
+mod control;
 mod read;
 mod shared;
 mod state;
@@ -17,10 +18,9 @@ use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Address, Alignment, Exposed, Identity, IoObject, Operation, PacketIo, Read, Write};
 use mfio::packet::{PacketPool, View};
 use mfio::traits::HasLen;
-use rangemap::RangeSet;
-use read::{Sides, Tail};
+use read::{Sides, Tail, Zeros};
 use shared::{Objects, OverlayShared};
-use state::{Extent, PendingWrite, room};
+use state::{Extent, PendingWrite, Side, room};
 
 /// The sizes that a granule can have, in bytes.
 const GRANULES: RangeInclusive<usize> = 1..=1 << 30;
@@ -43,8 +43,24 @@ const GRANULES: RangeInclusive<usize> = 1..=1 << 30;
 ///   one. Every other failure of the base fails the read, or the write that needs those bytes, and
 ///   so does a gap within its data.
 ///
-/// The set of present granules is in memory. To continue with the same top later, save the result
-/// of [`present`](Self::present) and give it to [`with_present`](Self::with_present).
+/// The sets of present granules, and of those that are zero, are in memory. To continue with the
+/// same top later, save the results of [`present_and_zeros`](Self::present_and_zeros), and give them
+/// to [`with_present`](Self::with_present) and [`with_zeros`](Self::with_zeros).
+///
+/// # Control operations
+///
+/// The base gets none. `NotSupported` are those that are not in the table, and those of the top
+/// that it does not support.
+///
+/// | operation | what the layer does |
+/// |---|---|
+/// | `SyncData`, `SyncAll` | syncs the top, which covers the writes that have ended; the sets are for the program to save |
+/// | `Discard` | notes that the whole granules in the range are zero, and discards them in the top, if it supports that; ignores the rest |
+/// | `WriteZeroes` | notes that the whole granules in the range are zero, without I/O and without asking for storage; writes zeros to the others |
+/// | `Allocate` | allocates the granules that the range touches in the top |
+/// | `Len` | answers the given length |
+/// | `Extents` | granules that are zero are holes, all others data; asks no object |
+/// | `Prefetch` | forwards it to the top |
 ///
 /// As every layer over several objects it has no backend; see
 /// [`AttachBackend`](crate::AttachBackend).
@@ -127,19 +143,7 @@ where
             shift: granule.trailing_zeros(),
             len,
         };
-        let mut granules = RangeSet::new();
-        for bytes in present {
-            let aligned = |at: u64| at == len || at < len && at.is_multiple_of(granule as u64);
-            if bytes.start > bytes.end || !aligned(bytes.start) || !aligned(bytes.end) {
-                return wrong(
-                    "what is present begins and ends where granules do, within the object",
-                );
-            }
-            if bytes.start < bytes.end {
-                let end = extent.granule_of(bytes.end - 1) + 1;
-                granules.insert(extent.granule_of(bytes.start)..end);
-            }
-        }
+        let granules = extent.ranges(present)?;
         let objects = Arc::new(Objects { base, top });
         Ok(Self {
             shared: Arc::new(OverlayShared::new(&objects, extent, granules)),
@@ -177,9 +181,39 @@ impl<B, T, P> Overlay<B, T, P> {
     /// Returns the ranges of bytes that are in the top, in order and without neighbours. Writes
     /// that have ended are included, others may be.
     pub fn present(&self) -> Vec<Range<u64>> {
+        self.present_and_zeros().0
+    }
+
+    /// Returns the ranges of bytes that were set to zero, or discarded, and not written since, in
+    /// order and without neighbours. They are in neither object. Operations that have ended are
+    /// included, others may be.
+    pub fn zeros(&self) -> Vec<Range<u64>> {
+        self.present_and_zeros().1
+    }
+
+    /// Returns [`present`](Self::present) and [`zeros`](Self::zeros) of the same moment: a write, or
+    /// zeros, between two calls would move a granule that neither result has.
+    pub fn present_and_zeros(&self) -> (Vec<Range<u64>>, Vec<Range<u64>>) {
         let state = self.shared.state.lock();
         let bytes = |granules| self.shared.extent.bytes(granules);
-        state.present.iter().map(bytes).collect()
+        let present = state.present.iter().map(bytes).collect();
+        (present, state.zeros.iter().map(bytes).collect())
+    }
+
+    /// Sets these bytes to zero, whatever the objects hold there: to continue with the result of
+    /// [`zeros`](Self::zeros) of an earlier overlay.
+    ///
+    /// # Errors
+    /// `InvalidInput` where a range does not begin and end where granules do, or lies behind the
+    /// end.
+    pub fn with_zeros(self, zeros: impl IntoIterator<Item = Range<u64>>) -> Result<Self> {
+        let granules = self.shared.extent.ranges(zeros)?;
+        let mut state = self.shared.state.lock();
+        granules
+            .into_iter()
+            .for_each(|granules| state.set_zero(granules));
+        drop(state);
+        Ok(self)
     }
 
     /// Returns how many bytes are in the top.
@@ -233,7 +267,13 @@ where
         let Objects { base, top } = &*self.objects;
         let shared = &self.shared;
         let tail = &Tail { base, shared };
-        let sides = Sides { base, tail, top };
+        let zeros = &Zeros;
+        let sides = Sides {
+            base,
+            tail,
+            top,
+            zeros,
+        };
         route::split_and_send(pos, view, |at, wanted| sides.route(shared, at, wanted));
     }
 
@@ -245,7 +285,13 @@ where
         let Objects { base, top } = &*self.objects;
         let shared = &self.shared;
         let tail = &Tail { base, shared };
-        let sides = Sides { base, tail, top };
+        let zeros = &Zeros;
+        let sides = Sides {
+            base,
+            tail,
+            top,
+            zeros,
+        };
         route::transfer_first::<Read, P, P, _>(pos, bytes, |at, wanted| {
             sides.route(shared, at, wanted)
         })
@@ -255,7 +301,13 @@ where
         let Objects { base, top } = &*self.objects;
         let shared = &self.shared;
         let tail = &Tail { base, shared };
-        let sides = Sides { base, tail, top };
+        let zeros = &Zeros;
+        let sides = Sides {
+            base,
+            tail,
+            top,
+            zeros,
+        };
         route::expose_first::<Read, P, P, _>(pos, len, |at, wanted| sides.route(shared, at, wanted))
     }
 }
@@ -300,8 +352,8 @@ where
         if at >= extent.len {
             return missing::<Write>(ErrorKind::UnexpectedEof.into());
         }
-        let (present, end) = state.lock().run(extent.granule_of(at));
-        if !present {
+        let (side, end) = state.lock().run(extent.granule_of(at));
+        if side != Side::Top {
             return None;
         }
         let room = usize::try_from(extent.start(end) - at).unwrap_or(usize::MAX);

@@ -6,6 +6,7 @@
 //! how far the data reaches.
 
 use super::shared::{OverlayShared, TailRead};
+use super::state::Side;
 use crate::route::Destination;
 use crate::sent::{self, Sent, SentPool};
 use alloc::sync::Arc;
@@ -19,6 +20,24 @@ pub(super) struct Sides<'a, P> {
     /// The base, with zeros behind its end.
     pub(super) tail: &'a dyn PacketIo<Read, P>,
     pub(super) top: &'a dyn PacketIo<Read, P>,
+    pub(super) zeros: &'a dyn PacketIo<Read, P>,
+}
+
+/// Bytes that are zero.
+pub(super) struct Zeros;
+
+impl IoObject for Zeros {}
+
+impl<P: Address> PacketIo<Read, P> for Zeros {
+    fn send_io(&self, _: P, mut view: View<Read>) {
+        view.bytes_mut().fill(0);
+        view.done();
+    }
+
+    fn transfer_blocking(&self, _: P, bytes: &mut [u8]) -> Option<Result<usize, Cause>> {
+        bytes.fill(0);
+        Some(Ok(bytes.len()))
+    }
 }
 
 impl<'a, P: Address> Sides<'a, P> {
@@ -35,12 +54,13 @@ impl<'a, P: Address> Sides<'a, P> {
             return Destination::missing(ErrorKind::UnexpectedEof, wanted);
         }
         let state = shared.state.lock();
-        let (present, end) = state.run(extent.granule_of(at));
+        let (side, end) = state.run(extent.granule_of(at));
         let len = extent.start(end) - at;
-        let side = match present {
-            true => &self.top,
-            false if state.base_reaches(at + len.min(wanted)) => &self.base,
-            false => &self.tail,
+        let side = match side {
+            Side::Top => &self.top,
+            Side::Zero => &self.zeros,
+            Side::Base if state.base_reaches(at + len.min(wanted)) => &self.base,
+            Side::Base => &self.tail,
         };
         Destination::of(side, at, len)
     }

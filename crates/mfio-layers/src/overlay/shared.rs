@@ -15,6 +15,9 @@ pub(super) struct Objects<B, T> {
     pub(super) top: T,
 }
 
+/// How many idle blocks are kept of zeros for parts of granules.
+const EDGES: usize = 32;
+
 pub(super) struct OverlayShared<B, T, P> {
     pub(super) objects: Weak<Objects<B, T>>,
     pub(super) extent: Extent,
@@ -22,6 +25,12 @@ pub(super) struct OverlayShared<B, T, P> {
     pub(super) reads: SentPool<View<Read>, Self, TailRead>,
     pub(super) wholes: SentPool<View<Write>, Self, WholeWrite>,
     pub(super) copies: SentPool<AlignedBuf, Self, CopyUp<P>>,
+    pub(super) edges: SentPool<AlignedBuf, Self, ZeroEdges>,
+}
+
+/// Zeros that are written to parts of granules for a control operation.
+pub(super) struct ZeroEdges {
+    pub(super) view: View<Read>,
 }
 
 /// A read of the base beyond the bytes that it is known to have.
@@ -56,6 +65,7 @@ impl<B, T, P> OverlayShared<B, T, P> {
             reads: RelayPool::new(sent::KEPT),
             wholes: RelayPool::new(sent::KEPT),
             copies: RelayPool::new(sent::KEPT),
+            edges: RelayPool::new(EDGES),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The state of an [`Overlay`](super::Overlay): the granules that are in the top, those that are
-//! being written there, and the writes that wait.
+//! zero, those that are being written to the top, and the writes that wait.
 //!
 //! A granule that is not in the top has one write under way at most, and later ones wait. So a
-//! granule that is copied from the base cannot overwrite a concurrent write.
+//! granule that is copied from the base cannot overwrite a concurrent write. Where a granule is set
+//! to zero meanwhile, it stays zero when that write ends: it counts as the earlier one.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::Range;
-use mfio::error::Cause;
+use mfio::error::{Cause, Error, ErrorKind};
 use mfio::io::{Direction, Write};
 use mfio::packet::{AlignedBuf, View};
 use rangemap::RangeSet;
@@ -48,6 +49,27 @@ impl Extent {
         self.start(granules.start)..self.start(granules.end)
     }
 
+    /// Returns the granules of ranges of bytes.
+    pub(super) fn ranges(
+        self,
+        ranges: impl IntoIterator<Item = Range<u64>>,
+    ) -> Result<RangeSet<u64>, Error> {
+        let mut granules = RangeSet::new();
+        for bytes in ranges {
+            let aligned =
+                |at: u64| at == self.len || at < self.len && at == self.start(self.granule_of(at));
+            if bytes.start > bytes.end || !aligned(bytes.start) || !aligned(bytes.end) {
+                return Err(Error::new(ErrorKind::InvalidInput, "overlaying")
+                    .help("what is present begins and ends where granules do, within the object"));
+            }
+            if bytes.start < bytes.end {
+                let end = self.granule_of(bytes.end - 1) + 1;
+                granules.insert(self.granule_of(bytes.start)..end);
+            }
+        }
+        Ok(granules)
+    }
+
     /// Returns the size of a granule in bytes, which is no more than can be allocated.
     pub(super) fn size(self, granule: u64) -> usize {
         (self.start(granule + 1) - self.start(granule)) as usize
@@ -60,9 +82,20 @@ pub(super) struct PendingWrite {
     pub(super) view: View<Write>,
 }
 
+/// The place of the bytes of a granule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Top,
+    Base,
+    /// No object: they are zero.
+    Zero,
+}
+
 /// Granules that are being written to the top, and the writes that wait for them.
 struct Busy {
     granules: Range<u64>,
+    /// Granules that were set to zero meanwhile.
+    zeroed: Vec<Range<u64>>,
     waiters: Vec<PendingWrite>,
 }
 
@@ -72,9 +105,9 @@ pub(super) enum Step {
     Through(PendingWrite),
     /// Send them to the top as these whole granules, which are now busy.
     Whole(Range<u64>, View<Write>),
-    /// Copy this granule from the base, which is now busy, with this buffer if there is an idle
-    /// one.
-    CopyUp(u64, PendingWrite, Option<AlignedBuf>),
+    /// Copy this granule from the base, or from nothing if it is zero. It is now busy. There is a
+    /// buffer if one is idle.
+    CopyUp(u64, Side, PendingWrite, Option<AlignedBuf>),
     /// None: they wait.
     Queued,
 }
@@ -82,6 +115,8 @@ pub(super) enum Step {
 pub(super) struct OverlayState {
     /// Granules that are in the top.
     pub(super) present: RangeSet<u64>,
+    /// Granules that are zero, none of which is present.
+    pub(super) zeros: RangeSet<u64>,
     /// The data of the base does not end before this address: the byte before it was read.
     base_reaches: u64,
     /// In the order of granules. None of them is present.
@@ -101,6 +136,7 @@ impl OverlayState {
     pub(super) fn new(present: RangeSet<u64>) -> Self {
         Self {
             present,
+            zeros: RangeSet::new(),
             base_reaches: 0,
             busy: Vec::new(),
             ready: VecDeque::new(),
@@ -111,14 +147,35 @@ impl OverlayState {
         }
     }
 
-    /// Returns whether a granule is in the top, and the first granule behind it where that may
-    /// differ.
+    /// Returns where a granule is, and the first granule behind it where that may differ.
     #[inline]
-    pub(super) fn run(&self, granule: u64) -> (bool, u64) {
+    pub(super) fn run(&self, granule: u64) -> (Side, u64) {
         if let Some(present) = self.present.get(&granule) {
-            return (true, present.end);
+            return (Side::Top, present.end);
         }
-        (false, self.next_present(granule))
+        let end = next(&self.present, granule);
+        if self.zeros.is_empty() {
+            return (Side::Base, end);
+        }
+        match self.zeros.get(&granule) {
+            Some(zeros) => (Side::Zero, zeros.end),
+            None => (Side::Base, end.min(next(&self.zeros, granule))),
+        }
+    }
+
+    /// Sets granules to zero.
+    pub(super) fn set_zero(&mut self, granules: Range<u64>) {
+        self.present.remove(granules.clone());
+        self.zeros.insert(granules.clone());
+        let first = self.busy_at(granules.start);
+        for busy in &mut self.busy[first..] {
+            let start = busy.granules.start.max(granules.start);
+            let end = busy.granules.end.min(granules.end);
+            if start >= end {
+                break;
+            }
+            busy.zeroed.push(start..end);
+        }
     }
 
     /// Whether the data of the base is known to reach up to `end`.
@@ -132,13 +189,6 @@ impl OverlayState {
     pub(super) fn note_base(&mut self, end: u64) -> u64 {
         self.base_reaches = self.base_reaches.max(end);
         self.base_reaches
-    }
-
-    fn next_present(&self, granule: u64) -> u64 {
-        self.present
-            .overlapping(granule..u64::MAX)
-            .next()
-            .map_or(u64::MAX, |present| present.start)
     }
 
     /// Returns the index of the first busy entry that does not end before a granule.
@@ -155,8 +205,8 @@ impl OverlayState {
         write: PendingWrite,
     ) -> (Step, Option<PendingWrite>) {
         let granule = extent.granule_of(write.at);
-        let (present, end) = self.run(granule);
-        if present {
+        let (side, end) = self.run(granule);
+        if side == Side::Top {
             let (write, rest) = split(write, extent.start(end));
             return (Step::Through(write), rest);
         }
@@ -184,26 +234,35 @@ impl OverlayState {
         let buffer = self.idle.pop();
         self.borrowed += 1;
         self.mark_busy(index, granule..granule + 1);
-        (Step::CopyUp(granule, write, buffer), rest)
+        (Step::CopyUp(granule, side, write, buffer), rest)
     }
 
     fn mark_busy(&mut self, index: usize, granules: Range<u64>) {
-        let waiters = Vec::new();
-        self.busy.insert(index, Busy { granules, waiters });
+        let busy = Busy {
+            granules,
+            zeroed: Vec::new(),
+            waiters: Vec::new(),
+        };
+        self.busy.insert(index, busy);
     }
 
     /// Ends a `Whole` or `CopyUp` step. Of its granules, `stored` are in the top now.
     pub(super) fn settle(&mut self, first: u64, stored: impl Iterator<Item = Range<u64>>) {
-        stored
-            .filter(|granules| !granules.is_empty())
-            .for_each(|granules| self.present.insert(granules));
+        for granules in stored.filter(|granules| !granules.is_empty()) {
+            self.zeros.remove(granules.clone());
+            self.present.insert(granules);
+        }
         let index = self.busy_at(first);
         if self
             .busy
             .get(index)
             .is_some_and(|busy| busy.granules.start == first)
         {
-            self.ready.extend(self.busy.remove(index).waiters);
+            let Busy {
+                zeroed, waiters, ..
+            } = self.busy.remove(index);
+            self.ready.extend(waiters);
+            zeroed.into_iter().for_each(|zeroed| self.set_zero(zeroed));
         }
     }
 
@@ -229,6 +288,14 @@ impl OverlayState {
         self.draining = write.is_some();
         write
     }
+}
+
+/// Returns the start of the first range behind a granule, which is in none.
+fn next(ranges: &RangeSet<u64>, granule: u64) -> u64 {
+    ranges
+        .overlapping(granule..u64::MAX)
+        .next()
+        .map_or(u64::MAX, |range| range.start)
 }
 
 /// Returns the first granule whose end the write does not have, from its start on.

@@ -1,7 +1,7 @@
 //! The writes of an [`Overlay`](super::Overlay).
 
 use super::shared::{CopyUp, Objects, OverlayShared, WholeWrite};
-use super::state::{PendingWrite, Step, by_granule};
+use super::state::{PendingWrite, Side, Step, by_granule};
 use crate::sent::{self, Sent, SentPool};
 use crate::steps::{OnPanic, Steps};
 use alloc::sync::Arc;
@@ -31,7 +31,9 @@ where
                     None => write.view.fail(ErrorKind::UnexpectedEof),
                 },
                 Step::Whole(granules, view) => self.store(objects, granules, view),
-                Step::CopyUp(granule, write, buffer) => self.fetch(objects, granule, write, buffer),
+                Step::CopyUp(granule, side, write, buffer) => {
+                    self.fetch(objects, (granule, side), write, buffer);
+                }
                 Step::Queued => {}
             }
         }
@@ -50,7 +52,7 @@ where
     fn fetch(
         self: &Arc<Self>,
         objects: &Objects<B, T>,
-        granule: u64,
+        (granule, side): (u64, Side),
         write: PendingWrite,
         buffer: Option<AlignedBuf>,
     ) {
@@ -71,7 +73,7 @@ where
         });
         let buffer = buffer.map_or_else(allocate, Ok);
         core::mem::forget(unsent);
-        let (buffer, pos) = match (buffer, start) {
+        let (mut buffer, pos) = match (buffer, start) {
             (Ok(buffer), Some(pos)) => (buffer, pos),
             (Err(cause), _) => return self.give_up(granule, write.view, None, cause),
             (Ok(buffer), None) => {
@@ -85,6 +87,10 @@ where
             write,
             fetched: false,
         };
+        if side == Side::Zero {
+            buffer.fill(0);
+            return copy.store(self, buffer);
+        }
         let relay = sent::relay(self, buffer, copy);
         objects
             .base

@@ -7,6 +7,7 @@
 
 mod witness;
 
+use mfio::control::ControlIo;
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Direction, IoObject, PacketIo, Read, Write};
 use mfio::packet::{FailedRange, InFlight, Packet, View};
@@ -203,6 +204,8 @@ impl Request {
 }
 
 impl IoObject for Later {}
+
+impl ControlIo for Later {}
 
 impl PacketIo<Read> for Later {
     fn send_io(&self, pos: u64, view: View<Read>) {
