@@ -1,9 +1,11 @@
-//! Checks that the parts of a layer begin and end where blocks of the objects below do.
+//! Checks that the parts of a layer begin and end where blocks of the objects below do; and the
+//! results of blocks.
 //!
 //! A layer reports the alignment of the objects below, and splits requests where its parts end. So
 //! an aligned request stays aligned only where each part begins and ends with a block. A layer
 //! where that is not so is refused when it is built, as no request to it could be aligned.
 
+use core::ops::Range;
 use mfio::error::{Cause, Error, ErrorKind, Result};
 use mfio::io::{Alignment, Direction};
 use mfio::packet::{Outcome, View};
@@ -41,6 +43,47 @@ pub(crate) fn explain(
     aligned: impl FnOnce() -> bool,
 ) -> Option<&'static str> {
     (cause.kind() == ErrorKind::InvalidInput && !aligned()).then_some(help)
+}
+
+/// Returns the offset behind the last byte that a request has moved: the data of an object does not
+/// end before.
+#[cold]
+pub(crate) fn end_of_data(outcome: &Outcome) -> usize {
+    let (mut end, mut seen) = (0, 0);
+    for failed in outcome.failures() {
+        if failed.offset > seen {
+            end = failed.offset;
+        }
+        seen = failed.offset + failed.len;
+    }
+    match seen < outcome.len() {
+        true => outcome.len(),
+        false => end,
+    }
+}
+
+/// Returns the cause that a needed byte of a block could not be read with. All are needed but those
+/// that will be `overwritten`. Where the data has an `end`, fills in zeros behind it.
+#[cold]
+pub(crate) fn needed_failure(
+    block: &mut [u8],
+    outcome: &Outcome,
+    end: usize,
+    overwritten: &Range<usize>,
+) -> Option<Cause> {
+    for failed in outcome.failures() {
+        let behind = failed.offset + failed.len;
+        let lost = match failed.cause.kind() {
+            ErrorKind::UnexpectedEof => end.clamp(failed.offset, behind),
+            _ => behind,
+        };
+        block[lost..behind].fill(0);
+        let needed = failed.offset < overwritten.start || lost > overwritten.end;
+        if failed.offset < lost && needed {
+            return Some(failed.cause);
+        }
+    }
+    None
 }
 
 /// Passes the parts of a request that succeeded or failed to `each`, in order, with their offsets

@@ -27,8 +27,8 @@ const BLOCKS: RangeInclusive<usize> = 1..=1 << 20;
 /// Takes requests of any position, length and memory, and sends whole aligned blocks to the object
 /// below, such as a file that bypasses the page cache.
 ///
-/// * **Aligned requests** are forwarded as they are. A write is ordered among those that overlap
-///   it, which costs two atomic operations where it is the only one.
+/// * **Aligned requests** are forwarded as they are. A read costs nothing more; a write is ordered
+///   among those that overlap it, without a lock where it is the only one.
 /// * **Other reads** read whole blocks into memory of the layer, and copy the bytes. Whole blocks
 ///   in the middle of a long read go to the caller's memory, if that is aligned.
 /// * **Other writes** read the first and the last block, change their bytes, and write them back

@@ -13,6 +13,7 @@ use mfio::error::ErrorKind;
 use mfio::io::{Alignment, IoObject, Operation, PacketIo, Read, Write};
 use mfio::memory::{Frozen, Memory};
 use mfio::packet::{AlignedBuf, Packet};
+use mfio::poller::block_on;
 use mfio::traits::{BlockingIo, HasLen, IoRead, IoWrite};
 use mfio_layers::{Blocks, Fault, Rule};
 use objects::{Bytes, ended, failures, read, send, write};
@@ -358,6 +359,31 @@ fn a_panic_below_leaves_nobody_waiting() {
     assert_eq!(failures(&write(&io, 1, &[2; 4])), []);
     // The object writes before it panics in a blocking call.
     assert_eq!(read(&io, 0, 6).packet.buffer(), &[1, 2, 2, 2, 2, 1]);
+}
+
+#[test]
+fn threads_that_write_at_once_keep_all_bytes() {
+    const THREADS: usize = 4;
+    const LEN: usize = 400;
+    let io = sectors(Bytes::new([0; LEN]));
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let io = &io;
+            scope.spawn(move || {
+                for round in 1..=100u8 {
+                    // Every byte of a thread, between those of the others.
+                    for at in (thread..LEN).step_by(THREADS) {
+                        let write = send::<Write>(io, at as u64, [round]);
+                        assert!(block_on(write).outcome.is_success());
+                        let read = send::<Read>(io, at as u64, [0]);
+                        assert_eq!(block_on(read).packet.buffer(), &[round], "{at}");
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(io.inner().to_vec(), [100; LEN]);
+    assert_eq!(io.waiting(), 0);
 }
 
 #[test]

@@ -5,9 +5,10 @@
 mod native;
 
 use mfio::backend::IoBackendExt;
+use mfio::control::{ExtentKind, Unmap};
 use mfio::io::{IoObject, Operation, PacketIo, Write};
 use mfio::packet::Packet;
-use mfio::traits::{BlockingIo, IoRead, IoWrite};
+use mfio::traits::{BlockingIo, IoControl, IoRead, IoWrite};
 use mfio_layers::Blocks;
 use mfio_rt::fs::OpenOptions;
 use mfio_rt::native::{File, NativeRt};
@@ -120,5 +121,37 @@ fn odd_positions_and_lengths_are_those_that_std_sees() {
         let grown = std::fs::read(&path.0).unwrap();
         assert_eq!(grown.len(), LEN + io.block());
         assert_eq!(grown[LEN..LEN + 9], *b"\0\0\0more\0\0");
+    }
+}
+
+#[test]
+fn control_operations_take_any_range_and_length() {
+    for rt in native::runtimes() {
+        let driver = rt.report().chosen().to_string();
+        let (path, file) = direct(&rt, &format!("control-{driver}"));
+        let io: Blocks<_> = Blocks::new(file).unwrap();
+        let mut expected: Vec<u8> = (0..LEN as u64).map(native::byte_at).collect();
+        rt.block_on(async {
+            for (start, end) in [(5, 9), (1000, 70_003), (81_920, 90_112), (99_999, 100_001)] {
+                let done = io.write_zeroes(start..end, Unmap::Allowed).await;
+                done.unwrap();
+                expected[start as usize..end as usize].fill(0);
+            }
+            io.sync_all().await.unwrap();
+            assert!(std::fs::read(&path.0).unwrap() == expected, "{driver}");
+            let first = io.extent_at(20_001).await.unwrap().unwrap();
+            assert_ne!(first.kind, ExtentKind::Data, "{driver}");
+            assert_eq!(first.span.start(), 20_001);
+            // The last block is padded by a write behind the end, and cut again.
+            io.write_all_at(b"more", LEN as u64 + 3).await.unwrap();
+            io.set_len(LEN as u64 + 7).await.unwrap();
+            assert_eq!(io.len().await.unwrap(), LEN as u64 + 7);
+            expected.extend_from_slice(b"\0\0\0more");
+            assert!(std::fs::read(&path.0).unwrap() == expected, "{driver}");
+            assert_eq!(
+                io.read_vec_at(LEN as u64 + 2, 100).await.unwrap(),
+                b"\0more"
+            );
+        });
     }
 }

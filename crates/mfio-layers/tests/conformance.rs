@@ -16,8 +16,8 @@ use mfio::packet::{Batch, Packet};
 use mfio::traits::{IoRead, IoWrite};
 use mfio_layers::clock::ThreadClock;
 use mfio_layers::{
-    Cache, Concat, Fault, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry, RetryPolicy, Rule,
-    Stripe, Timeout, Trace, Window,
+    Blocks, Cache, Concat, Fault, Limit, Limits, Mirror, Offset, Overlay, Remap, Retry,
+    RetryPolicy, Rule, Stripe, Timeout, Trace, Window,
 };
 use mfio_rt::fs::OpenOptions;
 use mfio_rt::native::{DriverKind, File, NativeRt};
@@ -124,6 +124,11 @@ const STACKS: &[Stack] = &[
     }),
     ("Trace", |rt, dir| {
         Arc::new(Trace::new(whole(rt, dir, "trace")))
+    }),
+    ("Blocks", |rt, dir| {
+        // The length is a multiple of it, so that the file does not grow by writes within.
+        let file = whole(rt, dir, "blocks");
+        Arc::new(Blocks::with_block(file, 32).unwrap())
     }),
     ("Overlay", |rt, dir| {
         let base = whole(rt, dir, "base");

@@ -7,6 +7,7 @@
 
 use super::shared::{OverlayShared, TailRead};
 use super::state::Side;
+use crate::blocks::end_of_data;
 use crate::route::Destination;
 use crate::sent::{self, Sent, SentPool};
 use alloc::sync::Arc;
@@ -156,16 +157,7 @@ impl<B, T, P> OverlayShared<B, T, P> {
     /// data of the base. Behind them, bytes that failed with `UnexpectedEof` lie behind its end.
     #[cold]
     pub(super) fn end_of_base(&self, at: u64, outcome: &Outcome) -> usize {
-        let (mut good, mut seen) = (0, 0);
-        for failed in outcome.failures() {
-            if failed.offset > seen {
-                good = failed.offset;
-            }
-            seen = failed.offset + failed.len;
-        }
-        if seen < outcome.len() {
-            good = outcome.len();
-        }
+        let good = end_of_data(outcome);
         let end = self.note_base(at, good);
         usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX)
     }

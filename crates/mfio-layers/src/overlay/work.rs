@@ -2,6 +2,7 @@
 
 use super::shared::{CopyUp, Objects, OverlayShared, WholeWrite};
 use super::state::{PendingWrite, Side, Step, by_granule};
+use crate::blocks::needed_failure;
 use crate::sent::{self, Sent, SentPool};
 use crate::steps::{OnPanic, Steps};
 use alloc::sync::Arc;
@@ -251,21 +252,7 @@ impl<P: Address> CopyUp<P> {
             return outcome.first_error();
         }
         let end = shared.end_of_base(shared.extent.start(self.granule), outcome);
-        let bytes = self.bytes(shared);
-        let mut missing = None;
-        for failed in outcome.failures() {
-            let behind = failed.offset + failed.len;
-            let given_up = match failed.cause.kind() {
-                ErrorKind::UnexpectedEof => end.clamp(failed.offset, behind),
-                _ => behind,
-            };
-            buffer[given_up..behind].fill(0);
-            let needed = failed.offset < bytes.start || given_up > bytes.end;
-            if failed.offset < given_up && needed && missing.is_none() {
-                missing = Some(failed.cause);
-            }
-        }
-        missing
+        needed_failure(buffer, outcome, end, &self.bytes(shared))
     }
 
     /// Overwrites a part of the granule that was read from the base, and stores it in the top.

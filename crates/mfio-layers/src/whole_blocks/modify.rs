@@ -1,6 +1,7 @@
 //! Read-modify-write of blocks in a buffer.
 
 use super::shared::{BlocksShared, BufferedWrite};
+use crate::blocks::{end_of_data, needed_failure};
 use crate::route::addressable;
 use crate::sent::{self, Sent, SentPool};
 use alloc::sync::Arc;
@@ -77,7 +78,13 @@ where
             shared.give_back(Some(buffer));
             return self.source.end(&shared, &outcome.part(self.bytes));
         }
-        let missing = self.missing(&mut buffer, &outcome);
+        let missing = match outcome.is_success() {
+            true => None,
+            false => {
+                let end = end_of_data(&outcome);
+                needed_failure(&mut buffer, &outcome, end, &self.bytes)
+            }
+        };
         match (missing, shared.inner.upgrade()) {
             (None, Some(io)) => self.store(&shared, &io, buffer),
             (missing, _) => {
@@ -90,34 +97,6 @@ where
 }
 
 impl<P: Address, S> BufferedWrite<P, S> {
-    /// Returns the cause that a needed byte of the block could not be read with. All bytes are
-    /// needed that are not overwritten. Fills in zeros behind the end of the data.
-    fn missing(&self, buffer: &mut [u8], outcome: &Outcome) -> Option<Cause> {
-        let (mut end, mut seen) = (0, 0);
-        for failed in outcome.failures() {
-            if failed.offset > seen {
-                end = failed.offset;
-            }
-            seen = failed.offset + failed.len;
-        }
-        if seen < outcome.len() {
-            end = outcome.len();
-        }
-        for failed in outcome.failures() {
-            let behind = failed.offset + failed.len;
-            let lost = match failed.cause.kind() {
-                ErrorKind::UnexpectedEof => end.clamp(failed.offset, behind),
-                _ => behind,
-            };
-            buffer[lost..behind].fill(0);
-            let needed = failed.offset < self.bytes.start || lost > self.bytes.end;
-            if failed.offset < lost && needed {
-                return Some(failed.cause);
-            }
-        }
-        None
-    }
-
     /// Copies the new bytes into the buffer, and writes its blocks.
     fn store<Io>(mut self, shared: &Arc<BlocksShared<Io, P>>, io: &Io, mut buffer: AlignedBuf)
     where
