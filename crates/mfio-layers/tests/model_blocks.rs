@@ -2,10 +2,11 @@
 
 mod later;
 
-use later::{Later, Witness, finish, play, small_noise, steps};
+use later::{Later, Witness, Zeroing, finish, play, play_with_zeroes, small_noise, steps};
+use mfio::control::{Capabilities, ControlIo, ControlKind, ControlOp};
 use mfio::error::ErrorKind;
 use mfio::io::{Alignment, IoObject, Operation, PacketIo, Read, Write};
-use mfio::packet::View;
+use mfio::packet::{OnEnd, Outcome, Relay, View};
 use mfio_layers::Blocks;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -67,8 +68,60 @@ impl PacketIo<Write> for Sectors {
     }
 }
 
+/// Zeros are written as other bytes are, and end as late.
+impl ControlIo for Sectors {
+    fn send_control(&self, op: ControlOp, view: View<Read>) {
+        let ControlOp::WriteZeroes(span, _) = op else {
+            return view.fail(ErrorKind::NotSupported);
+        };
+        let zeros = vec![0; span.len() as usize];
+        self.suits(span.start(), 0, zeros.len());
+        let write = Relay::new(zeros, Zeroes(view)).start::<Write>();
+        self.later.send_io(span.start(), write);
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::NONE.with(ControlKind::WriteZeroes)
+    }
+}
+
+struct Zeroes(View<Read>);
+
+impl OnEnd<Vec<u8>> for Zeroes {
+    fn on_end(relay: Relay<Vec<u8>, Self>, outcome: Outcome) {
+        let (_, Self(view)) = relay.into_parts();
+        match outcome.first_error() {
+            None => view.done(),
+            Some(cause) => view.fail(cause),
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(cases(600))]
+
+    #[test]
+    fn zeros_are_writes_among_others(
+        steps in steps(100, 60, false),
+        size in 1..100usize,
+        shift in 0..6u32,
+        fail in any::<bool>(),
+    ) {
+        let start = small_noise(size);
+        let later = Later::new(start.clone());
+        let io: Blocks<_> = Blocks::new(Sectors::new(&later, 16, 1 << shift)).unwrap();
+        let io = Zeroing::new(io);
+        let mut witness = Witness::new(&io, &start);
+        witness.may_fail = fail;
+        play_with_zeroes(&mut witness, &io, &[&later], size, steps, fail)?;
+        finish(&mut witness, &[&later])?;
+        later.heal();
+        witness.may_fail = false;
+        witness.read(0, size + 5);
+        finish(&mut witness, &[&later])?;
+        prop_assert_eq!(io.io.inner().refused.load(Relaxed), 0);
+        prop_assert_eq!(io.io.waiting(), 0);
+    }
 
     #[test]
     fn reads_return_a_value_that_the_model_allows(

@@ -2,14 +2,10 @@
 
 mod later;
 
-use later::{Later, Step, Witness, finish, play, small_noise, steps};
-use mfio::control::{ControlIo, ControlOp, Span, Unmap};
-use mfio::io::{IoObject, PacketIo, Read, Write};
-use mfio::packet::{OnEnd, Outcome, Relay, View};
+use later::{Later, Witness, Zeroing, finish, play, play_with_zeroes, small_noise, steps};
 use mfio_layers::Overlay;
 use proptest::prelude::*;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 type Io = Overlay<Arc<Later>, Arc<Later>>;
 
@@ -35,49 +31,6 @@ fn shown(io: &Io) -> Vec<u8> {
     bytes
 }
 
-/// An overlay that carries out some writes as control operations that have the same effect.
-struct Zeroing {
-    io: Io,
-    next: AtomicBool,
-}
-
-impl IoObject for Zeroing {
-    fn below(&self) -> Option<&dyn IoObject> {
-        Some(&self.io)
-    }
-}
-
-impl PacketIo<Read> for Zeroing {
-    fn send_io(&self, pos: u64, view: View<Read>) {
-        self.io.send_io(pos, view);
-    }
-}
-
-impl PacketIo<Write> for Zeroing {
-    fn send_io(&self, pos: u64, view: View<Write>) {
-        if !self.next.swap(false, Relaxed) {
-            return self.io.send_io(pos, view);
-        }
-        let span = Span::new(pos, view.len() as u64).unwrap();
-        let control = Relay::new([0], Instead(view)).start::<Read>();
-        let op = ControlOp::WriteZeroes(span, Unmap::Allowed);
-        self.io.send_control(op, control);
-    }
-}
-
-/// The write that a control operation stands for.
-struct Instead(View<Write>);
-
-impl OnEnd<[u8; 1]> for Instead {
-    fn on_end(relay: Relay<[u8; 1], Self>, outcome: Outcome) {
-        let (_, Self(view)) = relay.into_parts();
-        match outcome.first_error() {
-            None => view.done(),
-            Some(cause) => view.fail(cause),
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(cases(600))]
 
@@ -95,32 +48,10 @@ proptest! {
         let base = Later::new(start[..base_len].to_vec());
         let top = Later::new(vec![NOTHING; size]);
         let io = Io::new(base.clone(), top.clone(), size as u64, 1 << shift).unwrap();
-        let io = Zeroing { io, next: AtomicBool::new(false) };
+        let io = Zeroing::new(io);
         let mut witness = Witness::new(&io, &start);
         witness.may_fail = fail;
-        for (n, step) in steps.into_iter().enumerate() {
-            match step {
-                Step::Read { pos, len } => witness.read(pos, len),
-                Step::Write { pos, len, value } if value % 3 == 0 => {
-                    // Beyond the end it fails as a whole, so it stays within.
-                    let pos = pos.min(size);
-                    io.next.store(true, Relaxed);
-                    witness.write(pos, vec![0; len.min(size - pos)]);
-                }
-                Step::Write { pos, len, value } => {
-                    witness.write(pos, (0..len).map(|n| (value + n as u8) % 64).collect());
-                }
-                Step::Advance(which) => which.into_iter().for_each(|which| {
-                    [&base, &top][which % 2].step(which / 2);
-                }),
-                Step::Drop(which) => witness.drop_one(which),
-                Step::Fail(..) => {}
-            }
-            if fail && n % 7 == 0 {
-                [&base, &top][n % 2].fail_next(0..3);
-            }
-            witness.look()?;
-        }
+        play_with_zeroes(&mut witness, &io, &[&base, &top], size, steps, fail)?;
         finish(&mut witness, &[&base, &top])?;
         base.heal();
         top.heal();

@@ -7,6 +7,7 @@ use super::shared::{AskedExtents, BlocksShared, BufferedWrite, QueuedZeroes};
 use super::shared::{ZeroedBlocks, ZeroedBytes, Zeroes};
 use crate::sent::{self, Sent, SentPool};
 use crate::steps::OnPanic;
+use crate::translate::Translated;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use mfio::control::{Answer, Capabilities, ControlIo, ControlOp, Span};
@@ -29,7 +30,7 @@ enum Plan {
 impl Plan {
     fn new(geometry: Geometry, op: ControlOp) -> Self {
         match op {
-            op if op.is_empty() => Self::Forward(op),
+            op if op.is_empty() => Self::Ignore,
             ControlOp::Discard(span) => match geometry.shrink(span) {
                 blocks if blocks.is_empty() => Self::Ignore,
                 blocks => Self::Forward(op.with_span(blocks)),
@@ -66,7 +67,7 @@ where
             Plan::Forward(op) => inner.send_control(op, view),
             Plan::InOrder(first, last) => shared.control(inner, (first, last), op, view),
             Plan::Ask(question) => shared.ask(&**inner, question, view),
-            Plan::Ignore => view.done(),
+            Plan::Ignore => Translated::end(view),
         }
     }
 
@@ -100,7 +101,7 @@ where
                 result
             }
             Plan::Ask(_) => None,
-            Plan::Ignore => Some(Ok(())),
+            Plan::Ignore => Some(Translated::answer_nothing(answer)),
         }
     }
 }

@@ -6,6 +6,7 @@
 )]
 
 mod witness;
+mod zeroing;
 
 use mfio::control::ControlIo;
 use mfio::error::{Cause, ErrorKind};
@@ -17,6 +18,8 @@ use std::sync::{Arc, Mutex};
 
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub use witness::{Step, Witness, finish, play, small_noise, steps};
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
+pub use zeroing::{Zeroing, play_with_zeroes};
 
 /// Bytes behind requests that wait until the test lets them happen, and then until it lets them
 /// end: what is done, and what is told, come in an order that has nothing to do with that of the
