@@ -14,28 +14,41 @@ set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")"
 
-CELLS="packet/1 packet/16 packet/256 u64 block ready selfwake"
+CELLS="packet/1 packet/16 packet/256 u64 block ready selfwake native/ready native/selfwake"
 BUDGET=instructions.txt
-BIN=${CARGO_TARGET_DIR:-target}/release/c-micro
+RELEASE=${CARGO_TARGET_DIR:-target}/release
 MACHINE=$(uname -m)
 SCRATCH=$(mktemp -d)
 trap 'rm -rf "$SCRATCH"' EXIT
 
-# The command line of a cell: "packet/16" is --workload w9 --op packet --qd 16.
+# The command line of a cell: "packet/16" is --workload w9 --op packet --qd 16. The cells are those
+# of objects in memory, except "native/...", which are those of the native runtime.
 arguments() {
     case $1 in
+        native/*) echo "--workload w6 --op ${1#*/}" ;;
         ready | selfwake) echo "--workload w6 --op $1" ;;
         */*) echo "--workload w9 --op ${1%/*} --qd ${1#*/}" ;;
         *) echo "--workload w9 --op $1" ;;
     esac
 }
 
+# contestant VARIANT CELL: the binary and its variant, ours or that of mfio 0.1.
+contestant() {
+    case $2:$1 in
+        native/*:ours) echo "$RELEASE/c-ours packet" ;;
+        native/*:mfio01) echo "$RELEASE/c-mfio default" ;;
+        *) echo "$RELEASE/c-micro $1" ;;
+    esac
+}
+
 # run VARIANT CELL N: leaves $SCRATCH/out, prints how many operations were executed.
 run() {
-    local args
+    local args binary variant
     read -ra args <<<"$(arguments "$2")"
+    read -r binary variant <<<"$(contestant "$1" "$2")"
     valgrind --tool=callgrind --dump-instr=yes --callgrind-out-file="$SCRATCH/out" \
-        --log-file="$SCRATCH/log" "$BIN" --variant "$1" "${args[@]}" --n "$3" >"$SCRATCH/json" || {
+        --log-file="$SCRATCH/log" "$binary" --variant "$variant" "${args[@]}" --n "$3" \
+        >"$SCRATCH/json" || {
         cat "$SCRATCH/log" >&2
         return 1
     }
@@ -44,17 +57,19 @@ run() {
 
 # per_op VARIANT CELL: instructions and locked instructions per operation.
 per_op() {
-    local few few_cost many many_cost
+    local few few_cost many many_cost binary
+    read -r binary _ <<<"$(contestant "$1" "$2")"
     few=$(run "$1" "$2" 25600)
-    few_cost=$(./callgrind.py count "$SCRATCH/out" "$BIN")
+    few_cost=$(./callgrind.py count "$SCRATCH/out" "$binary")
     many=$(run "$1" "$2" 76800)
-    many_cost=$(./callgrind.py count "$SCRATCH/out" "$BIN")
+    many_cost=$(./callgrind.py count "$SCRATCH/out" "$binary")
     echo "$few $few_cost $many $many_cost" |
         awk '{ n = $4 - $1; printf "%.1f %.1f\n", ($5 - $2) / n, ($6 - $3) / n }'
 }
 
 print_all() {
     local cell ours theirs
+    cargo build --release --quiet -p c-mfio
     printf '| cell | ours | mfio 0.1 | ratio | atomics, ours | atomics, mfio 0.1 |\n'
     printf -- '|---|---:|---:|---:|---:|---:|\n'
     for cell in $CELLS; do
@@ -107,15 +122,16 @@ check() {
 }
 
 profile() {
-    local executed
+    local executed binary
+    read -r binary _ <<<"$(contestant ours "$1")"
     executed=$(run ours "$1" 256000)
-    ./callgrind.py profile "$SCRATCH/out" "$BIN" "$executed"
+    ./callgrind.py profile "$SCRATCH/out" "$binary" "$executed"
 }
 
 for tool in valgrind objdump python3 cargo; do
     command -v $tool >/dev/null || { echo "instructions.sh: $tool is not installed" >&2; exit 1; }
 done
-cargo build --release --quiet -p c-micro
+cargo build --release --quiet -p c-micro -p c-ours
 case ${1:-} in
     "") print_all ;;
     --check) check ;;

@@ -100,9 +100,7 @@ fn share(core: &Arc<Engine>, self_driving: bool) -> SharedBackend {
     if !self_driving {
         return builder.refuse_without_driver().build();
     }
-    let driver = Arc::downgrade(&core.driver);
-    builder
-        .build_with_fallback_thread(move || driver.upgrade().is_some_and(|driver| driver.is_busy()))
+    builder.build_with_fallback_thread(handle.in_flight.clone())
 }
 
 impl Owner {

@@ -7,6 +7,9 @@
 //!
 //! The table grows to its high-water mark and then allocates no more.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 /// Names an entry while it is in the table, and none afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key(u64);
@@ -49,7 +52,8 @@ impl Key {
 pub(crate) struct Table<T> {
     slots: Vec<Slot<T>>,
     free: u32,
-    live: usize,
+    /// The number of entries. Changed by the owner of the table only, so without read-modify-write.
+    live: Arc<AtomicUsize>,
     limit: usize,
 }
 
@@ -69,7 +73,7 @@ impl<T> Table<T> {
         Self {
             slots: Vec::new(),
             free: NONE,
-            live: 0,
+            live: Arc::default(),
             limit: limit.min(NONE as usize / 2),
         }
     }
@@ -77,7 +81,7 @@ impl<T> Table<T> {
     /// Whether there is room for another entry.
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
-        self.live < self.limit
+        self.len() < self.limit
     }
 
     /// Adds an entry, or returns it if the table is full.
@@ -93,7 +97,7 @@ impl<T> Table<T> {
     /// table may be over its limit by the number of entries that are put back at the same time.
     #[inline]
     pub(crate) fn put_back(&mut self, value: T) -> Key {
-        self.live += 1;
+        self.live.store(self.len() + 1, Ordering::Release);
         if self.free == NONE {
             let index = self.slots.len() as u32;
             self.slots.push(Slot {
@@ -131,14 +135,19 @@ impl<T> Table<T> {
         slot.generation = slot.generation.wrapping_add(1);
         slot.next_free = self.free;
         self.free = key.index() as u32;
-        self.live -= 1;
+        self.live.store(self.len() - 1, Ordering::Release);
         Some(value)
     }
 
     /// Returns the number of entries.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.live
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of entries, for parties that read it without access to the table.
+    pub(crate) fn shared_len(&self) -> &Arc<AtomicUsize> {
+        &self.live
     }
 
     /// Returns the keys of all entries.

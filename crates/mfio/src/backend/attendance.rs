@@ -14,6 +14,10 @@
 //!   longer find it by A1. `driver_left` then looks at the drive lock by a read-modify-write, as a
 //!   signal is one; a signal looks for drivers afterwards. So of a sender and a driver that leaves,
 //!   one sees the other.
+//! * **A3** An operation counts as in flight before the backend is signalled for it, and until it
+//!   has ended. Every party that has polled the backend calls `driver_left` when it stops driving,
+//!   after its unlock. The poll that took the signal has seen the count, and so has a party that
+//!   looks at the drive lock after that poll. So the last of them to leave sees it.
 #![cfg_attr(
     any(not(feature = "std"), not(unix), mfio_loom),
     allow(
@@ -38,19 +42,61 @@ pub(crate) trait FallbackThread: Send + Sync {
     ///
     /// The reason why the system gives no thread, or no descriptor.
     fn start(self: Arc<Self>) -> Result<(), Cause>;
-    /// Returns whether operations are in flight that only a driver can complete.
-    fn is_busy(&self) -> bool;
     /// Tells the thread that another party drives.
     fn dismiss(&self);
     /// Ends the thread, without waiting for it: the container goes away.
     fn stop(&self);
 }
 
-/// The treatment of operations that nobody drives.
-#[derive(Clone)]
-enum Policy {
-    Fallback(Arc<dyn FallbackThread>),
+/// The treatment of operations that nobody drives. Chosen before the container can be used, so it
+/// is read without synchronization.
+#[derive(Debug)]
+pub(crate) enum Policy {
+    None,
+    Fallback(FallbackPolicy),
     Refuse,
+}
+
+/// A thread drives while nobody else does.
+pub(crate) struct FallbackPolicy {
+    /// The number of operations in flight that only a driver can complete.
+    in_flight: Arc<AtomicUsize>,
+    /// `None` once the container is gone.
+    thread: Lock<Option<Arc<dyn FallbackThread>>>,
+}
+
+impl FallbackPolicy {
+    pub(crate) fn new(in_flight: Arc<AtomicUsize>) -> Self {
+        Self {
+            in_flight,
+            thread: Lock::new(None),
+        }
+    }
+
+    fn thread(&self) -> Option<Arc<dyn FallbackThread>> {
+        self.thread.lock().clone()
+    }
+
+    #[cold]
+    fn start(&self) -> Result<(), Cause> {
+        self.thread().map_or(Ok(()), |thread| thread.start())
+    }
+
+    #[cold]
+    fn dismiss(&self) {
+        if let Some(thread) = self.thread() {
+            thread.dismiss();
+        }
+    }
+}
+
+/// Without the thread, which is under a lock.
+impl fmt::Debug for FallbackPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FallbackPolicy")
+            .field("in_flight", &self.in_flight)
+            .finish_non_exhaustive()
+    }
 }
 
 /// See the module.
@@ -58,11 +104,7 @@ pub(crate) struct Attendance {
     pub(crate) drive_lock: DriveLock,
     /// The number of waiters: queued threads and tasks.
     waiting: AtomicUsize,
-    /// Whether there is a policy. Set before the container can be used.
-    configured: AtomicBool,
-    policy: Lock<Option<Policy>>,
-    /// Whether the policy is to refuse.
-    refuses: AtomicBool,
+    policy: Policy,
     /// The number of `drive` futures, polled or not; where the policy is to refuse, plus the
     /// drivers that are [`Present`].
     expected: AtomicUsize,
@@ -71,13 +113,11 @@ pub(crate) struct Attendance {
 }
 
 impl Attendance {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(policy: Policy) -> Self {
         Self {
             drive_lock: DriveLock::new(),
             waiting: AtomicUsize::new(0),
-            configured: AtomicBool::new(false),
-            policy: Lock::new(None),
-            refuses: AtomicBool::new(false),
+            policy,
             expected: AtomicUsize::new(0),
             on_fallback: AtomicBool::new(false),
         }
@@ -88,20 +128,11 @@ impl Attendance {
         core::ptr::from_ref(self).addr()
     }
 
-    fn set(&self, policy: Policy) {
-        *self.policy.lock() = Some(policy);
-        self.configured.store(true, Ordering::Release);
-    }
-
-    /// Chooses to refuse operations that nobody drives.
-    pub(crate) fn refuse(&self) {
-        self.refuses.store(true, Ordering::Relaxed);
-        self.set(Policy::Refuse);
-    }
-
-    /// Chooses to have a thread drive while nobody else does.
+    /// Sets the thread of the policy, which must have one. The container is not used yet.
     pub(crate) fn set_fallback(&self, thread: Arc<dyn FallbackThread>) {
-        self.set(Policy::Fallback(thread));
+        if let Policy::Fallback(fallback) = &self.policy {
+            *fallback.thread.lock() = Some(thread);
+        }
     }
 
     /// Records that the fallback thread begins to drive, or ends.
@@ -112,18 +143,14 @@ impl Attendance {
     /// Returns whether there is a policy.
     #[inline]
     pub(crate) fn is_configured(&self) -> bool {
-        self.configured.load(Ordering::Acquire)
-    }
-
-    fn policy(&self) -> Option<Policy> {
-        self.policy.lock().clone()
+        !matches!(self.policy, Policy::None)
     }
 
     /// Ends the fallback thread: the container goes away.
     pub(crate) fn close(&self) {
-        if self.is_configured() {
-            let policy = self.policy.lock().take();
-            if let Some(Policy::Fallback(thread)) = policy {
+        if let Policy::Fallback(fallback) = &self.policy {
+            let thread = fallback.thread.lock().take();
+            if let Some(thread) = thread {
                 thread.stop();
             }
         }
@@ -148,8 +175,10 @@ impl Attendance {
     /// Counts a task that begins to wait; the fallback thread may leave.
     pub(crate) fn add_task(&self) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        if self.on_fallback.load(Ordering::Acquire) {
-            self.dismiss_fallback();
+        if let Policy::Fallback(fallback) = &self.policy
+            && self.on_fallback.load(Ordering::Acquire)
+        {
+            fallback.dismiss();
         }
     }
 
@@ -157,13 +186,6 @@ impl Attendance {
     pub(crate) fn remove_task(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         self.driver_left();
-    }
-
-    #[cold]
-    fn dismiss_fallback(&self) {
-        if let Some(Policy::Fallback(thread)) = self.policy() {
-            thread.dismiss();
-        }
     }
 
     /// Sees to it that a party drives the backend (A1).
@@ -187,35 +209,33 @@ impl Attendance {
         if self.drive_lock.has_lasting_holder() {
             return Ok(());
         }
-        match self.policy() {
-            Some(Policy::Fallback(thread)) => thread.start(),
-            Some(Policy::Refuse) if self.expected.load(Ordering::Acquire) == 0 => {
+        match &self.policy {
+            Policy::Fallback(fallback) => fallback.start(),
+            Policy::Refuse if self.expected.load(Ordering::Acquire) == 0 => {
                 Err(ErrorKind::NotDriven.into())
             }
-            Some(Policy::Refuse) | None => Ok(()),
+            Policy::Refuse | Policy::None => Ok(()),
         }
     }
 
     /// Starts the fallback thread if a driver that has left leaves something to do (A2).
     #[inline]
     pub(crate) fn driver_left(&self) {
-        if self.is_configured() && self.waiting() == 0 {
-            self.driver_left_slow();
+        if let Policy::Fallback(fallback) = &self.policy
+            && self.waiting() == 0
+        {
+            let signalled = self.drive_lock.recheck();
+            if signalled || fallback.in_flight.load(Ordering::Acquire) != 0 {
+                self.driver_left_busy(fallback);
+            }
         }
     }
 
     #[cold]
-    fn driver_left_slow(&self) {
-        let signalled = self.drive_lock.recheck();
-        if self.drive_lock.check().is_err() || self.drive_lock.has_lasting_holder() {
-            return;
-        }
-        match self.policy() {
-            Some(Policy::Fallback(thread)) if signalled || thread.is_busy() => {
-                // Where the system gives no thread, the next driver goes on.
-                let _ = thread.start();
-            }
-            _ => {}
+    fn driver_left_busy(&self, fallback: &FallbackPolicy) {
+        if self.drive_lock.check().is_ok() && !self.drive_lock.has_lasting_holder() {
+            // Where the system gives no thread, the next driver goes on.
+            let _ = fallback.start();
         }
     }
 
@@ -259,7 +279,7 @@ pub(crate) struct Present<'a>(Option<&'a Attendance>);
 impl<'a> Present<'a> {
     #[inline]
     pub(crate) fn new(attendance: &'a Attendance) -> Self {
-        let counts = attendance.refuses.load(Ordering::Relaxed);
+        let counts = matches!(attendance.policy, Policy::Refuse);
         if counts {
             attendance.expect_driver();
         }
@@ -281,7 +301,7 @@ impl fmt::Debug for Attendance {
         f.debug_struct("Attendance")
             .field("drive_lock", &self.drive_lock)
             .field("waiting", &self.waiting)
-            .field("configured", &self.configured)
+            .field("policy", &self.policy)
             .field("on_fallback", &self.on_fallback)
             .finish_non_exhaustive()
     }

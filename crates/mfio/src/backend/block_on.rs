@@ -127,22 +127,23 @@ where
     }
     let _present = Present::new(attendance);
     let unwinding = Unwinding(attendance);
-    let (output, progress, waited) = poll_until_ready(shared, future, parker());
+    let (output, drove) = poll_until_ready(shared, future, parker());
     core::mem::forget(unwinding);
-    if waited || progress != Progress::NotPolled || waiters.drive_lock().is_signalled() {
+    if drove || waiters.drive_lock().is_signalled() {
         // Operations of others may be in flight, or were sent when the future was dropped (A2).
         attendance.driver_left();
     }
     output
 }
 
-/// Returns the output, the result of the last drive, and whether the thread has waited.
+/// Returns the output, and whether the thread has driven the backend, or could be found by senders
+/// while it waited.
 #[inline(always)]
 fn poll_until_ready<H, F, B>(
     shared: &SharedBackend<B, H>,
     future: F,
     lease: Lease,
-) -> (F::Output, Progress, bool)
+) -> (F::Output, bool)
 where
     H: Pollable,
     F: Future,
@@ -151,24 +152,25 @@ where
     let sharing = shared.sharing();
     let mut cx = Context::from_waker(lease.waker());
     let mut future = pin!(future);
-    let mut waited = false;
+    let mut drove = false;
     loop {
         let output = future.as_mut().poll(&mut cx);
         // Operations that it sent are submitted, whether it is ready or not.
         let progress = sharing.drive(sharing.when_polled());
+        drove |= progress != Progress::NotPolled;
         match (output, progress) {
             (Poll::Ready(output), Progress::BudgetSpent) => {
                 // An operation may have been queued after the last round; it must not wait for a
                 // driver that never comes.
                 sharing.drive_if_signalled();
-                return (output, progress, waited);
+                return (output, drove);
             }
-            (Poll::Ready(output), _) => return (output, progress, waited),
+            (Poll::Ready(output), _) => return (output, drove),
             (Poll::Pending, Progress::Dead(why)) => panic!("{}", explain(why)),
             (Poll::Pending, _) => {}
         }
-        waited = true;
         if !lease.take_woken() {
+            drove = true;
             wait(shared, &lease);
         }
     }

@@ -12,6 +12,7 @@
 
 #![allow(unsafe_code)]
 
+use super::attendance::Policy;
 use super::drive::{DriveGuard, ErasedBackend, MAX_EXTRA_DRIVES, Progress, Rounds, When};
 use super::drive_lock::{LockError, SignalAction, Unlocked};
 use super::polling::PollingFlags;
@@ -48,8 +49,8 @@ pub(crate) struct Core<B: ?Sized> {
 unsafe impl<B: ?Sized + Send> Sync for Core<B> {}
 
 impl<B: ?Sized> Core<B> {
-    pub(crate) fn new(backend: Pin<Box<B>>) -> Self {
-        let waiters = Arc::new(Waiters::new());
+    pub(crate) fn new(backend: Pin<Box<B>>, policy: Policy) -> Self {
+        let waiters = Arc::new(Waiters::new(policy));
         Self {
             waker: Waker::from(waiters.clone()),
             waiters,

@@ -1,5 +1,6 @@
 //! Containers of backends, and the exclusive handle to one.
 
+use super::attendance::Policy;
 use super::cell::{Core, poll_recorded};
 use super::drive::{DriveGuard, explain};
 use super::drive_lock::LockError;
@@ -40,7 +41,7 @@ impl<B> BackendContainer<B> {
     /// Creates a container of a future of its own type.
     pub fn new(backend: B) -> Self {
         Self {
-            core: Core::new(Box::pin(backend)),
+            core: Core::new(Box::pin(backend), Policy::None),
         }
     }
 }
@@ -50,7 +51,7 @@ impl BackendContainer<DynBackend> {
     pub fn new_dyn<T: Future<Output = ()> + Send + 'static>(backend: T) -> Self {
         let backend: Pin<Box<DynBackend>> = Box::pin(backend);
         Self {
-            core: Core::new(backend),
+            core: Core::new(backend, Policy::None),
         }
     }
 }

@@ -30,11 +30,11 @@ use super::polling::PollingFlags;
 use super::waiters::TaskWaiter;
 use crate::contain::contained;
 use crate::error::{Cause, ErrorKind};
-use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
 use core::ffi::c_short;
 use core::fmt;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Waker};
 use core::time::Duration;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -58,8 +58,8 @@ pub(crate) struct Fallback {
     /// The interests of the backend, which count while operations are in flight. A wake makes the
     /// handle readable, whatever they are.
     interests: Arc<PollingFlags>,
-    /// Returns whether operations are in flight that only a driver can complete.
-    is_busy: Box<dyn Fn() -> bool + Send + Sync>,
+    /// The number of operations in flight that only a driver can complete.
+    in_flight: Arc<AtomicUsize>,
     state: Mutex<ThreadState>,
     /// `wanted` or `stopped` was set.
     changed: Condvar,
@@ -80,13 +80,13 @@ impl Fallback {
         backend: Weak<dyn ErasedBackend>,
         handle: RawFd,
         interests: Arc<PollingFlags>,
-        is_busy: impl Fn() -> bool + Send + Sync + 'static,
+        in_flight: Arc<AtomicUsize>,
     ) -> Arc<Self> {
         Arc::new(Self {
             backend,
             handle: duplicate(handle).map_err(|error| limit(&error)),
             interests,
-            is_busy: Box::new(is_busy),
+            in_flight,
             state: Mutex::default(),
             changed: Condvar::new(),
         })
@@ -104,6 +104,10 @@ impl Fallback {
             // A thread that is gone needs no interruption.
             state.interrupted = interrupt.write(&[0]).is_ok();
         }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.in_flight.load(Ordering::Acquire) != 0
     }
 
     /// Waits until the handle is ready or the thread is interrupted. Returns `false` when the time
@@ -214,13 +218,6 @@ impl FallbackThread for Fallback {
         state.interrupt = Some(interrupt);
         state.interrupted = false;
         Ok(())
-    }
-
-    fn is_busy(&self) -> bool {
-        // User code: if it panics, operations may be in flight.
-        let mut busy = true;
-        contained(|| busy = (self.is_busy)());
-        busy
     }
 
     fn dismiss(&self) {

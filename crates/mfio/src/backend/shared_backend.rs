@@ -1,5 +1,8 @@
 //! [`SharedBackend`]: a backend that any number of tasks and threads drive at once.
 
+#[cfg(all(feature = "std", unix, not(mfio_loom)))]
+use super::attendance::FallbackPolicy;
+use super::attendance::Policy;
 use super::cell::Core;
 use super::container::{BackendHandle, Busy, DynBackend};
 use super::exported_handle::ExportedHandle;
@@ -11,6 +14,8 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::sync::atomic::AtomicU8;
+#[cfg(all(feature = "std", unix, not(mfio_loom)))]
+use core::sync::atomic::AtomicUsize;
 use core::time::Duration;
 
 /// A backend that any number of tasks and threads drive at once.
@@ -213,7 +218,9 @@ impl<B: ?Sized, Handle> fmt::Debug for SharedBackend<B, Handle> {
 /// backend that follows the contract of futures (a party that gives it work wakes the waker that it
 /// stored) needs none of the options.
 pub struct SharedBackendBuilder<B: ?Sized, Handle = DefaultHandle> {
-    core: Core<B>,
+    backend: Pin<Box<B>>,
+    on_signal_only: bool,
+    policy: Policy,
     handle: Option<ExportedHandle<Handle>>,
     waits: Option<Arc<dyn BackendWait>>,
 }
@@ -228,7 +235,9 @@ impl<B: Future<Output = ()> + Send + 'static> SharedBackendBuilder<B> {
 impl<B: ?Sized> SharedBackendBuilder<B> {
     fn from_boxed(backend: Pin<Box<B>>) -> Self {
         Self {
-            core: Core::new(backend),
+            backend,
+            on_signal_only: false,
+            policy: Policy::None,
             handle: None,
             waits: None,
         }
@@ -242,18 +251,18 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static, Handle> SharedBackendBuil
     /// is.
     #[must_use]
     pub fn on_signal_only(mut self) -> Self {
-        self.core.eager = false;
+        self.on_signal_only = true;
         self
     }
 
     /// Exports a handle to wait on. Without one, wakes come from elsewhere, and parking a thread
     /// suffices.
     #[must_use]
-    pub fn handle<H>(mut self, handle: ExportedHandle<H>) -> SharedBackendBuilder<B, H> {
-        self.core.wake_flags = handle.wake_flags();
-        self.core.interests = handle.changing_interests();
+    pub fn handle<H>(self, handle: ExportedHandle<H>) -> SharedBackendBuilder<B, H> {
         SharedBackendBuilder {
-            core: self.core,
+            backend: self.backend,
+            on_signal_only: self.on_signal_only,
+            policy: self.policy,
             handle: Some(handle),
             waits: self.waits,
         }
@@ -273,15 +282,21 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static, Handle> SharedBackendBuil
     /// nothing). Operations in flight when the last driver leaves wait for the next one.
     #[must_use]
     #[cfg(feature = "std")]
-    pub fn refuse_without_driver(self) -> Self {
-        self.core.waiters.attendance.refuse();
+    pub fn refuse_without_driver(mut self) -> Self {
+        self.policy = Policy::Refuse;
         self
     }
 
     /// Ends the building.
     #[must_use]
     pub fn build(self) -> SharedBackend<B, Handle> {
-        let core = Arc::new(self.core);
+        let mut core = Core::new(self.backend, self.policy);
+        core.eager = !self.on_signal_only;
+        if let Some(handle) = &self.handle {
+            core.wake_flags = handle.wake_flags();
+            core.interests = handle.changing_interests();
+        }
+        let core = Arc::new(core);
         SharedBackend {
             sharing: Sharing::new(core.clone()),
             core,
@@ -296,12 +311,14 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> SharedBackendBuilder<B> {
     /// Ends the building, with a thread that drives the backend while nobody else does.
     ///
     /// The thread starts when an operation is sent that nobody drives ([`Sharing::attend`],
-    /// [`Sharing::signal`]), or when the last driver leaves while `is_busy` returns that operations
-    /// are in flight. It pauses when another party drives, and ends when it was not needed for a
-    /// second. It waits on the handle, which is duplicated here, and polls the backend when the
-    /// handle is ready; a backend must wake itself for time-outs, as under a reactor.
+    /// [`Sharing::signal`]), or when the last driver leaves while `in_flight` is not 0. It pauses
+    /// when another party drives, and ends when it was not needed for a second. It waits on the
+    /// handle, which is duplicated here, and polls the backend when the handle is ready; a backend
+    /// must wake itself for time-outs, as under a reactor.
     ///
-    /// `is_busy` is called from any thread that stops driving, and must neither block nor drive.
+    /// `in_flight` is the number of operations in flight that only a driver can complete. An
+    /// operation counts before the backend is signalled for it, and until the poll of the backend
+    /// that completes it.
     ///
     /// # Panics
     ///
@@ -309,21 +326,19 @@ impl<B: Future<Output = ()> + Send + ?Sized + 'static> SharedBackendBuilder<B> {
     /// [`refuse_without_driver`](Self::refuse_without_driver).
     #[must_use]
     #[track_caller]
-    pub fn build_with_fallback_thread(
-        self,
-        is_busy: impl Fn() -> bool + Send + Sync + 'static,
-    ) -> SharedBackend<B> {
+    pub fn build_with_fallback_thread(mut self, in_flight: Arc<AtomicUsize>) -> SharedBackend<B> {
         assert!(
-            !self.core.waiters.attendance.is_configured(),
+            matches!(self.policy, Policy::None),
             "operations that nobody drives are either refused or driven by a fallback thread"
         );
+        self.policy = Policy::Fallback(FallbackPolicy::new(in_flight.clone()));
         let shared = self.build();
         let Some(handle) = &shared.handle else {
             panic!("a fallback thread waits on a handle: give one with `handle`");
         };
         let backend = Arc::downgrade(shared.sharing.backend());
         let (fd, interests) = (handle.polling().handle, handle.interests());
-        let thread = super::fallback::Fallback::new(backend, fd, interests, is_busy);
+        let thread = super::fallback::Fallback::new(backend, fd, interests, in_flight);
         shared.core.waiters.attendance.set_fallback(thread);
         shared
     }

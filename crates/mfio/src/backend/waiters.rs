@@ -18,7 +18,7 @@
 //! * **W4** Wakers and parkers are called through [`contain`](crate::contain), so a panic in one
 //!   keeps no other waiter asleep and unwinds no party that signals.
 
-use super::attendance::Attendance;
+use super::attendance::{Attendance, Policy};
 use super::drive_lock::{DriveLock, SignalAction};
 use super::task_wakers::{Taken, TaskWakers};
 use crate::contain::contained;
@@ -61,9 +61,9 @@ struct Lists {
 }
 
 impl Waiters {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(policy: Policy) -> Self {
         Self {
-            attendance: Attendance::new(),
+            attendance: Attendance::new(policy),
             lists: Lock::new(Lists::default()),
             at_handle: AtomicUsize::new(0),
             rearms_pending: AtomicUsize::new(0),
@@ -117,13 +117,18 @@ impl Waiters {
 
     /// Wakes waiters for a signal that is pending on a free drive lock: one thread, those at the
     /// handle, and the tasks.
+    #[inline]
     pub(crate) fn wake_waiters(&self) {
         // W2.
         if self.attendance.waiting() == 0 {
             // An operation that could not be attended to was refused before it was sent.
             let _ = self.attendance.attend();
-            return;
+        } else {
+            self.wake_listed();
         }
+    }
+
+    fn wake_listed(&self) {
         let (thread, handle_waker, tasks) = {
             let mut lists = self.lists.lock();
             let thread = lists.threads.pop_front();
@@ -342,42 +347,4 @@ impl Wake for Waiters {
 }
 
 #[cfg(all(test, mfio_loom))]
-mod loom_models {
-    use super::*;
-    use crate::backend::attendance::FallbackThread;
-    use crate::error::Cause;
-
-    /// Counts the threads that would have been started.
-    struct Started(AtomicUsize);
-
-    impl FallbackThread for Started {
-        fn start(self: Arc<Self>) -> Result<(), Cause> {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            Ok(())
-        }
-
-        fn is_busy(&self) -> bool {
-            false
-        }
-
-        fn dismiss(&self) {}
-
-        fn stop(&self) {}
-    }
-
-    /// A sender and the last driver, which leaves: the operation is not left alone (A2).
-    #[test]
-    fn an_operation_sent_while_the_last_driver_leaves_is_attended() {
-        loom::model(|| {
-            let waiters = Arc::new(Waiters::new());
-            let started = Arc::new(Started(AtomicUsize::new(0)));
-            waiters.attendance.set_fallback(started.clone());
-            waiters.attendance.add_task();
-            let driver = waiters.clone();
-            let leaves = loom::thread::spawn(move || driver.attendance.remove_task());
-            waiters.signal();
-            leaves.join().unwrap();
-            assert!(started.0.load(Ordering::Relaxed) > 0);
-        });
-    }
-}
+mod loom_models;

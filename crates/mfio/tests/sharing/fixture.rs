@@ -28,7 +28,7 @@ struct Shared {
     backend_waker: Mutex<Option<Waker>>,
     polls: AtomicUsize,
     /// Requests without an answer.
-    under_way: AtomicUsize,
+    under_way: Arc<AtomicUsize>,
     /// The kernel holds completions back while set.
     stopped: AtomicBool,
     die: AtomicBool,
@@ -88,10 +88,9 @@ impl Echo {
     #[cfg(all(unix, not(mfio_loom)))]
     pub(crate) fn with_fallback() -> Self {
         let (builder, shared, bell) = Self::begin(Handle::Descriptor);
-        let busy = shared.clone();
         let backend = builder
             .handle(bell.as_ref().unwrap().export())
-            .build_with_fallback_thread(move || busy.under_way.load(Ordering::Relaxed) > 0);
+            .build_with_fallback_thread(shared.under_way.clone());
         Self {
             backend,
             shared,
@@ -112,7 +111,7 @@ impl Echo {
         let mut sent = false;
         poll_fn(move |cx| {
             if !std::mem::replace(&mut sent, true) {
-                shared.under_way.fetch_add(1, Ordering::Relaxed);
+                shared.under_way.fetch_add(1, Ordering::Release);
                 shared.queue.lock().unwrap().push((n, slot.clone()));
                 sharing.signal();
             }
@@ -181,7 +180,7 @@ async fn run(shared: Arc<Shared>, mut drain: Option<impl FnMut() + Send>, submit
             let waker = {
                 let mut slot = slot.lock().unwrap();
                 slot.answer = Some(n + 1);
-                shared.under_way.fetch_sub(1, Ordering::Relaxed);
+                shared.under_way.fetch_sub(1, Ordering::Release);
                 slot.waker.take()
             };
             if let Some(waker) = waker {

@@ -17,6 +17,7 @@
 use std::fmt;
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use mfio::backend::{ExportedHandle, HandleWaker};
@@ -45,13 +46,16 @@ pub(crate) struct Capabilities {
     pub(crate) details: String,
 }
 
-/// The descriptor that a reactor watches, and the waker that makes it ready.
+/// The descriptor that a reactor watches, the waker that makes it ready, and the number of
+/// operations that end only while the driver is polled.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     /// Readable when there is something to reap.
     pub(crate) fd: RawFd,
     /// Makes `fd` readable.
     pub(crate) waker: HandleWaker,
+    /// The number of operations in flight.
+    pub(crate) in_flight: Arc<AtomicUsize>,
 }
 
 impl Handle {
@@ -114,11 +118,6 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// Returns the handle to watch. A driver without one ends operations on threads of its own.
     fn handle(&self) -> Option<&Handle> {
         None
-    }
-
-    /// Whether operations are in flight that end only while the driver is polled.
-    fn is_busy(&self) -> bool {
-        false
     }
 
     /// Rejects new operations, cancels optional ones ([`Op::is_optional`]), and carries out the

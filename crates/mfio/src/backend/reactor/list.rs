@@ -80,10 +80,14 @@ impl Reactors {
 
     /// Arms the watches whose arming was deferred (R4), or whose interests have changed. Called
     /// after each unlock.
+    #[inline]
     pub(in crate::backend) fn rearm(&self, waiters: &Waiters, interests_may_change: bool) {
-        if waiters.rearms_pending.load(Ordering::Acquire) == 0 && !interests_may_change {
-            return;
+        if waiters.rearms_pending.load(Ordering::Acquire) != 0 || interests_may_change {
+            self.rearm_due(waiters);
         }
+    }
+
+    fn rearm_due(&self, waiters: &Waiters) {
         let mut ready = false;
         for watch in self.snapshot().0.iter() {
             ready |= watch.rearm(waiters);

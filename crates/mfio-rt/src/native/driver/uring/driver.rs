@@ -47,9 +47,11 @@ impl Uring {
         })?;
         let wake_fd = eventfd.as_raw_fd();
         let wake = FdWakerOwner::from(eventfd);
+        let queue = Queue::new(config.max_in_flight, probed.depth as usize);
         let handle = Handle {
             fd: probed.ring.fd(),
             waker: wake.clone().into(),
+            in_flight: queue.table.shared_len().clone(),
         };
         let details = match probed.depth == config.queue_depth {
             true => format!("depth {}", probed.depth),
@@ -67,7 +69,7 @@ impl Uring {
             },
             slots: FileSlots::new(&ring, &common.mark),
             ring,
-            queue: Mutex::new(Queue::new(config.max_in_flight, probed.depth as usize)),
+            queue: Mutex::new(queue),
             mode: common.mode.clone(),
             handle,
             wake_fd,
@@ -211,10 +213,6 @@ impl Driver for Uring {
 
     fn handle(&self) -> Option<&Handle> {
         Some(&self.handle)
-    }
-
-    fn is_busy(&self) -> bool {
-        self.queue().table.len() > 0
     }
 
     fn shutdown(&self, patience: Duration) -> usize {
