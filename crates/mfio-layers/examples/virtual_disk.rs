@@ -17,7 +17,7 @@ use mfio::backend::{IoBackend, IoBackendExt};
 use mfio::error::{ErrorKind, Result};
 use mfio::io::{PacketIo, Read, Write};
 use mfio::packet::Batch;
-use mfio::traits::{BlockingIo, IoRead, IoWrite};
+use mfio::traits::{BlockingIo, IoControl, IoRead, IoWrite};
 use mfio_layers::{AttachBackend, Cache, Fault, Mirror, Overlay, Rule, Stripe, Trace};
 use mfio_rt::native::{File, NativeRt};
 
@@ -123,6 +123,8 @@ pub(crate) fn main() -> Result<()> {
 
     io.block_on(exercise(&io, &mut model, 12))?;
     blocking(&io, &mut model)?;
+    // Every write is durable from here on, in the file of changes.
+    io.block_on(io.sync_data())?;
 
     let cache = io.inner().inner();
     let disk = cache.inner();
@@ -146,6 +148,10 @@ pub(crate) fn main() -> Result<()> {
         disk.base().snapshot().writes.operations,
         0,
         "a base is only read"
+    );
+    assert!(
+        disk.base().snapshot().controls.is_empty(),
+        "nor is it synced"
     );
     let hit = disk.base().inner().members()[1].replicas()[0]
         .handle()

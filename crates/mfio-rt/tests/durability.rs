@@ -29,7 +29,7 @@ fn directories_can_be_synced_on_every_driver() {
 mod page_cache {
     use super::common::{DRIVERS, Dir, runtime};
     use mfio::control::ControlOp;
-    use mfio_layers::{Cache, Concat, Limit, Limits, Stripe};
+    use mfio_layers::{Cache, Limit, Limits, Mirror, Overlay, Stripe};
     use mfio_rt::prelude::*;
     use mfio_rt::{File, OpenOptions};
     use std::io::{BufRead, BufReader};
@@ -152,22 +152,24 @@ mod page_cache {
     /// The files of [`volume`].
     const MEMBERS: [&str; 4] = ["left-0", "left-1", "right-0", "right-1"];
 
-    fn volume(rt: &NativeRt, dir: &Path) -> Stripe<Concat<File>> {
+    fn volume(rt: &NativeRt, dir: &Path) -> Stripe<Mirror<File>> {
         let options = OpenOptions::new().read(true).write(true).create(true);
         let open = |name: &str| rt.block_on(rt.open(dir.join(name), &options)).unwrap();
-        let half = |first, second| {
-            let parts = [(open(first), 1 << 14), (open(second), 1 << 17)];
-            Concat::new(parts).unwrap()
-        };
-        let [left, more_left, right, more_right] = MEMBERS;
-        Stripe::new([half(left, more_left), half(right, more_right)], 4096).unwrap()
+        let [left, right] = [[0, 1], [2, 3]].map(|files| {
+            let replicas = files.map(|n| open(MEMBERS[n]));
+            Mirror::new(replicas).unwrap()
+        });
+        Stripe::new([left, right], 4096).unwrap()
     }
 
-    /// A cache over a limit over a stripe of files that are joined.
+    /// A cache over a limit over an overlay, whose top is striped over mirrors.
     #[test]
     fn a_process_killed_after_a_sync_of_layers_leaves_no_dirty_page_in_any_file() {
         let write = |rt: &NativeRt, dir: &Path, _| {
-            let disk = Limit::new(volume(rt, dir), Limits::default());
+            std::fs::write(dir.join("base"), [1; 1 << 17]).unwrap();
+            let base = rt.block_on(rt.open_read(dir.join("base"))).unwrap();
+            let disk = Overlay::new(base, volume(rt, dir), 1 << 17, 4096).unwrap();
+            let disk = Limit::new(disk, Limits::default());
             let disk = Cache::new(disk, 1 << 16, 4096).unwrap();
             rt.block_on(async {
                 disk.write_all_at(&BYTES, 0).await.unwrap();
