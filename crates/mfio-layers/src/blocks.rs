@@ -14,9 +14,11 @@ use mfio::packet::{Outcome, View};
 const FAR: u64 = i64::MAX as u64;
 
 /// Help for requests to a part of an object that does not begin and end with blocks.
-pub(crate) const PART_CUT: &str = "the object below takes whole blocks only (`IoObject::alignment`), and the part of it that is \
-     shown begins or ends within one, so no request can be aligned: choose multiples of the block, \
-     as `aligned` asks for";
+pub(crate) const PART_CUT: &str = concat!(
+    "the object below takes whole blocks only (`IoObject::alignment`), and the part of it that is ",
+    "shown begins or ends within one, so no request can be aligned: choose multiples of the ",
+    "block, as `aligned` asks for",
+);
 
 /// Whether a part may begin, or end, at this address below.
 pub(crate) fn is_edge(at: u64, alignment: Alignment) -> bool {

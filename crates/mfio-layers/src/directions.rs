@@ -167,8 +167,8 @@ pub(crate) fn is_unwanted<D: Direction>(view: &View<D>) -> bool {
     D::READS && view.is_abandoned()
 }
 
-/// Whether a control operation is an abandoned question. Another one that was sent is carried out in
-/// any case.
+/// Whether a control operation is an abandoned question. Another one that was sent is carried out
+/// in any case.
 pub(crate) fn is_unwanted_control(op: ControlOp, view: &View<Read>) -> bool {
     matches!(op, ControlOp::Len | ControlOp::Extents(_)) && view.is_abandoned()
 }

@@ -1,18 +1,19 @@
 //! [`Fault`]: failures by a script, for tests.
 
+mod control;
 mod rule;
 
 use crate::clock::{Alarm, Clock};
 use crate::deferred::Deferred;
 use crate::directions::{DirectionExt, impl_packet_io};
 use crate::forward::{forward_backend, forward_len, forward_object};
-use crate::queued::{QueuedRequest, Resume, ResumeControl};
+use crate::queued::{QueuedRequest, Resume};
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
-use mfio::control::{Capabilities, ControlIo, ControlOp};
+use mfio::control::{ControlIo, ControlOp};
 use mfio::error::{Cause, ErrorKind};
 use mfio::io::{PacketIo, Position, Read};
 use mfio::lock::Lock;
@@ -40,7 +41,7 @@ pub use rule::Rule;
 /// | operation | effect of the layer |
 /// |---|---|
 /// | `SyncData`, `SyncAll` | hit by rules without a range |
-/// | `Discard`, `WriteZeroes`, `Allocate` | hit by rules without a range, or whose range it touches |
+/// | `Discard`, `WriteZeroes`, `Allocate` | hit by rules without a range, or that touch its range |
 /// | `Extents`, `Prefetch` | hit by rules without a range, or whose range it touches |
 /// | `SetLen`, `Len`, `Shutdown` | hit by rules without a range |
 /// | any with an empty range | hit by no rule |
@@ -270,32 +271,6 @@ where
         if let Some(io) = self.inner.upgrade() {
             io.send_io(pos, view);
         }
-    }
-}
-
-impl<Io, P> ResumeControl<()> for FaultShared<Io, P>
-where
-    P: Position,
-    Io: ControlIo + Send + Sync + 'static,
-{
-    fn resume_control(self: &Arc<Self>, op: ControlOp, view: View<Read>, (): ()) {
-        if let Some(io) = self.inner.upgrade() {
-            io.send_control(op, view);
-        }
-    }
-}
-
-impl<Io, P> ControlIo for Fault<Io, P>
-where
-    P: Position,
-    Io: ControlIo + Send + Sync + 'static,
-{
-    fn send_control(&self, op: ControlOp, view: View<Read>) {
-        self.shared.apply_control(&self.inner, op, view);
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
     }
 }
 

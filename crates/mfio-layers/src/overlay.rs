@@ -44,8 +44,8 @@ const GRANULES: RangeInclusive<usize> = 1..=1 << 30;
 ///   so does a gap within its data.
 ///
 /// The sets of present granules, and of those that are zero, are in memory. To continue with the
-/// same top later, save the results of [`present_and_zeros`](Self::present_and_zeros), and give them
-/// to [`with_present`](Self::with_present) and [`with_zeros`](Self::with_zeros).
+/// same top later, save the results of [`present_and_zeros`](Self::present_and_zeros), and give
+/// them to [`with_present`](Self::with_present) and [`with_zeros`](Self::with_zeros).
 ///
 /// # Control operations
 ///
@@ -54,13 +54,17 @@ const GRANULES: RangeInclusive<usize> = 1..=1 << 30;
 ///
 /// | operation | what the layer does |
 /// |---|---|
-/// | `SyncData`, `SyncAll` | syncs the top, which covers the writes that have ended; the sets are for the program to save |
-/// | `Discard` | notes that the whole granules in the range are zero, and discards them in the top, if it supports that; ignores the rest |
-/// | `WriteZeroes` | notes that the whole granules in the range are zero, without I/O and without asking for storage; writes zeros to the others |
+/// | `SyncData`, `SyncAll` | syncs the top; the sets are for the program to save |
+/// | `Discard` | makes the whole granules in the range zero; see below |
+/// | `WriteZeroes` | makes the whole granules in the range zero; see below |
 /// | `Allocate` | allocates the granules that the range touches in the top |
 /// | `Len` | answers the given length |
 /// | `Extents` | granules that are zero are holes, all others data; asks no object |
 /// | `Prefetch` | forwards it to the top |
+///
+/// A sync covers the writes that have ended. Granules become zero without I/O and without asking
+/// for storage. `WriteZeroes` writes zeros to the rest of the range; `Discard` ignores the rest,
+/// and discards the granules in the top, if that supports it.
 ///
 /// As every layer over several objects it has no backend; see
 /// [`AttachBackend`](crate::AttachBackend).
@@ -191,8 +195,8 @@ impl<B, T, P> Overlay<B, T, P> {
         self.present_and_zeros().1
     }
 
-    /// Returns [`present`](Self::present) and [`zeros`](Self::zeros) of the same moment: a write, or
-    /// zeros, between two calls would move a granule that neither result has.
+    /// Returns [`present`](Self::present) and [`zeros`](Self::zeros) of the same moment: a write,
+    /// or zeros, between two calls would move a granule that neither result has.
     pub fn present_and_zeros(&self) -> (Vec<Range<u64>>, Vec<Range<u64>>) {
         let state = self.shared.state.lock();
         let bytes = |granules| self.shared.extent.bytes(granules);

@@ -50,8 +50,8 @@ pub use limits::TimeoutLimits;
 ///
 /// # Control operations
 /// An operation has its time as a read has, and counts as a read towards the bounds. One with an
-/// empty range has none. Give a flush its time: of a disk it may take many seconds. An operation that
-/// happens later may do so after newer writes to its range.
+/// empty range has none. Give a flush its time: of a disk it may take many seconds. An operation
+/// that happens later may do so after newer writes to its range.
 ///
 /// | operation | effect of the layer |
 /// |---|---|

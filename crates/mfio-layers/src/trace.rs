@@ -3,12 +3,11 @@
 mod controls;
 mod counters;
 mod histogram;
+mod now;
 mod sampler;
 mod span;
+mod timed_control;
 
-#[cfg(feature = "std")]
-use crate::clock::ThreadClock;
-use crate::clock::{Clock, ManualClock};
 use crate::directions::{DirectionExt, Directions, PerDirection};
 use crate::forward::{forward_backend, forward_len, forward_object};
 use crate::sent::{self, Sent, SentPool};
@@ -20,7 +19,7 @@ use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use counters::Counters;
-use mfio::control::{Answer, Capabilities, ControlIo, ControlKind, ControlOp};
+use mfio::control::ControlKind;
 use mfio::error::Cause;
 use mfio::io::{Direction, Exposed, PacketIo, Position, Read, Write};
 use mfio::packet::{BufferFor, Outcome, RelayPool, View};
@@ -30,52 +29,9 @@ use span::Span;
 pub use controls::TracedControl;
 pub use counters::{TraceSnapshot, TracedDirection};
 pub use histogram::{Histogram, Latencies};
-
-/// A monotonic time source of a [`Trace`]: a closure, or a clock of other layers.
-pub trait Now: Send + Sync + 'static {
-    /// Returns the time since an arbitrary epoch. Never decreases.
-    fn now(&self) -> Duration;
-}
-
-impl<F: Fn() -> Duration + Send + Sync + 'static> Now for F {
-    #[inline]
-    fn now(&self) -> Duration {
-        self()
-    }
-}
-
-impl Now for ManualClock {
-    fn now(&self) -> Duration {
-        Clock::now(self)
-    }
-}
-
+pub use now::Now;
 #[cfg(feature = "std")]
-impl Now for ThreadClock {
-    fn now(&self) -> Duration {
-        Clock::now(self)
-    }
-}
-
-/// The monotonic clock of the system.
-#[cfg(feature = "std")]
-#[derive(Clone, Copy, Debug)]
-pub struct SystemNow(std::time::Instant);
-
-#[cfg(feature = "std")]
-impl Default for SystemNow {
-    fn default() -> Self {
-        Self(std::time::Instant::now())
-    }
-}
-
-#[cfg(feature = "std")]
-impl Now for SystemNow {
-    #[inline]
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
+pub use now::SystemNow;
 
 /// Counts and times requests, and forwards them unchanged: operations, bytes and failures of each
 /// direction and of each kind of control operation, latencies (a [`Histogram`]), and the queue
@@ -274,33 +230,6 @@ impl<D: DirectionExt, N: Now> Sent<View<D>, TraceShared<N>> for Timed {
     }
 }
 
-impl<N: Now> Sent<View<Read>, TraceShared<N>> for TimedControl {
-    fn pool(shared: &TraceShared<N>) -> &SentPool<View<Read>, TraceShared<N>, Self> {
-        &shared.control_relays
-    }
-
-    fn ended(self, shared: Arc<TraceShared<N>>, view: View<Read>, outcome: Outcome) {
-        self.count(&shared, outcome.is_success());
-        view.resolve(&outcome);
-    }
-}
-
-impl TimedControl {
-    fn begin<N: Now>(shared: &TraceShared<N>, op: ControlOp) -> Self {
-        Self {
-            kind: op.kind(),
-            span: Span::control(op),
-            at: shared.now.now(),
-        }
-    }
-
-    fn count<N: Now>(&self, shared: &TraceShared<N>, good: bool) {
-        let took = shared.now.now().saturating_sub(self.at);
-        shared.controls.count(self.kind, took, good);
-        self.span.end(took, usize::from(!good));
-    }
-}
-
 impl<N> TraceShared<N> {
     #[inline]
     fn depth(&self) -> u64 {
@@ -424,31 +353,6 @@ macro_rules! traced {
     )*};
 }
 traced!(Read, Write);
-
-impl<Io: ControlIo, N: Now> ControlIo for Trace<Io, N> {
-    fn send_control(&self, op: ControlOp, view: View<Read>) {
-        let timed = TimedControl::begin(&self.shared, op);
-        let span = timed.span.clone();
-        let relay = sent::relay(&self.shared, view, timed);
-        span.within(|| self.inner.send_control(op, relay.start()));
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn control_blocking(
-        &self,
-        op: ControlOp,
-        answer: &mut Answer<'_>,
-    ) -> Option<Result<(), Cause>> {
-        let timed = TimedControl::begin(&self.shared, op);
-        let inner = || self.inner.control_blocking(op, answer);
-        let result = timed.span.within(inner)?;
-        timed.count(&self.shared, result.is_ok());
-        Some(result)
-    }
-}
 
 forward_object!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);
 forward_backend!([Io, N] Trace<Io, N>, Io, |layer| &layer.inner);

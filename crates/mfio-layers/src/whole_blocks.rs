@@ -60,15 +60,19 @@ const BLOCKS: RangeInclusive<usize> = 1..=1 << 20;
 ///
 /// | operation | what the layer does |
 /// |---|---|
-/// | `SyncData`, `SyncAll` | forwards it: nothing is kept in the layer, so it covers the writes that have ended |
-/// | `Discard` | forwards it for the whole blocks in the range, and ignores the rest: it is a hint |
-/// | `WriteZeroes` | forwards it for the whole blocks in the range, and sets the bytes of the first and the last block to zero by read-modify-write, in the order of the writes to these blocks |
+/// | `SyncData`, `SyncAll` | forwards it: nothing is kept in the layer |
+/// | `Discard` | forwards it for the whole blocks in the range, and ignores the rest |
+/// | `WriteZeroes` | forwards it for the whole blocks in the range; see below |
 /// | `Allocate` | forwards it for the blocks that the range touches |
-/// | `SetLen` | forwards it as it is when the writes to the last block, and behind it, have ended; later ones wait for it. A length within a block makes the last one short |
+/// | `SetLen` | forwards it, ordered with the writes to the last block; see below |
 /// | `Len` | forwards it |
 /// | `Extents` | asks about the blocks that the range touches, and cuts the answer to the range |
 /// | `Prefetch` | forwards it for the blocks that the range touches |
 /// | `Shutdown` | forwards it |
+///
+/// `WriteZeroes` sets the bytes of the first and the last block to zero by read-modify-write, in
+/// the order of the writes to these blocks. `SetLen` is sent when the writes to the last block, and
+/// behind it, have ended; later ones wait for it. A length within a block makes the last one short.
 ///
 /// # Cancel safety
 /// Dropping a future of a write that was sent does not cancel it. When the layer is dropped, writes

@@ -64,7 +64,9 @@ proptest! {
         for range in io.io.zeros() {
             bytes[range.start as usize..range.end as usize].fill(0);
         }
-        let again = Io::with_present(base.clone(), top.clone(), size as u64, 1 << shift, io.io.present());
+        let present = io.io.present();
+        let again =
+            Io::with_present(base.clone(), top.clone(), size as u64, 1 << shift, present);
         let again = again.unwrap().with_zeros(io.io.zeros()).unwrap();
         let mut witness = Witness::new(&again, &bytes);
         witness.read(0, size + 20);

@@ -49,7 +49,7 @@ pub(super) enum Change {
     Bytes,
     /// It moves the end of the data, perhaps out of a block before the range.
     End,
-    /// Where it fails only: a flush, after which bytes may be lost.
+    /// If it fails only: a flush, after which bytes may be lost.
     Loss,
 }
 

@@ -23,9 +23,9 @@ pub struct Limits {
     pub operation_rate: Option<Rate>,
     /// The rate of their bytes. Needs a [clock](super::Limit::with_clock).
     pub byte_rate: Option<Rate>,
-    /// Upper bound on queued requests, abandoned reads and questions not included. A request beyond it fails with
-    /// `LimitReached`. With 0 no request waits, so that one that has to be split is refused too, as
-    /// its rest would wait.
+    /// Upper bound on queued requests, abandoned reads and questions not included. A request beyond
+    /// it fails with `LimitReached`. With 0 no request waits, so that one that has to be split is
+    /// refused too, as its rest would wait.
     pub queue: usize,
 }
 

@@ -28,8 +28,8 @@ const OF_TOP: Capabilities = Capabilities::NONE
     .with(ControlKind::Allocate)
     .with(ControlKind::Prefetch);
 
-/// What the layer does with an operation.
-enum Plan {
+/// The effect of an operation on the layer's granules.
+enum Effect {
     /// The top carries out this one.
     Top(ControlOp),
     /// These granules become zero, and zeros are written to the rest of the range.
@@ -42,7 +42,7 @@ enum Plan {
     Failed(ErrorKind),
 }
 
-impl Plan {
+impl Effect {
     fn new(extent: Extent, op: ControlOp) -> Self {
         let op = match op {
             ControlOp::SyncData | ControlOp::SyncAll => return Self::Top(op),
@@ -94,17 +94,17 @@ where
         if !self.capabilities().supports(op) {
             return view.fail(ErrorKind::NotSupported);
         }
-        match Plan::new(shared.extent, op) {
-            Plan::Top(op) => objects.top.send_control(op, view),
-            Plan::Zero(granules, span) => shared.write_zeroes(objects, granules, span, view),
-            Plan::Discard(granules) => match self.discard(granules) {
+        match Effect::new(shared.extent, op) {
+            Effect::Top(op) => objects.top.send_control(op, view),
+            Effect::Zero(granules, span) => shared.write_zeroes(objects, granules, span, view),
+            Effect::Discard(granules) => match self.discard(granules) {
                 Some(op) => objects.top.send_control(op, view),
                 None => Translated::end(view),
             },
-            Plan::Len => answer_with(view, |answer| answer.len(shared.extent.len)),
-            Plan::Extents(span) => answer_with(view, |answer| shared.extents(span, answer)),
-            Plan::Nothing => Translated::end(view),
-            Plan::Failed(kind) => view.fail(kind),
+            Effect::Len => answer_with(view, |answer| answer.len(shared.extent.len)),
+            Effect::Extents(span) => answer_with(view, |answer| shared.extents(span, answer)),
+            Effect::Nothing => Translated::end(view),
+            Effect::Failed(kind) => view.fail(kind),
         }
     }
 
@@ -122,9 +122,9 @@ where
         if !self.capabilities().supports(op) {
             return Some(Err(ErrorKind::NotSupported.into()));
         }
-        match Plan::new(shared.extent, op) {
-            Plan::Top(op) => objects.top.control_blocking(op, answer),
-            Plan::Zero(granules, span) => {
+        match Effect::new(shared.extent, op) {
+            Effect::Top(op) => objects.top.control_blocking(op, answer),
+            Effect::Zero(granules, span) => {
                 let edges = shared.extent.bytes(&granules) != (span.start()..span.end());
                 if edges || granules.is_empty() {
                     return None;
@@ -132,14 +132,14 @@ where
                 shared.state.lock().set_zero(granules);
                 Some(Ok(()))
             }
-            Plan::Discard(granules) => match self.discard(granules) {
+            Effect::Discard(granules) => match self.discard(granules) {
                 Some(op) => objects.top.control_blocking(op, answer),
                 None => Some(Ok(())),
             },
-            Plan::Len => Some(answer.len(shared.extent.len)),
-            Plan::Extents(span) => Some(shared.extents(span, answer)),
-            Plan::Nothing => Some(Translated::answer_nothing(answer)),
-            Plan::Failed(kind) => Some(Err(kind.into())),
+            Effect::Len => Some(answer.len(shared.extent.len)),
+            Effect::Extents(span) => Some(shared.extents(span, answer)),
+            Effect::Nothing => Some(Translated::answer_nothing(answer)),
+            Effect::Failed(kind) => Some(Err(kind.into())),
         }
     }
 }

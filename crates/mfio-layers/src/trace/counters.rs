@@ -114,8 +114,8 @@ pub struct TraceSnapshot {
     pub writes: TracedDirection,
     /// Control operations, by kind: those of which some have ended.
     pub controls: Vec<TracedControl>,
-    /// The queue depth: reads and writes in flight. Approximate, as `deepest` is, where threads begin and end requests
-    /// meanwhile.
+    /// The queue depth: reads and writes in flight. Approximate, as `deepest` is, where threads
+    /// begin and end requests meanwhile.
     pub depth: u64,
     /// The greatest queue depth.
     pub deepest: u64,

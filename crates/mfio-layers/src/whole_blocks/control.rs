@@ -15,7 +15,7 @@ use mfio::error::{Cause, ErrorKind};
 use mfio::io::{Address, PacketIo, Read, Write};
 use mfio::packet::{AlignedBuf, Outcome, View};
 
-/// What the layer does with an operation.
+/// The way in which the layer carries out an operation.
 enum Plan {
     /// Sends this one.
     Forward(ControlOp),

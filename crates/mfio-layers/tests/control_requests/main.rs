@@ -7,6 +7,7 @@ mod objects;
 
 mod attach;
 mod cache;
+mod cache_forms;
 mod cache_model;
 mod fault;
 mod limit;

@@ -1,155 +1,22 @@
 //! Control operations of `Blocks`: a test for each line of the table in its documentation.
 
-#[path = "common/objects.rs"]
+mod disk;
+mod model;
+#[path = "../common/objects.rs"]
 mod objects;
 
+use disk::{Disk, blocks, failed, send};
 use mfio::backend::IoBackendExt;
 use mfio::control::{
-    Answer, Capabilities, ControlIo, ControlKind, ControlOp, Extent, ExtentKind, Span, Unmap,
-    answer_with,
+    Capabilities, ControlIo, ControlKind, ControlOp, Extent, ExtentKind, Span, Unmap,
 };
-use mfio::error::{Cause, ErrorKind};
-use mfio::io::{Alignment, IoObject, Operation, PacketIo, Read, Write};
-use mfio::memory::Memory;
-use mfio::packet::{InFlight, Packet, View};
+use mfio::error::ErrorKind;
+use mfio::io::{IoObject, PacketIo, Read, Write};
+use mfio::packet::{Packet, View};
 use mfio::traits::{BlockingIo, IoControl, IoRead, IoWrite};
 use mfio_layers::{Blocks, Fault, Rule};
 use objects::Bytes;
-use proptest::prelude::*;
-use std::sync::{Arc, Mutex};
-
-const BLOCK: usize = 16;
-
-/// Memory that takes whole blocks only, and a log of its control operations.
-#[derive(Clone)]
-struct Disk {
-    memory: Arc<Memory>,
-    log: Arc<Mutex<Vec<ControlOp>>>,
-    supported: Capabilities,
-}
-
-impl Disk {
-    fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self {
-            memory: Arc::new(Memory::new(bytes.into())),
-            log: Arc::default(),
-            supported: ControlKind::ALL.iter().copied().collect(),
-        }
-    }
-
-    fn log(&self) -> Vec<ControlOp> {
-        std::mem::take(&mut self.log.lock().unwrap())
-    }
-
-    fn note(&self, op: ControlOp) {
-        if let (Some(span), false) = (op.span(), matches!(op, ControlOp::Extents(_))) {
-            let edges = span.start() | span.end();
-            assert!(
-                edges.is_multiple_of(BLOCK as u64) || span.end() == u64::MAX,
-                "{op:?}"
-            );
-        }
-        self.log.lock().unwrap().push(op);
-    }
-
-    /// The bytes 16 to 32 and 64 to 80 are holes, with data before, between and behind.
-    fn extents(&self, span: Span, answer: &mut Answer<'_>) -> Result<(), Cause> {
-        let len = Memory::len(&self.memory) as u64;
-        let edges = [0, 16, 32, 64, 80, len];
-        let kinds = [ExtentKind::Data, ExtentKind::Hole];
-        let runs = edges.windows(2).zip(kinds.into_iter().cycle());
-        let clipped = |edges: &[u64]| Span::from(edges[0]..edges[1]).starting_at(span.start());
-        answer.extents(span, runs.map(|(edges, kind)| (clipped(edges).len(), kind)))
-    }
-}
-
-impl IoObject for Disk {
-    fn below(&self) -> Option<&dyn IoObject> {
-        Some(&*self.memory)
-    }
-
-    fn alignment(&self, _: Operation) -> Alignment {
-        Alignment::new(1, BLOCK)
-    }
-}
-
-macro_rules! transfers {
-    ($($direction:ident),*) => {$(
-        impl PacketIo<$direction> for Disk {
-            fn send_io(&self, pos: u64, view: View<$direction>) {
-                assert!((pos as usize | view.len()).is_multiple_of(BLOCK));
-                self.memory.send_io(pos, view);
-            }
-        }
-    )*};
-}
-transfers!(Read, Write);
-
-impl ControlIo for Disk {
-    fn send_control(&self, op: ControlOp, view: View<Read>) {
-        if !self.supported.supports(op) {
-            return view.fail(ErrorKind::NotSupported);
-        }
-        self.note(op);
-        match op {
-            ControlOp::Shutdown => view.done(),
-            ControlOp::Extents(span) => answer_with(view, |answer| self.extents(span, answer)),
-            op => self.memory.send_control(op, view),
-        }
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.supported
-    }
-
-    fn control_blocking(
-        &self,
-        op: ControlOp,
-        answer: &mut Answer<'_>,
-    ) -> Option<Result<(), Cause>> {
-        if op.span().is_some_and(|span| span.is_empty()) {
-            return Some(Ok(()));
-        }
-        self.note(op);
-        self.memory.control_blocking(op, answer)
-    }
-}
-
-impl<Handle: mfio::backend::Pollable> mfio::backend::IoBackend<Handle> for Disk
-where
-    Memory: mfio::backend::IoBackend<Handle>,
-{
-    type Backend = <Memory as mfio::backend::IoBackend<Handle>>::Backend;
-
-    fn polling_handle(&self) -> Option<mfio::backend::PollingHandle<'_, Handle>> {
-        mfio::backend::IoBackend::polling_handle(&*self.memory)
-    }
-
-    fn get_backend(&self) -> mfio::backend::BackendHandle<'_, Self::Backend> {
-        mfio::backend::IoBackend::get_backend(&*self.memory)
-    }
-
-    fn shared(&self) -> Option<&mfio::backend::SharedBackend<Self::Backend, Handle>> {
-        mfio::backend::IoBackend::shared(&*self.memory)
-    }
-}
-
-fn blocks<Io: IoObject>(io: Io) -> Blocks<Io> {
-    Blocks::with_block(io, BLOCK).unwrap()
-}
-
-/// Sends an operation without an answer.
-fn send(io: &impl ControlIo, op: ControlOp) -> InFlight<[u8; 1], Read> {
-    let (in_flight, view) = Packet::new([0]).start::<Read>();
-    io.send_control(op, view);
-    in_flight
-}
-
-/// Returns the failure of an operation that must have ended.
-fn failed(in_flight: InFlight<[u8; 1], Read>) -> Option<ErrorKind> {
-    let ended = in_flight.try_end().expect("it has ended");
-    ended.outcome.first_error().map(|cause| cause.kind())
-}
+use std::sync::Arc;
 
 #[test]
 fn syncs_lengths_and_ends_of_streams_are_forwarded() {
@@ -457,76 +324,4 @@ fn operations_that_wait_end_when_the_layer_is_dropped() {
     below.release_all();
     assert_eq!(failed(first), Some(ErrorKind::Dropped));
     assert_eq!(below.to_vec(), [7; 64]);
-}
-
-#[derive(Clone, Debug)]
-enum Op {
-    Write(u64, usize, u8),
-    Read(u64, usize),
-    Control(ControlOp),
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let span = || (0..120u64, 0..80u64).prop_map(|(start, len)| Span::from(start..start + len));
-    let unmap = prop_oneof![Just(Unmap::Allowed), Just(Unmap::Forbidden)];
-    let zeroes = (span(), unmap).prop_map(|(span, unmap)| ControlOp::WriteZeroes(span, unmap));
-    prop_oneof![
-        (0..120u64, 0..80usize, 1..=255u8).prop_map(|(pos, len, byte)| Op::Write(pos, len, byte)),
-        (0..120u64, 0..80usize).prop_map(|(pos, len)| Op::Read(pos, len)),
-        zeroes.prop_map(Op::Control),
-        (0..140u64).prop_map(|len| Op::Control(ControlOp::SetLen(len))),
-        span().prop_map(|span| Op::Control(ControlOp::Allocate(span))),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// Memory without a layer is the model, blocking calls in turns with others.
-    #[test]
-    fn operations_do_what_they_do_without_blocks(
-        ops in prop::collection::vec((op(), any::<bool>()), 1..60),
-        shift in 4..7u32,
-    ) {
-        let disk = Disk::new([3; 100]);
-        let model = Memory::new(vec![3; 100]);
-        let io: Blocks<_> = Blocks::with_block(disk.clone(), 1 << shift).unwrap();
-        for (op, blocking) in ops {
-            match op {
-                Op::Write(pos, len, byte) => {
-                    let bytes = vec![byte; len];
-                    let good = match blocking {
-                        true => io.blocking().write_at(&bytes, pos),
-                        false => io.block_on(io.write_at(&bytes, pos)),
-                    };
-                    let expected = model.block_on(model.write_at(&bytes, pos));
-                    prop_assert_eq!(good.map_err(|e| e.kind()), expected.map_err(|e| e.kind()));
-                }
-                Op::Read(pos, len) => {
-                    let mut bytes = [vec![0; len], vec![0; len]];
-                    let [here, there] = &mut bytes;
-                    let good = match blocking {
-                        true => io.blocking().read_at(here, pos),
-                        false => io.block_on(io.read_at(here, pos)),
-                    };
-                    let expected = model.block_on(model.read_at(there, pos)).unwrap();
-                    prop_assert_eq!(good.unwrap(), expected);
-                    prop_assert_eq!(&bytes[0][..expected], &bytes[1][..expected]);
-                }
-                // An object that has no such blocks refuses to reserve them.
-                Op::Control(op @ ControlOp::Allocate(_)) => {
-                    let _ = io.block_on(io.control(op));
-                }
-                Op::Control(op) => {
-                    let result = match blocking {
-                        true => io.blocking::<u64>().control(op),
-                        false => io.block_on(io.control(op)),
-                    };
-                    let expected = model.block_on(model.control(op));
-                    prop_assert_eq!(result.is_ok(), expected.is_ok(), "{:?}", op);
-                }
-            }
-            prop_assert_eq!(disk.memory.to_vec(), model.to_vec());
-        }
-    }
 }
