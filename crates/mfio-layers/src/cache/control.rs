@@ -1,4 +1,4 @@
-//! Control operations of a [`Cache`](super::Cache).
+//! Control operations of a [`Cache`].
 
 use super::Cache;
 use super::shared::{CacheShared, Change, ControlThrough};

@@ -1,4 +1,5 @@
-//! Control operations of a [`Mirror`]: the replicas that get them, their order, and their results.
+//! Control operations of a [`Mirror`](super::Mirror): the replicas that get them, their order, and
+//! their results.
 
 use super::replicas::Mask;
 use super::shared::{MirrorShared, ReplicatedControl, WritePolicy};

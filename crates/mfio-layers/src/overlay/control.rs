@@ -1,4 +1,4 @@
-//! The control operations of an [`Overlay`](super::Overlay). The base gets none.
+//! The control operations of an [`Overlay`]. The base gets none.
 
 use super::Overlay;
 use super::shared::{Objects, OverlayShared, ZeroEdges};

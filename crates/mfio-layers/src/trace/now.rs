@@ -5,7 +5,7 @@ use crate::clock::ThreadClock;
 use crate::clock::{Clock, ManualClock};
 use core::time::Duration;
 
-/// A monotonic time source of a [`Trace`]: a closure, or a clock of other layers.
+/// A monotonic time source of a [`Trace`](super::Trace): a closure, or a clock of other layers.
 pub trait Now: Send + Sync + 'static {
     /// Returns the time since an arbitrary epoch. Never decreases.
     fn now(&self) -> Duration;

@@ -1,4 +1,4 @@
-//! The control operations of a [`Blocks`](super::Blocks).
+//! The control operations of a [`Blocks`].
 
 use super::Blocks;
 use super::geometry::Geometry;
