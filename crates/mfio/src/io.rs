@@ -92,9 +92,11 @@ pub trait PacketIo<D: Direction, P: Position = u64>: IoObject {
     /// Moves bytes on this thread without a packet, as `pread` and `pwrite` do: the short cut of
     /// blocking calls.
     ///
-    /// Returns `Some(Ok(n))` after moving the first `n` bytes (0 at end of file, or if `bytes` is
-    /// empty), and `None` if there is no short cut, whereupon the caller sends a packet. The memory
-    /// must not be accessed after the return.
+    /// Returns `Some(Ok(n))` after moving the first `n` bytes, after which the caller asks for the
+    /// rest; 0 if `bytes` is empty, and for a read at the end of the data. A write that can take no
+    /// byte returns its cause, that of the packet's failure: behind a fixed end it is
+    /// `UnexpectedEof`. Returns `None` if there is no short cut, whereupon the caller sends a
+    /// packet. The memory must not be accessed after the return.
     fn transfer_blocking(&self, pos: P, bytes: D::Slice<'_>) -> Option<Result<usize, Cause>> {
         let _ = (pos, bytes);
         None

@@ -45,7 +45,9 @@ const DEPTH: usize = 1024;
 /// Control operations ([`IoControl`](crate::traits::IoControl)) resize it, set ranges to zero,
 /// which a discard does too, and tell its length; a sync has nothing to do.
 ///
-/// Share it by reference or `Arc`.
+/// Share it by reference or `Arc`. It has no thread of its own: a future that is awaited outside of
+/// `block_on` completes while a task drives the object, such as `Tokio::drive(io.clone())`, and
+/// waits until then.
 ///
 /// ```
 /// use mfio::backend::IoBackendExt;

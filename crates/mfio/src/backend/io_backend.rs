@@ -15,6 +15,10 @@ use core::time::Duration;
 /// thread drives at a time leaves `shared` out, and implements
 /// [`polling_handle`](Self::polling_handle) and [`get_backend`](Self::get_backend).
 ///
+/// A layer over one object has no backend of its own. It forwards all methods to the object below:
+/// with a backend of its own, nothing would drive that object, and its operations would wait for
+/// ever. Over several objects use `mfio_layers::AttachBackend`.
+///
 /// # Examples
 ///
 /// ```

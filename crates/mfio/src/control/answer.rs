@@ -97,6 +97,8 @@ impl<'a> Answer<'a> {
 
 /// Ends the view of an operation by a function that writes its answer: the common form of
 /// [`send_control`](super::ControlIo::send_control) for an object that answers at once.
+///
+/// The view ends after `write` has returned, so `write` may hold a lock of the object.
 pub fn answer_with(mut view: View<Read>, write: impl FnOnce(&mut Answer<'_>) -> Result<(), Cause>) {
     match write(&mut Answer::new(view.bytes_mut())) {
         Ok(()) => view.done(),

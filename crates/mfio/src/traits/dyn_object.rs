@@ -48,6 +48,9 @@ pub type BoxedLen = Pin<Box<dyn Future<Output = Result<u64>> + Send>>;
 /// # Ok::<_, mfio::error::Error>(())
 /// ```
 ///
+/// A function whose future is to be spawned takes `&dyn DynObject`: for a type parameter with the
+/// bounds `DynObject + HasLen + ?Sized` the compiler finds `HasLen` "not general enough".
+///
 /// An object without one of these abilities, such as a stream, or with another type of positions or
 /// of backend, needs a trait of the abilities that it has, which takes no code:
 ///
