@@ -261,6 +261,30 @@ impl<B: IoObject, T: IoObject, P> IoObject for Overlay<B, T, P> {
     }
 }
 
+impl<P, B, T> Overlay<B, T, P>
+where
+    P: Address,
+    B: PacketIo<Read, P> + Send + Sync + 'static,
+    T: PacketIo<Read, P> + Send + Sync + 'static,
+{
+    /// Calls `read` with the objects that reads may go to.
+    #[inline]
+    fn with_sides<R>(
+        &self,
+        read: impl FnOnce(&Sides<'_, P>, &Arc<OverlayShared<B, T, P>>) -> R,
+    ) -> R {
+        let Objects { base, top } = &*self.objects;
+        let shared = &self.shared;
+        let sides = Sides {
+            base,
+            tail: &Tail { base, shared },
+            top,
+            zeros: &Zeros,
+        };
+        read(&sides, shared)
+    }
+}
+
 impl<P, B, T> PacketIo<Read, P> for Overlay<B, T, P>
 where
     P: Address,
@@ -268,17 +292,9 @@ where
     T: PacketIo<Read, P> + PacketIo<Write, P> + Send + Sync + 'static,
 {
     fn send_io(&self, pos: P, view: View<Read>) {
-        let Objects { base, top } = &*self.objects;
-        let shared = &self.shared;
-        let tail = &Tail { base, shared };
-        let zeros = &Zeros;
-        let sides = Sides {
-            base,
-            tail,
-            top,
-            zeros,
-        };
-        route::split_and_send(pos, view, |at, wanted| sides.route(shared, at, wanted));
+        self.with_sides(|sides, shared| {
+            route::split_and_send(pos, view, |at, wanted| sides.route(shared, at, wanted));
+        });
     }
 
     fn transfer_blocking(
@@ -286,33 +302,19 @@ where
         pos: P,
         bytes: &mut [u8],
     ) -> Option<core::result::Result<usize, Cause>> {
-        let Objects { base, top } = &*self.objects;
-        let shared = &self.shared;
-        let tail = &Tail { base, shared };
-        let zeros = &Zeros;
-        let sides = Sides {
-            base,
-            tail,
-            top,
-            zeros,
-        };
-        route::transfer_first::<Read, P, P, _>(pos, bytes, |at, wanted| {
-            sides.route(shared, at, wanted)
+        self.with_sides(|sides, shared| {
+            route::transfer_first::<Read, P, P, _>(pos, bytes, |at, wanted| {
+                sides.route(shared, at, wanted)
+            })
         })
     }
 
     fn expose(&self, pos: P, len: usize) -> Option<Exposed> {
-        let Objects { base, top } = &*self.objects;
-        let shared = &self.shared;
-        let tail = &Tail { base, shared };
-        let zeros = &Zeros;
-        let sides = Sides {
-            base,
-            tail,
-            top,
-            zeros,
-        };
-        route::expose_first::<Read, P, P, _>(pos, len, |at, wanted| sides.route(shared, at, wanted))
+        self.with_sides(|sides, shared| {
+            route::expose_first::<Read, P, P, _>(pos, len, |at, wanted| {
+                sides.route(shared, at, wanted)
+            })
+        })
     }
 }
 

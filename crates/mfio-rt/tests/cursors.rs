@@ -191,7 +191,7 @@ fn copy_bidirectional_between_two_pairs_of_sockets_ends() {
     }
 }
 
-/// Those of the system end only when their writer is dropped.
+/// A pipe of the system ends only when its writer is dropped.
 #[test]
 fn copy_bidirectional_between_two_pairs_of_pipes_ends_with_their_writers() {
     for rt in runtimes() {

@@ -1,7 +1,6 @@
 //! The reads of a [`Blocks`](super::Blocks) that are not aligned.
 
-use super::geometry::Part;
-use super::shared::{BlocksShared, BufferedRead, Note, QueuedZeroes, send, split};
+use super::shared::{BlocksShared, BufferedRead, Note, QueuedZeroes, send};
 use crate::directions::{answer, is_unwanted};
 use crate::queued::Resume;
 use crate::route::addressable;
@@ -21,31 +20,13 @@ where
         if view.is_empty() {
             return view.done();
         }
-        let (mut at, mut next) = (at, Some(view));
-        while let Some(view) = next {
+        let part_of = |at, view: &View<Read>| {
             let address = view.as_mut_ptr().addr();
-            let len;
-            match self.geometry.part_of_read(at, address, view.len()) {
-                Part::Direct(direct) => {
-                    let (part, rest) = split(view, direct);
-                    (len, next) = (direct, rest);
-                    send::<Read, P, Io>(io, at, part);
-                }
-                Part::Buffered(buffered) => {
-                    let Some((buffer, view)) = self.borrow(at, view, None) else {
-                        return;
-                    };
-                    let (part, rest) = split(view, buffered);
-                    (len, next) = (buffered, rest);
-                    match buffer {
-                        Ok(buffer) => self.read_blocks(io, at, part, buffer),
-                        Err(cause) => self.fail_unbuffered(part, cause),
-                    }
-                }
-            }
-            // Addresses may end behind the last part.
-            at = at.wrapping_add(len as u64);
-        }
+            self.geometry.part_of_read(at, address, view.len())
+        };
+        self.send_parts(io, at, view, part_of, |at, part, buffer| {
+            self.read_blocks(io, at, part, buffer);
+        });
     }
 
     /// Reads the blocks that have the bytes of `view`, which fit a buffer.

@@ -2,7 +2,7 @@
 //! does not own that object.
 
 use super::buffers::{Borrowed, Buffers};
-use super::geometry::Geometry;
+use super::geometry::{Geometry, Part};
 use crate::directions::DirectionExt;
 use crate::gate::Gate;
 use crate::order::Number;
@@ -162,6 +162,46 @@ impl<Io, P> BlocksShared<Io, P> {
         Some((buffer, view))
     }
 
+    /// Sends a request, part by part, until it must wait for a buffer. Each part is what `part_of`
+    /// says: it goes to the object as it is, or to `buffered` with a buffer.
+    pub(super) fn send_parts<D: DirectionExt>(
+        self: &Arc<Self>,
+        io: &Io,
+        mut at: u64,
+        view: View<D>,
+        part_of: impl Fn(u64, &View<D>) -> Part,
+        buffered: impl Fn(u64, View<D>, AlignedBuf),
+    ) where
+        P: Address,
+        Io: PacketIo<D, P>,
+        Self: Resume<D, u64, Note<Io, P>>,
+    {
+        let mut next = Some(view);
+        while let Some(view) = next {
+            let len;
+            match part_of(at, &view) {
+                Part::Direct(direct) => {
+                    let (part, rest) = split(view, direct);
+                    (len, next) = (direct, rest);
+                    send::<D, P, Io>(io, at, part);
+                }
+                Part::Buffered(fits) => {
+                    let Some((buffer, view)) = self.borrow(at, view, None) else {
+                        return;
+                    };
+                    let (part, rest) = split(view, fits);
+                    (len, next) = (fits, rest);
+                    match buffer {
+                        Ok(buffer) => buffered(at, part, buffer),
+                        Err(cause) => self.fail_unbuffered(part, cause),
+                    }
+                }
+            }
+            // Addresses may end behind the last part.
+            at = at.wrapping_add(len as u64);
+        }
+    }
+
     /// Fails a part of a request for which there is no memory.
     #[cold]
     pub(super) fn fail_unbuffered<D: DirectionExt>(self: &Arc<Self>, part: View<D>, cause: Cause) {
@@ -216,7 +256,7 @@ where
 }
 
 /// Splits off the first `len` bytes. `None` if there are no more.
-pub(super) fn split<D: Direction>(view: View<D>, len: usize) -> (View<D>, Option<View<D>>) {
+fn split<D: Direction>(view: View<D>, len: usize) -> (View<D>, Option<View<D>>) {
     if len >= view.len() {
         return (view, None);
     }

@@ -1,8 +1,7 @@
 //! The parts of writes to a [`Blocks`](super::Blocks) that are not aligned.
 
-use super::geometry::Part;
 use super::modify::Source;
-use super::shared::{BlocksShared, BufferedWrite, Note, send, split};
+use super::shared::{BlocksShared, BufferedWrite, Note};
 use crate::queued::Resume;
 use crate::sent::SentPool;
 use alloc::sync::Arc;
@@ -17,31 +16,13 @@ where
 {
     /// Sends a write, part by part, until it must wait for a buffer.
     pub(super) fn write_parts(self: &Arc<Self>, io: &Io, at: u64, view: View<Write>) {
-        let (mut at, mut next) = (at, Some(view));
-        while let Some(view) = next {
+        let part_of = |at, view: &View<Write>| {
             let address = view.as_ptr().addr();
-            let len;
-            match self.geometry.part_of_write(at, address, view.len()) {
-                Part::Direct(direct) => {
-                    let (part, rest) = split(view, direct);
-                    (len, next) = (direct, rest);
-                    send::<Write, P, Io>(io, at, part);
-                }
-                Part::Buffered(buffered) => {
-                    let Some((buffer, view)) = self.borrow(at, view, None) else {
-                        return;
-                    };
-                    let (part, rest) = split(view, buffered);
-                    (len, next) = (buffered, rest);
-                    match buffer {
-                        Ok(buffer) => self.modify(io, at, buffered, part, buffer),
-                        Err(cause) => self.fail_unbuffered(part, cause),
-                    }
-                }
-            }
-            // Addresses may end behind the last part.
-            at = at.wrapping_add(len as u64);
-        }
+            self.geometry.part_of_write(at, address, view.len())
+        };
+        self.send_parts(io, at, view, part_of, |at, part, buffer| {
+            self.modify(io, at, part.len(), part, buffer);
+        });
     }
 }
 

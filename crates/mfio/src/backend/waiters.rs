@@ -106,13 +106,7 @@ impl Waiters {
 
     /// Sets the waker of the task that holds the backend exclusively, or removes it.
     pub(crate) fn set_exclusive(&self, waker: Option<&Waker>) {
-        let is_set = |old: &Arc<Waker>| waker.is_some_and(|waker| old.will_wake(waker));
-        if self.lists.lock().exclusive.as_ref().is_some_and(is_set) {
-            return;
-        }
-        let waker = waker.map(|waker| Arc::new(waker.clone()));
-        let old = core::mem::replace(&mut self.lists.lock().exclusive, waker);
-        drop(old);
+        self.set_waker(waker, |lists| &mut lists.exclusive);
     }
 
     /// Wakes waiters for a signal that is pending on a free drive lock: one thread, those at the
@@ -192,11 +186,22 @@ impl Waiters {
     /// Sets the waker that makes the handle ready. Called before the first waiter at the handle
     /// looks at the drive lock.
     pub(crate) fn set_handle_waker(&self, waker: &Waker) {
-        let is_set = |old: &Arc<Waker>| old.will_wake(waker);
-        let same = self.lists.lock().handle_waker.as_ref().is_some_and(is_set);
+        self.set_waker(Some(waker), |lists| &mut lists.handle_waker);
+    }
+
+    /// Puts a waker into its place, unless one that wakes the same is there.
+    fn set_waker(
+        &self,
+        waker: Option<&Waker>,
+        place: impl Fn(&mut Lists) -> &mut Option<Arc<Waker>>,
+    ) {
+        let same = match (&*place(&mut self.lists.lock()), waker) {
+            (Some(old), Some(new)) => old.will_wake(new),
+            (old, new) => old.is_none() && new.is_none(),
+        };
         if !same {
-            let waker = Arc::new(waker.clone());
-            let old = self.lists.lock().handle_waker.replace(waker);
+            let waker = waker.map(|waker| Arc::new(waker.clone()));
+            let old = core::mem::replace(place(&mut self.lists.lock()), waker);
             drop(old);
         }
     }

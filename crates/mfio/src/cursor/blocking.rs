@@ -160,7 +160,7 @@ impl<Io: ControlIo + IoBackend> BlockingCursor<Io> {
     /// [`Cursor::sync_data`].
     ///
     /// # Errors
-    /// Those of [`Cursor::sync_data`].
+    /// As [`Cursor::sync_data`].
     #[doc(alias = "fdatasync")]
     pub fn sync_data(&mut self) -> Result<()> {
         self.sync(ControlOp::SyncData)
@@ -169,7 +169,7 @@ impl<Io: ControlIo + IoBackend> BlockingCursor<Io> {
     /// Makes data and metadata of the object durable; see [`sync_data`](Self::sync_data).
     ///
     /// # Errors
-    /// Those of [`Cursor::sync_data`].
+    /// As [`Cursor::sync_data`].
     #[doc(alias = "fsync")]
     pub fn sync_all(&mut self) -> Result<()> {
         self.sync(ControlOp::SyncAll)
@@ -205,7 +205,7 @@ impl<Io> BlockingByteStream<Io> {
     /// Ends the stream that is written; see [`ByteStream::poll_shutdown`].
     ///
     /// # Errors
-    /// Those of [`ByteStream::poll_shutdown`].
+    /// As [`ByteStream::poll_shutdown`].
     #[doc(alias = "close")]
     #[doc(alias = "half_close")]
     pub fn shutdown(&mut self) -> Result<()>

@@ -76,7 +76,7 @@ fn a_sync_covers_every_byte_that_was_accepted_before() {
     }
 }
 
-/// Those of another handle, too.
+/// A write that was accepted by another handle counts, too.
 #[test]
 fn hazard_a_sync_that_succeeds_over_a_failed_write() {
     for form in Form::ALL {
