@@ -6,7 +6,7 @@ mod miss;
 mod set;
 mod shared;
 
-use crate::blocks;
+use crate::alignment;
 use crate::forward::{forward_backend, forward_len};
 use crate::route::{addressable, within_space};
 use crate::sent;
@@ -122,10 +122,10 @@ impl<Io> Cache<Io> {
                 "a block is a power of two, from 2 bytes to 1 GiB, and one must fit the capacity",
             ));
         }
-        let aligned = blocks::is_edge(block as u64, inner.alignment(Operation::Read));
+        let aligned = alignment::is_edge(block as u64, inner.alignment(Operation::Read));
         let help = "the object takes whole blocks only (`IoObject::alignment`): a block of the \
                     cache must be one, or several";
-        blocks::check(aligned, "making a cache", help)?;
+        alignment::check(aligned, "making a cache", help)?;
         let shared = Arc::new(CacheShared::new(capacity, block)?);
         Ok(Self { inner, shared })
     }

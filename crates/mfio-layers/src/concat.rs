@@ -1,6 +1,6 @@
 //! [`Concat`]: objects one after another.
 
-use crate::blocks;
+use crate::alignment;
 use crate::gather::{self, Gather, MemberOp};
 use crate::identity::{first_explanation, first_pool, identity_over_many, strictest};
 use crate::route::{self, Destination};
@@ -92,11 +92,11 @@ impl<Io> Concat<Io> {
         let aligned = concat
             .parts
             .iter()
-            .all(|part| blocks::is_end(part.end, alignment));
+            .all(|part| alignment::is_end(part.end, alignment));
         let help = "an object takes whole blocks only (`IoObject::alignment`): the length of each \
                     must be a multiple of the largest block (round that of the last one up: where \
                     it ends it says so itself)";
-        blocks::check(aligned, "concatenating", help)?;
+        alignment::check(aligned, "concatenating", help)?;
         Ok(concat)
     }
 

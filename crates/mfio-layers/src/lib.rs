@@ -139,6 +139,7 @@
 
 extern crate alloc;
 
+mod alignment;
 mod attach_backend;
 mod backend_set;
 mod blocks;
@@ -172,13 +173,13 @@ mod timeout;
 #[cfg(target_has_atomic = "64")]
 mod trace;
 mod translate;
-mod whole_blocks;
 mod window;
 
 pub use mfio;
 
 pub use attach_backend::AttachBackend;
 pub use backend_set::BackendSet;
+pub use blocks::Blocks;
 pub use cache::{Cache, CacheStats};
 pub use concat::Concat;
 pub use fault::{Fault, FaultHandle, Rule};
@@ -195,5 +196,4 @@ pub use timeout::{Timeout, TimeoutLimits};
 pub use trace::SystemNow;
 #[cfg(target_has_atomic = "64")]
 pub use trace::{Histogram, Latencies, Now, Trace, TraceSnapshot, TracedControl, TracedDirection};
-pub use whole_blocks::Blocks;
 pub use window::Window;

@@ -1,6 +1,6 @@
 //! [`Offset`]: the rest of an object as an object.
 
-use crate::blocks;
+use crate::alignment;
 use crate::forward::forward_backend;
 use crate::identity::identity_over;
 use crate::len::{PartLen, part_len};
@@ -68,12 +68,16 @@ impl<Io> Offset<Io> {
     {
         let layer = Self { inner, base };
         let alignment = layer.inner.alignment(Operation::Read);
-        blocks::check(layer.suits(alignment), "showing a part", blocks::PART_CUT)?;
+        alignment::check(
+            layer.suits(alignment),
+            "showing a part",
+            alignment::PART_CUT,
+        )?;
         Ok(layer)
     }
 
     fn suits(&self, alignment: Alignment) -> bool {
-        blocks::is_edge(self.base, alignment)
+        alignment::is_edge(self.base, alignment)
     }
 
     /// Returns the address of byte 0 in the object.
@@ -112,7 +116,7 @@ impl<Io: IoObject> IoObject for Offset<Io> {
 
     fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
         let aligned = || self.suits(self.inner.alignment(operation));
-        blocks::explain(cause, blocks::PART_CUT, aligned)
+        alignment::explain(cause, alignment::PART_CUT, aligned)
             .or_else(|| self.inner.explain(operation, cause))
     }
 

@@ -6,7 +6,7 @@ mod shared;
 mod state;
 mod work;
 
-use crate::blocks;
+use crate::alignment;
 use crate::identity::identity_over;
 use crate::route::{self, missing, within_space};
 use alloc::sync::Arc;
@@ -131,14 +131,14 @@ where
         let alignment = base
             .alignment(Operation::Read)
             .and(top.alignment(Operation::Write));
-        blocks::check(
-            blocks::is_edge(granule as u64, alignment),
+        alignment::check(
+            alignment::is_edge(granule as u64, alignment),
             "overlaying",
             "the base or the top takes whole blocks only (`IoObject::alignment`): a granule must \
              be one, or several",
         )?;
-        blocks::check(
-            blocks::is_end(len, alignment),
+        alignment::check(
+            alignment::is_end(len, alignment),
             "overlaying",
             "the base or the top takes whole blocks only (`IoObject::alignment`): round the length \
              up to whole blocks, as behind the end of the base there are zeros",

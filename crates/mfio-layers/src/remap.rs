@@ -2,7 +2,7 @@
 
 mod table;
 
-use crate::blocks;
+use crate::alignment;
 use crate::forward::forward_backend;
 use crate::gather::{Gather, MemberOp};
 use crate::identity::identity_over;
@@ -31,7 +31,7 @@ fn suits(range: &RangeInclusive<u64>, target: u64, alignment: Alignment) -> bool
     let end = range.end().wrapping_add(1);
     [*range.start(), end, target]
         .iter()
-        .all(|edge| blocks::is_edge(*edge, alignment))
+        .all(|edge| alignment::is_edge(*edge, alignment))
 }
 
 /// Maps ranges of an address space, whose addresses are `P`, to ranges of an object, whose
@@ -140,7 +140,7 @@ impl<Io, P: Address, Q: Address> Remap<Io, P, Q> {
         if let Some(range) = table::numbers(&range) {
             let alignment = self.inner.alignment(Operation::Read);
             let aligned = suits(&range, target.to_u64(), alignment);
-            blocks::check(aligned, "mapping", CUT)?;
+            alignment::check(aligned, "mapping", CUT)?;
             self.map_numbers(range, target.to_u64())?;
         }
         Ok(())
@@ -195,7 +195,7 @@ impl<Io: IoObject, P, Q> IoObject for Remap<Io, P, Q> {
             alignment.block() == 1
                 || mappings.all(|(range, target)| suits(&range, target, alignment))
         };
-        let cut = blocks::explain(cause, CUT, aligned);
+        let cut = alignment::explain(cause, CUT, aligned);
         cut.or_else(|| self.inner.explain(operation, cause))
             .or(hole)
     }

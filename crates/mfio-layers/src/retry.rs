@@ -3,7 +3,7 @@
 mod control;
 mod policy;
 
-use crate::blocks;
+use crate::alignment;
 use crate::clock::Alarm;
 use crate::deferred::Deferred;
 use crate::directions::{
@@ -301,7 +301,7 @@ where
         let again = |cause| !gave && shared.policy.next_delay(cause, attempts).is_some();
         let alignment = shared.inner.upgrade().map(|io| io.alignment(D::OPERATION));
         let alignment = alignment.unwrap_or_default();
-        blocks::each_part(
+        alignment::each_part(
             view,
             &outcome,
             alignment,

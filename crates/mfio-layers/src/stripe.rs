@@ -2,7 +2,7 @@
 
 mod striped;
 
-use crate::blocks;
+use crate::alignment;
 use crate::gather::{self, Gather, MemberOp};
 use crate::identity::{first_explanation, first_pool, identity_over_many, strictest};
 use crate::len::{StripeLen, first_missing};
@@ -84,10 +84,10 @@ impl<Io> Stripe<Io> {
     {
         let stripe = Self::unchecked(members.into(), unit)?;
         let alignment = strictest(stripe.members.iter(), Operation::Read);
-        let aligned = stripe.members.len() == 1 || blocks::is_edge(unit, alignment);
+        let aligned = stripe.members.len() == 1 || alignment::is_edge(unit, alignment);
         let help = "an object takes whole blocks only (`IoObject::alignment`): a unit must be a \
                     multiple of the largest block";
-        blocks::check(aligned, "striping", help)?;
+        alignment::check(aligned, "striping", help)?;
         Ok(stripe)
     }
 

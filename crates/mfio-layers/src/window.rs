@@ -1,6 +1,6 @@
 //! [`Window`]: a part of an object as an object.
 
-use crate::blocks;
+use crate::alignment;
 use crate::forward::forward_backend;
 use crate::identity::identity_over;
 use crate::len::{PartLen, part_len};
@@ -78,13 +78,17 @@ impl<Io> Window<Io> {
     {
         let layer = Self { inner, base, len };
         let alignment = layer.inner.alignment(Operation::Read);
-        blocks::check(layer.suits(alignment), "showing a part", blocks::PART_CUT)?;
+        alignment::check(
+            layer.suits(alignment),
+            "showing a part",
+            alignment::PART_CUT,
+        )?;
         Ok(layer)
     }
 
     fn suits(&self, alignment: Alignment) -> bool {
         let end = self.base.saturating_add(self.len);
-        blocks::is_edge(self.base, alignment) && blocks::is_end(end, alignment)
+        alignment::is_edge(self.base, alignment) && alignment::is_end(end, alignment)
     }
 
     /// Returns the address of byte 0 in the object.
@@ -137,7 +141,7 @@ impl<Io: IoObject> IoObject for Window<Io> {
 
     fn explain(&self, operation: Operation, cause: Cause) -> Option<&'static str> {
         let aligned = || self.suits(self.inner.alignment(operation));
-        blocks::explain(cause, blocks::PART_CUT, aligned)
+        alignment::explain(cause, alignment::PART_CUT, aligned)
             .or_else(|| self.inner.explain(operation, cause))
     }
 

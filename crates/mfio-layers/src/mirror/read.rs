@@ -2,7 +2,7 @@
 //! next one.
 
 use super::shared::{MirrorShared, ReplicaRead};
-use crate::blocks;
+use crate::alignment;
 use crate::identity::strictest;
 use crate::sent::{self, Sent, SentPool};
 use alloc::sync::Arc;
@@ -30,7 +30,7 @@ where
         // Where the data of a replica ends within a block, the bytes before its end are good.
         let again = |cause: Cause| self.left > 0 && cause.kind() != ErrorKind::UnexpectedEof;
         let alignment = alignment.unwrap_or_default();
-        blocks::each_part(
+        alignment::each_part(
             view,
             &outcome,
             alignment,

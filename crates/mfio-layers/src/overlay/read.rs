@@ -7,7 +7,7 @@
 
 use super::shared::{OverlayShared, TailRead};
 use super::state::Side;
-use crate::blocks::end_of_data;
+use crate::alignment::end_of_data;
 use crate::route::Destination;
 use crate::sent::{self, Sent, SentPool};
 use alloc::sync::Arc;

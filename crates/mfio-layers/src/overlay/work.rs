@@ -2,7 +2,7 @@
 
 use super::shared::{CopyUp, Objects, OverlayShared, WholeWrite};
 use super::state::{PendingWrite, Side, Step, by_granule};
-use crate::blocks::needed_failure;
+use crate::alignment::needed_failure;
 use crate::sent::{self, Sent, SentPool};
 use crate::steps::{OnPanic, Steps};
 use alloc::sync::Arc;

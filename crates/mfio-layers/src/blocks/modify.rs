@@ -1,7 +1,7 @@
 //! Read-modify-write of blocks in a buffer.
 
 use super::shared::{BlocksShared, BufferedWrite};
-use crate::blocks::{end_of_data, needed_failure};
+use crate::alignment::{end_of_data, needed_failure};
 use crate::route::addressable;
 use crate::sent::{self, Sent, SentPool};
 use alloc::sync::Arc;
